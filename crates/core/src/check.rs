@@ -1,0 +1,69 @@
+//! The request of a check, after parsing: what an agent wants to do.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::json;
+use crate::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
+use crate::principal::Principal;
+
+/// One call that somebody wants decided. Every field is validated; the values are exactly those
+/// that policy sees and that the permit is bound to.
+#[derive(Debug, Clone)]
+pub struct CheckRequest {
+    pub principal: Principal,
+    pub tenant: TenantSlug,
+    pub tool: ToolName,
+    pub action: Action,
+    pub purpose: Option<Purpose>,
+    /// Uses the caller reports; can only make the decision stricter.
+    pub usage: u64,
+    pub context: Map<String, Value>,
+    pub agent: Option<AgentName>,
+    pub arguments: Arguments,
+    pub call_id: Option<CallId>,
+    /// Identifier of the request that carried the check, for finding it in logs.
+    pub request_id: Arc<str>,
+}
+
+/// The arguments of the call, with the hash of their canonical form. Holding both in one immutable
+/// value is what keeps the object that was decided and the object that is forwarded the same.
+#[derive(Debug, Clone)]
+pub struct Arguments {
+    value: Map<String, Value>,
+    hash: ArgumentHash,
+}
+
+/// SHA-256 of the canonical form of a call's arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ArgumentHash(pub [u8; 32]);
+
+impl Arguments {
+    #[must_use]
+    pub fn new(value: Map<String, Value>) -> Self {
+        let object = Value::Object(value);
+        let hash = ArgumentHash(Sha256::digest(json::canonical(&object)).into());
+        match object {
+            Value::Object(value) => Self { value, hash },
+            _ => Self { value: Map::new(), hash },
+        }
+    }
+
+    #[must_use]
+    pub const fn value(&self) -> &Map<String, Value> {
+        &self.value
+    }
+
+    #[must_use]
+    pub const fn hash(&self) -> ArgumentHash {
+        self.hash
+    }
+}
+
+impl std::fmt::Display for ArgumentHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "sha256:{}", hex::encode(self.0))
+    }
+}

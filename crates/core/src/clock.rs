@@ -1,0 +1,10 @@
+//! The only way the domain learns the time.
+
+use jiff::Timestamp;
+
+/// A source of the current time. Two real implementations exist: the system clock of the binary
+/// and the manual clock of the tests.
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// The current instant, UTC.
+    fn now(&self) -> Timestamp;
+}

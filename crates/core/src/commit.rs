@@ -1,0 +1,294 @@
+//! Group commit: the decisions that become durable in one transaction.
+//!
+//! A store drives a [`Batch`] through these steps, all inside the transaction that holds the
+//! shared epoch lock:
+//!
+//! 1. read the epoch; when it is not the batch's, load the changes and [`Batch::refresh`];
+//! 2. look the [`Batch::claims`] up and [`Batch::settle_claim`] those that exist already;
+//! 3. count the [`Batch::reservations`] and [`Batch::settle_quota`] each;
+//! 4. insert the [`Batch::records`] (and their claims), commit.
+//!
+//! Only what comes back from a successful commit may be answered.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::audit::DecisionRecord;
+use crate::control::{ControlChanges, ControlState};
+use crate::decision::{ReasonCode, Subject, Verdict, exceeded_wording};
+use crate::epoch::Epoch;
+use crate::id::ToolId;
+use crate::name::CallId;
+use crate::principal::Principal;
+use crate::quota::{CounterKey, Grant, Reservation};
+
+/// A decision on its way to being committed.
+#[derive(Debug)]
+pub struct Pending {
+    pub record: DecisionRecord,
+    pub principal: Principal,
+    pub subject: Subject,
+    /// The counter that an allow takes from; `None` for a deny.
+    pub counter: Option<CounterKey>,
+}
+
+/// What makes a check with a call id idempotent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Claim {
+    pub principal: String,
+    pub tool_id: ToolId,
+    pub call_id: CallId,
+}
+
+/// How one decision of a batch ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Recorded in this transaction.
+    Recorded(Arc<DecisionRecord>),
+    /// The call id was decided before: this is that decision.
+    Replayed(Arc<DecisionRecord>),
+    /// The call id was used before with other arguments.
+    CallIdConflict,
+    /// What the decision rested on changed while it was under way: decide again.
+    Superseded,
+}
+
+#[derive(Debug)]
+enum State {
+    Record,
+    Replay(Box<DecisionRecord>),
+    Conflict,
+    Superseded,
+}
+
+/// Decisions that are committed together.
+#[derive(Debug)]
+pub struct Batch {
+    control: Arc<ControlState>,
+    entries: Vec<(Pending, State)>,
+    claims: HashSet<Claim>,
+    limits: HashMap<CounterKey, Option<u64>>,
+}
+
+impl Batch {
+    /// Decisions a batch holds at most.
+    pub const MAX: usize = 1024;
+
+    #[must_use]
+    pub fn new(control: Arc<ControlState>) -> Self {
+        Self { control, entries: Vec::new(), claims: HashSet::new(), limits: HashMap::new() }
+    }
+
+    /// Adds a decision, or hands it back when it has to wait for the next batch: two checks with
+    /// one call id must see each other, and a counter has one limit in a batch.
+    ///
+    /// # Errors
+    /// The decision itself.
+    #[expect(clippy::result_large_err, reason = "the caller keeps what did not fit")]
+    pub fn push(&mut self, pending: Pending) -> Result<(), Pending> {
+        if self.entries.len() >= Self::MAX || self.limit_differs(&pending) {
+            return Err(pending);
+        }
+        if let Some(claim) = claim_of(&pending)
+            && !self.claims.insert(claim)
+        {
+            return Err(pending);
+        }
+        if let Some(counter) = pending.counter {
+            self.limits.insert(counter, limit_of(&pending));
+        }
+        self.entries.push((pending, State::Record));
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.control.epoch()
+    }
+
+    fn limit_differs(&self, pending: &Pending) -> bool {
+        let known = pending.counter.and_then(|counter| self.limits.get(&counter));
+        known.is_some_and(|limit| *limit != limit_of(pending))
+    }
+
+    /// Brings the batch to the epoch of the transaction. Whatever a kill now covers becomes a
+    /// deny; whatever rested on a tool, tenant or key that changed is superseded.
+    pub fn refresh(&mut self, changes: ControlChanges) {
+        self.control = Arc::new(self.control.after(changes));
+        let control = &self.control;
+        for (pending, state) in &mut self.entries {
+            if still_stands(pending, control) {
+                deny_if_killed(pending, control);
+            } else {
+                *state = State::Superseded;
+            }
+        }
+    }
+
+    /// The claims to look up, each with the index that names it in [`Batch::settle_claim`].
+    pub fn claims(&self) -> impl Iterator<Item = (usize, Claim)> {
+        self.recorded().filter_map(|(index, pending)| Some((index, claim_of(pending)?)))
+    }
+
+    /// An earlier check made the claim of entry `index` and got the decision `claimed`. It is
+    /// answered again, unless a kill or the like forbids the call by now: an allow must not
+    /// outlive a kill by being repeated. That deny is recorded, and leaves the claim alone.
+    pub fn settle_claim(&mut self, index: usize, claimed: DecisionRecord) {
+        let Some((pending, state)) = self.entries.get_mut(index) else { return };
+        if !same_call(&pending.record, &claimed) {
+            *state = State::Conflict;
+        } else if claimed.allow && pending.record.code.is_control() {
+            pending.record.call_id = None;
+        } else {
+            *state = State::Replay(Box::new(claimed));
+        }
+    }
+
+    /// What is to be counted: one reservation for each distinct counter, in key order, so that
+    /// two transactions never wait for each other in a circle.
+    #[must_use]
+    pub fn reservations(&self) -> Vec<Reservation> {
+        let mut wanted = BTreeMap::<CounterKey, Reservation>::new();
+        for (_, pending) in self.recorded().filter(|(_, pending)| pending.record.allow) {
+            let Some(key) = pending.counter else { continue };
+            let reservation = Reservation { key, wanted: 0, limit: limit_of(pending) };
+            wanted.entry(key).or_insert(reservation).wanted += 1;
+        }
+        wanted.into_values().collect()
+    }
+
+    /// The store counted `grant.granted` of a reservation: the first entries get them, the others
+    /// become denies.
+    pub fn settle_quota(&mut self, key: &CounterKey, grant: Grant) {
+        let mut taken = 0;
+        let of_key = self.entries.iter_mut().filter(|(pending, state)| {
+            matches!(state, State::Record) && pending.record.allow && pending.counter == Some(*key)
+        });
+        for (pending, _) in of_key {
+            if taken < grant.granted {
+                taken += 1;
+                let used = grant.before.saturating_add(taken);
+                pending.record.quota_remaining =
+                    pending.record.quota.map(|quota| quota.limit.saturating_sub(used));
+            } else {
+                deny_exceeded(&mut pending.record);
+            }
+        }
+    }
+
+    /// The decisions to insert.
+    pub fn records(&self) -> impl Iterator<Item = &DecisionRecord> {
+        self.recorded().map(|(_, pending)| &pending.record)
+    }
+
+    /// The claims to insert, each with the decision it leads to.
+    pub fn new_claims(&self) -> impl Iterator<Item = (Claim, &DecisionRecord)> {
+        self.recorded().filter_map(|(_, pending)| Some((claim_of(pending)?, &pending.record)))
+    }
+
+    /// Numbers the decisions to insert in the order of their commit, starting at `first`.
+    pub fn number(&mut self, first: u64) {
+        let recorded = self.entries.iter_mut().filter(|(_, state)| matches!(state, State::Record));
+        for ((pending, _), sequence) in recorded.zip(first..) {
+            pending.record.sequence = sequence;
+        }
+    }
+
+    /// The state under which the batch was committed, and how each decision ended, in the order
+    /// they were pushed.
+    #[must_use]
+    pub fn into_outcomes(self) -> (Arc<ControlState>, Vec<Outcome>) {
+        let outcomes = self.entries.into_iter().map(|(pending, state)| match state {
+            State::Record => Outcome::Recorded(Arc::new(pending.record)),
+            State::Replay(record) => Outcome::Replayed(Arc::new(*record)),
+            State::Conflict => Outcome::CallIdConflict,
+            State::Superseded => Outcome::Superseded,
+        });
+        (self.control, outcomes.collect())
+    }
+
+    fn recorded(&self) -> impl Iterator<Item = (usize, &Pending)> {
+        self.entries
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, state))| matches!(state, State::Record))
+            .map(|(index, (pending, _))| (index, pending))
+    }
+}
+
+fn claim_of(pending: &Pending) -> Option<Claim> {
+    Some(Claim {
+        principal: pending.record.principal.clone(),
+        tool_id: pending.record.tool_id?,
+        call_id: pending.record.call_id.clone()?,
+    })
+}
+
+fn limit_of(pending: &Pending) -> Option<u64> {
+    pending.record.quota.map(|quota| quota.limit)
+}
+
+/// A call id stands for one call: one that asks for something else is a conflict.
+fn same_call(asked: &DecisionRecord, claimed: &DecisionRecord) -> bool {
+    asked.argument_hash == claimed.argument_hash
+        && asked.action == claimed.action
+        && asked.purpose == claimed.purpose
+        && asked.agent == claimed.agent
+}
+
+/// Whether the tenant, the tool and the key are still the ones that were decided on.
+fn still_stands(pending: &Pending, control: &ControlState) -> bool {
+    let record = &pending.record;
+    let key_stands = match &pending.principal {
+        Principal::Key(key) => control.key(&key.hash).is_some(),
+        Principal::Unauthenticated => true,
+    };
+    let tenant = control.tenant(&record.tenant);
+    let tool = tenant
+        .filter(|tenant| pending.principal.may_access(tenant.id))
+        .and_then(|tenant| control.tool(tenant.id, &record.tool));
+    key_stands && tenant == pending.subject.tenant.as_ref() && tool == pending.subject.tool.as_ref()
+}
+
+fn deny_if_killed(pending: &mut Pending, control: &ControlState) {
+    let record = &mut pending.record;
+    if !record.allow {
+        return;
+    }
+    let agent = pending.subject.agent.as_ref();
+    if let Some(kill) = control.kills().covering(record.tenant_id, record.tool_id, agent) {
+        let verdict = Verdict::killed(kill);
+        record.allow = false;
+        record.code = verdict.code;
+        record.reason = verdict.reason;
+        record.reasons.clear();
+        record.quota_remaining = None;
+    }
+}
+
+fn deny_exceeded(record: &mut DecisionRecord) {
+    record.allow = false;
+    record.code = ReasonCode::QuotaExceeded;
+    record.quota_remaining = Some(0);
+    if let Some(quota) = record.quota {
+        record.reason = exceeded_wording(quota);
+    }
+}
+
+/// The age from which a claim no longer counts: 24 hours before `now`.
+#[must_use]
+pub fn claims_expire_before(now: Timestamp) -> Timestamp {
+    now.checked_sub(jiff::SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,126 @@
+//! The control state: everything a check must know about tenants, tools, kills and keys, held in
+//! memory as one immutable value that carries the store's epoch.
+//!
+//! Maps are persistent, so a change of one tool among a million copies a few nodes, and readers
+//! never wait.
+
+use std::sync::Arc;
+
+use rpds::HashTrieMapSync;
+
+use crate::epoch::Epoch;
+use crate::id::TenantId;
+use crate::kill::{Kill, KillState};
+use crate::name::{TenantSlug, ToolName};
+use crate::principal::{ApiKey, KeyHash};
+use crate::tenant::Tenant;
+use crate::tool::Tool;
+
+/// One version of the control state.
+#[derive(Debug, Clone, Default)]
+pub struct ControlState {
+    epoch: Epoch,
+    slugs: HashTrieMapSync<TenantSlug, TenantId>,
+    tenants: HashTrieMapSync<TenantId, TenantEntry>,
+    keys: HashTrieMapSync<KeyHash, Arc<ApiKey>>,
+    kills: Arc<KillState>,
+}
+
+#[derive(Debug, Clone)]
+struct TenantEntry {
+    tenant: Arc<Tenant>,
+    tools: HashTrieMapSync<ToolName, Arc<Tool>>,
+}
+
+/// What changed after some epoch; each row in full, so that applying it twice is harmless.
+#[derive(Debug, Clone, Default)]
+pub struct ControlChanges {
+    /// The epoch that is reached once these are applied.
+    pub epoch: Epoch,
+    pub tenants: Vec<Tenant>,
+    pub tools: Vec<Tool>,
+    pub keys: Vec<ApiKey>,
+    /// Kills in force and, when they changed after the epoch asked for, restored ones.
+    pub kills: Vec<Kill>,
+}
+
+impl ControlState {
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    #[must_use]
+    pub fn kills(&self) -> &KillState {
+        &self.kills
+    }
+
+    #[must_use]
+    pub fn tenant(&self, slug: &TenantSlug) -> Option<&Arc<Tenant>> {
+        self.tenant_by_id(*self.slugs.get(slug)?)
+    }
+
+    #[must_use]
+    pub fn tenant_by_id(&self, id: TenantId) -> Option<&Arc<Tenant>> {
+        Some(&self.tenants.get(&id)?.tenant)
+    }
+
+    #[must_use]
+    pub fn tool(&self, tenant: TenantId, name: &ToolName) -> Option<&Arc<Tool>> {
+        self.tenants.get(&tenant)?.tools.get(name)
+    }
+
+    /// The tools of one tenant, retired ones included, in no particular order.
+    pub fn tools_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Tool>> {
+        self.tenants.get(&tenant).into_iter().flat_map(|entry| entry.tools.values())
+    }
+
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values().map(|entry| &entry.tenant)
+    }
+
+    /// The key with this hash, unless it is revoked.
+    #[must_use]
+    pub fn key(&self, hash: &KeyHash) -> Option<&Arc<ApiKey>> {
+        self.keys.get(hash).filter(|key| key.revoked_at.is_none())
+    }
+
+    /// The state after `changes`. Changes that do not reach beyond this epoch alter nothing.
+    #[must_use]
+    pub fn after(&self, changes: ControlChanges) -> Self {
+        let mut next = self.clone();
+        if changes.epoch <= self.epoch && self.epoch != Epoch::default() {
+            return next;
+        }
+        next.epoch = changes.epoch;
+        for tenant in changes.tenants {
+            next.put_tenant(tenant);
+        }
+        for tool in changes.tools {
+            next.put_tool(tool);
+        }
+        for key in changes.keys {
+            next.keys.insert_mut(key.hash, Arc::new(key));
+        }
+        if !changes.kills.is_empty() {
+            let kills = Arc::make_mut(&mut next.kills);
+            changes.kills.into_iter().for_each(|kill| kills.apply(kill));
+        }
+        next
+    }
+
+    fn put_tenant(&mut self, tenant: Tenant) {
+        let tools = self
+            .tenants
+            .get(&tenant.id)
+            .map_or_else(HashTrieMapSync::new_sync, |entry| entry.tools.clone());
+        self.slugs.insert_mut(tenant.slug.clone(), tenant.id);
+        self.tenants.insert_mut(tenant.id, TenantEntry { tenant: Arc::new(tenant), tools });
+    }
+
+    fn put_tool(&mut self, tool: Tool) {
+        if let Some(entry) = self.tenants.get_mut(&tool.tenant_id) {
+            entry.tools.insert_mut(tool.name.clone(), Arc::new(tool));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Deciding: a pure function from what is known to allow or deny, with a reason.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::CheckRequest;
+use crate::control::ControlState;
+use crate::kill::Kill;
+use crate::name::AgentName;
+use crate::policy::{Obligation, PolicyDecision, PolicyError, PolicyReason};
+use crate::principal::Principal;
+use crate::quota::Quota;
+use crate::tenant::Tenant;
+use crate::tool::Tool;
+
+macro_rules! reason_codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
+        /// Why a call was allowed or denied. The set is closed: a client may switch on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ReasonCode { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl ReasonCode {
+            /// Every code, with its meaning, for the documentation.
+            pub const ALL: &'static [(Self, &'static str)] =
+                &[$((Self::$variant, concat!($($doc),+)),)+];
+
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+        }
+
+        impl std::str::FromStr for ReasonCode {
+            type Err = UnknownReasonCode;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text { $($code => Ok(Self::$variant),)+ _ => Err(UnknownReasonCode) }
+            }
+        }
+    };
+}
+
+reason_codes! {
+    /// Policy allows the call and the quota has room.
+    Allowed = "allowed",
+    /// Policy denies; `reasons` says why.
+    PolicyDenied = "policy_denied",
+    /// The quota of the window is used up.
+    QuotaExceeded = "quota_exceeded",
+    /// A kill covers the call.
+    Killed = "killed",
+    /// No such tenant.
+    UnknownTenant = "unknown_tenant",
+    /// The tenant has no such tool.
+    UnknownTool = "unknown_tool",
+    /// The tool is retired.
+    ToolRetired = "tool_retired",
+    /// The caller's key is bound to another tenant.
+    TenantForbidden = "tenant_forbidden",
+    /// The caller's key is bound to another agent.
+    AgentForbidden = "agent_forbidden",
+    /// The caller's key was revoked while the check was under way.
+    KeyRevoked = "key_revoked",
+    /// No policy is loaded.
+    NoPolicy = "no_policy",
+    /// The policy has no answer for this input.
+    PolicyUndefined = "policy_undefined",
+    /// The policy failed while it was evaluated.
+    PolicyError = "policy_error",
+    /// The policy took longer than its limit.
+    PolicyTimeout = "policy_timeout",
+    /// The policy's answer is not a decision document.
+    PolicyMalformed = "policy_malformed",
+    /// The policy demands an obligation that this version cannot fulfil.
+    UnknownObligation = "unknown_obligation",
+}
+
+impl ReasonCode {
+    /// Whether the control state, rather than policy or quota, decided. Such a deny holds even
+    /// for a call id that was allowed before.
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        match self {
+            Self::Killed
+            | Self::UnknownTenant
+            | Self::UnknownTool
+            | Self::ToolRetired
+            | Self::TenantForbidden
+            | Self::AgentForbidden
+            | Self::KeyRevoked => true,
+            Self::Allowed
+            | Self::PolicyDenied
+            | Self::QuotaExceeded
+            | Self::NoPolicy
+            | Self::PolicyUndefined
+            | Self::PolicyError
+            | Self::PolicyTimeout
+            | Self::PolicyMalformed
+            | Self::UnknownObligation => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown reason code")]
+pub struct UnknownReasonCode;
+
+/// The outcome of deciding, before it is counted and recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    pub allow: bool,
+    pub code: ReasonCode,
+    /// One sentence for people.
+    pub reason: String,
+    /// Reasons as policy words them.
+    pub reasons: Vec<PolicyReason>,
+    pub obligations: Vec<Obligation>,
+    /// The quota that an allow must still fit into.
+    pub quota: Option<Quota>,
+    /// Revision of the policy that was asked; `None` when none was.
+    pub revision: Option<Arc<str>>,
+}
+
+impl Verdict {
+    /// A deny for a reason outside policy.
+    #[must_use]
+    pub fn deny(code: ReasonCode, reason: impl Into<String>) -> Self {
+        Self {
+            allow: false,
+            code,
+            reason: reason.into(),
+            reasons: Vec::new(),
+            obligations: Vec::new(),
+            quota: None,
+            revision: None,
+        }
+    }
+
+    /// The deny of a call that `kill` covers.
+    #[must_use]
+    pub fn killed(kill: &Kill) -> Self {
+        Self::deny(ReasonCode::Killed, format!("killed ({}): {}", kill.scope.kind(), kill.reason))
+    }
+}
+
+/// What a request refers to, found in one version of the control state.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
+    pub tenant: Option<Arc<Tenant>>,
+    pub tool: Option<Arc<Tool>>,
+    pub agent: Option<AgentName>,
+}
+
+/// Looks up what the request refers to. A caller bound to another tenant learns nothing about it:
+/// the tenant is looked up, but not the tool.
+#[must_use]
+pub fn resolve(request: &CheckRequest, control: &ControlState) -> Subject {
+    let tenant = control.tenant(&request.tenant).cloned();
+    let tool = tenant
+        .as_ref()
+        .filter(|tenant| request.principal.may_access(tenant.id))
+        .and_then(|tenant| control.tool(tenant.id, &request.tool))
+        .cloned();
+    let agent = request.principal.agent().or(request.agent.as_ref()).cloned();
+    Subject { tenant, tool, agent }
+}
+
+/// Everything that is decided before policy is asked. `Some` is a final deny.
+#[must_use]
+pub fn precheck(
+    request: &CheckRequest,
+    subject: &Subject,
+    control: &ControlState,
+) -> Option<Verdict> {
+    if let Principal::Key(key) = &request.principal
+        && control.key(&key.hash).is_none()
+    {
+        return Some(Verdict::deny(ReasonCode::KeyRevoked, "the key was revoked"));
+    }
+    let bound = request.principal.tenant();
+    let tenant_id = subject.tenant.as_ref().map(|tenant| tenant.id);
+    if bound.is_some() && bound != tenant_id {
+        let reason = format!("the key is not bound to tenant `{}`", request.tenant);
+        return Some(Verdict::deny(ReasonCode::TenantForbidden, reason));
+    }
+    if let Some((bound, claimed)) = request.principal.agent().zip(request.agent.as_ref())
+        && bound != claimed
+    {
+        let reason = format!("the key may not speak for agent `{claimed}`");
+        return Some(Verdict::deny(ReasonCode::AgentForbidden, reason));
+    }
+    let tool_id = subject.tool.as_ref().map(|tool| tool.id);
+    if let Some(kill) = control.kills().covering(tenant_id, tool_id, subject.agent.as_ref()) {
+        return Some(Verdict::killed(kill));
+    }
+    if subject.tenant.is_none() {
+        let reason = format!("unknown tenant `{}`", request.tenant);
+        return Some(Verdict::deny(ReasonCode::UnknownTenant, reason));
+    }
+    let Some(tool) = &subject.tool else {
+        let reason = format!("tenant `{}` has no tool `{}`", request.tenant, request.tool);
+        return Some(Verdict::deny(ReasonCode::UnknownTool, reason));
+    };
+    tool.retired_at.map(|_| {
+        Verdict::deny(ReasonCode::ToolRetired, format!("tool `{}` is retired", tool.name))
+    })
+}
+
+/// Turns policy's answer into a verdict. `usage` is what policy saw: it is never less than the
+/// server's own count, so a quota that it fills denies here already; the exact count follows at
+/// commit.
+#[must_use]
+pub fn decide(policy: Result<PolicyDecision, PolicyError>, usage: u64) -> Verdict {
+    match policy {
+        Err(error) => Verdict::deny(code_of(&error), error.to_string()),
+        Ok(decision) => of_policy(decision, usage),
+    }
+}
+
+fn of_policy(decision: PolicyDecision, usage: u64) -> Verdict {
+    let exceeded = decision.quota.filter(|quota| usage >= quota.limit);
+    let (allow, code, reason) = match (decision.allow, exceeded) {
+        (false, _) => (false, ReasonCode::PolicyDenied, wording(&decision.reasons)),
+        (true, Some(quota)) => (false, ReasonCode::QuotaExceeded, exceeded_wording(quota)),
+        (true, None) => (true, ReasonCode::Allowed, "allowed by policy".to_owned()),
+    };
+    Verdict {
+        allow,
+        code,
+        reason,
+        reasons: decision.reasons,
+        obligations: decision.obligations,
+        quota: decision.quota,
+        revision: Some(decision.revision),
+    }
+}
+
+fn wording(reasons: &[PolicyReason]) -> String {
+    if reasons.is_empty() {
+        return "denied by policy".to_owned();
+    }
+    reasons.iter().map(|reason| reason.msg.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// The sentence that tells a caller its quota is used up.
+#[must_use]
+pub fn exceeded_wording(quota: Quota) -> String {
+    format!("quota of {} per {} is used up", quota.limit, quota.window)
+}
+
+const fn code_of(error: &PolicyError) -> ReasonCode {
+    match error {
+        PolicyError::NoPolicy => ReasonCode::NoPolicy,
+        PolicyError::Undefined => ReasonCode::PolicyUndefined,
+        PolicyError::Failed(_) => ReasonCode::PolicyError,
+        PolicyError::TimedOut => ReasonCode::PolicyTimeout,
+        PolicyError::Malformed(_) => ReasonCode::PolicyMalformed,
+        PolicyError::UnknownObligation(_) => ReasonCode::UnknownObligation,
+    }
+}

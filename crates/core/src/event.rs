@@ -1,0 +1,123 @@
+//! What happens, as told to subscribers and written to the log.
+
+use std::sync::Arc;
+
+use crate::audit::DecisionRecord;
+use crate::epoch::Epoch;
+use crate::id::{ManifestId, TenantId};
+use crate::kill::Kill;
+use crate::name::{TenantSlug, ToolName};
+use jiff::Timestamp;
+
+/// One event. Its payload is shared, so that publishing costs one reference count a subscriber.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A decision was committed.
+    Checked(Arc<DecisionRecord>),
+    /// A kill came into force.
+    Killed(Arc<KillEvent>),
+    /// A kill was restored.
+    Restored(Arc<KillEvent>),
+    /// A manifest was stored.
+    Signed(Arc<ProvenanceEvent>),
+    /// A manifest was verified on request.
+    Verified(Arc<ProvenanceEvent>),
+    /// A tenant, tool or key changed.
+    Registry(Arc<RegistryEvent>),
+}
+
+/// A kill or its end, with the names that people and adapters know things by.
+#[derive(Debug, Clone)]
+pub struct KillEvent {
+    pub kill: Kill,
+    pub tenant: Option<TenantSlug>,
+    pub tool: Option<ToolName>,
+    pub epoch: Epoch,
+    pub actor: String,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub struct ProvenanceEvent {
+    pub manifest_id: ManifestId,
+    pub tenant_id: TenantId,
+    pub tenant: TenantSlug,
+    pub tool: ToolName,
+    /// Whether verification passed; true for a manifest that was just signed.
+    pub verified: bool,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub struct RegistryEvent {
+    pub kind: RegistryChange,
+    pub tenant_id: Option<TenantId>,
+    pub tenant: Option<TenantSlug>,
+    /// Name of the tool or key.
+    pub subject: String,
+    pub actor: String,
+    pub epoch: Epoch,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryChange {
+    TenantCreated,
+    ToolRegistered,
+    ToolUpdated,
+    ToolRetired,
+    KeyCreated,
+    KeyRevoked,
+}
+
+impl Event {
+    /// The event's name, as clients subscribe to it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Checked(record) if record.allow => "policy.check.allow",
+            Self::Checked(_) => "policy.check.deny",
+            Self::Killed(_) => "kill_switch.disabled",
+            Self::Restored(_) => "kill_switch.restored",
+            Self::Signed(_) => "provenance.signed",
+            Self::Verified(_) => "provenance.verified",
+            Self::Registry(event) => match event.kind {
+                RegistryChange::TenantCreated => "registry.tenant_created",
+                RegistryChange::ToolRegistered => "registry.tool_registered",
+                RegistryChange::ToolUpdated => "registry.tool_updated",
+                RegistryChange::ToolRetired => "registry.tool_retired",
+                RegistryChange::KeyCreated => "registry.key_created",
+                RegistryChange::KeyRevoked => "registry.key_revoked",
+            },
+        }
+    }
+
+    /// The one tenant that the event concerns; `None` when it concerns all of them, or none that
+    /// exists.
+    #[must_use]
+    pub fn tenant_id(&self) -> Option<TenantId> {
+        match self {
+            Self::Checked(record) => record.tenant_id,
+            Self::Killed(event) | Self::Restored(event) => event.kill.scope.tenant_id(),
+            Self::Signed(event) | Self::Verified(event) => Some(event.tenant_id),
+            Self::Registry(event) => event.tenant_id,
+        }
+    }
+
+    /// Whether a subscriber bound to `tenant` may hear of it: events of its own tenant, and kills
+    /// that reach into it from above.
+    #[must_use]
+    pub fn concerns(&self, tenant: TenantId) -> bool {
+        match (self, self.tenant_id()) {
+            (_, Some(of)) => of == tenant,
+            (Self::Killed(_) | Self::Restored(_), None) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Where events go: the in-process bus, or one shared by all replicas. Publishing never waits and
+/// never fails; nothing that must not be lost depends on it.
+pub trait Bus: Send + Sync + std::fmt::Debug {
+    fn publish(&self, events: Vec<Event>);
+}

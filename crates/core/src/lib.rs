@@ -1,0 +1,27 @@
+//! The domain of Sentinel MCP: what a decision is, what a quota counts, what a kill covers, and
+//! the ports through which the rest of the system is reached.
+//!
+//! Nothing here does I/O and nothing here reads a clock: time and randomness arrive as arguments,
+//! so every rule can be tested by calling it. `tokio`, SQL and HTTP are absent on purpose; the
+//! edges are checked by `cargo xtask edges`.
+
+pub mod audit;
+pub mod check;
+pub mod clock;
+pub mod commit;
+pub mod control;
+pub mod decision;
+pub mod epoch;
+pub mod event;
+pub mod id;
+pub mod json;
+pub mod kill;
+pub mod manifest;
+pub mod name;
+pub mod page;
+pub mod policy;
+pub mod principal;
+pub mod quota;
+pub mod store;
+pub mod tenant;
+pub mod tool;

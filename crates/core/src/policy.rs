@@ -1,0 +1,105 @@
+//! The port of the policy engine.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
+use crate::principal::Principal;
+use crate::quota::Quota;
+use crate::tool::Tool;
+
+/// What policy sees, as `input`:
+/// `{tenant, tool, action, purpose, usage, context, agent, arguments, principal{id,roles},
+/// tool_record{owner,scopes,metadata,url,digest}, time}`. Optional fields that are absent are left
+/// out (undefined), never `null`: `null < 10` is true in Rego's ordering.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyInput<'a> {
+    pub tenant: &'a TenantSlug,
+    pub tool: &'a ToolName,
+    pub action: &'a Action,
+    pub purpose: Option<&'a Purpose>,
+    /// The larger of the server's count for the window and what the caller reported.
+    pub usage: u64,
+    pub context: &'a Map<String, Value>,
+    pub agent: Option<&'a AgentName>,
+    pub arguments: &'a Map<String, Value>,
+    pub principal: &'a Principal,
+    pub tool_record: &'a Arc<Tool>,
+    pub time: Timestamp,
+}
+
+/// What policy answers, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyDecision {
+    pub allow: bool,
+    pub reasons: Vec<PolicyReason>,
+    /// Conditions attached to an allow; every one is of a kind this version knows.
+    pub obligations: Vec<Obligation>,
+    pub quota: Option<Quota>,
+    /// Revision of the policy that answered.
+    pub revision: Arc<str>,
+}
+
+/// One reason, as policy words it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyReason {
+    pub code: String,
+    pub msg: String,
+}
+
+/// A condition that policy attaches to an allow. Known types: `alert` (recorded and published with
+/// the decision). An unknown type is a deny, since ignoring a condition would be allowing more than
+/// policy did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Obligation {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+}
+
+/// Why there is no decision. Every one of these is a deny.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    #[error("no policy is loaded")]
+    NoPolicy,
+    #[error("the policy's decision is undefined for this input")]
+    Undefined,
+    #[error("the policy failed: {0}")]
+    Failed(String),
+    #[error("the policy took longer than its limit")]
+    TimedOut,
+    #[error("the policy's answer is malformed: {0}")]
+    Malformed(String),
+    #[error("the policy demands an obligation of unknown type `{0}`")]
+    UnknownObligation(String),
+}
+
+/// Evaluates policy. The embedded interpreter answers at once; a remote engine awaits.
+#[async_trait]
+pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
+    /// Decides one call.
+    ///
+    /// # Errors
+    /// Whatever keeps the engine from a definite answer; the caller denies.
+    async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError>;
+
+    /// What is in force now, for `GET /v1/policy`.
+    fn status(&self) -> PolicyStatus;
+}
+
+/// State of the policy in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyStatus {
+    /// `None` while nothing is loaded: everything is denied.
+    pub revision: Option<String>,
+    pub engine: &'static str,
+    /// When that revision came into force.
+    pub loaded_at: Option<Timestamp>,
+    /// Why the last attempt to load was refused, when it was.
+    pub error: Option<String>,
+}

@@ -1,0 +1,228 @@
+//! The port of the store. Two implementations exist, SQLite and PostgreSQL; one conformance suite
+//! (`sentinel-testkit`) runs against both, and is the definition of what each method must do.
+//!
+//! # Contract
+//! - When a method returns `Ok`, what it wrote is on disk.
+//! - Every change of control state (tenants, tools, keys, kills) increments the epoch in its own
+//!   transaction, under the epoch lock taken exclusively; [`Store::commit_decisions`] takes that
+//!   lock shared. Hence no decision commits under an epoch other than the one it read.
+//! - Lookups answer `Ok(None)` when there is nothing. An error says only that the store could not
+//!   answer; whoever is deciding denies.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::audit::{DecisionFilter, DecisionRecord};
+use crate::commit::Batch;
+use crate::control::ControlChanges;
+use crate::epoch::Epoch;
+use crate::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
+use crate::kill::{Kill, KillScope};
+use crate::manifest::{Manifest, ManifestFilter};
+use crate::name::{DisplayName, Owner, TenantSlug, ToolName};
+use crate::page::{Page, Paged};
+use crate::principal::ApiKey;
+use crate::quota::Counter;
+use crate::tenant::Tenant;
+use crate::tool::{Health, Tool, ToolChange};
+
+/// Durable state of a deployment.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    // --- control state ---
+
+    /// What changed after `since`; everything (restored kills and revoked keys left out) when
+    /// `since` is zero. One consistent snapshot.
+    async fn control_changes(&self, since: Epoch) -> Result<ControlChanges, StoreError>;
+
+    /// Creates a tenant; [`Conflict::TenantExists`] when the slug is taken.
+    async fn create_tenant(&self, tenant: Tenant) -> Result<Epoch, StoreError>;
+
+    /// Registers a tool, and its tenant when `tenant.slug` is new. Answers the tool as stored and
+    /// its tenant. [`Conflict::ToolExists`] when the name is taken, also by a retired tool;
+    /// [`Conflict::ToolConfusable`] when another name of the tenant has the same skeleton.
+    async fn register_tool(&self, tenant: Tenant, tool: Tool) -> Result<Registered, StoreError>;
+
+    /// Changes a tool at `at`; `None` when there is no such tool.
+    async fn update_tool(
+        &self,
+        id: ToolId,
+        change: ToolChange,
+        at: Timestamp,
+    ) -> Result<Option<(Tool, Epoch)>, StoreError>;
+
+    /// Adds a key. Keys are never deleted, only revoked.
+    async fn create_key(&self, key: ApiKey) -> Result<Epoch, StoreError>;
+
+    /// Revokes a key; `None` when there is none. Revoking twice keeps the first time.
+    async fn revoke_key(
+        &self,
+        id: KeyId,
+        at: Timestamp,
+    ) -> Result<Option<(ApiKey, Epoch)>, StoreError>;
+
+    /// Brings `kill` into force; its `epoch` field is set by the store and answered. No decision
+    /// that commits after this returns allows what it covers.
+    async fn kill(&self, kill: Kill) -> Result<Epoch, StoreError>;
+
+    /// Restores every kill of exactly `scope`, unless a wider one is in force.
+    async fn restore(
+        &self,
+        scope: KillScope,
+        actor: String,
+        at: Timestamp,
+    ) -> Result<Restored, StoreError>;
+
+    // --- decisions ---
+
+    /// Commits a batch as [`crate::commit`] describes, claims made before
+    /// `claims_expire_before` counting as absent.
+    async fn commit_decisions(
+        &self,
+        batch: Batch,
+        claims_expire_before: Timestamp,
+    ) -> Result<Batch, StoreError>;
+
+    /// Deletes claims made before `before`; answers how many.
+    async fn expire_claims(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// One decision.
+    async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError>;
+
+    /// Decisions, newest first.
+    async fn decisions(
+        &self,
+        filter: DecisionFilter,
+        page: Page,
+    ) -> Result<Paged<DecisionRecord>, StoreError>;
+
+    /// Counters whose window contains `at`, by tenant and tool.
+    async fn counters(
+        &self,
+        tenant: Option<TenantId>,
+        at: Timestamp,
+        page: Page,
+    ) -> Result<Paged<Counter>, StoreError>;
+
+    /// Marks a permit as used; `false` when it was used before.
+    async fn redeem_permit(&self, id: DecisionId, at: Timestamp) -> Result<bool, StoreError>;
+
+    // --- manifests ---
+
+    /// Stores manifests, all or none.
+    async fn insert_manifests(&self, manifests: Vec<Manifest>) -> Result<(), StoreError>;
+
+    async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError>;
+
+    /// Manifests, newest first.
+    async fn manifests(
+        &self,
+        filter: ManifestFilter,
+        page: Page,
+    ) -> Result<Paged<Manifest>, StoreError>;
+
+    // --- registry queries ---
+
+    /// Tenants by slug.
+    async fn tenants(&self, page: Page) -> Result<Paged<Tenant>, StoreError>;
+
+    /// Tools of one tenant, or of all, by creation.
+    async fn tools(
+        &self,
+        tenant: Option<TenantId>,
+        page: Page,
+    ) -> Result<Paged<(Tool, Option<Health>)>, StoreError>;
+
+    async fn tool(&self, id: ToolId) -> Result<Option<(Tool, Option<Health>)>, StoreError>;
+
+    /// Stores the last health of a tool. No change of control state.
+    async fn record_health(&self, id: ToolId, health: Health) -> Result<(), StoreError>;
+
+    /// Kills, newest first: in force only, or the whole history.
+    async fn kills(
+        &self,
+        tenant: Option<TenantId>,
+        in_force: bool,
+        page: Page,
+    ) -> Result<Paged<Kill>, StoreError>;
+
+    /// Keys, newest first, of one tenant or of all.
+    async fn keys(
+        &self,
+        tenant: Option<TenantId>,
+        page: Page,
+    ) -> Result<Paged<ApiKey>, StoreError>;
+
+    // --- the deployment ---
+
+    /// The secret of that name, shared by all replicas: `candidate` becomes it when there is none.
+    async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// Whether the store can write just now.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A tool as registered.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    pub tenant: Tenant,
+    /// Whether the tenant was created with it.
+    pub tenant_created: bool,
+    pub tool: Tool,
+    pub epoch: Epoch,
+}
+
+/// What restoring did.
+#[derive(Debug, Clone)]
+pub enum Restored {
+    /// These kills ended; none when nothing of that scope was killed.
+    Done { kills: Vec<Kill>, epoch: Epoch },
+    /// A wider kill still covers it, so nothing was changed.
+    StillCovered(Kill),
+}
+
+/// A new tenant as asked for, before identifiers are given.
+#[derive(Debug, Clone)]
+pub struct TenantSpec {
+    pub slug: TenantSlug,
+    pub display_name: DisplayName,
+}
+
+/// A new tool as asked for, before identifiers are given.
+#[derive(Debug, Clone)]
+pub struct ToolSpec {
+    pub name: ToolName,
+    pub url: url::Url,
+    pub owner: Owner,
+    pub scopes: Vec<String>,
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    pub healthcheck: Option<url::Url>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store did not answer, or could not write. What was being written may or may not be
+    /// there; nothing was acknowledged.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Conflict(Conflict),
+    #[error("bad cursor; pass `next_cursor` of the previous page unchanged")]
+    BadCursor,
+    /// The database was written by a newer version.
+    #[error("the database has schema {found}, this version knows {known}: use a newer sentinel")]
+    SchemaTooNew { found: u32, known: u32 },
+    /// A row that this version cannot read. Never ignored: a kill may be in it.
+    #[error("the store holds a row that cannot be read: {0}")]
+    Corrupt(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    #[error("tenant `{0}` exists already")]
+    TenantExists(TenantSlug),
+    #[error("the tenant has a tool `{0}` already")]
+    ToolExists(ToolName),
+    #[error("tool `{wanted}` is too easily confused with `{existing}`, which the tenant has")]
+    ToolConfusable { wanted: ToolName, existing: ToolName },
+}
