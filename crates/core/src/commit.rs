@@ -32,6 +32,8 @@ pub struct Pending {
     pub subject: Subject,
     /// The counter that an allow takes from; `None` for a deny.
     pub counter: Option<CounterKey>,
+    /// Epoch of the control state that it was decided on.
+    pub epoch: Epoch,
 }
 
 /// What makes a check with a call id idempotent.
@@ -70,6 +72,18 @@ pub struct Batch {
     entries: Vec<(Pending, State)>,
     claims: HashSet<Claim>,
     limits: HashMap<CounterKey, Option<u64>>,
+    used: Vec<(CounterKey, u64)>,
+}
+
+/// What a committed batch tells the service.
+#[derive(Debug)]
+pub struct Committed {
+    /// The control state under which it was committed.
+    pub control: Arc<ControlState>,
+    /// How each decision ended, in the order they were pushed.
+    pub outcomes: Vec<Outcome>,
+    /// The counters it touched, with what is used of each now.
+    pub used: Vec<(CounterKey, u64)>,
 }
 
 impl Batch {
@@ -78,7 +92,13 @@ impl Batch {
 
     #[must_use]
     pub fn new(control: Arc<ControlState>) -> Self {
-        Self { control, entries: Vec::new(), claims: HashSet::new(), limits: HashMap::new() }
+        Self {
+            control,
+            entries: Vec::new(),
+            claims: HashSet::new(),
+            limits: HashMap::new(),
+            used: Vec::new(),
+        }
     }
 
     /// Adds a decision, or hands it back when it has to wait for the next batch: two checks with
@@ -99,7 +119,11 @@ impl Batch {
         if let Some(counter) = pending.counter {
             self.limits.insert(counter, limit_of(&pending));
         }
-        self.entries.push((pending, State::Record));
+        let mut entry = (pending, State::Record);
+        if entry.0.epoch != self.epoch() {
+            recheck(&mut entry, &self.control);
+        }
+        self.entries.push(entry);
         Ok(())
     }
 
@@ -127,13 +151,8 @@ impl Batch {
     /// deny; whatever rested on a tool, tenant or key that changed is superseded.
     pub fn refresh(&mut self, changes: ControlChanges) {
         self.control = Arc::new(self.control.after(changes));
-        let control = &self.control;
-        for (pending, state) in &mut self.entries {
-            if still_stands(pending, control) {
-                deny_if_killed(pending, control);
-            } else {
-                *state = State::Superseded;
-            }
+        for entry in &mut self.entries {
+            recheck(entry, &self.control);
         }
     }
 
@@ -172,6 +191,7 @@ impl Batch {
     /// The store counted `grant.granted` of a reservation: the first entries get them, the others
     /// become denies.
     pub fn settle_quota(&mut self, key: &CounterKey, grant: Grant) {
+        self.used.push((*key, grant.before.saturating_add(grant.granted)));
         let mut taken = 0;
         let of_key = self.entries.iter_mut().filter(|(pending, state)| {
             matches!(state, State::Record) && pending.record.allow && pending.counter == Some(*key)
@@ -206,17 +226,16 @@ impl Batch {
         }
     }
 
-    /// The state under which the batch was committed, and how each decision ended, in the order
-    /// they were pushed.
+    /// Takes the batch apart; call it only with what a successful commit returned.
     #[must_use]
-    pub fn into_outcomes(self) -> (Arc<ControlState>, Vec<Outcome>) {
+    pub fn into_committed(self) -> Committed {
         let outcomes = self.entries.into_iter().map(|(pending, state)| match state {
             State::Record => Outcome::Recorded(Arc::new(pending.record)),
             State::Replay(record) => Outcome::Replayed(Arc::new(*record)),
             State::Conflict => Outcome::CallIdConflict,
             State::Superseded => Outcome::Superseded,
         });
-        (self.control, outcomes.collect())
+        Committed { control: self.control, outcomes: outcomes.collect(), used: self.used }
     }
 
     fn recorded(&self) -> impl Iterator<Item = (usize, &Pending)> {
@@ -225,6 +244,14 @@ impl Batch {
             .enumerate()
             .filter(|(_, (_, state))| matches!(state, State::Record))
             .map(|(index, (pending, _))| (index, pending))
+    }
+}
+
+fn recheck((pending, state): &mut (Pending, State), control: &ControlState) {
+    if still_stands(pending, control) {
+        deny_if_killed(pending, control);
+    } else {
+        *state = State::Superseded;
     }
 }
 

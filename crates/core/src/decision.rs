@@ -10,7 +10,7 @@ use crate::kill::Kill;
 use crate::name::AgentName;
 use crate::policy::{Obligation, PolicyDecision, PolicyError, PolicyReason};
 use crate::principal::Principal;
-use crate::quota::Quota;
+use crate::quota::{Quota, Window};
 use crate::tenant::Tenant;
 use crate::tool::Tool;
 
@@ -208,19 +208,41 @@ pub fn precheck(
     })
 }
 
-/// Turns policy's answer into a verdict. `usage` is what policy saw: it is never less than the
-/// server's own count, so a quota that it fills denies here already; the exact count follows at
-/// commit.
+/// What is known of a tool's usage when policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageSeen {
+    /// The server's own count in `window`, as of the last commit.
+    pub counted: u64,
+    pub window: Window,
+    /// What the caller reported.
+    pub reported: u64,
+}
+
+impl UsageSeen {
+    /// What policy sees as `input.usage`: a caller can only make it stricter.
+    #[must_use]
+    pub fn for_policy(self) -> u64 {
+        self.counted.max(self.reported)
+    }
+
+    fn exceeds(self, quota: Quota) -> bool {
+        self.reported >= quota.limit
+            || (self.window == quota.window && self.counted >= quota.limit)
+    }
+}
+
+/// Turns policy's answer into a verdict. A quota that is visibly used up denies here already; the
+/// exact count follows at commit.
 #[must_use]
-pub fn decide(policy: Result<PolicyDecision, PolicyError>, usage: u64) -> Verdict {
+pub fn decide(policy: Result<PolicyDecision, PolicyError>, usage: UsageSeen) -> Verdict {
     match policy {
         Err(error) => Verdict::deny(code_of(&error), error.to_string()),
         Ok(decision) => of_policy(decision, usage),
     }
 }
 
-fn of_policy(decision: PolicyDecision, usage: u64) -> Verdict {
-    let exceeded = decision.quota.filter(|quota| usage >= quota.limit);
+fn of_policy(decision: PolicyDecision, usage: UsageSeen) -> Verdict {
+    let exceeded = decision.quota.filter(|quota| usage.exceeds(*quota));
     let (allow, code, reason) = match (decision.allow, exceeded) {
         (false, _) => (false, ReasonCode::PolicyDenied, wording(&decision.reasons)),
         (true, Some(quota)) => (false, ReasonCode::QuotaExceeded, exceeded_wording(quota)),
