@@ -1,0 +1,186 @@
+//! Benchmarks. The load generator, the server under test and the echo it is compared with run as
+//! separate processes on the same cores, so that a ratio taken in one run means something.
+
+mod echo;
+mod load;
+mod report;
+mod server;
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use axum::http::Uri;
+use clap::{Args, Parser, Subcommand};
+use load::{LoadPlan, Mode, RequestHead, Response};
+use report::{LOAD_COLUMNS, PROCESS_COLUMNS, Report, Row, Table};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The body of one policy check, as every scenario and the echo send it.
+const CHECK_BODY: &str = r#"{"tenant_slug":"platform-eng","tool_name":"langsmith-docs-search","action":"invoke","purpose":"documentation_lookup","usage":1,"context":{"ticket":"ABC-1"},"agent":"bench","arguments":{"query":"how do I trace a run"}}"#;
+
+#[derive(Debug, Parser)]
+#[command(name = "sentinel-bench", about = "Benchmarks of Sentinel MCP")]
+struct Cli {
+    /// Cores that everything measured shares, the load generator included (0: all)
+    #[arg(long, global = true, default_value_t = 2)]
+    cores: usize,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bare JSON echo server that results are compared with
+    Echo {
+        /// Port on 127.0.0.1 (0: any free one)
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+    /// Load one URL
+    Load(LoadArgs),
+    /// Run every scenario, and write the report
+    All(AllArgs),
+}
+
+#[derive(Debug, Args)]
+struct LoadArgs {
+    /// An http:// URL
+    #[arg(long)]
+    url: Uri,
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// Seconds measured
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Seconds of load before measuring
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Requests per second, at a steady rate (default: as many as are answered)
+    #[arg(long)]
+    rate: Option<f64>,
+    #[arg(long, default_value = "POST")]
+    method: String,
+    /// `name: value`, repeatable
+    #[arg(long)]
+    header: Vec<String>,
+    #[arg(long, default_value = CHECK_BODY)]
+    body: String,
+    /// Count the answers whose body contains this text
+    #[arg(long)]
+    count: Option<String>,
+    /// Process id of the server, to report its use of CPU
+    #[arg(long)]
+    server_pid: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct AllArgs {
+    /// Seconds measured in each scenario
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// Seconds of load before measuring
+    #[arg(long, default_value_t = 2.0)]
+    warm_up: f64,
+    /// Directory for the JSON report
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    // Threads and child processes started from here on inherit the restriction.
+    restrict_cores(cli.cores).context("cannot restrict the process to its cores")?;
+    match cli.command {
+        Command::Echo { port } => echo::serve(port),
+        Command::Load(args) => load_url(&args),
+        Command::All(args) => run_all(&args),
+    }
+}
+
+/// Keeps this process and all it starts on the first `cores` of the cores it may use.
+fn restrict_cores(cores: usize) -> rustix::io::Result<()> {
+    if cores == 0 {
+        return Ok(());
+    }
+    let allowed = sched_getaffinity(None)?;
+    let mut kept = CpuSet::new();
+    (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).take(cores).for_each(|c| kept.set(c));
+    sched_setaffinity(None, &kept)
+}
+
+fn load_url(args: &LoadArgs) -> anyhow::Result<()> {
+    let address = resolve(&args.url)?;
+    let plan = LoadPlan {
+        address,
+        connections: args.connections,
+        mode: args.rate.map_or(Mode::Closed, |per_second| Mode::Open { per_second }),
+        warm_up: Duration::try_from_secs_f64(args.warm_up).context("bad --warm-up")?,
+        measured: Duration::try_from_secs_f64(args.seconds).context("bad --seconds")?,
+        server_pid: args.server_pid,
+    };
+    let host = args.url.authority().map_or("localhost", |authority| authority.as_str());
+    let path = args.url.path_and_query().map_or("/", |path| path.as_str());
+    let mut head = RequestHead::new(&args.method, path, host);
+    if !args.header.iter().any(|line| line.to_ascii_lowercase().starts_with("content-type:")) {
+        head = head.header("content-type", "application/json");
+    }
+    for line in &args.header {
+        let (name, value) =
+            line.split_once(':').with_context(|| format!("header `{line}` has no colon"))?;
+        head = head.header(name.trim(), value.trim());
+    }
+    let request = head.request(args.body.as_bytes());
+    let matches = |_, response: &Response<'_>| {
+        let text = args.count.as_deref()?;
+        Some(if response.body_contains(text) { "matched" } else { "not matched" })
+    };
+    let result =
+        load::run(&plan, &|_, buffer: &mut Vec<u8>| buffer.extend_from_slice(&request), &matches)?;
+    let mut table = Table::new(format!("{} {}", args.method, args.url), LOAD_COLUMNS);
+    table.push(Row::load(format!("{} connections", result.connections), &result, None)?);
+    let mut report = Report::new("load");
+    report.add(table);
+    print!("{report}");
+    Ok(())
+}
+
+fn resolve(url: &Uri) -> anyhow::Result<SocketAddr> {
+    ensure!(url.scheme_str() == Some("http"), "`{url}` is not an http:// URL");
+    let host = url.host().with_context(|| format!("`{url}` has no host"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (host, url.port_u16().unwrap_or(80))
+        .to_socket_addrs()
+        .with_context(|| format!("cannot resolve `{host}`"))?
+        .next()
+        .with_context(|| format!("`{host}` has no address"))
+}
+
+fn run_all(args: &AllArgs) -> anyhow::Result<()> {
+    let warm_up = Duration::try_from_secs_f64(args.warm_up).context("bad --warm-up")?;
+    let measured = Duration::try_from_secs_f64(args.seconds).context("bad --seconds")?;
+    let mut report = Report::new("all");
+    let baseline = echo::measure(&[16, 128], warm_up, measured)?;
+    let mut table = Table::new("bare axum JSON echo", LOAD_COLUMNS);
+    for result in &baseline.loads {
+        let label = format!("echo, {} connections", result.connections);
+        table.push(Row::load(label, result, Some(result))?);
+    }
+    report.add(table);
+    let mut table = Table::new("processes", PROCESS_COLUMNS);
+    table.push(Row::process("echo", &baseline.process, Some(&baseline.process))?);
+    report.add(table);
+    print!("{report}");
+    println!("\nwritten to {}", report.write(&args.out)?.display());
+    ensure!(
+        baseline.loads.iter().all(|result| result.errors() == 0),
+        "the echo failed some requests, so nothing can be compared with it"
+    );
+    Ok(())
+}

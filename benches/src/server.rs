@@ -1,0 +1,195 @@
+//! Servers under test as child processes, and what they take of the machine.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use serde::Serialize;
+
+/// Longest time from a server's start to the line that says it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running child process, killed (`SIGKILL`) and reaped on drop.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    time_to_ready: Duration,
+}
+
+/// Resident memory of a process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Memory {
+    /// Now (`VmRSS`).
+    pub(crate) resident: u64,
+    /// The most it ever was (`VmHWM`).
+    pub(crate) peak: u64,
+}
+
+/// What a server takes besides CPU.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct ProcessFigures {
+    pub(crate) time_to_ready: Duration,
+    /// Ready, before any request.
+    pub(crate) idle: Memory,
+    /// After the load, connections closed.
+    pub(crate) loaded: Memory,
+}
+
+impl Server {
+    /// Starts `command` and waits until `ready` makes something of a line of its standard output:
+    /// the address it listens on, or whatever else it prints there that the caller needs.
+    /// Standard error is left as `command` has it.
+    ///
+    /// # Errors
+    /// When the process cannot be started, ends before it is ready, or takes over 30 s.
+    pub(crate) fn start<T>(
+        mut command: Command,
+        ready: impl Fn(&str) -> Option<T>,
+    ) -> anyhow::Result<(Self, T)> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let started = Instant::now();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{name}`"))?;
+        // From here on, every way out kills the child.
+        let mut server = Self { child, time_to_ready: Duration::ZERO };
+        let stdout = server.child.stdout.take().context("the child has no standard output")?;
+        let lines = read_lines(stdout);
+        loop {
+            let left = READY_TIMEOUT.saturating_sub(started.elapsed());
+            match lines.recv_timeout(left) {
+                Ok((line, read_at)) => {
+                    if let Some(value) = ready(&line) {
+                        server.time_to_ready = read_at.duration_since(started);
+                        return Ok((server, value));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => bail!("`{name}` was not ready within 30 s"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = server.child.wait()?;
+                    return Err(anyhow!("`{name}` ended before it was ready: {status}"));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// From just before the process was started to reading the line that said it is ready.
+    pub(crate) fn time_to_ready(&self) -> Duration {
+        self.time_to_ready
+    }
+
+    /// # Errors
+    /// When the process has ended.
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        parse_memory(&status).context("the process has no memory: it has ended")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when the process has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lines and when each was read. The thread reads on after the receiver is gone, so that a server
+/// that prints more never blocks on a full pipe; it ends with the process.
+fn read_lines(stdout: ChildStdout) -> mpsc::Receiver<(String, Instant)> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send((line, Instant::now()));
+        }
+    });
+    receiver
+}
+
+fn parse_memory(status: &str) -> Option<Memory> {
+    let bytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    };
+    Some(Memory { resident: bytes("VmRSS")?, peak: bytes("VmHWM")? })
+}
+
+/// CPU time that a process has used so far, user and system, to 10 ms.
+///
+/// # Errors
+/// When there is no such process.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
+        .with_context(|| format!("no process {pid}"))?;
+    let ticks = parse_cpu_ticks(&stat).context("unexpected /proc/PID/stat")?;
+    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+/// `utime` + `stime`: fields 14 and 15. The second field, the name, may itself contain spaces and
+/// parentheses, so fields are counted from the last `)`.
+fn parse_cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn starts_at_the_ready_line_and_kills_on_drop() {
+        let script = "echo starting; echo ready 42; exec sleep 60";
+        let (server, value) = Server::start(shell(script), |line| {
+            line.strip_prefix("ready ").and_then(|rest| rest.parse::<u32>().ok())
+        })
+        .unwrap();
+        assert_eq!(value, 42);
+        assert!(server.time_to_ready() > Duration::ZERO);
+        let memory = server.memory().unwrap();
+        assert!(memory.resident > 0 && memory.peak >= memory.resident);
+        let pid = server.pid();
+        cpu_time(pid).unwrap();
+        drop(server);
+        assert!(cpu_time(pid).is_err(), "the process is still there");
+    }
+
+    #[test]
+    fn an_end_before_ready_is_an_error_with_the_status() {
+        let error = Server::start(shell("echo no; exit 3"), |_| None::<()>).unwrap_err();
+        assert!(error.to_string().contains("exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Server::start(Command::new("/no/such/server"), |_| None::<()>).unwrap_err();
+        assert!(error.to_string().contains("`/no/such/server`"), "{error}");
+    }
+
+    #[test]
+    fn cpu_fields_are_counted_after_a_hostile_name() {
+        let stat = "7 (a) b (c) S 1 1 1 0 -1 4194560 9 0 0 0 31 11 0 0 20 0 1 0 5 6 7";
+        assert_eq!(parse_cpu_ticks(stat), Some(42));
+        assert_eq!(parse_cpu_ticks("7 (a) S 1"), None);
+    }
+}
