@@ -15,15 +15,15 @@ use std::fmt;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use self::error::{MAX_ECHO, excerpt, field_error, syntax_error};
 pub use self::error::{JsonError, Position};
+use self::error::{MAX_ECHO, excerpt, field_error, syntax_error};
 
 mod error;
 #[cfg(test)]
 mod tests;
 
-/// The deepest nesting that `serde_json` itself reads; a larger [`Limits::max_depth`] has no effect.
-const PARSER_MAX_DEPTH: usize = 127;
+/// `serde_json` stops at 128 levels by itself; a larger [`Limits::max_depth`] has no effect.
+const PARSER_MAX_DEPTH: usize = 126;
 /// Up to this many keys an object is searched for duplicates key by key; beyond it, by sorting.
 const SCANNED_KEYS: usize = 16;
 /// `serde_json` reads these keys as instructions: an object whose first key is its raw-value marker
@@ -37,7 +37,7 @@ const INTEGER_EDGE: f64 = 9_223_372_036_854_775_808.0;
 pub struct Limits {
     /// Size of the whole document, in bytes.
     pub max_bytes: usize,
-    /// Nesting of arrays and objects; a scalar has depth 0, `[]` has depth 1. At most 127.
+    /// Nesting of arrays and objects; a scalar has depth 0, `[]` has depth 1. At most 126.
     pub max_depth: usize,
     /// Number of values: scalars, arrays and objects, the root included.
     pub max_nodes: usize,
@@ -100,7 +100,8 @@ pub fn parse_object_as<T: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Re
 /// 2^53 are kept exactly, and numbers print as `serde_json` prints them.
 #[must_use]
 pub fn canonical(value: &Value) -> Vec<u8> {
-    value.to_string().into_bytes()
+    // Writing a `Value` to memory does not fail; `Display` writes the same bytes, only slower.
+    serde_json::to_vec(value).unwrap_or_else(|_| value.to_string().into_bytes())
 }
 
 /// The second pass.

@@ -18,8 +18,8 @@ mod confusable;
 #[cfg(test)]
 mod tests;
 
-use self::confusable::lookalike;
 pub(crate) use self::confusable::is_deceptive;
+use self::confusable::lookalike;
 
 /// Why a name was refused. Messages repeat at most one character of the input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,8 +132,7 @@ struct Identifier {
 
 /// For rules that put nothing on the first or last character beyond what is allowed anywhere.
 const ANYTHING: (fn(char) -> bool, &str) = (|_| true, "anything");
-const ALPHANUMERIC: (fn(char) -> bool, &str) =
-    (|c| c.is_ascii_alphanumeric(), "a letter or digit");
+const ALPHANUMERIC: (fn(char) -> bool, &str) = (|c| c.is_ascii_alphanumeric(), "a letter or digit");
 
 impl Identifier {
     fn check(&self, text: &str) -> Result<(), NameError> {

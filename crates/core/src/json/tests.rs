@@ -9,13 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::name::ToolName;
 
-const SMALL: Limits = Limits {
-    max_bytes: 4096,
-    max_depth: 3,
-    max_nodes: 40,
-    max_string_bytes: 8,
-    max_key_bytes: 4,
-};
+const SMALL: Limits =
+    Limits { max_bytes: 4096, max_depth: 3, max_nodes: 40, max_string_bytes: 8, max_key_bytes: 4 };
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,8 +146,8 @@ fn depth_is_limited_to_the_level() {
 fn depth_is_limited_whatever_the_limit_says() {
     let limits = Limits { max_depth: usize::MAX, ..Limits::REQUEST };
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(parse(nested(127).as_bytes(), &limits).is_ok());
-    assert_eq!(parse(nested(128).as_bytes(), &limits).unwrap_err().code(), "too_deep");
+    assert!(parse(nested(126).as_bytes(), &limits).is_ok());
+    assert_eq!(parse(nested(127).as_bytes(), &limits).unwrap_err().code(), "too_deep");
     assert_eq!(parse("[".repeat(200_000).as_bytes(), &limits).unwrap_err().code(), "too_deep");
 }
 
@@ -196,20 +191,20 @@ fn field_error(text: &str) -> (String, String) {
 #[test]
 fn type_errors_name_the_field() {
     let (path, detail) = field_error(r#"{"tool":"t","counts":{"x":256}}"#);
-    assert_eq!((path.as_str(), detail.as_str()), (
-        "counts.x",
-        "invalid value: integer `256`, expected u8"
-    ));
+    assert_eq!(
+        (path.as_str(), detail.as_str()),
+        ("counts.x", "invalid value: integer `256`, expected u8")
+    );
     let (path, detail) = field_error(r#"{"usage":1}"#);
     assert_eq!((path.as_str(), detail.as_str()), ("$", "missing field `tool`"));
     let (path, detail) = field_error(r#"{"tool":"t","usage":-1}"#);
     assert_eq!(path, "usage");
     assert!(detail.contains("expected u64"), "{detail}");
     let (path, detail) = field_error(r#"{"tool":"t\u043e\u043el"}"#);
-    assert_eq!((path.as_str(), detail.as_str()), (
-        "tool",
-        "tool name must be ascii; it contains U+043E, which looks like `o`"
-    ));
+    assert_eq!(
+        (path.as_str(), detail.as_str()),
+        ("tool", "tool name must be ascii; it contains U+043E, which looks like `o`")
+    );
     let (path, detail) = field_error(r#"{"tool":"t","extra":1}"#);
     assert_eq!(path, "extra");
     assert!(detail.starts_with("unknown field `extra`, expected one of `tool`"), "{detail}");
@@ -221,6 +216,7 @@ fn raw_fields_keep_their_bytes() {
     let body: Body = parse_object_as(text.as_bytes(), &Limits::REQUEST).unwrap();
     assert_eq!(body.payload.unwrap().get(), r#"{ "b" : 1.0, "a":[ 1e2 ]}"#);
     assert_eq!((body.tool.as_str(), body.usage), ("t", None));
+    assert!(body.counts.is_empty());
 }
 
 #[rstest]

@@ -234,7 +234,11 @@ fn all_laws(text: &str) -> Result<(), TestCaseError> {
     laws::<TenantSlug>(text, |c| matches!(c, 'a'..='z' | '0'..='9' | '-'), 63)?;
     laws::<ToolName>(text, |c| c.is_ascii_alphanumeric() || "._-/".contains(c), 128)?;
     laws::<AgentName>(text, |c| c.is_ascii_graphic() && !"\"'`\\".contains(c), 128)?;
-    laws::<Action>(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-:".contains(c), 64)?;
+    laws::<Action>(
+        text,
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-:".contains(c),
+        64,
+    )?;
     laws::<Purpose>(text, graphic, 128)?;
     laws::<CallId>(text, graphic, 128)?;
     laws::<Reason>(text, visible, 500)?;
