@@ -1,0 +1,13 @@
+//! Tests of the crate through its public surface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod fixture;
+mod interoperability;
+mod tampering;
+mod verification;
