@@ -109,10 +109,8 @@ proptest! {
         let verification = verify_bundle_json(&json, it.signer.public_key(), Some(&it.artifact));
         if verification.verified() {
             prop_assert_eq!(verification.statement(), Some(&it.statement));
-            prop_assert_eq!(
-                Bundle::parse(&json).unwrap().envelope.payload(),
-                it.bundle.envelope.payload()
-            );
+            let parsed = Bundle::parse(&json).unwrap();
+            prop_assert_eq!(parsed.envelope.payload(), it.bundle.envelope.payload());
         }
     }
 
