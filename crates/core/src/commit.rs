@@ -279,7 +279,7 @@ fn same_call(asked: &DecisionRecord, claimed: &DecisionRecord) -> bool {
 fn still_stands(pending: &Pending, control: &ControlState) -> bool {
     let record = &pending.record;
     let key_stands = match &pending.principal {
-        Principal::Key(key) => control.key(&key.hash).is_some(),
+        Principal::Key(key) => !record.allow || control.key(&key.hash).is_some(),
         Principal::Unauthenticated => true,
     };
     let tenant = control.tenant(&record.tenant);

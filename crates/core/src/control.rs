@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rpds::HashTrieMapSync;
 
 use crate::epoch::Epoch;
-use crate::id::TenantId;
+use crate::id::{TenantId, ToolId};
 use crate::kill::{Kill, KillState};
 use crate::name::{TenantSlug, ToolName};
 use crate::principal::{ApiKey, KeyHash};
@@ -22,6 +22,7 @@ pub struct ControlState {
     epoch: Epoch,
     slugs: HashTrieMapSync<TenantSlug, TenantId>,
     tenants: HashTrieMapSync<TenantId, TenantEntry>,
+    tools: HashTrieMapSync<ToolId, Arc<Tool>>,
     keys: HashTrieMapSync<KeyHash, Arc<ApiKey>>,
     kills: Arc<KillState>,
 }
@@ -70,6 +71,11 @@ impl ControlState {
         self.tenants.get(&tenant)?.tools.get(name)
     }
 
+    #[must_use]
+    pub fn tool_by_id(&self, id: ToolId) -> Option<&Arc<Tool>> {
+        self.tools.get(&id)
+    }
+
     /// The tools of one tenant, retired ones included, in no particular order.
     pub fn tools_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Tool>> {
         self.tenants.get(&tenant).into_iter().flat_map(|entry| entry.tools.values())
@@ -83,6 +89,11 @@ impl ControlState {
     #[must_use]
     pub fn key(&self, hash: &KeyHash) -> Option<&Arc<ApiKey>> {
         self.keys.get(hash).filter(|key| key.revoked_at.is_none())
+    }
+
+    /// Every key that is not revoked.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
+        self.keys.values().filter(|key| key.revoked_at.is_none())
     }
 
     /// The state after `changes`. Changes that do not reach beyond this epoch alter nothing.
@@ -120,7 +131,9 @@ impl ControlState {
 
     fn put_tool(&mut self, tool: Tool) {
         if let Some(entry) = self.tenants.get_mut(&tool.tenant_id) {
-            entry.tools.insert_mut(tool.name.clone(), Arc::new(tool));
+            let tool = Arc::new(tool);
+            entry.tools.insert_mut(tool.name.clone(), Arc::clone(&tool));
+            self.tools.insert_mut(tool.id, tool);
         }
     }
 }

@@ -243,7 +243,11 @@ pub fn decide(policy: Result<PolicyDecision, PolicyError>, usage: UsageSeen) -> 
 
 fn of_policy(decision: PolicyDecision, usage: UsageSeen) -> Verdict {
     let exceeded = decision.quota.filter(|quota| usage.exceeds(*quota));
+    let only_quota = decision.reasons.iter().all(|reason| reason.code == "quota_exceeded");
     let (allow, code, reason) = match (decision.allow, exceeded) {
+        (false, Some(quota)) if only_quota => {
+            (false, ReasonCode::QuotaExceeded, exceeded_wording(quota))
+        }
         (false, _) => (false, ReasonCode::PolicyDenied, wording(&decision.reasons)),
         (true, Some(quota)) => (false, ReasonCode::QuotaExceeded, exceeded_wording(quota)),
         (true, None) => (true, ReasonCode::Allowed, "allowed by policy".to_owned()),

@@ -1,1 +1,24 @@
+//! The use cases of Sentinel MCP over the ports of `sentinel-core`.
+//!
+//! [`check::Checker`] is the one enforcement path; everything that decides a call goes through it.
+//! Nothing here knows HTTP or SQL.
 
+pub mod audit;
+pub mod bus;
+pub mod check;
+pub mod commit;
+pub mod control;
+pub mod error;
+pub mod group;
+pub mod health;
+pub mod keys;
+pub mod kill;
+pub mod permit;
+pub mod provenance;
+pub mod quotas;
+pub mod registry;
+pub mod services;
+pub mod usage;
+
+pub use error::ServiceError;
+pub use services::{Ports, Services, Settings};

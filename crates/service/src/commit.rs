@@ -1,0 +1,71 @@
+//! Commits decisions in groups and keeps what is in memory up with what was committed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sentinel_core::clock::Clock;
+use sentinel_core::commit::{Batch, Committed, Outcome, Pending, claims_expire_before};
+use sentinel_core::event::{Bus, Event};
+use sentinel_core::store::Store;
+
+use crate::ServiceError;
+use crate::control::Control;
+use crate::group::{GroupWriter, Settled, Waiting};
+use crate::usage::UsageCache;
+
+/// Writes batches of decisions.
+#[derive(Debug)]
+pub struct DecisionWriter {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) usage: Arc<UsageCache>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl GroupWriter for DecisionWriter {
+    type Item = Pending;
+    type Answer = Outcome;
+
+    async fn write(
+        &self,
+        queue: &mut Vec<Waiting<Pending, Outcome>>,
+    ) -> Vec<Settled<Outcome>> {
+        let mut batch = Batch::new(self.control.current());
+        let mut answers = Vec::with_capacity(queue.len());
+        let mut deferred = Vec::new();
+        for Waiting { item, answer } in queue.drain(..) {
+            match batch.push(item) {
+                Ok(()) => answers.push(answer),
+                Err(item) => deferred.push(Waiting { item, answer }),
+            }
+        }
+        *queue = deferred;
+        let expire = claims_expire_before(self.clock.now());
+        match self.store.commit_decisions(batch, expire).await {
+            Ok(batch) => {
+                let outcomes = self.observe(batch.into_committed());
+                answers.into_iter().zip(outcomes.into_iter().map(Ok)).collect()
+            }
+            Err(error) => {
+                tracing::error!(%error, decisions = answers.len(), "decisions were not committed");
+                let error = ServiceError::from(error);
+                answers.into_iter().map(|answer| (answer, Err(error.clone()))).collect()
+            }
+        }
+    }
+}
+
+impl DecisionWriter {
+    fn observe(&self, committed: Committed) -> Vec<Outcome> {
+        self.control.observe(&committed.control);
+        self.usage.observe(&committed.used);
+        let recorded = committed.outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Recorded(record) => Some(Event::Checked(Arc::clone(record))),
+            _ => None,
+        });
+        self.bus.publish(recorded.collect());
+        committed.outcomes
+    }
+}

@@ -1,0 +1,76 @@
+//! The control state in memory, kept up with the store.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sentinel_core::control::ControlState;
+use sentinel_core::name::TenantSlug;
+use sentinel_core::principal::Principal;
+use sentinel_core::store::{Store, StoreError};
+use sentinel_core::tenant::Tenant;
+
+use crate::ServiceError;
+
+/// The newest control state this replica knows. It may lag behind the store; the commit of a
+/// decision finds out and catches up, so a stale state never allows.
+#[derive(Debug)]
+pub struct Control {
+    state: ArcSwap<ControlState>,
+    store: Arc<dyn Store>,
+}
+
+impl Control {
+    /// Loads the whole state.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let control = Self { state: ArcSwap::default(), store };
+        control.refresh().await?;
+        Ok(control)
+    }
+
+    #[must_use]
+    pub fn current(&self) -> Arc<ControlState> {
+        self.state.load_full()
+    }
+
+    /// Catches up with the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read; the state stays as it was.
+    pub async fn refresh(&self) -> Result<Arc<ControlState>, StoreError> {
+        let known = self.current();
+        let changes = self.store.control_changes(known.epoch()).await?;
+        if changes.epoch > known.epoch() {
+            self.observe(&Arc::new(known.after(changes)));
+        }
+        Ok(self.current())
+    }
+
+    /// Adopts `state` if it is newer than what is known.
+    pub fn observe(&self, state: &Arc<ControlState>) {
+        self.state.rcu(|known| {
+            if state.epoch() > known.epoch() { Arc::clone(state) } else { Arc::clone(known) }
+        });
+    }
+
+    /// The tenant of that slug, if `principal` may act there. A principal bound to another tenant
+    /// gets the same answer whether it exists or not.
+    pub(crate) async fn tenant_for(
+        &self,
+        principal: &Principal,
+        slug: &TenantSlug,
+    ) -> Result<(Arc<ControlState>, Arc<Tenant>), ServiceError> {
+        let mut state = self.current();
+        if state.tenant(slug).is_none() {
+            state = self.refresh().await?;
+        }
+        let tenant = state.tenant(slug).cloned();
+        match tenant {
+            Some(tenant) if principal.may_access(tenant.id) => Ok((state, tenant)),
+            _ if principal.tenant().is_some() => Err(ServiceError::tenant_forbidden()),
+            _ => Err(ServiceError::not_found("unknown_tenant", format!("tenant `{slug}`"))),
+        }
+    }
+}

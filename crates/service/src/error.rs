@@ -1,0 +1,82 @@
+//! Why a use case did not do what was asked.
+
+use sentinel_core::store::{Conflict, StoreError};
+
+/// Every error has a stable code; its message may be shown to the caller.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ServiceError {
+    /// Something that was named does not exist.
+    #[error("{what} not found")]
+    NotFound { code: &'static str, what: String },
+    /// The state forbids it.
+    #[error("{detail}")]
+    Conflict { code: &'static str, detail: String },
+    /// The request makes no sense, whatever the state.
+    #[error("{detail}")]
+    Invalid { code: &'static str, detail: String },
+    /// The caller may not do this there.
+    #[error("{detail}")]
+    Forbidden { code: &'static str, detail: String },
+    /// More is waiting than can be answered in time.
+    #[error("too many requests are waiting; try again shortly")]
+    Overloaded,
+    /// The store could not answer; nothing was done or allowed. The cause is for the log: it may
+    /// name files and hosts.
+    #[error("the store is unavailable; nothing was allowed and nothing is acknowledged")]
+    Unavailable(String),
+}
+
+impl ServiceError {
+    /// The code clients switch on.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::Invalid { code, .. }
+            | Self::Forbidden { code, .. } => code,
+            Self::Overloaded => "overloaded",
+            Self::Unavailable(_) => "store_unavailable",
+        }
+    }
+
+    pub(crate) fn not_found(code: &'static str, what: impl Into<String>) -> Self {
+        Self::NotFound { code, what: what.into() }
+    }
+
+    pub(crate) fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { code, detail: detail.into() }
+    }
+
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Conflict { code, detail: detail.into() }
+    }
+
+    pub(crate) fn tenant_forbidden() -> Self {
+        Self::Forbidden {
+            code: "tenant_forbidden",
+            detail: "the key is not bound to that tenant".to_owned(),
+        }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(conflict) => of_conflict(&conflict),
+            StoreError::BadCursor => Self::invalid("bad_cursor", error.to_string()),
+            StoreError::Unavailable(_)
+            | StoreError::SchemaTooNew { .. }
+            | StoreError::Corrupt(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+fn of_conflict(conflict: &Conflict) -> ServiceError {
+    let code = match conflict {
+        Conflict::TenantExists(_) => "tenant_exists",
+        Conflict::ToolExists(_) => "tool_exists",
+        Conflict::ToolConfusable { .. } => "tool_confusable",
+    };
+    ServiceError::conflict(code, conflict.to_string())
+}

@@ -1,0 +1,172 @@
+//! Permits: the proof that a call was allowed. Only [`crate::check::Checker`] makes one, and what
+//! forwards a call takes one, so a call cannot be forwarded without having been checked.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::check::ArgumentHash;
+use sentinel_core::clock::Clock;
+use sentinel_core::id::{DecisionId, ToolId};
+use sentinel_core::store::Store;
+use uuid::Uuid;
+
+use crate::ServiceError;
+use crate::control::Control;
+
+/// How long after its decision a permit may be used.
+pub const LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+const PREFIX: &str = "snp_";
+const BODY: usize = 16 + 16 + 32 + 8;
+const MAC: usize = 32;
+
+/// One allowed call. Not `Clone`: whoever forwards the call consumes it.
+#[derive(Debug)]
+pub struct Permit {
+    decision_id: DecisionId,
+    tool_id: ToolId,
+    argument_hash: ArgumentHash,
+    expires_at: Timestamp,
+}
+
+impl Permit {
+    #[must_use]
+    pub const fn decision_id(&self) -> DecisionId {
+        self.decision_id
+    }
+
+    #[must_use]
+    pub const fn tool_id(&self) -> ToolId {
+        self.tool_id
+    }
+
+    #[must_use]
+    pub const fn argument_hash(&self) -> ArgumentHash {
+        self.argument_hash
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(BODY + MAC);
+        body.extend_from_slice(self.decision_id.0.as_bytes());
+        body.extend_from_slice(self.tool_id.0.as_bytes());
+        body.extend_from_slice(&self.argument_hash.0);
+        body.extend_from_slice(&self.expires_at.as_millisecond().to_be_bytes());
+        body
+    }
+
+    fn from_body(body: &[u8]) -> Option<Self> {
+        let (decision, rest) = body.split_first_chunk::<16>()?;
+        let (tool, rest) = rest.split_first_chunk::<16>()?;
+        let (hash, rest) = rest.split_first_chunk::<32>()?;
+        let expires = i64::from_be_bytes(rest.try_into().ok()?);
+        Some(Self {
+            decision_id: DecisionId(Uuid::from_bytes(*decision)),
+            tool_id: ToolId(Uuid::from_bytes(*tool)),
+            argument_hash: ArgumentHash(*hash),
+            expires_at: Timestamp::from_millisecond(expires).ok()?,
+        })
+    }
+}
+
+/// Seals permits for the wire and opens them again, under a key that all replicas share.
+#[derive(Clone)]
+pub struct PermitSeal(hmac::Key);
+
+impl std::fmt::Debug for PermitSeal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PermitSeal(…)")
+    }
+}
+
+impl PermitSeal {
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The permit of an allow that was committed; `None` for anything else. Deterministic, so a
+    /// repeated call id gets the same permit, which can still be used only once.
+    pub(crate) fn permit(record: &DecisionRecord) -> Option<Permit> {
+        if !record.allow {
+            return None;
+        }
+        Some(Permit {
+            decision_id: record.id,
+            tool_id: record.tool_id?,
+            argument_hash: record.argument_hash,
+            expires_at: record.created_at.checked_add(LIFETIME).ok()?,
+        })
+    }
+
+    /// The permit as a token.
+    #[must_use]
+    pub fn seal(&self, permit: &Permit) -> String {
+        let mut bytes = permit.body();
+        let tag = hmac::sign(&self.0, &bytes);
+        bytes.extend_from_slice(tag.as_ref());
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    fn open(&self, token: &str) -> Option<Permit> {
+        let encoded = token.strip_prefix(PREFIX)?;
+        if encoded.len() > 2 * (BODY + MAC) {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+        let (body, tag) = bytes.split_at_checked(BODY)?;
+        hmac::verify(&self.0, body, tag).ok()?;
+        Permit::from_body(body)
+    }
+}
+
+/// Redeems permits: each once, in time, for the call it was made for, and not while it is killed.
+#[derive(Debug)]
+pub struct Redeemer {
+    pub(crate) seal: PermitSeal,
+    pub(crate) control: Arc<Control>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Redeemer {
+    /// Opens `token` for a call of `tool_id` with these arguments, and marks it used.
+    ///
+    /// # Errors
+    /// `permit_invalid` when it is not ours, late, or made for another call; `permit_used` when
+    /// it was redeemed before; `killed` when a kill covers the call by now.
+    pub async fn redeem(
+        &self,
+        token: &str,
+        tool_id: ToolId,
+        arguments: ArgumentHash,
+    ) -> Result<Permit, ServiceError> {
+        let now = self.clock.now();
+        let permit = self.seal.open(token).ok_or_else(|| invalid("it was not issued here"))?;
+        if permit.tool_id != tool_id || permit.argument_hash != arguments {
+            return Err(invalid("it was issued for another call"));
+        }
+        if permit.expires_at <= now {
+            return Err(invalid("it has expired"));
+        }
+        let record = self.store.decision(permit.decision_id).await?;
+        let record = record.ok_or_else(|| invalid("its decision is not recorded"))?;
+        let control = self.control.refresh().await?;
+        let agent = record.agent.as_ref();
+        if let Some(kill) = control.kills().covering(record.tenant_id, record.tool_id, agent) {
+            let detail = format!("a kill covers the call by now: {}", kill.reason);
+            return Err(ServiceError::conflict("killed", detail));
+        }
+        if !self.store.redeem_permit(permit.decision_id, now).await? {
+            return Err(ServiceError::conflict("permit_used", "the permit was used before"));
+        }
+        Ok(permit)
+    }
+}
+
+fn invalid(why: &str) -> ServiceError {
+    ServiceError::Forbidden { code: "permit_invalid", detail: format!("the permit is refused: {why}") }
+}

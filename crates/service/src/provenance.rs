@@ -1,0 +1,315 @@
+//! Signed manifests of what agents did.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::clock::Clock;
+use sentinel_core::event::{Bus, Event, ProvenanceEvent};
+use sentinel_core::id::{DecisionId, ManifestId};
+use sentinel_core::manifest::{Manifest, ManifestFilter};
+use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
+use sentinel_core::page::{Page, Paged};
+use sentinel_core::principal::Principal;
+use sentinel_core::store::Store;
+use sentinel_core::tenant::Tenant;
+use sentinel_provenance::{
+    AgentAction, Bundle, DecisionRef, Envelope, PAYLOAD_ROLE, Phase, Salt, Signer, Statement,
+    TenantKey, Verification, verify_bundle_json,
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::ServiceError;
+use crate::control::Control;
+use crate::group::{Group, GroupWriter, Settled, Waiting};
+
+/// Signs, stores and verifies manifests.
+#[derive(Debug)]
+pub struct Provenance {
+    pub(crate) control: Arc<Control>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) writes: Group<Manifest, ()>,
+}
+
+/// What is to be signed.
+#[derive(Debug)]
+pub struct SignRequest {
+    pub tenant: TenantSlug,
+    pub tool: ToolName,
+    pub action: Action,
+    pub purpose: Option<Purpose>,
+    /// The exact bytes that the manifest commits to; they are not kept.
+    pub payload: Vec<u8>,
+    pub decision_id: Option<DecisionId>,
+    /// Signed as it is, and public.
+    pub metadata: Map<String, Value>,
+}
+
+/// A manifest that is signed and on disk.
+#[derive(Debug)]
+pub struct Signed {
+    pub manifest: Manifest,
+    /// The DSSE signature, base64.
+    pub signature: String,
+    /// Needed, with the payload, to show what was committed to. Not public.
+    pub salt: Salt,
+}
+
+/// A manifest with what verifying it showed.
+#[derive(Debug)]
+pub struct Verified {
+    pub manifest: Manifest,
+    pub verification: Verification,
+    /// The DSSE signature, base64; `None` when the envelope cannot be read.
+    pub signature: Option<String>,
+    /// Whether the decision that the manifest names is recorded, and is of the same tenant and
+    /// tool; `None` when it names none.
+    pub decision_link: Option<bool>,
+}
+
+impl Verified {
+    /// Whether every check that could be made passed.
+    #[must_use]
+    pub fn verified(&self) -> bool {
+        self.verification.verified() && self.decision_link != Some(false)
+    }
+}
+
+impl Provenance {
+    /// Signs one action and answers when the manifest is durable.
+    ///
+    /// # Errors
+    /// When the tenant, tool or decision is unknown or forbidden, or nothing could be stored.
+    pub async fn sign(
+        &self,
+        principal: &Principal,
+        request: SignRequest,
+    ) -> Result<Signed, ServiceError> {
+        let (control, tenant) = self.control.tenant_for(principal, &request.tenant).await?;
+        let tool = match control.tool(tenant.id, &request.tool) {
+            Some(tool) => Arc::clone(tool),
+            None => self.control.refresh().await?.tool(tenant.id, &request.tool).cloned().ok_or_else(
+                || {
+                    let what = format!("tool `{}` of tenant `{}`", request.tool, tenant.slug);
+                    ServiceError::not_found("unknown_tool", what)
+                },
+            )?,
+        };
+        let decision = match request.decision_id {
+            Some(id) => Some(self.decision_of(id, &tenant, &request).await?),
+            None => None,
+        };
+        let signed = self.make(principal, &tenant, &request, decision.as_ref())?;
+        self.writes.submit(signed.manifest.clone()).await?;
+        let event = ProvenanceEvent {
+            manifest_id: signed.manifest.id,
+            tenant_id: tenant.id,
+            tenant: tenant.slug.clone(),
+            tool: tool.name.clone(),
+            verified: true,
+            at: signed.manifest.created_at,
+        };
+        self.bus.publish(vec![Event::Signed(Arc::new(event))]);
+        Ok(signed)
+    }
+
+    /// Verifies a stored manifest; `None` when there is none that the principal may see.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn verify(
+        &self,
+        principal: &Principal,
+        id: ManifestId,
+    ) -> Result<Option<Verified>, ServiceError> {
+        let Some(manifest) = self.manifest(principal, id).await? else { return Ok(None) };
+        let key = self.signer.public_key();
+        let verification = verify_bundle_json(manifest.bundle.as_bytes(), key, None);
+        let signature = Bundle::parse(manifest.bundle.as_bytes())
+            .ok()
+            .map(|bundle| bundle.envelope.signature().to_base64());
+        let decision_link = match manifest.decision_id {
+            Some(id) => Some(self.link_holds(id, &manifest).await?),
+            None => None,
+        };
+        let verified = Verified { manifest, verification, signature, decision_link };
+        self.announce_verified(&verified);
+        Ok(Some(verified))
+    }
+
+    /// A stored manifest; `None` when there is none that the principal may see.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn manifest(
+        &self,
+        principal: &Principal,
+        id: ManifestId,
+    ) -> Result<Option<Manifest>, ServiceError> {
+        let found = self.store.manifest(id).await?;
+        Ok(found.filter(|manifest| principal.may_access(manifest.tenant_id)))
+    }
+
+    /// Manifests that match, newest first.
+    ///
+    /// # Errors
+    /// When the tenant is unknown or forbidden, the cursor is bad, or the store is away.
+    pub async fn manifests(
+        &self,
+        principal: &Principal,
+        tenant: Option<&TenantSlug>,
+        filter: ManifestFilter,
+        page: Page,
+    ) -> Result<Paged<Manifest>, ServiceError> {
+        let tenant_id = match tenant {
+            Some(slug) => Some(self.control.tenant_for(principal, slug).await?.1.id),
+            None => principal.tenant(),
+        };
+        Ok(self.store.manifests(ManifestFilter { tenant_id, ..filter }, page).await?)
+    }
+
+    /// The salt of a manifest's commitment, for whoever may see the manifest.
+    #[must_use]
+    pub fn salt(&self, manifest: &Manifest) -> Option<Salt> {
+        let control = self.control.current();
+        control.tenant_by_id(manifest.tenant_id).map(|tenant| salt_of(tenant, manifest.id))
+    }
+
+    /// The key that verifies manifests, PEM.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn public_key_pem(&self) -> Result<String, ServiceError> {
+        let pem = self.signer.public_key().to_spki_pem();
+        pem.map_err(|error| ServiceError::Unavailable(error.to_string()))
+    }
+
+    async fn decision_of(
+        &self,
+        id: DecisionId,
+        tenant: &Tenant,
+        request: &SignRequest,
+    ) -> Result<DecisionRecord, ServiceError> {
+        let found = self.store.decision(id).await?;
+        let own = found.filter(|decision| decision.tenant_id == Some(tenant.id));
+        let decision =
+            own.ok_or_else(|| ServiceError::not_found("unknown_decision", format!("decision `{id}`")))?;
+        if decision.tool != request.tool || decision.action != request.action {
+            let detail = format!("decision `{id}` was about another tool or action");
+            return Err(ServiceError::conflict("decision_mismatch", detail));
+        }
+        Ok(decision)
+    }
+
+    fn make(
+        &self,
+        principal: &Principal,
+        tenant: &Tenant,
+        request: &SignRequest,
+        decision: Option<&DecisionRecord>,
+    ) -> Result<Signed, ServiceError> {
+        let id = ManifestId(Uuid::now_v7());
+        let salt = salt_of(tenant, id);
+        let digest = salt.commit(&request.payload);
+        let created_at = self.clock.now();
+        let agent = decision.and_then(|decision| decision.agent.as_ref()).or(principal.agent());
+        let action = AgentAction {
+            id: id.0,
+            phase: Phase::Outcome,
+            timestamp: created_at,
+            tenant: tenant.slug.to_string(),
+            tool: request.tool.to_string(),
+            action: request.action.to_string(),
+            purpose: request.purpose.as_ref().map(ToString::to_string),
+            agent: agent.map(ToString::to_string),
+            principal: principal.id(),
+            decision: decision.map(decision_ref),
+            metadata: request.metadata.clone(),
+        };
+        let invalid = |error: &dyn std::fmt::Display| {
+            ServiceError::invalid("invalid_manifest", error.to_string())
+        };
+        let statement = Statement::new(action, digest).map_err(|error| invalid(&error))?;
+        let bytes = statement.to_bytes().map_err(|error| invalid(&error))?;
+        let signing = |error: &dyn std::fmt::Display| ServiceError::Unavailable(error.to_string());
+        let envelope =
+            Envelope::sign(bytes, self.signer.as_ref()).map_err(|error| signing(&error))?;
+        let signature = envelope.signature().to_base64();
+        let bundle = Bundle::new(envelope, self.signer.public_key())
+            .and_then(|bundle| bundle.to_json())
+            .map_err(|error| signing(&error))?;
+        let bundle = String::from_utf8(bundle).map_err(|error| signing(&error))?;
+        let manifest = Manifest {
+            id,
+            tenant_id: tenant.id,
+            tool: request.tool.clone(),
+            action: request.action.clone(),
+            purpose: request.purpose.clone(),
+            decision_id: request.decision_id,
+            payload_digest: *digest.as_bytes(),
+            bundle,
+            created_at,
+        };
+        Ok(Signed { manifest, signature, salt })
+    }
+
+    async fn link_holds(&self, id: DecisionId, manifest: &Manifest) -> Result<bool, ServiceError> {
+        let decision = self.store.decision(id).await?;
+        Ok(decision.is_some_and(|decision| {
+            decision.tenant_id == Some(manifest.tenant_id) && decision.tool == manifest.tool
+        }))
+    }
+
+    fn announce_verified(&self, verified: &Verified) {
+        let manifest = &verified.manifest;
+        let control = self.control.current();
+        if let Some(tenant) = control.tenant_by_id(manifest.tenant_id) {
+            self.bus.publish(vec![Event::Verified(Arc::new(ProvenanceEvent {
+                manifest_id: manifest.id,
+                tenant_id: tenant.id,
+                tenant: tenant.slug.clone(),
+                tool: manifest.tool.clone(),
+                verified: verified.verified(),
+                at: self.clock.now(),
+            }))]);
+        }
+    }
+}
+
+fn salt_of(tenant: &Tenant, id: ManifestId) -> Salt {
+    Salt::derive(&TenantKey::new(&tenant.secret.0), &id.to_string(), PAYLOAD_ROLE)
+}
+
+fn decision_ref(decision: &DecisionRecord) -> DecisionRef {
+    DecisionRef {
+        id: decision.id.0,
+        allow: decision.allow,
+        policy_revision: decision.policy_revision.as_deref().unwrap_or("none").to_owned(),
+    }
+}
+
+/// Writes manifests in groups.
+#[derive(Debug)]
+pub(crate) struct ManifestWriter {
+    pub(crate) store: Arc<dyn Store>,
+}
+
+#[async_trait]
+impl GroupWriter for ManifestWriter {
+    type Item = Manifest;
+    type Answer = ();
+
+    async fn write(&self, queue: &mut Vec<Waiting<Manifest, ()>>) -> Vec<Settled<()>> {
+        let (manifests, answers): (Vec<_>, Vec<_>) =
+            queue.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
+        let result = self.store.insert_manifests(manifests).await.map_err(|error| {
+            tracing::error!(%error, manifests = answers.len(), "manifests were not stored");
+            ServiceError::from(error)
+        });
+        answers.into_iter().map(|answer| (answer, result.clone())).collect()
+    }
+}

@@ -1,0 +1,280 @@
+//! Tenants and tools: registered, changed, listed, retired.
+
+use std::sync::Arc;
+
+use sentinel_core::clock::Clock;
+use sentinel_core::epoch::Epoch;
+use sentinel_core::event::{Bus, Event, RegistryChange, RegistryEvent};
+use sentinel_core::id::{TenantId, ToolId};
+use sentinel_core::name::TenantSlug;
+use sentinel_core::page::{Page, Paged};
+use sentinel_core::principal::Principal;
+use sentinel_core::store::{Registered, Store, TenantSpec, ToolSpec};
+use sentinel_core::tenant::{Tenant, TenantSecret};
+use sentinel_core::tool::{Health, Tool, ToolChange};
+use uuid::Uuid;
+
+use crate::ServiceError;
+use crate::control::Control;
+use crate::keys::random_bytes;
+
+/// Most scopes a tool may have, and the longest of them in bytes.
+const MAX_SCOPES: usize = 64;
+const MAX_SCOPE: usize = 128;
+/// Longest address, and largest metadata as JSON, in bytes.
+const MAX_URL: usize = 2048;
+const MAX_METADATA: usize = 16 * 1024;
+
+/// The tool and tenant registry.
+#[derive(Debug)]
+pub struct Registry {
+    pub(crate) control: Arc<Control>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A tool with what is shown beside it.
+#[derive(Debug, Clone)]
+pub struct ToolView {
+    pub tool: Tool,
+    pub tenant: TenantSlug,
+    /// Registered, not retired, and covered by no kill of it, its tenant, or everything.
+    pub is_active: bool,
+    pub health: Option<Health>,
+}
+
+impl Registry {
+    /// Registers a tool, and its tenant when the slug is new; a principal that is bound to a
+    /// tenant cannot create another.
+    ///
+    /// # Errors
+    /// When the name is taken or confusable, a field is out of bounds, or the store is away.
+    pub async fn register(
+        &self,
+        principal: &Principal,
+        tenant: TenantSpec,
+        tool: ToolSpec,
+    ) -> Result<ToolView, ServiceError> {
+        validate(
+            Some(&tool.url),
+            Some(&tool.scopes),
+            Some(&tool.metadata),
+            tool.healthcheck.as_ref(),
+        )?;
+        if principal.tenant().is_some() {
+            self.control.tenant_for(principal, &tenant.slug).await?;
+        }
+        let now = self.clock.now();
+        let tenant = new_tenant(tenant, now)?;
+        let tool = Tool {
+            id: ToolId(Uuid::now_v7()),
+            tenant_id: tenant.id,
+            name: tool.name,
+            url: tool.url,
+            owner: tool.owner,
+            scopes: tool.scopes,
+            metadata: tool.metadata,
+            healthcheck: tool.healthcheck,
+            created_at: now,
+            updated_at: now,
+            retired_at: None,
+        };
+        let registered = self.store.register_tool(tenant, tool).await?;
+        self.control.refresh().await?;
+        self.announce(principal, &registered);
+        self.view(registered.tool, None)
+    }
+
+    fn announce(&self, principal: &Principal, registered: &Registered) {
+        let Registered { tenant, tenant_created, tool, epoch } = registered;
+        if *tenant_created {
+            let kind = RegistryChange::TenantCreated;
+            self.publish(principal, kind, tenant.id, tenant.slug.to_string(), *epoch);
+        }
+        let kind = RegistryChange::ToolRegistered;
+        self.publish(principal, kind, tenant.id, tool.name.to_string(), *epoch);
+    }
+
+    /// Creates a tenant without tools.
+    ///
+    /// # Errors
+    /// When the principal is bound to a tenant, the slug is taken, or the store is away.
+    pub async fn create_tenant(
+        &self,
+        principal: &Principal,
+        spec: TenantSpec,
+    ) -> Result<Tenant, ServiceError> {
+        if principal.tenant().is_some() {
+            return Err(ServiceError::tenant_forbidden());
+        }
+        let tenant = new_tenant(spec, self.clock.now())?;
+        let epoch = self.store.create_tenant(tenant.clone()).await?;
+        self.control.refresh().await?;
+        let kind = RegistryChange::TenantCreated;
+        self.publish(principal, kind, tenant.id, tenant.slug.to_string(), epoch);
+        Ok(tenant)
+    }
+
+    /// Changes or retires a tool; `None` when the principal sees no such tool.
+    ///
+    /// # Errors
+    /// When a field is out of bounds or the store is away.
+    pub async fn update(
+        &self,
+        principal: &Principal,
+        id: ToolId,
+        change: ToolChange,
+    ) -> Result<Option<ToolView>, ServiceError> {
+        validate(
+            change.url.as_ref(),
+            change.scopes.as_ref(),
+            change.metadata.as_ref(),
+            change.healthcheck.as_ref().and_then(Option::as_ref),
+        )?;
+        if self.tool(principal, id).await?.is_none() {
+            return Ok(None);
+        }
+        let kind =
+            if change.retire { RegistryChange::ToolRetired } else { RegistryChange::ToolUpdated };
+        let Some((tool, epoch)) = self.store.update_tool(id, change, self.clock.now()).await? else {
+            return Ok(None);
+        };
+        self.control.refresh().await?;
+        self.publish(principal, kind, tool.tenant_id, tool.name.to_string(), epoch);
+        self.view(tool, None).map(Some)
+    }
+
+    /// One tool; `None` when there is none that the principal may see.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn tool(
+        &self,
+        principal: &Principal,
+        id: ToolId,
+    ) -> Result<Option<ToolView>, ServiceError> {
+        let found = self.store.tool(id).await?;
+        found
+            .filter(|(tool, _)| principal.may_access(tool.tenant_id))
+            .map(|(tool, health)| self.view(tool, health))
+            .transpose()
+    }
+
+    /// Tools of one tenant, or of every tenant the principal may see.
+    ///
+    /// # Errors
+    /// When the tenant is unknown or forbidden, or the store is away.
+    pub async fn tools(
+        &self,
+        principal: &Principal,
+        tenant: Option<&TenantSlug>,
+        page: Page,
+    ) -> Result<Paged<ToolView>, ServiceError> {
+        let tenant = self.tenant_filter(principal, tenant).await?;
+        let found = self.store.tools(tenant, page).await?;
+        let views = found.items.into_iter().map(|(tool, health)| self.view(tool, health));
+        Ok(Paged { items: views.collect::<Result<_, _>>()?, next_cursor: found.next_cursor })
+    }
+
+    /// The tenants the principal may see.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn tenants(
+        &self,
+        principal: &Principal,
+        page: Page,
+    ) -> Result<Paged<Tenant>, ServiceError> {
+        let Some(bound) = principal.tenant() else { return Ok(self.store.tenants(page).await?) };
+        let own = self.control.current().tenant_by_id(bound).map(|tenant| (**tenant).clone());
+        Ok(Paged { items: own.into_iter().collect(), next_cursor: None })
+    }
+
+    /// Narrows a query to a tenant: the one asked for, else the one the principal is bound to.
+    ///
+    /// # Errors
+    /// When the tenant asked for is unknown, or not the principal's.
+    pub async fn tenant_filter(
+        &self,
+        principal: &Principal,
+        slug: Option<&TenantSlug>,
+    ) -> Result<Option<TenantId>, ServiceError> {
+        match slug {
+            Some(slug) => Ok(Some(self.control.tenant_for(principal, slug).await?.1.id)),
+            None => Ok(principal.tenant()),
+        }
+    }
+
+    fn view(&self, tool: Tool, health: Option<Health>) -> Result<ToolView, ServiceError> {
+        let control = self.control.current();
+        let killed = control.kills().covering(Some(tool.tenant_id), Some(tool.id), None).is_some();
+        let tenant = control.tenant_by_id(tool.tenant_id).ok_or_else(|| {
+            ServiceError::Unavailable("a tool's tenant is not in memory yet".to_owned())
+        })?;
+        let is_active = tool.retired_at.is_none() && !killed;
+        Ok(ToolView { is_active, tenant: tenant.slug.clone(), tool, health })
+    }
+
+    fn publish(
+        &self,
+        principal: &Principal,
+        kind: RegistryChange,
+        tenant_id: TenantId,
+        subject: String,
+        epoch: Epoch,
+    ) {
+        let slug = self.control.current().tenant_by_id(tenant_id).map(|tenant| tenant.slug.clone());
+        self.bus.publish(vec![Event::Registry(Arc::new(RegistryEvent {
+            kind,
+            tenant_id: Some(tenant_id),
+            tenant: slug,
+            subject,
+            actor: principal.id(),
+            epoch,
+            at: self.clock.now(),
+        }))]);
+    }
+}
+
+fn new_tenant(spec: TenantSpec, now: jiff::Timestamp) -> Result<Tenant, ServiceError> {
+    Ok(Tenant {
+        id: TenantId(Uuid::now_v7()),
+        slug: spec.slug,
+        display_name: spec.display_name,
+        created_at: now,
+        secret: TenantSecret(random_bytes()?),
+    })
+}
+
+fn validate(
+    url: Option<&url::Url>,
+    scopes: Option<&Vec<String>>,
+    metadata: Option<&serde_json::Map<String, serde_json::Value>>,
+    healthcheck: Option<&url::Url>,
+) -> Result<(), ServiceError> {
+    let invalid = |detail: &str| Err(ServiceError::invalid("invalid_tool", detail));
+    if url.is_some_and(|url| url.as_str().len() > MAX_URL) {
+        return invalid("`url` is longer than 2048 bytes");
+    }
+    if url.into_iter().chain(healthcheck).any(|url| !url.username().is_empty() || url.password().is_some())
+    {
+        return invalid("an address must not contain credentials; they would be shown to readers");
+    }
+    if healthcheck.is_some_and(|url| !matches!(url.scheme(), "http" | "https") || !url.has_host()) {
+        return invalid("`healthcheck` must be an absolute http or https address");
+    }
+    if let Some(scopes) = scopes
+        && (scopes.len() > MAX_SCOPES
+            || scopes.iter().any(|scope| {
+                scope.is_empty() || scope.len() > MAX_SCOPE || !scope.bytes().all(|b| b.is_ascii_graphic())
+            }))
+    {
+        return invalid("`scopes` takes at most 64 names of 1 to 128 printable ASCII characters");
+    }
+    let size = metadata.map_or(0, |m| serde_json::to_vec(m).map_or(usize::MAX, |json| json.len()));
+    if size > MAX_METADATA {
+        return invalid("`metadata` is larger than 16 KiB");
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Wires the use cases to their ports.
+
+use std::sync::Arc;
+
+use sentinel_core::clock::Clock;
+use sentinel_core::commit::Batch;
+use sentinel_core::page::Page;
+use sentinel_core::policy::PolicyEngine;
+use sentinel_core::quota::Counter;
+use sentinel_core::store::Store;
+use sentinel_provenance::Signer;
+
+use crate::ServiceError;
+use crate::audit::Audit;
+use crate::bus::InProcessBus;
+use crate::check::Checker;
+use crate::commit::DecisionWriter;
+use crate::control::Control;
+use crate::group::Group;
+use crate::keys::{Keys, random_bytes};
+use crate::kill::KillSwitch;
+use crate::permit::{PermitSeal, Redeemer};
+use crate::provenance::{ManifestWriter, Provenance};
+use crate::quotas::Quotas;
+use crate::registry::Registry;
+use crate::usage::UsageCache;
+
+/// What the use cases stand on.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub policy: Arc<dyn PolicyEngine>,
+    pub signer: Arc<dyn Signer>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Decisions, and manifests, that may wait to be written before more are refused.
+    pub queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { queue: 8192 }
+    }
+}
+
+/// Every use case, ready to be called.
+#[derive(Debug)]
+pub struct Services {
+    pub checker: Checker,
+    pub redeemer: Redeemer,
+    pub registry: Registry,
+    pub kills: KillSwitch,
+    pub keys: Keys,
+    pub provenance: Provenance,
+    pub audit: Audit,
+    pub quotas: Quotas,
+    pub events: Arc<InProcessBus>,
+    pub control: Arc<Control>,
+    pub policy: Arc<dyn PolicyEngine>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Services {
+    /// Loads what must be in memory and starts the writers. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(ports: Ports, settings: Settings) -> Result<Self, ServiceError> {
+        let Ports { store, policy, signer, clock } = ports;
+        let control = Arc::new(Control::load(Arc::clone(&store)).await?);
+        let seal = PermitSeal::new(&store.secret("permit", random_bytes()?).await?);
+        let counters = counters(store.as_ref(), clock.as_ref()).await?;
+        let usage = Arc::new(UsageCache::from_counters(&counters));
+        let events = Arc::new(InProcessBus::default());
+        let decisions = DecisionWriter {
+            store: Arc::clone(&store),
+            control: Arc::clone(&control),
+            usage: Arc::clone(&usage),
+            bus: events.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let manifests = ManifestWriter { store: Arc::clone(&store) };
+        Ok(Self {
+            checker: Checker {
+                control: Arc::clone(&control),
+                policy: Arc::clone(&policy),
+                usage,
+                commits: Group::start(Arc::new(decisions), settings.queue, Batch::MAX),
+                seal: seal.clone(),
+                clock: Arc::clone(&clock),
+            },
+            redeemer: Redeemer {
+                seal,
+                control: Arc::clone(&control),
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+            },
+            registry: Registry {
+                control: Arc::clone(&control),
+                store: Arc::clone(&store),
+                bus: events.clone(),
+                clock: Arc::clone(&clock),
+            },
+            kills: KillSwitch {
+                control: Arc::clone(&control),
+                store: Arc::clone(&store),
+                bus: events.clone(),
+                clock: Arc::clone(&clock),
+            },
+            keys: Keys {
+                control: Arc::clone(&control),
+                store: Arc::clone(&store),
+                bus: events.clone(),
+                clock: Arc::clone(&clock),
+            },
+            provenance: Provenance {
+                control: Arc::clone(&control),
+                store: Arc::clone(&store),
+                bus: events.clone(),
+                clock: Arc::clone(&clock),
+                signer,
+                writes: Group::start(Arc::new(manifests), settings.queue, MANIFEST_GROUP),
+            },
+            audit: Audit { control: Arc::clone(&control), store: Arc::clone(&store) },
+            quotas: Quotas {
+                control: Arc::clone(&control),
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+            },
+            events,
+            control,
+            policy,
+            store,
+            clock,
+        })
+    }
+}
+
+/// Manifests that one write stores at most.
+const MANIFEST_GROUP: usize = 256;
+
+async fn counters(store: &dyn Store, clock: &dyn Clock) -> Result<Vec<Counter>, ServiceError> {
+    let mut all = Vec::new();
+    let mut page = Page::first(Page::MAX_LIMIT);
+    loop {
+        let found = store.counters(None, clock.now(), page.clone()).await?;
+        all.extend(found.items);
+        match found.next_cursor {
+            Some(cursor) => page.cursor = Some(cursor),
+            None => return Ok(all),
+        }
+    }
+}
