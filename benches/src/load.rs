@@ -2,6 +2,7 @@
 //! each. It does as little as it can for a request, because it shares the cores with the server.
 
 mod connection;
+mod cpu;
 mod request;
 mod response;
 mod result;
@@ -15,7 +16,6 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use futures::stream::{FuturesUnordered, TryStreamExt as _};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tokio::{
     runtime,
@@ -25,14 +25,15 @@ use tokio::{
 
 use self::{
     connection::Connection,
-    result::{CpuCores, Tally},
+    cpu::{CpuCores, CpuTimes},
+    result::Tally,
     timer::Timer,
 };
 pub(crate) use self::{request::RequestHead, response::Response, result::LoadResult};
 use crate::server::cpu_time;
 
 /// How long requests due before the end may still take before they are given up.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Pause before the next attempt when a connection was refused.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -223,21 +224,13 @@ where
     }
 
     async fn cpu_in_window(&self) -> CpuCores {
-        let server = || self.plan.server_pid.and_then(|pid| cpu_time(pid).ok());
         sleep_until(self.window_start.into()).await;
-        let before = (Instant::now(), thread_cpu_time(), server());
+        let (started, before) = (Instant::now(), CpuTimes::now(self.plan.server_pid));
         sleep_until(self.end.into()).await;
-        let elapsed = before.0.elapsed().as_secs_f64();
-        let cores = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() / elapsed;
-        CpuCores {
-            generator: cores(before.1, thread_cpu_time()),
-            // A server that has ended, or was replaced under load, has no figure.
-            server: before.2.zip(server()).map(|(from, to)| cores(from, to)),
-        }
+        let after = CpuTimes::now(self.plan.server_pid);
+        CpuCores::between(&before, &after, started.elapsed())
     }
 }
 
-/// CPU time that this thread has used so far.
-fn thread_cpu_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
-}
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,7 @@ pub(crate) const LOAD_COLUMNS: &[Column] = &[
     column("errors", "errors", Format::Number(0)),
     column("server_cores", "server cores", Format::Number(2)),
     column("generator_cores", "load cores", Format::Number(2)),
+    column("other_cores", "other cores", Format::Number(2)),
 ];
 
 /// Columns of [`Row::process`].
@@ -112,6 +113,7 @@ impl Row {
             Some(result.errors() as f64),
             result.cpu_cores.server,
             Some(result.cpu_cores.generator),
+            result.cpu_cores.others,
         ];
         let remarks = load_remarks(result);
         Ok(Self { label, figures, remarks, detail: serde_json::to_value(result)? })
@@ -149,6 +151,12 @@ fn load_remarks(result: &LoadResult) -> Vec<String> {
         let outcomes = result.by_outcome.iter().map(|(name, count)| ((*name).to_owned(), *count));
         remarks.push(format!("outcomes: {}", counts(outcomes)));
     }
+    if result.cpu_cores.generator > BUSY_GENERATOR {
+        remarks.push("the load generator was the bottleneck".to_owned());
+    }
+    if let Some(others) = result.cpu_cores.others.filter(|others| *others > BUSY_MACHINE) {
+        remarks.push(format!("other processes kept {others:.2} cores busy: figures are too low"));
+    }
     if let Mode::Open { per_second } = result.mode {
         remarks.push(format!(
             "offered {}/s; sent p50 {:.2} ms, p99 {:.2} ms after due, which the latencies include",
@@ -159,6 +167,10 @@ fn load_remarks(result: &LoadResult) -> Vec<String> {
     }
     remarks
 }
+
+/// Above these, the cores say more about the figures than the server does.
+const BUSY_GENERATOR: f64 = 0.95;
+const BUSY_MACHINE: f64 = 0.2;
 
 fn counts(named: impl Iterator<Item = (String, u64)>) -> String {
     let shown = named.filter(|(_, count)| *count > 0);

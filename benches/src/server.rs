@@ -133,8 +133,30 @@ fn parse_memory(status: &str) -> Option<Memory> {
 pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
         .with_context(|| format!("no process {pid}"))?;
-    let ticks = parse_cpu_ticks(&stat).context("unexpected /proc/PID/stat")?;
-    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+    Ok(from_ticks(parse_cpu_ticks(&stat).context("unexpected /proc/PID/stat")?))
+}
+
+/// CPU time that the whole machine has used so far, interrupts included, to 10 ms a core.
+///
+/// # Errors
+/// When `/proc/stat` cannot be read.
+pub(crate) fn machine_cpu_time() -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    Ok(from_ticks(parse_machine_ticks(&stat).context("unexpected /proc/stat")?))
+}
+
+fn from_ticks(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// The first line, all cores: user, nice, system, *idle*, *iowait*, irq, softirq, …
+fn parse_machine_ticks(stat: &str) -> Option<u64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    let ticks: Option<Vec<u64>> = fields.take(7).map(|field| field.parse().ok()).collect();
+    match *ticks? {
+        [user, nice, system, _, _, irq, softirq] => Some(user + nice + system + irq + softirq),
+        _ => None,
+    }
 }
 
 /// `utime` + `stime`: fields 14 and 15. The second field, the name, may itself contain spaces and
@@ -191,5 +213,13 @@ mod tests {
         let stat = "7 (a) b (c) S 1 1 1 0 -1 4194560 9 0 0 0 31 11 0 0 20 0 1 0 5 6 7";
         assert_eq!(parse_cpu_ticks(stat), Some(42));
         assert_eq!(parse_cpu_ticks("7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn the_machine_is_not_busy_when_idle() {
+        let stat = "cpu  1 2 4 1000 1000 8 16 1000 1000 1000\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(parse_machine_ticks(stat), Some(31));
+        assert_eq!(parse_machine_ticks("cpu  1 2\n"), None);
+        assert!(machine_cpu_time().unwrap() > Duration::ZERO);
     }
 }

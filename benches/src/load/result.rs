@@ -8,7 +8,7 @@ use std::{
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{LoadPlan, Mode, Response};
+use super::{LoadPlan, Mode, Response, cpu::CpuCores};
 
 /// The figures of one run. Latencies and the rate are of 2xx answers only: quick refusals would
 /// make a failing server look fast.
@@ -94,15 +94,6 @@ impl Failures {
             ("non-2xx outside the window", outside_window),
         ]
     }
-}
-
-/// Cores kept busy on average in the window: 1.0 is one core all the time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(crate) struct CpuCores {
-    /// The generator's thread, which can use one core at most: near 1.0 it was the bottleneck.
-    pub(crate) generator: f64,
-    /// The server's process, when the plan named it and it lived through the window.
-    pub(crate) server: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
