@@ -1,0 +1,45 @@
+# Two commands matter: `make run` starts Sentinel on this machine, `make test` checks everything.
+# Both install what they need on a fresh Debian machine with rust, node, python3 and go, and say so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+SENTINEL := target/release/sentinel
+
+.PHONY: help run build test lint unit demo bench fuzz docs clean
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+run: build ## Build what is missing and start `sentinel dev`
+	@exec $(SENTINEL) dev $(ARGS)
+
+build: ## Build the release binary
+	@scripts/install.sh build
+	cargo build --release --locked --package sentinel
+
+test: ## Everything that CI runs
+	@scripts/test.sh
+
+lint: ## The linters only
+	@scripts/install.sh lint
+	@scripts/lint.sh
+
+demo: ## Govern a real MCP tool on the running server (start `make run` first)
+	@scripts/install.sh python
+	@scripts/demo.sh
+
+bench: build ## Measure, beside a bare echo in the same run
+	cargo build --release --locked --package sentinel-bench
+	target/release/sentinel-bench all --sentinel $(SENTINEL)
+
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 60)
+	@fuzz/run.sh
+
+docs: ## Regenerate the committed OpenAPI document, configuration schema and reference
+	UPDATE_OPENAPI=1 UPDATE_DOCS=1 cargo test --locked --package sentinel-http --package sentinel --quiet generated
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf .venv

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs what a step needs and the machine lacks, and says so. Usage: install.sh STEP…
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# apt_install COMMAND PACKAGE: a Debian package, unless its command is there already.
+apt_install() {
+  command -v "$1" >/dev/null && return
+  say "installing $2 (apt)"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
+}
+
+cargo_install() {
+  command -v "$1" >/dev/null && return
+  say "installing $1 $2 (cargo, takes a few minutes)"
+  # Its own target folder, so that the project's is not rebuilt.
+  cargo install --locked --quiet --version "$2" "$1"
+}
+
+toolchain() {
+  command -v cargo >/dev/null || { echo "error: cargo is missing; install rust 1.95 or newer" >&2; exit 1; }
+  apt_install cc build-essential
+  apt_install cmake cmake
+}
+
+python() {
+  command -v python3 >/dev/null || { echo "error: python3 is missing; install python 3.11 or newer" >&2; exit 1; }
+  if ! [ -x .venv/bin/python ]; then
+    say "creating the virtual environment .venv"
+    python3 -m venv .venv
+  fi
+  if ! cmp -s scripts/requirements.txt .venv/installed.txt; then
+    say "installing $(grep -c '==' scripts/requirements.txt) Python packages into .venv"
+    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r scripts/requirements.txt
+    cp scripts/requirements.txt .venv/installed.txt
+  fi
+}
+
+for step in "$@"; do
+  case "$step" in
+    build) toolchain ;;
+    test)
+      toolchain
+      apt_install openssl openssl
+      apt_install ssh-keygen openssh-client
+      apt_install curl curl
+      ;;
+    lint)
+      toolchain
+      rustup component list --installed 2>/dev/null | grep -q '^clippy' || rustup component add clippy rustfmt
+      cargo_install cargo-deny 0.20.2
+      ;;
+    python) python ;;
+    *) echo "error: unknown step \`$step\`" >&2; exit 2 ;;
+  esac
+done

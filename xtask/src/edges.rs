@@ -1,0 +1,84 @@
+//! The edges between crates, as `docs/architecture.md` draws them.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+/// Each crate of the product, and the crates of the product it may depend on.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("sentinel-core", &[]),
+    ("sentinel-provenance", &[]),
+    ("sentinel-policy", &["sentinel-core"]),
+    ("sentinel-store-sqlite", &["sentinel-core"]),
+    ("sentinel-service", &["sentinel-core", "sentinel-provenance"]),
+    ("sentinel-http", &["sentinel-core", "sentinel-provenance", "sentinel-service"]),
+    (
+        "sentinel",
+        &[
+            "sentinel-core",
+            "sentinel-provenance",
+            "sentinel-policy",
+            "sentinel-store-sqlite",
+            "sentinel-service",
+            "sentinel-http",
+        ],
+    ),
+    ("sentinel-testkit", &["sentinel-core"]),
+    ("sentinel-bench", &[]),
+    ("xtask", &[]),
+];
+
+/// Crates that do I/O, and the crates that must know nothing of them.
+const IO: &[&str] = &["tokio", "axum", "hyper", "reqwest", "rusqlite", "sqlx", "redis"];
+const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
+
+/// Compares the workspace with the allowed edges.
+pub(crate) fn check() -> Result<String> {
+    let dependencies = dependencies()?;
+    let mut wrong = Vec::new();
+    for (name, depends_on) in &dependencies {
+        let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| known == name) else {
+            wrong.push(format!("crate `{name}` is not in xtask/src/edges.rs"));
+            continue;
+        };
+        for to in depends_on {
+            let ours = dependencies.contains_key(to);
+            if ours && !allowed.contains(&to.as_str()) {
+                wrong.push(format!("`{name}` must not depend on `{to}`"));
+            }
+            if PURE.contains(&name.as_str()) && IO.contains(&to.as_str()) {
+                wrong.push(format!("`{name}` must do no I/O, but depends on `{to}`"));
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n       "));
+    }
+    Ok(format!("edges: {} crates depend only on what the architecture allows", dependencies.len()))
+}
+
+/// Every crate of the workspace with its direct dependencies, those of tests left out.
+fn dependencies() -> Result<BTreeMap<String, Vec<String>>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
+        .output()
+        .context("`cargo metadata` could not be run")?;
+    if !output.status.success() {
+        bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata.get("packages").and_then(Value::as_array).context("no packages")?;
+    let mut dependencies = BTreeMap::new();
+    for package in packages {
+        let name = package.get("name").and_then(Value::as_str).context("a package has no name")?;
+        let direct = package.get("dependencies").and_then(Value::as_array).context("no dependencies")?;
+        let names = direct
+            .iter()
+            .filter(|dependency| dependency.get("kind").is_none_or(Value::is_null))
+            .filter_map(|dependency| dependency.get("name")?.as_str());
+        dependencies.insert(name.to_owned(), names.map(str::to_owned).collect());
+    }
+    Ok(dependencies)
+}
