@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::check::ArgumentHash;
 use crate::decision::ReasonCode;
+use crate::epoch::Epoch;
 use crate::id::{DecisionId, TenantId, ToolId};
 use crate::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
 use crate::policy::PolicyReason;
@@ -19,6 +20,9 @@ pub struct DecisionRecord {
     pub id: DecisionId,
     /// Position in the order of commits, assigned by the store; 0 until then.
     pub sequence: u64,
+    /// The epoch it was committed under, set by [`crate::commit::Batch::number`] and stored: shows
+    /// afterwards which kills were in force.
+    pub epoch: Epoch,
     pub tenant: TenantSlug,
     pub tenant_id: Option<TenantId>,
     pub tool: ToolName,

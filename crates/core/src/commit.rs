@@ -218,11 +218,14 @@ impl Batch {
         self.recorded().filter_map(|(_, pending)| Some((claim_of(pending)?, &pending.record)))
     }
 
-    /// Numbers the decisions to insert in the order of their commit, starting at `first`.
+    /// Numbers the decisions to insert in the order of their commit, starting at `first`, and
+    /// notes the epoch that they are committed under.
     pub fn number(&mut self, first: u64) {
+        let epoch = self.epoch();
         let recorded = self.entries.iter_mut().filter(|(_, state)| matches!(state, State::Record));
         for ((pending, _), sequence) in recorded.zip(first..) {
             pending.record.sequence = sequence;
+            pending.record.epoch = epoch;
         }
     }
 

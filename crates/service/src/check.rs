@@ -154,6 +154,7 @@ fn pending(
     let record = DecisionRecord {
         id: DecisionId(Uuid::now_v7()),
         sequence: 0,
+        epoch: control.epoch(),
         tenant: request.tenant.clone(),
         tenant_id: own.map(|tenant| tenant.id),
         tool: request.tool.clone(),
