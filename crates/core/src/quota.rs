@@ -192,12 +192,13 @@ mod tests {
         assert_eq!(window.span(at).unwrap(), Span { start, end });
     }
 
-    #[rstest]
-    fn nonsense_windows_are_refused(
-        #[values("", "d", "0d", "-1d", "1.5h", "1w", "01d", "99999d", "4294967296m", "١d", "1D")]
-        text: &str,
-    ) {
-        assert!(text.parse::<Window>().is_err(), "{text}");
+    #[test]
+    fn nonsense_windows_are_refused() {
+        let nonsense =
+            ["", "d", "0d", "-1d", "1.5h", "1w", "01d", "99999d", "4294967296m", "\u{661}d", "1D"];
+        for text in nonsense {
+            assert!(text.parse::<Window>().is_err(), "{text}");
+        }
     }
 
     proptest! {
