@@ -71,6 +71,22 @@ pub enum RegistryChange {
 }
 
 impl Event {
+    /// Every name that [`Event::name`] answers.
+    pub const NAMES: [&'static str; 12] = [
+        "policy.check.allow",
+        "policy.check.deny",
+        "kill_switch.disabled",
+        "kill_switch.restored",
+        "provenance.signed",
+        "provenance.verified",
+        "registry.tenant_created",
+        "registry.tool_registered",
+        "registry.tool_updated",
+        "registry.tool_retired",
+        "registry.key_created",
+        "registry.key_revoked",
+    ];
+
     /// The event's name, as clients subscribe to it.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -68,6 +68,12 @@ impl Checker {
         Err(ServiceError::Overloaded)
     }
 
+    /// Whether decisions can still be written.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.commits.is_running()
+    }
+
     /// The permit as the token that goes over the wire.
     #[must_use]
     pub fn token(&self, permit: &Permit) -> String {

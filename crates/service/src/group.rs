@@ -51,6 +51,12 @@ impl<Item: Send + 'static, Answer: Send + 'static> Group<Item, Answer> {
         Self { sender }
     }
 
+    /// Whether the task that writes still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Submits an item and waits until it is durable.
     ///
     /// # Errors

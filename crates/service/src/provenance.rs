@@ -69,13 +69,18 @@ pub struct Verified {
     /// Whether the decision that the manifest names is recorded, and is of the same tenant and
     /// tool; `None` when it names none.
     pub decision_link: Option<bool>,
+    /// Whether the row under which the bundle is stored says what the statement says; `None` when
+    /// there is no sound statement. A sound bundle of another action must not pass for this one.
+    pub record_match: Option<bool>,
 }
 
 impl Verified {
     /// Whether every check that could be made passed.
     #[must_use]
     pub fn verified(&self) -> bool {
-        self.verification.verified() && self.decision_link != Some(false)
+        self.verification.verified()
+            && self.decision_link != Some(false)
+            && self.record_match == Some(true)
     }
 }
 
@@ -117,6 +122,12 @@ impl Provenance {
         Ok(signed)
     }
 
+    /// Whether manifests can still be written.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.writes.is_running()
+    }
+
     /// Verifies a stored manifest; `None` when there is none that the principal may see.
     ///
     /// # Errors
@@ -136,7 +147,9 @@ impl Provenance {
             Some(id) => Some(self.link_holds(id, &manifest).await?),
             None => None,
         };
-        let verified = Verified { manifest, verification, signature, decision_link };
+        let record_match = verification.statement().map(|said| self.matches(&manifest, said));
+        let verified =
+            Verified { manifest, verification, signature, decision_link, record_match };
         self.announce_verified(&verified);
         Ok(Some(verified))
     }
@@ -255,6 +268,20 @@ impl Provenance {
             created_at,
         };
         Ok(Signed { manifest, signature, salt })
+    }
+
+    fn matches(&self, row: &Manifest, said: &Statement) -> bool {
+        let action = said.predicate();
+        let control = self.control.current();
+        let tenant = control.tenant_by_id(row.tenant_id);
+        action.id == row.id.0
+            && tenant.is_some_and(|tenant| tenant.slug.as_str() == action.tenant)
+            && action.tool == row.tool.as_str()
+            && action.action == row.action.as_str()
+            && action.purpose.as_deref() == row.purpose.as_ref().map(Purpose::as_str)
+            && action.decision.as_ref().map(|decision| decision.id)
+                == row.decision_id.map(|id| id.0)
+            && said.payload_digest().as_bytes() == &row.payload_digest
     }
 
     async fn link_holds(&self, id: DecisionId, manifest: &Manifest) -> Result<bool, ServiceError> {
