@@ -1,0 +1,269 @@
+//! The part of the interpreter's syntax tree that vetting looks at.
+//!
+//! The interpreter keeps its syntax tree to itself but prints it as JSON; these types mirror that
+//! form. They say nothing about numbers of expressions and the like, which nobody here needs.
+
+use serde::Deserialize;
+
+/// One policy file.
+#[derive(Debug, Deserialize)]
+pub(crate) struct File {
+    pub source: Source,
+    pub ast: Module,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Source {
+    pub file: String,
+    pub contents: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Module {
+    pub package: Package,
+    #[serde(default)]
+    pub imports: Vec<Import>,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Package {
+    pub refr: Expr,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Import {
+    pub refr: Expr,
+    #[serde(rename = "as", default)]
+    pub alias: Option<Span>,
+}
+
+/// A place in a file: the line from 1, and byte offsets.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Span {
+    pub line: u32,
+    pub start: usize,
+    pub end: usize,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) enum Rule {
+    Spec { span: Span, head: Head, bodies: Vec<Body> },
+    Default { span: Span, refr: Expr, args: Vec<Expr>, value: Expr },
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) enum Head {
+    Compr { refr: Expr, assign: Option<Assign> },
+    Set { refr: Expr, key: Option<Expr> },
+    Func { refr: Expr, args: Vec<Expr>, assign: Option<Assign> },
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Assign {
+    pub value: Expr,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Body {
+    pub assign: Option<Assign>,
+    pub query: Query,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Query {
+    pub stmts: Vec<Statement>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Statement {
+    pub literal: Literal,
+    #[serde(default)]
+    pub with_mods: Vec<With>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct With {
+    pub refr: Expr,
+    #[serde(rename = "as")]
+    pub replacement: Expr,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) enum Literal {
+    SomeVars { vars: Vec<Span> },
+    SomeIn { key: Option<Expr>, value: Expr, collection: Expr },
+    Expr { expr: Expr },
+    NotExpr { expr: Expr },
+    Every { key: Option<Span>, value: Span, domain: Expr, query: Query },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum AssignOp {
+    /// `=`
+    Eq,
+    /// `:=`
+    ColEq,
+}
+
+/// An expression. Boxes are needed only where an expression holds another directly.
+#[derive(Debug, Deserialize)]
+pub(crate) enum Expr {
+    String {
+        value: String,
+    },
+    RawString {
+        value: String,
+    },
+    Number {
+        value: serde_json::Value,
+    },
+    Bool {},
+    Null {},
+    Var {
+        span: Span,
+        value: String,
+    },
+    Array {
+        items: Vec<Expr>,
+    },
+    Set {
+        items: Vec<Expr>,
+    },
+    Object {
+        fields: Vec<(serde::de::IgnoredAny, Expr, Expr)>,
+    },
+    ArrayCompr {
+        term: Box<Expr>,
+        query: Query,
+    },
+    SetCompr {
+        term: Box<Expr>,
+        query: Query,
+    },
+    ObjectCompr {
+        key: Box<Expr>,
+        value: Box<Expr>,
+        query: Query,
+    },
+    Call {
+        fcn: Box<Expr>,
+        params: Vec<Expr>,
+    },
+    #[serde(rename = "UnaryExpr")]
+    Unary {
+        expr: Box<Expr>,
+    },
+    RefDot {
+        refr: Box<Expr>,
+        field: (Span, String),
+    },
+    RefBrack {
+        refr: Box<Expr>,
+        index: Box<Expr>,
+    },
+    #[serde(rename = "BinExpr")]
+    Bin {
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    #[serde(rename = "BoolExpr")]
+    Compare {
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    #[serde(rename = "ArithExpr")]
+    Arith {
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    #[serde(rename = "AssignExpr")]
+    Assign {
+        op: AssignOp,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+    Membership {
+        key: Option<Box<Expr>>,
+        value: Box<Expr>,
+        collection: Box<Expr>,
+    },
+}
+
+/// One step of a reference.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step<'a> {
+    /// Known from the text.
+    Name(&'a str),
+    /// Known only when it is evaluated.
+    Dynamic(&'a Expr),
+}
+
+/// A reference taken apart: `data.a[x].b` has the root `data` and three steps.
+#[derive(Debug)]
+pub(crate) struct Reference<'a> {
+    pub root: &'a str,
+    pub line: u32,
+    pub steps: Vec<Step<'a>>,
+}
+
+impl Reference<'_> {
+    /// The steps that are known from the text, up to the first that is not.
+    pub(crate) fn known(&self) -> impl Iterator<Item = String> {
+        self.steps.iter().map_while(|step| match step {
+            Step::Name(name) => Some((*name).to_owned()),
+            Step::Dynamic(_) => None,
+        })
+    }
+
+    /// The reference as text, when all of it is known: `numbers.range`.
+    pub(crate) fn dotted(&self) -> String {
+        std::iter::once(self.root.to_owned()).chain(self.known()).collect::<Vec<_>>().join(".")
+    }
+}
+
+impl Expr {
+    /// The expression as a reference; `None` when it is no reference or starts with no variable.
+    /// The expressions that a reference without a variable starts with are in `start`.
+    pub(crate) fn reference<'a>(&'a self) -> (Option<Reference<'a>>, Option<&'a Expr>) {
+        let mut steps = Vec::new();
+        let mut at = self;
+        loop {
+            match at {
+                Self::RefDot { refr, field } => {
+                    steps.push(Step::Name(&field.1));
+                    at = refr;
+                }
+                Self::RefBrack { refr, index } => {
+                    steps.push(match index.as_ref() {
+                        Self::String { value } | Self::RawString { value } => Step::Name(value),
+                        other => Step::Dynamic(other),
+                    });
+                    at = refr;
+                }
+                Self::Var { span, value } => {
+                    steps.reverse();
+                    let root = value.as_str();
+                    return (Some(Reference { root, line: span.line, steps }), None);
+                }
+                other => return (None, Some(other)),
+            }
+        }
+    }
+
+    /// The steps of a reference that starts with something else than a variable: `f(x)[y]`.
+    pub(crate) fn dynamic_steps(&self) -> Vec<&Expr> {
+        let mut found = Vec::new();
+        let mut at = self;
+        loop {
+            match at {
+                Self::RefDot { refr, .. } => at = refr,
+                Self::RefBrack { refr, index } => {
+                    found.push(index.as_ref());
+                    at = refr;
+                }
+                _ => return found,
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! From files to an interpreter. A policy that has not been vetted is never built outside the
+//! vetting process.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+use sentinel_core::json;
+
+use crate::error::{LoadError, one_line};
+use crate::source::PolicySource;
+
+/// Package of the rules that decide.
+const PACKAGE: [&str; 2] = ["sentinel", "policy"];
+/// Steps of the interpreter between two looks at the clock. A lean policy needs fewer, so that it
+/// cannot be called slow because the machine was busy.
+const STEPS_PER_CLOCK: NonZeroU32 = NonZeroU32::new(512).unwrap();
+
+/// Limits of a data file: larger than a request's, since policy data is.
+const DATA: json::Limits = json::Limits {
+    max_bytes: 64 * 1024 * 1024,
+    max_depth: 64,
+    max_nodes: 8_000_000,
+    max_string_bytes: 1024 * 1024,
+    max_key_bytes: 4096,
+};
+
+/// Which rules answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `data.sentinel.policy.decision`.
+    Decision,
+    /// `allow`, and `deny_reason` and `quota_remaining` where the policy defines them.
+    Seed { deny_reason: bool, quota_remaining: bool },
+}
+
+/// An interpreter with policy and data.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    pub engine: Engine,
+    pub shape: Option<Shape>,
+}
+
+/// Whether to take the tests in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Include {
+    Policy,
+    PolicyAndTests,
+}
+
+/// Parses policy and data.
+pub(crate) fn build(
+    source: &PolicySource,
+    include: Include,
+    limit: Duration,
+) -> Result<Built, LoadError> {
+    let mut engine = Engine::new();
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit,
+        check_interval: STEPS_PER_CLOCK,
+    });
+    // Otherwise `print` writes what it is given to the log.
+    engine.set_gather_prints(true);
+    add_policies(&mut engine, source, include)?;
+    check_roots(&engine, source)?;
+    let packages = packages(&engine, source)?;
+    for (file, text) in &source.data {
+        let value = parse_data(file, text)?;
+        if let Some((path, package)) = shadowed(&value, &packages) {
+            return Err(LoadError::Shadow { file: file.clone(), path, package });
+        }
+        check_data_roots(file, &value, source)?;
+        engine.add_data(value).map_err(|error| LoadError::invalid(file, &one_line(&error)))?;
+    }
+    let shape = shape(&engine, source)?;
+    Ok(Built { engine, shape })
+}
+
+/// Rego v1 first. A file that is not v1 is tried as v0, unless a manifest or an import says what
+/// it is; then the error is that of v1.
+fn add_policies(
+    engine: &mut Engine,
+    source: &PolicySource,
+    include: Include,
+) -> Result<(), LoadError> {
+    let tests = (include == Include::PolicyAndTests).then_some(&source.tests);
+    let files = || source.rego.iter().chain(tests.into_iter().flatten());
+    let mut older = Vec::new();
+    for (file, text) in files() {
+        engine.set_rego_v0(source.manifest.rego_version == Some(0));
+        if let Err(error) = engine.add_policy(file.clone(), text.clone()) {
+            older.push((file, text, invalid_rego(file, &error)));
+        }
+    }
+    let may_be_older = source.manifest.rego_version.is_none()
+        && !older.iter().any(|(_, text, _)| text.contains("import rego.v1"));
+    for (file, text, error) in older {
+        engine.set_rego_v0(true);
+        if !may_be_older || engine.add_policy(file.clone(), text.clone()).is_err() {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn invalid_rego(file: &str, error: &impl std::fmt::Display) -> LoadError {
+    let line = one_line(error);
+    let detail = line.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')).unwrap_or(&line);
+    LoadError::invalid(file, detail)
+}
+
+/// Strict JSON: of two equal keys one would win silently.
+fn parse_data(file: &str, text: &str) -> Result<Value, LoadError> {
+    let leaf = if file.ends_with(".json") {
+        json::parse_as::<Value>(text.as_bytes(), &DATA)
+            .map_err(|error| LoadError::invalid(file, &error))?
+    } else {
+        Value::from_yaml_str(text).map_err(|error| LoadError::invalid(file, &one_line(&error)))?
+    };
+    if leaf.as_object().is_err() {
+        return Err(LoadError::invalid(file, "data must be an object"));
+    }
+    let directories = file.rsplit_once('/').map_or("", |(directories, _)| directories);
+    let path = directories.split('/').filter(|name| !name.is_empty());
+    Ok(path.rev().fold(leaf, |inner, name| {
+        Value::from(std::iter::once((Value::from(name), inner)).collect::<regorus::value::Object>())
+    }))
+}
+
+/// Packages of the files that decide. Data never lies in one of them: the interpreter would take
+/// the data and leave the rules.
+fn packages(engine: &Engine, source: &PolicySource) -> Result<Vec<Vec<String>>, LoadError> {
+    Ok(engine
+        .get_policy_package_components()
+        .map_err(|error| LoadError::invalid("policy", &one_line(&error)))?
+        .into_iter()
+        .filter(|package| source.rego.contains_key(&package.source_file))
+        .map(|package| package.components)
+        .collect())
+}
+
+/// The place where data and a package meet, and that package.
+fn shadowed(data: &Value, packages: &[Vec<String>]) -> Option<(String, String)> {
+    packages.iter().find_map(|package| {
+        let mut at = data;
+        for (depth, name) in package.iter().enumerate() {
+            let Ok(object) = at.as_object() else {
+                return Some((dotted(package.iter().take(depth)), dotted(package)));
+            };
+            at = object.get(&Value::from(name.as_str()))?;
+        }
+        Some((dotted(package), dotted(package)))
+    })
+}
+
+fn dotted<'a>(parts: impl IntoIterator<Item = &'a String>) -> String {
+    parts.into_iter().fold("data".to_owned(), |path, name| format!("{path}.{name}"))
+}
+
+fn roots(source: &PolicySource) -> Option<Vec<Vec<&str>>> {
+    let roots = source.manifest.roots.as_ref()?;
+    Some(
+        roots
+            .iter()
+            .map(|root| root.split('/').filter(|name| !name.is_empty()).collect())
+            .collect(),
+    )
+}
+
+fn check_roots(engine: &Engine, source: &PolicySource) -> Result<(), LoadError> {
+    let Some(roots) = roots(source) else { return Ok(()) };
+    for package in packages(engine, source)? {
+        let inside = |root: &Vec<&str>| {
+            root.len() <= package.len() && root.iter().zip(&package).all(|(a, b)| a == b)
+        };
+        if !roots.iter().any(inside) {
+            let detail = format!("package `{}` lies outside the roots", dotted(&package));
+            return Err(LoadError::invalid(".manifest", &detail));
+        }
+    }
+    Ok(())
+}
+
+fn check_data_roots(file: &str, data: &Value, source: &PolicySource) -> Result<(), LoadError> {
+    let Some(roots) = roots(source) else { return Ok(()) };
+    let roots: Vec<&[&str]> = roots.iter().map(Vec::as_slice).collect();
+    if within(data, &roots) {
+        return Ok(());
+    }
+    Err(LoadError::invalid(file, "data lies outside the roots of the manifest"))
+}
+
+/// Whether everything in `data` lies under one of `roots`, which are relative to it. No deeper
+/// than the longest root.
+fn within(data: &Value, roots: &[&[&str]]) -> bool {
+    if roots.iter().any(|root| root.is_empty()) {
+        return true;
+    }
+    let Ok(object) = data.as_object() else { return false };
+    object.iter().all(|(key, value)| {
+        let below: Vec<&[&str]> = roots
+            .iter()
+            .filter_map(|root| root.split_first())
+            .filter(|(first, _)| *key == Value::from(**first))
+            .map(|(_, rest)| rest)
+            .collect();
+        within(value, &below)
+    })
+}
+
+fn shape(engine: &Engine, source: &PolicySource) -> Result<Option<Shape>, LoadError> {
+    let components = engine
+        .get_policy_package_components()
+        .map_err(|error| LoadError::invalid("policy", &one_line(&error)))?;
+    let own: Vec<_> = components
+        .into_iter()
+        .filter(|package| source.rego.contains_key(&package.source_file))
+        .filter(|package| package.components == PACKAGE)
+        .map(|package| package.source_file)
+        .collect();
+    let defines = |rule: &str| -> bool {
+        own.iter().any(|file| engine.has_declared_rule_rooted_at(file, rule).unwrap_or(false))
+    };
+    Ok(if defines("decision") {
+        Some(Shape::Decision)
+    } else if defines("allow") {
+        Some(Shape::Seed {
+            deny_reason: defines("deny_reason"),
+            quota_remaining: defines("quota_remaining"),
+        })
+    } else {
+        None
+    })
+}

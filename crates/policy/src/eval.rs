@@ -1,0 +1,48 @@
+//! Evaluating a policy by hand: `sentinel policy eval`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::build::{Include, build};
+use crate::error::{LoadError, one_line};
+use crate::input::json_value;
+use crate::vet::Vetted;
+
+/// What one query may take.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a query came to.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Evaluation {
+    /// `None` when undefined.
+    pub result: Option<Value>,
+    /// What `print` printed.
+    pub prints: Vec<String>,
+    /// In microseconds, parsing of the query included.
+    pub duration_us: u128,
+}
+
+/// Evaluates a query, such as the rule `data.sentinel.policy.decision`, on any input. Errors tell
+/// everything here, values of the input included.
+///
+/// # Errors
+/// When the policy cannot be built, or the query cannot be parsed or evaluated.
+pub fn eval(policy: &Vetted, query: &str, input: &Value) -> Result<Evaluation, LoadError> {
+    let mut engine = build(policy.source(), Include::Policy, TIME_LIMIT)?.engine;
+    engine.set_input(json_value(input));
+    let started = Instant::now();
+    let results = engine
+        .eval_query(query.to_owned(), false)
+        .map_err(|error| LoadError::Vetoed(one_line(&error)))?;
+    let duration_us = started.elapsed().as_micros();
+    let value = results.result.first().and_then(|result| result.expressions.first());
+    let result = value
+        .map(|expression| &expression.value)
+        .filter(|value| **value != regorus::Value::Undefined)
+        .map(serde_json::to_value)
+        .transpose()
+        .map_err(|error| LoadError::Vetoed(error.to_string()))?;
+    let prints = engine.take_prints().unwrap_or_default();
+    Ok(Evaluation { result, prints, duration_us })
+}

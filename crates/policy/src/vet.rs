@@ -1,0 +1,275 @@
+//! Vetting: nothing decides, and nothing is even parsed, that a sacrificial process has not
+//! survived.
+//!
+//! A policy can take its interpreter down: `x if y; y if x` overflows the stack and aborts the
+//! process, nested literals parse in exponential time, `numbers.range` takes all memory. So a child
+//! process with resource limits parses the candidate, checks what can be checked from its text, and
+//! evaluates it on a few inputs. It vets on a stack of 4 MiB; the checks keep a policy within the
+//! 2 MiB that the threads of the server have at least.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use sentinel_core::policy::PolicyError;
+use serde::{Deserialize, Serialize};
+
+use crate::build::{Built, Include, Shape, build};
+use crate::embedded::answers;
+use crate::error::LoadError;
+use crate::source::{PolicySource, SourceLimits};
+use crate::{builtins, depend, graph};
+
+const STACK: usize = 4 * 1024 * 1024;
+/// Of processor time, in seconds.
+const CPU_SECONDS: u64 = 20;
+const ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
+/// A verdict is one line, and an error message is bounded.
+const MAX_VERDICT: u64 = 64 * 1024;
+/// What one rule may take on an input of the vetter.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// A policy that has been vetted, or is trusted: the evidence that building it is safe.
+#[derive(Debug, Clone)]
+pub struct Vetted(PolicySource);
+
+impl Vetted {
+    /// Takes a policy on trust: one that is compiled into the program, or written by a test.
+    #[must_use]
+    pub fn trusted(source: PolicySource) -> Self {
+        Self(source)
+    }
+
+    #[must_use]
+    pub fn source(&self) -> &PolicySource {
+        &self.0
+    }
+}
+
+/// How to start the vetting process: `command args… DIR`, which must call [`run_child`].
+#[derive(Debug, Clone)]
+pub struct Vetter {
+    pub command: PathBuf,
+    pub args: Vec<OsString>,
+    /// Wall-clock time until the process is killed.
+    pub timeout: Duration,
+}
+
+/// The one line that the vetting process prints.
+#[derive(Debug, Serialize, Deserialize)]
+struct Verdict {
+    /// Of what was vetted.
+    digest: String,
+    /// `None` when nothing speaks against it.
+    error: Option<String>,
+}
+
+impl Vetter {
+    /// The running program as its own vetter: `sentinel policy vet-child DIR`.
+    ///
+    /// # Errors
+    /// When the program cannot find itself.
+    pub fn own() -> std::io::Result<Self> {
+        Ok(Self {
+            command: std::env::current_exe()?,
+            args: vec!["policy".into(), "vet-child".into()],
+            timeout: Duration::from_secs(10),
+        })
+    }
+
+    /// Reads a directory and has it vetted.
+    ///
+    /// # Errors
+    /// When it cannot be read, the vetting process refuses it or does not survive it, or the files
+    /// change meanwhile.
+    pub fn vet(&self, dir: &Path, limits: &SourceLimits) -> Result<Vetted, LoadError> {
+        let source = PolicySource::read(dir, limits)?;
+        let verdict = self.ask(dir)?;
+        if let Some(error) = verdict.error {
+            return Err(LoadError::Vetoed(error));
+        }
+        if verdict.digest != source.digest() {
+            return Err(LoadError::Changed);
+        }
+        Ok(Vetted(source))
+    }
+
+    fn ask(&self, dir: &Path) -> Result<Verdict, LoadError> {
+        // The policy under test has no business with the secrets in this process's environment.
+        let mut child = Command::new(&self.command)
+            .args(&self.args)
+            .arg(dir)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|source| LoadError::Vetter { command: self.command.clone(), source })?;
+        let line = read_output(&mut child, self.timeout);
+        // It has answered, ended or run out of time; whatever it still does is of no interest.
+        if line.is_none() {
+            drop(child.kill());
+        }
+        let status = child.wait();
+        let Some(line) = line else {
+            let detail = format!("took longer than {} s", self.timeout.as_secs_f32());
+            return Err(LoadError::VettingFailed(detail));
+        };
+        serde_json::from_str(&line)
+            .map_err(|_| LoadError::VettingFailed(status.map_or_else(|e| e.to_string(), ended)))
+    }
+}
+
+/// All that the child prints; `None` when it takes too long.
+fn read_output(child: &mut Child, timeout: Duration) -> Option<String> {
+    let mut output = child.stdout.take()?.take(MAX_VERDICT);
+    let (sender, receiver) = channel();
+    std::thread::Builder::new()
+        .name("policy-vet".to_owned())
+        .spawn(move || {
+            let mut text = String::new();
+            // An error leaves less text than a verdict has, which is refused.
+            drop(output.read_to_string(&mut text));
+            drop(sender.send(text));
+        })
+        .ok()?;
+    match receiver.recv_timeout(timeout) {
+        Ok(text) => Some(text),
+        Err(RecvTimeoutError::Disconnected) => Some(String::new()),
+        Err(RecvTimeoutError::Timeout) => None,
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    const SIGABRT: i32 = 6;
+    const SIGKILL: i32 = 9;
+    const SIGSEGV: i32 = 11;
+    const SIGXCPU: i32 = 24;
+    match status.signal() {
+        Some(SIGABRT | SIGSEGV) => "crashed: it overflowed the stack or took all memory".to_owned(),
+        Some(SIGXCPU | SIGKILL) => format!("took more than {CPU_SECONDS} s of processor time"),
+        Some(signal) => format!("ended by signal {signal}"),
+        None => format!("ended without a verdict ({status})"),
+    }
+}
+
+/// The vetting process: limits itself, vets the policy in `dir`, and prints one line of JSON. To be
+/// called by a hidden subcommand of the program, before it starts anything else.
+#[must_use]
+pub fn run_child(dir: &Path) -> ExitCode {
+    let dir = dir.to_owned();
+    let verdict = limit_resources().and_then(|()| {
+        let vetting = std::thread::Builder::new().stack_size(STACK).spawn(move || verdict(&dir))?;
+        vetting.join().map_err(|_| std::io::Error::other("vetting panicked"))
+    });
+    let Ok(line) = verdict.and_then(|verdict| Ok(serde_json::to_string(&verdict)?)) else {
+        return ExitCode::FAILURE;
+    };
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn limit_resources() -> std::io::Result<()> {
+    let limit = |resource, value| {
+        let limit = Rlimit { current: Some(value), maximum: Some(value) };
+        setrlimit(resource, limit).map_err(std::io::Error::from)
+    };
+    limit(Resource::Core, 0)?;
+    limit(Resource::Fsize, 0)?;
+    limit(Resource::Cpu, CPU_SECONDS)?;
+    limit(Resource::As, ADDRESS_SPACE)
+}
+
+fn verdict(dir: &Path) -> Verdict {
+    match PolicySource::read(dir, &UNBOUNDED) {
+        Ok(source) => Verdict {
+            digest: source.digest().to_owned(),
+            error: examine(&source).err().map(|error| error.to_string()),
+        },
+        Err(error) => Verdict { digest: String::new(), error: Some(error.to_string()) },
+    }
+}
+
+/// The server has applied its own limits already, and compares the digest of what it read.
+const UNBOUNDED: SourceLimits =
+    SourceLimits { max_files: u64::MAX, max_bytes: u64::MAX, max_depth: 64 };
+
+/// Parses, checks the text, and tries.
+fn examine(source: &PolicySource) -> Result<(), LoadError> {
+    let Built { engine, shape } = build(source, Include::Policy, PROBE_LIMIT)?;
+    check_text(&engine)?;
+    probe(&Built { engine, shape }, shape.ok_or(LoadError::NoDecision)?)
+}
+
+/// What can be told from the text alone: recursion, depth, functions without bound.
+pub(crate) fn check_text(engine: &regorus::Engine) -> Result<(), LoadError> {
+    let tree = engine
+        .get_ast_as_json()
+        .map_err(|error| LoadError::Vetoed(format!("no syntax tree: {error}")))?;
+    let files: Vec<crate::ast::File> = serde_json::from_str(&tree).map_err(|error| {
+        let detail = error.to_string();
+        let deep = detail.contains("recursion limit");
+        LoadError::Vetoed(if deep {
+            "expressions are nested too deeply".to_owned()
+        } else {
+            detail
+        })
+    })?;
+    let facts = depend::collect(&files);
+    graph::check(&facts)?;
+    builtins::check(&facts)
+}
+
+/// Evaluates the policy as the server will: it must end, and not everything it says may be
+/// malformed. That it denies, or is undefined for an input it does not know, is its own affair.
+fn probe(built: &Built, shape: Shape) -> Result<(), LoadError> {
+    let revision = Arc::from("vetting");
+    let mut complaint = None;
+    let mut sound = false;
+    for input in PROBES {
+        let input = regorus::Value::from_json_str(input)
+            .map_err(|error| LoadError::Vetoed(error.to_string()))?;
+        let mut engine = built.engine.clone();
+        engine.set_input(input);
+        match answers(&mut engine, shape).and_then(|answers| answers.read(0, &revision)) {
+            Err(PolicyError::TimedOut) => {
+                let detail = format!("takes longer than {} s", PROBE_LIMIT.as_secs());
+                return Err(LoadError::Vetoed(format!("the policy {detail}")));
+            }
+            Err(error @ (PolicyError::Malformed(_) | PolicyError::UnknownObligation(_))) => {
+                complaint = Some(error);
+            }
+            _ => sound = true,
+        }
+    }
+    match complaint {
+        Some(error) if !sound => Err(LoadError::Vetoed(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// Nothing, a usual call, one with every part filled, and one with every part of a wrong type.
+const PROBES: [&str; 4] = [
+    "{}",
+    r#"{"tenant": "platform-eng", "tool": "langsmith-docs-search", "action": "call",
+        "purpose": "documentation_lookup", "usage": 0, "context": {}, "arguments": {},
+        "principal": {"id": "key:0", "roles": ["agent"]}, "time": "2026-01-01T00:00:00Z",
+        "tool_record": {"owner": "a", "scopes": [], "metadata": {}, "url": "https://a.example/",
+        "digest": "00"}}"#,
+    r#"{"tenant": "a", "tool": "b", "action": "write", "purpose": "c", "usage": 1000000000000,
+        "agent": "d", "context": {"e": {"f": [1, "g", null, true]}, "ip": "10.0.0.1"},
+        "arguments": {"path": "/h", "query": "i", "n": 1000000000000, "list": [1, 2, 3]},
+        "principal": {"id": "key:1", "roles": ["admin"]}, "time": "2026-12-31T23:59:59.999Z",
+        "tool_record": {"owner": "j", "scopes": ["k"], "metadata": {"l": 1},
+        "url": "https://m.example/", "digest": "ff"}}"#,
+    r#"{"tenant": 1, "tool": ["a"], "action": {}, "purpose": null, "usage": "b", "context": [],
+        "agent": 0.5, "arguments": "c", "principal": true, "time": -1, "tool_record": []}"#,
+];
