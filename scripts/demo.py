@@ -7,8 +7,9 @@ verifies the manifest. Then a wrong purpose, an exceeded quota, a kill and a res
 
 Reads from the environment:
   SENTINEL_URL        where Sentinel answers (default http://127.0.0.1:8000)
-  SENTINEL_API_KEY    one key for everything; without it, one key per role comes from the file
-  SENTINEL_KEYS_FILE  written by `sentinel dev` (default .sentinel/keys.json)
+  SENTINEL_API_KEY    one key for everything
+  SENTINEL_DATA_DIR   of `sentinel dev` (default .sentinel); without SENTINEL_API_KEY, the keys, one
+                      per role, are read from keys.json there, for a Sentinel on this machine only
 
 Exit status: 0 when everything was as expected, 1 when not.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ipaddress
 import json
 import os
 import sys
@@ -28,14 +30,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import mcp_types
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.types import TextContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-KEYS_FILE = Path(__file__).resolve().parent.parent / ".sentinel" / "keys.json"
+DATA_DIR = Path(__file__).resolve().parent.parent / ".sentinel"
 
 TENANT = "demo"
 TOOL = "mcp-server-time"
@@ -150,7 +152,11 @@ class Answer:
         """Give the body when the status is one of these."""
         if self.status not in statuses:
             detail = self.body.get("detail") or self.body.get("title") or "no detail"
-            hint = " (is the key right? see SENTINEL_API_KEY)" if self.status in {401, 403} else ""
+            hint = (
+                " (is the key right? it comes from SENTINEL_API_KEY or SENTINEL_DATA_DIR)"
+                if self.status in {401, 403}
+                else ""
+            )
             raise DemoError(f"Sentinel answered {self.status}: {printable(detail)}{hint}")
         return self.body
 
@@ -253,9 +259,7 @@ class TimeTool:
         require(not result.is_error, "the tool answers without an error")
         content = result.structured_content
         if not isinstance(content, dict):
-            text = next(
-                (c.text for c in result.content if isinstance(c, mcp_types.TextContent)), ""
-            )
+            text = next((c.text for c in result.content if isinstance(c, TextContent)), "")
             return {"text": text}
         return content
 
@@ -295,7 +299,7 @@ class Demo:
 
     def usage(self) -> tuple[int, int | None]:
         """Read how many allows the current window has counted, and the limit once it is known."""
-        query = {"tenant_slug": TENANT}
+        query = {"tenant": TENANT}
         answer = self.sentinel.get("auditor", "/v1/quotas", query).expect(HTTPStatus.OK)
         for counter in objects_of(answer, "items"):
             if counter.get("tool") == TOOL:
@@ -455,7 +459,7 @@ async def restore(demo: Demo) -> None:
 def list_decisions(demo: Demo) -> None:
     """List what was recorded, and require that nothing is missing from it."""
     request_line(f"GET /v1/decisions  {TENANT}/{TOOL}")
-    query = {"tenant_slug": TENANT, "tool_name": TOOL, "limit": str(2 * MOST_CALLS)}
+    query = {"tenant": TENANT, "tool": TOOL, "limit": str(2 * MOST_CALLS)}
     answer = demo.sentinel.get("auditor", "/v1/decisions", query).expect(HTTPStatus.OK)
     recorded = {text_of(item, "decision_id"): item for item in objects_of(answer, "items")}
     for decision_id, allowed in demo.decisions.items():
@@ -500,11 +504,22 @@ async def run(sentinel: Sentinel) -> None:
         list_decisions(demo)
 
 
-def load_keys() -> dict[str, str]:
+def is_loopback(url: str) -> bool:
+    """Tell whether an address is of this machine."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_keys(url: str) -> dict[str, str]:
     """Read one key per role. Without any, requests carry none: `--no-auth` needs none."""
     if key := os.environ.get("SENTINEL_API_KEY"):
         return dict.fromkeys(("admin", "operator", "auditor", "agent"), key)
-    path = Path(os.environ.get("SENTINEL_KEYS_FILE") or KEYS_FILE)
+    if not is_loopback(url):
+        return {}
+    path = Path(os.environ.get("SENTINEL_DATA_DIR") or DATA_DIR) / "keys.json"
     try:
         parsed: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -520,7 +535,8 @@ def main() -> int:
     """Run the demo and give the exit status."""
     status = 0
     try:
-        sentinel = Sentinel(os.environ.get("SENTINEL_URL") or DEFAULT_URL, load_keys())
+        url = os.environ.get("SENTINEL_URL") or DEFAULT_URL
+        sentinel = Sentinel(url, load_keys(url))
         asyncio.run(run(sentinel))
     # A group, because the tool's transport wraps what is raised while it is open.
     except* (DemoError, MCPError, OSError) as group:

@@ -45,7 +45,7 @@ for line in open(sys.argv[1], encoding="utf-8"):
     except ValueError:
         continue
     if isinstance(entry, dict) and entry.get("event") == "server.ready":
-        print(entry["metadata"]["url"].rstrip("/"))
+        print(entry["url"])
         sys.exit(0)
 sys.exit(1)
 PYTHON
@@ -53,7 +53,7 @@ PYTHON
 
 start() {
   : >"$log"
-  "$binary" dev --listen 127.0.0.1:0 --log json --data-dir "$work/data" >"$log" 2>&1 &
+  "$binary" dev --listen 127.0.0.1:0 --log json --data-dir "$SENTINEL_DATA_DIR" >"$log" 2>&1 &
   server=$!
   for _ in $(seq 100); do
     if SENTINEL_URL=$(ready_url); then
@@ -87,13 +87,13 @@ demo() {
 
 [ -x "$binary" ] || fail "there is no $binary; run \`make build\`"
 unset SENTINEL_API_KEY
-export SENTINEL_KEYS_FILE=$work/data/keys.json
+export SENTINEL_DATA_DIR=$work/data
 day=$(date -u +%F)
 
 start
 demo '5 allowed, 5 calls reached the tool'
 stop
-[ "$(stat -c %a "$SENTINEL_KEYS_FILE")" = 600 ] || fail "others can read $SENTINEL_KEYS_FILE"
+[ "$(stat -c %a "$work/data/keys.json")" = 600 ] || fail "others can read the keys"
 
 start
 if [ "$(date -u +%F)" = "$day" ]; then
