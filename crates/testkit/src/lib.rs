@@ -1,1 +1,13 @@
+//! What the tests of several crates share: builders, a clock, and the conformance suite of the
+//! store port. Never part of the binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
+pub mod build;
+pub mod clock;
+pub mod conformance;

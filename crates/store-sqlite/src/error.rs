@@ -1,0 +1,50 @@
+//! Failures inside the store, and what they are to its callers.
+
+use rusqlite::ErrorCode;
+use sentinel_core::store::{Conflict, StoreError};
+
+/// Why a piece of work on a connection failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl From<Conflict> for Failure {
+    fn from(conflict: Conflict) -> Self {
+        Self::Store(StoreError::Conflict(conflict))
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error,
+            Failure::Sql(error) => of_sql(&error),
+        }
+    }
+}
+
+fn of_sql(error: &rusqlite::Error) -> StoreError {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..) => StoreError::Corrupt(error.to_string()),
+        rusqlite::Error::SqliteFailure(failure, _)
+            if failure.code == ErrorCode::DatabaseCorrupt =>
+        {
+            StoreError::Corrupt(error.to_string())
+        }
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// An error of the store itself, in words.
+pub(crate) fn unavailable(why: impl Into<String>) -> Failure {
+    Failure::Store(StoreError::Unavailable(why.into()))
+}

@@ -1,0 +1,124 @@
+//! Listings: conditions that are bound, never pasted, and cursors.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use sentinel_core::page::{Page, Paged};
+use sentinel_core::store::StoreError;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::row::{Columns, Stored, select_with};
+
+/// In which order of `sequence` a listing goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// The conditions of a listing and the values bound to them.
+#[derive(Debug, Default)]
+pub(crate) struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    /// A condition without a value.
+    pub(crate) fn fixed(&mut self, condition: &'static str) {
+        self.sql.push_str(if self.sql.is_empty() { "WHERE " } else { " AND " });
+        self.sql.push_str(condition);
+    }
+
+    /// A condition such as `agent =`, whose right side is bound.
+    pub(crate) fn bound(&mut self, condition: &'static str, value: impl Into<Value>) {
+        self.fixed(condition);
+        self.sql.push_str(" ?");
+        self.values.push(value.into());
+    }
+
+    /// A condition on several columns, with as many places as values.
+    pub(crate) fn after<const N: usize>(&mut self, condition: &'static str, values: [Value; N]) {
+        self.fixed(condition);
+        self.values.extend(values);
+    }
+
+    /// As [`Conditions::bound`], when there is a value.
+    pub(crate) fn bound_optional(
+        &mut self,
+        condition: &'static str,
+        value: Option<impl Into<Value>>,
+    ) {
+        if let Some(value) = value {
+            self.bound(condition, value);
+        }
+    }
+
+    /// One page of the rows of `T` in the order of `sequence`. The cursor is the sequence of the
+    /// last row of the page before.
+    pub(crate) fn page<T: Stored>(
+        mut self,
+        connection: &Connection,
+        page: &Page,
+        order: Order,
+    ) -> Result<Paged<T>> {
+        let (after, direction) = match order {
+            Order::NewestFirst => ("sequence <", "DESC"),
+            Order::OldestFirst => ("sequence >", "ASC"),
+        };
+        if let Some(cursor) = &page.cursor {
+            self.bound(after, sequence_of(cursor)?);
+        }
+        let tail = format!("ORDER BY sequence {direction}");
+        let columns = format!("sequence, {}", T::COLUMNS);
+        let read = |row: &mut Columns<'_, '_>| Ok((row.take::<i64>()?, T::read(row)?));
+        let rows = self.rows(connection, page, (&columns, T::TABLE, &tail), read)?;
+        Ok(paged(rows, page, |(sequence, _)| sequence.to_string(), |(_, item)| item))
+    }
+
+    /// The rows of one page and, when there is one, the row after it.
+    pub(crate) fn rows<T>(
+        mut self,
+        connection: &Connection,
+        page: &Page,
+        (columns, table, tail): (&str, &'static str, &str),
+        read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let sql = format!("SELECT {columns} FROM {table} {} {tail} LIMIT ?", self.sql);
+        self.values.push(Value::Integer(i64::from(limit_of(page)) + 1));
+        select_with(connection, &sql, params_from_iter(self.values), table, read)
+    }
+}
+
+/// Makes a page of `rows`, which hold one more than asked for when there is more.
+pub(crate) fn paged<R, T>(
+    mut rows: Vec<R>,
+    page: &Page,
+    cursor: impl Fn(&R) -> String,
+    item: impl Fn(R) -> T,
+) -> Paged<T> {
+    let limit = usize::try_from(limit_of(page)).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| more).map(cursor);
+    Paged { items: rows.into_iter().map(item).collect(), next_cursor }
+}
+
+fn limit_of(page: &Page) -> u32 {
+    page.limit.clamp(1, Page::MAX_LIMIT)
+}
+
+/// A cursor in exactly the form in which it was issued.
+fn sequence_of(cursor: &str) -> Result<i64> {
+    let sequence = cursor.parse::<i64>().map_err(|_| StoreError::BadCursor)?;
+    if sequence > 0 && sequence.to_string() == cursor {
+        Ok(sequence)
+    } else {
+        Err(StoreError::BadCursor.into())
+    }
+}
+
+/// An identifier as it is stored.
+pub(crate) fn blob(id: Uuid) -> Value {
+    Value::Blob(id.as_bytes().to_vec())
+}

@@ -1,0 +1,62 @@
+//! Provenance manifests.
+
+use rusqlite::{Connection, Transaction, params};
+use sentinel_core::id::{DecisionId, ManifestId, TenantId};
+use sentinel_core::manifest::{Manifest, ManifestFilter};
+use sentinel_core::page::{Page, Paged};
+
+use crate::error::Result;
+use crate::listing::{Conditions, Order, blob};
+use crate::row::{Columns, Stored};
+
+impl Stored for Manifest {
+    const TABLE: &'static str = "manifests";
+    const COLUMNS: &'static str = "id, tenant_id, tool_name, action, purpose, decision_id, \
+        payload_digest, bundle, created_at";
+
+    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
+        Ok(Self {
+            id: ManifestId(columns.uuid()?),
+            tenant_id: TenantId(columns.uuid()?),
+            tool: columns.parse()?,
+            action: columns.parse()?,
+            purpose: columns.parse_optional()?,
+            decision_id: columns.uuid_optional()?.map(DecisionId),
+            payload_digest: columns.take()?,
+            bundle: columns.take()?,
+            created_at: columns.time()?,
+        })
+    }
+}
+
+pub(crate) fn insert(transaction: &Transaction<'_>, manifests: &[Manifest]) -> Result<()> {
+    let sql = "INSERT INTO manifests (id, tenant_id, tool_name, action, purpose, decision_id,
+        payload_digest, bundle, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for manifest in manifests {
+        statement.execute(params![
+            manifest.id.0.as_bytes(),
+            manifest.tenant_id.0.as_bytes(),
+            manifest.tool.as_str(),
+            manifest.action.as_str(),
+            manifest.purpose.as_ref().map(AsRef::<str>::as_ref),
+            manifest.decision_id.as_ref().map(|id| id.0.as_bytes()),
+            manifest.payload_digest,
+            manifest.bundle,
+            manifest.created_at.as_microsecond(),
+        ])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn manifests(
+    connection: &Connection,
+    filter: &ManifestFilter,
+    page: &Page,
+) -> Result<Paged<Manifest>> {
+    let mut conditions = Conditions::default();
+    conditions.bound_optional("tenant_id =", filter.tenant_id.map(|id| blob(id.0)));
+    conditions.bound_optional("tool_name =", filter.tool.as_ref().map(ToString::to_string));
+    conditions.bound_optional("decision_id =", filter.decision_id.map(|id| blob(id.0)));
+    conditions.page(connection, page, Order::NewestFirst)
+}

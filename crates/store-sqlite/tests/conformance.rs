@@ -1,0 +1,16 @@
+//! The conformance suite of the port, on `SQLite`.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::sync::Arc;
+
+use sentinel_core::store::Store;
+use sentinel_store_sqlite::SqliteStore;
+use tempfile::TempDir;
+
+async fn open() -> (Arc<dyn Store>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("sentinel.db")).unwrap();
+    (Arc::new(store), folder)
+}
+
+sentinel_testkit::store_conformance_tests!(open);

@@ -1,0 +1,206 @@
+//! What was acknowledged is on disk: when the process is killed, and when the disk is full.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::audit::DecisionFilter;
+use sentinel_core::commit::{Outcome, Pending};
+use sentinel_core::control::ControlState;
+use sentinel_core::epoch::Epoch;
+use sentinel_core::page::Page;
+use sentinel_core::quota::Window;
+use sentinel_core::store::{Store, StoreError};
+use sentinel_store_sqlite::SqliteStore;
+use sentinel_testkit::build;
+
+const LIMIT: u64 = 1_000_000;
+/// Set in the child process of the kill test: the database that it is to write to.
+const CHILD: &str = "SENTINEL_TEST_CHILD_DATABASE";
+
+async fn scene(store: &SqliteStore) -> Arc<ControlState> {
+    let tenant = build::tenant("acme");
+    let tool = build::tool(&tenant, "search");
+    // It is there already when the file was opened before.
+    let _ = store.register_tool(tenant, tool).await;
+    let changes = store.control_changes(Epoch(0)).await.unwrap();
+    Arc::new(ControlState::default().after(changes))
+}
+
+fn pendings(control: &Arc<ControlState>, count: usize) -> Vec<Pending> {
+    let check = build::check(control, "acme", "search").quota(LIMIT, Window::DAY);
+    (0..count).map(|_| check.pending()).collect()
+}
+
+async fn log(store: &SqliteStore) -> HashMap<String, u64> {
+    let mut page = Page::first(1000);
+    let mut found = HashMap::new();
+    loop {
+        let paged = store.decisions(DecisionFilter::default(), page.clone()).await.unwrap();
+        found.extend(paged.items.iter().map(|record| (record.id.to_string(), record.sequence)));
+        page.cursor = paged.next_cursor;
+        if page.cursor.is_none() {
+            return found;
+        }
+    }
+}
+
+async fn used(store: &SqliteStore) -> u64 {
+    let counters = store.counters(None, build::NOW, Page::first(10)).await.unwrap().items;
+    counters.iter().map(|counter| counter.used).sum()
+}
+
+/// Not a test of its own: the process that `kill_9_loses_nothing_acknowledged` kills. Writes until
+/// then, from four tasks, and prints each decision once it is acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_commits_until_killed() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let store = Arc::new(SqliteStore::open(path).unwrap());
+    let control = scene(&store).await;
+    let tasks: Vec<_> = (1..5)
+        .map(|task| {
+            let (store, control) = (Arc::clone(&store), Arc::clone(&control));
+            tokio::spawn(async move {
+                for _ in 0..1_000_000 {
+                    let batch = build::batch(&control, pendings(&control, task * 4));
+                    let done = store.commit_decisions(batch, build::NOW).await.unwrap();
+                    let mut out = String::new();
+                    for outcome in done.into_committed().outcomes {
+                        let Outcome::Recorded(record) = outcome else { panic!("{outcome:?}") };
+                        out += &format!("ack {} {}\n", record.id, record.sequence);
+                    }
+                    std::io::stdout().lock().write_all(out.as_bytes()).unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// Runs the child, kills it after `delay`, and answers what it had acknowledged.
+fn run_and_kill(path: &Path, delay: Duration) -> HashMap<String, u64> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["child_that_commits_until_killed", "--exact", "--nocapture"])
+        .env(CHILD, path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut acknowledged = HashMap::new();
+    let mut note = |line: String| {
+        // The test runner leaves its own text in front of the first line.
+        let Some((_, line)) = line.split_once("ack ") else { return false };
+        let Some((id, sequence)) = line.split_once(' ') else { return false };
+        // The last line may be cut off.
+        if let (36, Ok(sequence)) = (id.len(), sequence.parse()) {
+            acknowledged.insert(id.to_owned(), sequence);
+        }
+        true
+    };
+    while !lines.next().is_some_and(&mut note) {}
+    let reader = std::thread::scope(|scope| {
+        let reading = scope.spawn(move || lines.map(note).count());
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        reading.join().unwrap()
+    });
+    child.wait().unwrap();
+    assert!(reader > 0, "it was writing");
+    acknowledged
+}
+
+#[tokio::test]
+async fn kill_9_loses_nothing_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sentinel.db");
+    let mut acknowledged = HashMap::new();
+    for round in 0..8 {
+        let path_of_child = path.clone();
+        let delay = Duration::from_millis(20 + 17 * round);
+        let running = tokio::task::spawn_blocking(move || run_and_kill(&path_of_child, delay));
+        acknowledged.extend(running.await.unwrap());
+        // A process that is killed leaves no lock behind.
+        let store = SqliteStore::open(&path).unwrap();
+        let stored = log(&store).await;
+        for (id, sequence) in &acknowledged {
+            // The last line that was read may lack digits.
+            let kept = stored.get(id).unwrap_or_else(|| panic!("{id} is lost"));
+            assert!(kept.to_string().starts_with(&sequence.to_string()));
+        }
+        let mut sequences: Vec<_> = stored.values().copied().collect();
+        sequences.sort_unstable();
+        let count = u64::try_from(stored.len()).unwrap();
+        assert!(sequences.into_iter().eq(1..=count), "no gap, nothing twice");
+        assert_eq!(used(&store).await, count, "the quota counts what is recorded");
+    }
+}
+
+/// A small file system; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this process may not mount.
+    fn mount(place: &Path) -> Option<Self> {
+        std::fs::create_dir(place).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(place);
+        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        mounted.then(|| Self(place.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("disk");
+    let Some(disk) = SmallDisk::mount(&place) else {
+        eprintln!("skipped: this process may not mount a small disk");
+        return;
+    };
+    let ballast = disk.0.join("ballast");
+    std::fs::write(&ballast, vec![1; 512 << 10]).unwrap();
+    let path = disk.0.join("sentinel.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let control = scene(&store).await;
+    for round in 0..3 {
+        let mut committed = used(&store).await;
+        let refused = loop {
+            let batch = build::batch(&control, pendings(&control, 50));
+            match store.commit_decisions(batch, build::NOW).await {
+                Ok(_) => committed += 50,
+                Err(refused) => break refused,
+            }
+            assert!(committed < 20_000, "the disk never fills");
+        };
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+        // Nothing of the refused batch is there, and what was acknowledged is.
+        let stored = log(&store).await;
+        assert_eq!(u64::try_from(stored.len()).unwrap(), committed);
+        assert_eq!(used(&store).await, committed);
+        let large = build::batch(&control, pendings(&control, 1000));
+        store.commit_decisions(large, build::NOW).await.unwrap_err();
+        // It works again as soon as there is room, without being reopened.
+        std::fs::write(&ballast, vec![1; (512 - 160 * (round + 1)) << 10]).unwrap();
+        store.ping().await.unwrap();
+        let batch = build::batch(&control, pendings(&control, 10));
+        store.commit_decisions(batch, build::NOW).await.unwrap();
+        assert_eq!(used(&store).await, committed + 10);
+    }
+    let before = log(&store).await;
+    drop(store);
+    std::fs::remove_file(&ballast).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(log(&store).await, before);
+}

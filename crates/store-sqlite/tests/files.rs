@@ -1,0 +1,177 @@
+//! The database file: who may open it, which schema it has, what it must not contain.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use sentinel_core::epoch::Epoch;
+use sentinel_core::kill::KillScope;
+use sentinel_core::page::Page;
+use sentinel_core::store::{Store, StoreError};
+use sentinel_store_sqlite::SqliteStore;
+use sentinel_testkit::build;
+use tempfile::TempDir;
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sentinel.db");
+    (folder, path)
+}
+
+fn edit(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+fn why(result: Result<SqliteStore, StoreError>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_reopening() {
+    let (_folder, path) = place();
+    let tenant = build::tenant("acme");
+    for round in 0..4 {
+        let store = SqliteStore::open(&path).unwrap();
+        let changes = store.control_changes(Epoch(0)).await.unwrap();
+        assert_eq!(changes.epoch, Epoch(round));
+        assert_eq!(changes.tools.len(), usize::try_from(round).unwrap());
+        let tool = build::tool(&tenant, &build::distinct(usize::try_from(round).unwrap()));
+        store.register_tool(tenant.clone(), tool).await.unwrap();
+    }
+}
+
+#[test]
+fn a_second_opener_is_refused() {
+    let (folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let message = why(SqliteStore::open(&path));
+    assert!(message.contains("another process has the database"), "{message}");
+    assert!(message.contains("sentinel.db.lock"), "{message}");
+    SqliteStore::migrate(&path).unwrap_err();
+    // By another name, too.
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(why(SqliteStore::open(&link)).contains("another process"));
+    drop(store);
+    SqliteStore::open(&link).unwrap();
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let (_folder, path) = place();
+    assert_eq!(SqliteStore::migrate(&path), Ok(1));
+    assert_eq!(SqliteStore::migrate(&path), Ok(1));
+    edit(&path, "INSERT INTO schema_migrations VALUES (7, '0007_later', x'00', 0)");
+    let refused = SqliteStore::open(&path).unwrap_err();
+    assert_eq!(refused, StoreError::SchemaTooNew { found: 7, known: 1 });
+}
+
+#[test]
+fn an_edited_migration_is_refused() {
+    let (_folder, path) = place();
+    SqliteStore::migrate(&path).unwrap();
+    edit(&path, "UPDATE schema_migrations SET checksum = zeroblob(32)");
+    let message = why(SqliteStore::open(&path));
+    assert!(message.contains("migration `0001_initial` was edited"), "{message}");
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let (_folder, path) = place();
+    edit(&path, "CREATE TABLE theirs (n)");
+    let before = std::fs::read(&path).unwrap();
+    assert!(why(SqliteStore::open(&path)).contains("another application"));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    std::fs::write(&path, "this is not a database, and it is long enough to be read".repeat(40))
+        .unwrap();
+    assert!(why(SqliteStore::open(&path)).contains("not a database"));
+    let missing = path.join("no/such/folder.db");
+    assert!(why(SqliteStore::open(missing)).contains("no/such/folder.db"));
+}
+
+#[test]
+fn only_the_owner_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, path) = place();
+    let _store = SqliteStore::open(&path).unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.path());
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_store_in_use_lets_the_next_one_open() {
+    let (_folder, path) = place();
+    for _ in 0..10 {
+        let store = Arc::new(SqliteStore::open(&path).unwrap());
+        let other = Arc::clone(&store);
+        let task = tokio::spawn(async move { other.ping().await });
+        store.ping().await.unwrap();
+        task.await.unwrap().unwrap();
+        drop(store);
+    }
+}
+
+/// Each of these makes one row unreadable; no answer may leave it out.
+#[tokio::test]
+async fn unreadable_rows_are_errors() {
+    for sql in [
+        "UPDATE tools SET name = 'not a name'",
+        "UPDATE tools SET url = 'nowhere'",
+        "UPDATE tools SET scopes = '{'",
+        "UPDATE tools SET created_at = 9223372036854775807",
+        "UPDATE tools SET id = x'00'",
+        "UPDATE tenants SET slug = 'Not A Slug'",
+        "UPDATE tenants SET secret = x'00'",
+        "UPDATE kills SET scope = 'galaxy'",
+        "UPDATE kills SET scope = 'tool'",
+        "UPDATE kills SET agent = 'bot'",
+        "UPDATE kills SET reason = ''",
+        "UPDATE api_keys SET role = 'king'",
+        "UPDATE api_keys SET hash = x'00'",
+    ] {
+        let (_folder, path) = place();
+        let store = SqliteStore::open(&path).unwrap();
+        let tenant = build::tenant("acme");
+        let tool = build::tool(&tenant, "search");
+        store.register_tool(tenant, tool).await.unwrap();
+        store.kill(build::kill(KillScope::Global)).await.unwrap();
+        let key = build::key(sentinel_core::principal::Role::Agent);
+        store.create_key(key).await.unwrap();
+        store.control_changes(Epoch(0)).await.unwrap();
+        edit(&path, &format!("PRAGMA foreign_keys = OFF; {sql}"));
+        for since in [Epoch(0), Epoch(1)] {
+            let answer = store.control_changes(since).await;
+            // Whatever was created with the first epoch is not asked for after it.
+            let expected = since == Epoch(0) || !sql.starts_with("UPDATE t");
+            let corrupt = matches!(answer, Err(StoreError::Corrupt(_)));
+            assert_eq!(corrupt, expected, "{sql}: {answer:?}");
+        }
+        store.ping().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_decision_is_an_error() {
+    let (_folder, path) = place();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).unwrap());
+    let tenant = build::tenant("acme");
+    let tool = build::tool(&tenant, "search");
+    store.register_tool(tenant, tool).await.unwrap();
+    let changes = store.control_changes(Epoch(0)).await.unwrap();
+    let control = Arc::new(sentinel_core::control::ControlState::default().after(changes));
+    let check = build::check(&control, "acme", "search").call_id("call-1");
+    store.commit_decisions(check.batch(), build::NOW).await.unwrap();
+    edit(&path, "UPDATE policy_logs SET code = 'whatever'");
+    let listed = store.decisions(Default::default(), Page::first(10)).await;
+    assert!(matches!(listed, Err(StoreError::Corrupt(_))), "{listed:?}");
+    // The claim leads to it, so the call cannot be answered again.
+    let repeated = store.commit_decisions(check.batch(), build::NOW).await;
+    assert!(matches!(repeated, Err(StoreError::Corrupt(_))), "{repeated:?}");
+    edit(&path, "DELETE FROM policy_logs");
+    let repeated = store.commit_decisions(check.batch(), build::NOW).await;
+    assert!(matches!(repeated, Err(StoreError::Corrupt(_))), "{repeated:?}");
+}

@@ -1,0 +1,60 @@
+//! Time that passes when the test says so.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use sentinel_core::clock::Clock;
+
+/// A clock that stands still until it is moved. Microseconds, as stores keep them.
+#[derive(Debug)]
+pub struct ManualClock {
+    micros: AtomicI64,
+}
+
+impl ManualClock {
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self { micros: AtomicI64::new(now.as_microsecond()) }
+    }
+
+    /// Sets the clock to `now`, backwards too.
+    pub fn set(&self, now: Timestamp) {
+        self.micros.store(now.as_microsecond(), Ordering::SeqCst);
+    }
+
+    /// Moves the clock by `by`; answers the time after that.
+    pub fn advance(&self, by: SignedDuration) -> Timestamp {
+        let now = self.now().checked_add(by).unwrap();
+        self.set(now);
+        now
+    }
+}
+
+impl Default for ManualClock {
+    /// Stands at [`crate::build::NOW`].
+    fn default() -> Self {
+        Self::new(crate::build::NOW)
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.micros.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_moves_only_when_told() {
+        let clock = ManualClock::default();
+        assert_eq!(clock.now(), crate::build::NOW);
+        let later = clock.advance(SignedDuration::from_secs(90));
+        assert_eq!(later.duration_since(crate::build::NOW), SignedDuration::from_secs(90));
+        assert_eq!(clock.now(), later);
+        clock.set(Timestamp::UNIX_EPOCH);
+        assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
+    }
+}
