@@ -4,6 +4,8 @@
 mod echo;
 mod load;
 mod report;
+mod scenario;
+mod sentinel;
 mod server;
 
 use std::{
@@ -16,8 +18,10 @@ use anyhow::{Context as _, ensure};
 use axum::http::Uri;
 use clap::{Args, Parser, Subcommand};
 use load::{LoadPlan, Mode, RequestHead, Response};
-use report::{LOAD_COLUMNS, PROCESS_COLUMNS, Report, Row, Table};
+use report::{LOAD_COLUMNS, Report, Row, Table};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use scenario::Times;
+use sentinel::Product;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -88,9 +92,26 @@ struct AllArgs {
     /// Seconds of load before measuring
     #[arg(long, default_value_t = 2.0)]
     warm_up: f64,
-    /// Directory for the JSON report
+    /// Directory for the JSON report, and for the servers' data (a real disk, not tmpfs)
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
+    /// The binary to measure
+    #[arg(long, default_value = "target/release/sentinel")]
+    sentinel: PathBuf,
+    /// The shipped policies
+    #[arg(long, default_value = "policies")]
+    policies: PathBuf,
+    /// Run this scenario only
+    #[arg(long)]
+    only: Option<Scenario>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    Checks,
+    Manifests,
+    Kills,
+    Tools,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -163,24 +184,46 @@ fn resolve(url: &Uri) -> anyhow::Result<SocketAddr> {
 }
 
 fn run_all(args: &AllArgs) -> anyhow::Result<()> {
-    let warm_up = Duration::try_from_secs_f64(args.warm_up).context("bad --warm-up")?;
-    let measured = Duration::try_from_secs_f64(args.seconds).context("bad --seconds")?;
+    let times = Times {
+        warm_up: Duration::try_from_secs_f64(args.warm_up).context("bad --warm-up")?,
+        measured: Duration::try_from_secs_f64(args.seconds).context("bad --seconds")?,
+    };
+    let product = Product {
+        binary: args.sentinel.clone(),
+        policies: args.policies.clone(),
+        scratch: args.out.join("data"),
+    };
+    let wanted = |scenario| args.only.is_none_or(|only| only == scenario);
     let mut report = Report::new("all");
-    let baseline = echo::measure(&[16, 128], warm_up, measured)?;
+    let mut add = |table: Table| {
+        print!("{table}");
+        report.add(table);
+    };
+    let baseline = echo::measure(&[16, 128], times.warm_up, times.measured)?;
     let mut table = Table::new("bare axum JSON echo", LOAD_COLUMNS);
     for result in &baseline.loads {
         let label = format!("echo, {} connections", result.connections);
         table.push(Row::load(label, result, Some(result))?);
     }
-    report.add(table);
-    let mut table = Table::new("processes", PROCESS_COLUMNS);
-    table.push(Row::process("echo", &baseline.process, Some(&baseline.process))?);
-    report.add(table);
-    print!("{report}");
-    println!("\nwritten to {}", report.write(&args.out)?.display());
+    add(table);
     ensure!(
         baseline.loads.iter().all(|result| result.errors() == 0),
         "the echo failed some requests, so nothing can be compared with it"
     );
+    if wanted(Scenario::Checks) {
+        let (table, process) = scenario::checks::measure(&product, times, &baseline)?;
+        add(table);
+        add(scenario::starts::measure(&product, &baseline.process, &process)?);
+    }
+    if wanted(Scenario::Manifests) {
+        add(scenario::manifests::measure(&product, times, &baseline)?);
+    }
+    if wanted(Scenario::Kills) {
+        add(scenario::kills::measure(&product, times)?);
+    }
+    if wanted(Scenario::Tools) {
+        add(scenario::tools::measure(&product, times)?);
+    }
+    println!("\nwritten to {}", report.write(&args.out)?.display());
     Ok(())
 }

@@ -203,9 +203,8 @@ pub fn precheck(
         let reason = format!("tenant `{}` has no tool `{}`", request.tenant, request.tool);
         return Some(Verdict::deny(ReasonCode::UnknownTool, reason));
     };
-    tool.retired_at.map(|_| {
-        Verdict::deny(ReasonCode::ToolRetired, format!("tool `{}` is retired", tool.name))
-    })
+    tool.retired_at
+        .map(|_| Verdict::deny(ReasonCode::ToolRetired, format!("tool `{}` is retired", tool.name)))
 }
 
 /// What is known of a tool's usage when policy is asked.
@@ -226,8 +225,7 @@ impl UsageSeen {
     }
 
     fn exceeds(self, quota: Quota) -> bool {
-        self.reported >= quota.limit
-            || (self.window == quota.window && self.counted >= quota.limit)
+        self.reported >= quota.limit || (self.window == quota.window && self.counted >= quota.limit)
     }
 }
 

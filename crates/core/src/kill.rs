@@ -116,9 +116,10 @@ impl KillState {
             Some(KillScope::Global),
             tenant_id.map(KillScope::Tenant),
             agent.map(|agent| KillScope::Agent(agent.clone())),
-            tenant_id
-                .zip(agent)
-                .map(|(tenant_id, agent)| KillScope::TenantAgent { tenant_id, agent: agent.clone() }),
+            tenant_id.zip(agent).map(|(tenant_id, agent)| KillScope::TenantAgent {
+                tenant_id,
+                agent: agent.clone(),
+            }),
             tool.map(|(tenant_id, tool_id)| KillScope::Tool { tenant_id, tool_id }),
         ];
         scopes.into_iter().flatten().find_map(|scope| self.in_force.get(&scope)?.first())

@@ -48,7 +48,8 @@ fn aligned(at: Timestamp, seconds: i64) -> Result<Span, QuotaError> {
 
 fn month_of(at: Timestamp) -> Result<Span, QuotaError> {
     let first = at.to_zoned(TimeZone::UTC).date().first_of_month();
-    let next = first.checked_add(jiff::Span::new().months(1)).map_err(|_| QuotaError::OutOfRange)?;
+    let next =
+        first.checked_add(jiff::Span::new().months(1)).map_err(|_| QuotaError::OutOfRange)?;
     let instant = |date: jiff::civil::Date| {
         date.to_zoned(TimeZone::UTC)
             .map(|zoned| zoned.timestamp())
@@ -77,7 +78,9 @@ impl std::str::FromStr for Window {
             return Ok(Self::Month);
         }
         let digits = text.get(..text.len().saturating_sub(1)).unwrap_or("");
-        if digits.is_empty() || digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit())
+        if digits.is_empty()
+            || digits.starts_with('0')
+            || !digits.bytes().all(|b| b.is_ascii_digit())
         {
             return Err(bad());
         }

@@ -147,11 +147,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Paged<Kill>, StoreError>;
 
     /// Keys, newest first, of one tenant or of all.
-    async fn keys(
-        &self,
-        tenant: Option<TenantId>,
-        page: Page,
-    ) -> Result<Paged<ApiKey>, StoreError>;
+    async fn keys(&self, tenant: Option<TenantId>, page: Page)
+    -> Result<Paged<ApiKey>, StoreError>;
 
     // --- the deployment ---
 

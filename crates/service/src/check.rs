@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::CheckRequest;
 use sentinel_core::clock::Clock;
@@ -15,6 +14,7 @@ use sentinel_core::policy::{PolicyEngine, PolicyError, PolicyInput};
 use sentinel_core::quota::{CounterKey, Window};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::Tool;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -93,7 +93,8 @@ impl Checker {
         };
         let counter = verdict.allow.then(|| counter_of(&subject, &verdict, now)).flatten();
         if verdict.allow && counter.is_none() {
-            let failed = PolicyError::Failed("the quota's window is outside the calendar".to_owned());
+            let failed =
+                PolicyError::Failed("the quota's window is outside the calendar".to_owned());
             let deny = decide(Err(failed), no_usage(request));
             return pending(request, &control, subject, deny, None, now, arrived);
         }

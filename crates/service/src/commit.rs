@@ -28,10 +28,7 @@ impl GroupWriter for DecisionWriter {
     type Item = Pending;
     type Answer = Outcome;
 
-    async fn write(
-        &self,
-        queue: &mut Vec<Waiting<Pending, Outcome>>,
-    ) -> Vec<Settled<Outcome>> {
+    async fn write(&self, queue: &mut Vec<Waiting<Pending, Outcome>>) -> Vec<Settled<Outcome>> {
         let mut batch = Batch::new(self.control.current());
         let mut answers = Vec::with_capacity(queue.len());
         let mut deferred = Vec::new();

@@ -207,9 +207,10 @@ impl HealthChecker {
         let (status, detail) = if literal_allowed(&url, self.networks) {
             match self.client.get(url).send().await {
                 Ok(answer) if answer.status().is_success() => (HealthStatus::Healthy, None),
-                Ok(answer) => {
-                    (HealthStatus::Unhealthy, Some(format!("answered {}", answer.status().as_u16())))
-                }
+                Ok(answer) => (
+                    HealthStatus::Unhealthy,
+                    Some(format!("answered {}", answer.status().as_u16())),
+                ),
                 Err(error) => of_error(&error),
             }
         } else {

@@ -231,9 +231,7 @@ fn affected(control: &ControlState, scope: &KillScope) -> (Vec<String>, usize) {
                 of_tenant(tenant.id).map(move |tool| format!("{}/{}", tenant.slug, tool.name))
             })
             .collect(),
-        KillScope::Tenant(tenant) => {
-            of_tenant(*tenant).map(|tool| tool.name.to_string()).collect()
-        }
+        KillScope::Tenant(tenant) => of_tenant(*tenant).map(|tool| tool.name.to_string()).collect(),
         KillScope::Tool { tool_id, .. } => {
             control.tool_by_id(*tool_id).map(|tool| tool.name.to_string()).into_iter().collect()
         }

@@ -168,5 +168,8 @@ impl Redeemer {
 }
 
 fn invalid(why: &str) -> ServiceError {
-    ServiceError::Forbidden { code: "permit_invalid", detail: format!("the permit is refused: {why}") }
+    ServiceError::Forbidden {
+        code: "permit_invalid",
+        detail: format!("the permit is refused: {why}"),
+    }
 }

@@ -97,12 +97,14 @@ impl Provenance {
         let (control, tenant) = self.control.tenant_for(principal, &request.tenant).await?;
         let tool = match control.tool(tenant.id, &request.tool) {
             Some(tool) => Arc::clone(tool),
-            None => self.control.refresh().await?.tool(tenant.id, &request.tool).cloned().ok_or_else(
-                || {
-                    let what = format!("tool `{}` of tenant `{}`", request.tool, tenant.slug);
-                    ServiceError::not_found("unknown_tool", what)
-                },
-            )?,
+            None => {
+                self.control.refresh().await?.tool(tenant.id, &request.tool).cloned().ok_or_else(
+                    || {
+                        let what = format!("tool `{}` of tenant `{}`", request.tool, tenant.slug);
+                        ServiceError::not_found("unknown_tool", what)
+                    },
+                )?
+            }
         };
         let decision = match request.decision_id {
             Some(id) => Some(self.decision_of(id, &tenant, &request).await?),
@@ -148,8 +150,7 @@ impl Provenance {
             None => None,
         };
         let record_match = verification.statement().map(|said| self.matches(&manifest, said));
-        let verified =
-            Verified { manifest, verification, signature, decision_link, record_match };
+        let verified = Verified { manifest, verification, signature, decision_link, record_match };
         self.announce_verified(&verified);
         Ok(Some(verified))
     }
@@ -209,8 +210,9 @@ impl Provenance {
     ) -> Result<DecisionRecord, ServiceError> {
         let found = self.store.decision(id).await?;
         let own = found.filter(|decision| decision.tenant_id == Some(tenant.id));
-        let decision =
-            own.ok_or_else(|| ServiceError::not_found("unknown_decision", format!("decision `{id}`")))?;
+        let decision = own.ok_or_else(|| {
+            ServiceError::not_found("unknown_decision", format!("decision `{id}`"))
+        })?;
         if decision.tool != request.tool || decision.action != request.action {
             let detail = format!("decision `{id}` was about another tool or action");
             return Err(ServiceError::conflict("decision_mismatch", detail));

@@ -137,7 +137,8 @@ impl Registry {
         }
         let kind =
             if change.retire { RegistryChange::ToolRetired } else { RegistryChange::ToolUpdated };
-        let Some((tool, epoch)) = self.store.update_tool(id, change, self.clock.now()).await? else {
+        let Some((tool, epoch)) = self.store.update_tool(id, change, self.clock.now()).await?
+        else {
             return Ok(None);
         };
         self.control.refresh().await?;
@@ -257,7 +258,10 @@ fn validate(
     if url.is_some_and(|url| url.as_str().len() > MAX_URL) {
         return invalid("`url` is longer than 2048 bytes");
     }
-    if url.into_iter().chain(healthcheck).any(|url| !url.username().is_empty() || url.password().is_some())
+    if url
+        .into_iter()
+        .chain(healthcheck)
+        .any(|url| !url.username().is_empty() || url.password().is_some())
     {
         return invalid("an address must not contain credentials; they would be shown to readers");
     }
@@ -267,7 +271,9 @@ fn validate(
     if let Some(scopes) = scopes
         && (scopes.len() > MAX_SCOPES
             || scopes.iter().any(|scope| {
-                scope.is_empty() || scope.len() > MAX_SCOPE || !scope.bytes().all(|b| b.is_ascii_graphic())
+                scope.is_empty()
+                    || scope.len() > MAX_SCOPE
+                    || !scope.bytes().all(|b| b.is_ascii_graphic())
             }))
     {
         return invalid("`scopes` takes at most 64 names of 1 to 128 printable ASCII characters");

@@ -1,0 +1,39 @@
+//! What is measured, one file for each question.
+
+pub(crate) mod checks;
+pub(crate) mod kills;
+pub(crate) mod manifests;
+pub(crate) mod starts;
+pub(crate) mod tools;
+
+use std::time::Duration;
+
+use crate::{
+    load::{LoadPlan, Mode, Response},
+    sentinel::Sentinel,
+};
+
+/// How long each load runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) warm_up: Duration,
+    pub(crate) measured: Duration,
+}
+
+impl Times {
+    fn plan(self, sentinel: &Sentinel, connections: usize, mode: Mode) -> LoadPlan {
+        LoadPlan {
+            address: sentinel.address,
+            connections,
+            mode,
+            warm_up: self.warm_up,
+            measured: self.measured,
+            server_pid: Some(sentinel.server.pid()),
+        }
+    }
+}
+
+/// Names the outcome of a check, so that a run of denies is not taken for one of allows.
+fn allowed_or_not(_: u64, response: &Response<'_>) -> Option<&'static str> {
+    Some(if response.body_contains("\"allow\":true") { "allow" } else { "no allow" })
+}

@@ -1,0 +1,12 @@
+//! The use cases over a real store, with a policy and a clock that the test holds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod check;
+mod health;
+mod support;

@@ -1,0 +1,167 @@
+//! The use cases over a real SQLite store, with a policy and a clock that the test holds.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use sentinel_core::check::{Arguments, CheckRequest};
+use sentinel_core::policy::{PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus};
+use sentinel_core::principal::Principal;
+use sentinel_core::quota::{Quota, Window};
+use sentinel_core::store::{Store, TenantSpec, ToolSpec};
+use sentinel_provenance::EcdsaP256Signer;
+use sentinel_service::registry::ToolView;
+use sentinel_service::{Ports, Services, Settings};
+use sentinel_store_sqlite::SqliteStore;
+use sentinel_testkit::build::name;
+use sentinel_testkit::clock::ManualClock;
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+
+pub(crate) type Answer = Result<PolicyDecision, PolicyError>;
+
+/// Answers what the test says, and remembers the usage it was shown.
+pub(crate) struct ScriptedPolicy {
+    answer: Mutex<Answer>,
+    pub(crate) usage_seen: Mutex<Vec<u64>>,
+    /// Where evaluations wait, when the test holds them up.
+    pub(crate) gate: tokio::sync::RwLock<()>,
+}
+
+impl std::fmt::Debug for ScriptedPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ScriptedPolicy")
+    }
+}
+
+impl ScriptedPolicy {
+    pub(crate) fn set(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+}
+
+#[async_trait]
+impl PolicyEngine for ScriptedPolicy {
+    async fn evaluate(&self, input: PolicyInput<'_>) -> Answer {
+        self.usage_seen.lock().unwrap().push(input.usage);
+        let _open = self.gate.read().await;
+        self.answer.lock().unwrap().clone()
+    }
+
+    fn status(&self) -> PolicyStatus {
+        PolicyStatus {
+            revision: Some("scripted".to_owned()),
+            engine: "scripted",
+            loaded_at: None,
+            error: None,
+        }
+    }
+}
+
+pub(crate) fn decision(allow: bool, quota: Option<(u64, Window)>) -> Answer {
+    Ok(PolicyDecision {
+        allow,
+        reasons: Vec::new(),
+        obligations: Vec::new(),
+        quota: quota.map(|(limit, window)| Quota { limit, window }),
+        revision: "scripted".into(),
+    })
+}
+
+pub(crate) struct App {
+    pub(crate) services: Arc<Services>,
+    pub(crate) policy: Arc<ScriptedPolicy>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) tool: ToolView,
+    folder: TempDir,
+}
+
+pub(crate) const ADMIN: Principal = Principal::Unauthenticated;
+
+impl App {
+    /// Tenant `secops` with tool `runbook`, and a policy that allows.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    pub(crate) async fn start_with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Arc::new(ScriptedPolicy {
+            answer: Mutex::new(decision(true, None)),
+            usage_seen: Mutex::default(),
+            gate: tokio::sync::RwLock::default(),
+        });
+        let clock = Arc::new(ManualClock::default());
+        let (services, store) = start(&folder, &policy, &clock, settings).await;
+        let tool = register(&services, "secops", "runbook").await;
+        Self { services, policy, clock, store, tool, folder }
+    }
+
+    /// Stops everything and starts it on the same database.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { services, policy, clock, store, tool, folder } = self;
+        drop((services, store));
+        let (services, store) = start(&folder, &policy, &clock, Settings::default()).await;
+        Self { services, policy, clock, store, tool, folder }
+    }
+
+    pub(crate) fn request(&self) -> CheckRequest {
+        request("secops", "runbook")
+    }
+}
+
+async fn start(
+    folder: &TempDir,
+    policy: &Arc<ScriptedPolicy>,
+    clock: &Arc<ManualClock>,
+    settings: Settings,
+) -> (Arc<Services>, Arc<dyn Store>) {
+    let path = folder.path().join("sentinel.db");
+    // The writer of an earlier run lets go of its lock a moment after its last user is gone.
+    let store = loop {
+        match SqliteStore::open(&path) {
+            Ok(store) => break Arc::new(store) as Arc<dyn Store>,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let ports = Ports {
+        store: Arc::clone(&store),
+        policy: Arc::clone(policy) as Arc<dyn PolicyEngine>,
+        signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
+        clock: Arc::clone(clock) as Arc<dyn sentinel_core::clock::Clock>,
+    };
+    (Arc::new(Services::start(ports, settings).await.unwrap()), store)
+}
+
+pub(crate) async fn register(services: &Services, tenant: &str, tool: &str) -> ToolView {
+    let spec = ToolSpec {
+        name: name(tool),
+        url: "https://tools.example.com/".parse().unwrap(),
+        owner: name("platform"),
+        scopes: vec!["read".to_owned()],
+        metadata: Map::new(),
+        healthcheck: None,
+    };
+    let tenant = TenantSpec { slug: name(tenant), display_name: name(tenant) };
+    services.registry.register(&ADMIN, tenant, spec).await.unwrap()
+}
+
+pub(crate) fn request(tenant: &str, tool: &str) -> CheckRequest {
+    CheckRequest {
+        principal: ADMIN,
+        tenant: name(tenant),
+        tool: name(tool),
+        action: name("invoke"),
+        purpose: None,
+        usage: 0,
+        context: Map::new(),
+        agent: None,
+        arguments: arguments(&Value::Null),
+        call_id: None,
+        request_id: "request-1".into(),
+    }
+}
+
+pub(crate) fn arguments(value: &Value) -> Arguments {
+    Arguments::new(value.as_object().cloned().unwrap_or_default())
+}
