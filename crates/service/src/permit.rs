@@ -1,5 +1,26 @@
 //! Permits: the proof that a call was allowed. Only [`crate::check::Checker`] makes one, and what
 //! forwards a call takes one, so a call cannot be forwarded without having been checked.
+//!
+//! No other crate can make one up:
+//!
+//! ```compile_fail,E0451
+//! # fn forge(decision_id: sentinel_core::id::DecisionId, tool_id: sentinel_core::id::ToolId,
+//! #     argument_hash: sentinel_core::check::ArgumentHash, expires_at: jiff::Timestamp) {
+//! use sentinel_service::permit::Permit;
+//! let permit = Permit { decision_id, tool_id, argument_hash, expires_at };
+//! # }
+//! ```
+//!
+//! nor use one twice:
+//!
+//! ```compile_fail,E0382
+//! # use sentinel_service::permit::Permit;
+//! fn forward(permit: Permit) {}
+//! fn forward_twice(permit: Permit) {
+//!     forward(permit);
+//!     forward(permit);
+//! }
+//! ```
 
 use std::sync::Arc;
 
