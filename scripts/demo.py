@@ -152,12 +152,10 @@ class Answer:
         """Give the body when the status is one of these."""
         if self.status not in statuses:
             detail = self.body.get("detail") or self.body.get("title") or "no detail"
-            hint = (
-                " (is the key right? it comes from SENTINEL_API_KEY or SENTINEL_DATA_DIR)"
-                if self.status in {401, 403}
-                else ""
-            )
-            raise DemoError(f"Sentinel answered {self.status}: {printable(detail)}{hint}")
+            message = f"Sentinel answered {self.status}: {printable(detail)}"
+            if self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                message += " (the key comes from SENTINEL_API_KEY or SENTINEL_DATA_DIR)"
+            raise DemoError(message)
         return self.body
 
 
@@ -294,6 +292,7 @@ class Demo:
         """Have a manifest verified."""
         path = f"/provenance/verify/{urllib.parse.quote(manifest_id, safe='')}"
         answer = self.sentinel.get("agent", path).expect(HTTPStatus.OK)
+        require(answer.get("manifest_id") == manifest_id, "the answer is about that manifest")
         require(answer.get("verified") is True, f"manifest `{manifest_id}` verifies")
         return answer
 
@@ -304,11 +303,9 @@ class Demo:
         for counter in objects_of(answer, "items"):
             if counter.get("tool") == TOOL:
                 used, limit = counter.get("used"), counter.get("limit")
-                require(isinstance(used, int), "a quota states how much is used")
-                return (
-                    used if isinstance(used, int) else 0,
-                    limit if isinstance(limit, int) else None,
-                )
+                if isinstance(used, int) and isinstance(limit, int):
+                    return used, limit
+                raise DemoError(f"the quota has no numbers: {printable(counter)}")
         return 0, None
 
 
