@@ -17,6 +17,7 @@ Exit status: 0 when everything was as expected, 1 when not.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import http.client
 import ipaddress
 import json
@@ -277,22 +278,35 @@ class Demo:
         return decision
 
     def sign(self, allowed: Allowed, result: Json) -> Json:
-        """Sign the outcome of a call; only its salted hash leaves Sentinel again."""
+        """Sign the outcome of a call. The manifest holds a salted hash of it, which is checked."""
+        payload: Json = {"arguments": ARGUMENTS, "result": result}
         body: Json = {
             "tenant_slug": TENANT,
             "tool_name": TOOL,
             "action": ACTION,
             "purpose": allowed.purpose,
             "decision_id": allowed.decision_id,
-            "payload": {"arguments": ARGUMENTS, "result": result},
+            "payload": payload,
         }
-        return self.sentinel.post("agent", "/provenance/sign", body).expect(HTTPStatus.CREATED)
+        signed = self.sentinel.post("agent", "/provenance/sign", body).expect(HTTPStatus.CREATED)
+        # The hash is over the bytes that were sent, and `json.dumps` writes a part as it writes
+        # the whole.
+        salted = bytes.fromhex(text_of(signed, "salt")) + json.dumps(payload).encode()
+        commitment = f"sha256:{hashlib.sha256(salted).hexdigest()}"
+        require(signed.get("payload_hash") == commitment, "the manifest commits to this payload")
+        return signed
 
-    def verify(self, manifest_id: str) -> Json:
-        """Have a manifest verified."""
+    def verify(self, allowed: Allowed, signed: Json) -> Json:
+        """Have a manifest verified, and require that it says what was signed."""
+        manifest_id = text_of(signed, "manifest_id")
         path = f"/provenance/verify/{urllib.parse.quote(manifest_id, safe='')}"
         answer = self.sentinel.get("agent", path).expect(HTTPStatus.OK)
-        require(answer.get("manifest_id") == manifest_id, "the answer is about that manifest")
+        manifest = answer.get("manifest")
+        if not isinstance(manifest, dict):
+            raise DemoError("the answer has no manifest")
+        said = [manifest.get(name) for name in ("id", "decision_id", "payload_hash")]
+        meant = [manifest_id, allowed.decision_id, signed.get("payload_hash")]
+        require(said == meant, f"manifest `{manifest_id}` says what was signed")
         require(answer.get("verified") is True, f"manifest `{manifest_id}` verifies")
         return answer
 
@@ -302,7 +316,7 @@ class Demo:
         answer = self.sentinel.get("auditor", "/v1/quotas", query).expect(HTTPStatus.OK)
         for counter in objects_of(answer, "items"):
             if counter.get("tool") == TOOL:
-                used, limit = counter.get("used"), counter.get("limit")
+                used, limit = counter.get("usage"), counter.get("limit")
                 if isinstance(used, int) and isinstance(limit, int):
                     return used, limit
                 raise DemoError(f"the quota has no numbers: {printable(counter)}")
@@ -366,16 +380,15 @@ async def call_and_sign(demo: Demo, allowed: Allowed) -> None:
 
     request_line(f"POST /provenance/sign  decision_id={allowed.decision_id}")
     signed = demo.sign(allowed, result)
-    manifest_id = text_of(signed, "manifest_id")
-    answer_lines({name: signed.get(name) for name in ("manifest_id", "signature")})
+    answer_lines({name: signed.get(name) for name in ("manifest_id", "signature", "payload_hash")})
 
-    request_line(f"GET /provenance/verify/{manifest_id}")
-    verified = demo.verify(manifest_id)
+    request_line(f"GET /provenance/verify/{text_of(signed, 'manifest_id')}")
+    verified = demo.verify(allowed, signed)
     answer_lines(
         {"verified": verified.get("verified")}
         | {
-            text_of(c, "name"): c.get("detail", c.get("passed"))
-            for c in objects_of(verified, "checks")
+            text_of(made, "name"): f"{text_of(made, 'outcome')}: {made.get('detail')}"
+            for made in objects_of(verified, "checks")
         }
     )
 
@@ -393,7 +406,7 @@ async def right_purpose(demo: Demo) -> None:
     if isinstance(decision, Denied):
         raise DemoError(f"expected an allow, got a deny (`{decision.code}`)")
     await call_and_sign(demo, decision)
-    as_expected("allowed, called, signed and verified")
+    as_expected("allowed, called, signed and verified; the hash was computed here as well")
 
 
 def wrong_purpose(demo: Demo) -> None:
@@ -410,8 +423,7 @@ async def until_quota(demo: Demo) -> None:
         if isinstance(decision, Denied):
             break
         result = await demo.tool.call(decision)
-        manifest_id = text_of(demo.sign(decision, result), "manifest_id")
-        demo.verify(manifest_id)
+        demo.verify(decision, demo.sign(decision, result))
         remaining = printable(decision.answer.get("quota_remaining"))
         allow = styled(GREEN, "allow")
         say(f"     {allow}  {remaining} left  called at {printable(result.get('datetime', ''))}")
@@ -458,12 +470,13 @@ def list_decisions(demo: Demo) -> None:
     request_line(f"GET /v1/decisions  {TENANT}/{TOOL}")
     query = {"tenant": TENANT, "tool": TOOL, "limit": str(2 * MOST_CALLS)}
     answer = demo.sentinel.get("auditor", "/v1/decisions", query).expect(HTTPStatus.OK)
-    recorded = {text_of(item, "decision_id"): item for item in objects_of(answer, "items")}
+    recorded = {text_of(item, "id"): item for item in objects_of(answer, "items")}
     for decision_id, allowed in demo.decisions.items():
         item = recorded.get(decision_id)
         if item is None:
             raise DemoError(f"decision `{decision_id}` was answered but is not recorded")
-        require(item.get("allow") is allowed, f"decision `{decision_id}` is recorded as answered")
+        as_answered = item.get("decision") == ("allow" if allowed else "deny")
+        require(as_answered, f"decision `{decision_id}` is recorded as answered")
         time, purpose, code = (printable(item.get(n)) for n in ("created_at", "purpose", "code"))
         shown = styled(GREEN, "allow") if allowed else styled(RED, "deny ")
         say(f"     {time[:19]}  {shown}  {code:14}  {purpose:10}  {decision_id}")
