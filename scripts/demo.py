@@ -195,11 +195,14 @@ class Sentinel:
         try:
             with self._opener.open(request, timeout=HTTP_TIMEOUT) as response:
                 status, raw = response.status, response.read()
-            parsed: object = json.loads(raw)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             raise DemoError(f"{method} {path} failed: {error}") from error
+        try:
+            parsed: object = json.loads(raw)
+        except ValueError:
+            parsed = None
         if not isinstance(parsed, dict):
-            raise DemoError(f"{method} {path} did not answer with an object")
+            raise DemoError(f"{method} {path} answered {status}, without a JSON object")
         return Answer(status, parsed)
 
 
