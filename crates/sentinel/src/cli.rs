@@ -1,0 +1,96 @@
+//! The command line: one file per command.
+
+mod check;
+mod decisions;
+mod dev;
+mod doctor;
+mod key;
+mod kill;
+mod migrate;
+mod openapi;
+mod policy;
+mod provenance;
+mod quotas;
+mod restore;
+mod serve;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Outcome;
+
+/// Governs what AI agents may do with their tools: every call is decided by policy, counted,
+/// recorded and signed, and can be stopped everywhere at once.
+#[derive(Debug, Parser)]
+#[command(name = "sentinel", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 allowed or verified, 1 denied or failed, 2 usage.")]
+pub(crate) struct Cli {
+    /// Prints JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts a server for this machine: all in one directory, with sample tools and policies.
+    Dev(dev::Args),
+    /// Starts a server from a configuration; refuses one that is unsafe or incomplete.
+    Serve(serve::Args),
+    /// Asks whether a call is allowed, and has it counted and recorded.
+    Check(check::Args),
+    /// Lists, registers, shows and retires tools.
+    #[command(subcommand)]
+    Tools(tools::Command),
+    /// Stops a tool, a tenant, an agent, or everything, at once.
+    Kill(kill::Args),
+    /// Ends a kill.
+    Restore(restore::Args),
+    /// Makes, lists and revokes API keys.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Shows, follows and exports decisions.
+    Decisions(decisions::Args),
+    /// Shows what is used of each quota.
+    Quotas(quotas::Args),
+    /// Vets, tests and tries policies, without a server.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Fetches manifests, and verifies them offline.
+    #[command(subcommand)]
+    Provenance(provenance::Command),
+    /// Brings the schema of a database up to date.
+    Migrate(migrate::Args),
+    /// Prints the OpenAPI document of the HTTP interface.
+    Openapi(openapi::Args),
+    /// Finds out what is wrong, and says how to mend it.
+    Doctor(doctor::Args),
+}
+
+impl Cli {
+    /// Whether the command runs the server, and so wants all the cores.
+    pub(crate) const fn is_server(&self) -> bool {
+        matches!(self.command, Command::Dev(_) | Command::Serve(_))
+    }
+
+    pub(crate) async fn run(self) -> Outcome {
+        let json = self.json;
+        match self.command {
+            Command::Dev(args) => dev::run(args, json).await,
+            Command::Serve(args) => serve::run(args, json).await,
+            Command::Check(args) => check::run(args, json).await,
+            Command::Tools(command) => tools::run(command, json).await,
+            Command::Kill(args) => kill::run(args, json).await,
+            Command::Restore(args) => restore::run(args, json).await,
+            Command::Key(command) => key::run(command, json).await,
+            Command::Decisions(args) => decisions::run(args, json).await,
+            Command::Quotas(args) => quotas::run(args, json).await,
+            Command::Policy(command) => policy::run(command, json).await,
+            Command::Provenance(command) => provenance::run(command, json).await,
+            Command::Migrate(args) => migrate::run(&args, json),
+            Command::Openapi(args) => openapi::run(&args),
+            Command::Doctor(args) => doctor::run(args, json).await,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `sentinel dev`: a server for this machine, in one directory.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sentinel_core::policy::PolicyEngine as _;
+use sentinel_core::principal::{Principal, Role};
+use sentinel_service::Settings;
+use sentinel_service::health::Networks;
+
+use crate::dev::banner::Ready;
+use crate::dev::data_dir::DataDir;
+use crate::dev::{self, keys, policies, seed};
+use crate::event_log::EventLogOptions;
+use crate::failure::{Failure, Outcome};
+use crate::node::{Node, Parts, Serving};
+use crate::telemetry::{self, LogFormat};
+use crate::{output, server, signing_key};
+
+const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+const LIMITS: server::Limits = server::Limits { connections: 8192, grace: Duration::from_secs(5) };
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address on loopback, and port; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Where everything is kept.
+    #[arg(long, env = "SENTINEL_DATA_DIR", default_value = dev::DATA_DIR, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Policies in place of the shipped ones.
+    #[arg(long, value_name = "DIR")]
+    policies: Option<PathBuf>,
+    /// Lets everyone on this machine do everything.
+    #[arg(long)]
+    no_auth: bool,
+    /// Form of the logs; by default text on a terminal and JSON elsewhere.
+    #[arg(long, value_name = "FORM")]
+    log: Option<LogFormat>,
+    /// Least severe level of the operational log.
+    #[arg(long, env = "SENTINEL_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    log_level: String,
+    /// Leaves checks out of the event log.
+    #[arg(long, short)]
+    quiet: bool,
+    /// Polls no health checks of tools.
+    #[arg(long)]
+    no_health_checks: bool,
+}
+
+pub(crate) async fn run(args: Args, json: bool) -> Outcome {
+    refuse_exposure(args.listen)?;
+    let asked = args.log.or(json.then_some(LogFormat::Json));
+    let format = LogFormat::or_for(asked, &std::io::stdout());
+    telemetry::start(asked, &args.log_level);
+    let data_dir = DataDir::open(&args.data_dir)?;
+    let listener = server::bind(args.listen).await?;
+    let (policy_dir, kept) = policy_dir(&args, &data_dir)?;
+    let signer = signing_key::load_or_create(&data_dir.signing_key(), &data_dir.public_key())
+        .map_err(|error| {
+            let failure = Failure::new(error.to_string());
+            error.mend().into_iter().fold(failure, Failure::help)
+        })?;
+    let node = Node::start(Parts {
+        database: data_dir.database(),
+        policy_dir: policy_dir.clone(),
+        signer,
+        settings: Settings::default(),
+    })
+    .await?;
+    let keys = if args.no_auth {
+        None
+    } else {
+        Some(keys::ensure(&node.services, &data_dir.keys()).await?)
+    };
+    let admin = keys.as_ref().and_then(|keys| keys.all.get(&Role::Admin));
+    let admin = admin.and_then(|key| node.services.keys.authenticate(key));
+    let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::Unauthenticated)).await?;
+    let revision = node.policy.status().revision.unwrap_or_default();
+    let serving = Serving {
+        listener,
+        auth: if args.no_auth {
+            sentinel_http::AuthMode::Off
+        } else {
+            sentinel_http::AuthMode::Keys
+        },
+        allowed_hosts: Some(dev::loopback_hosts()),
+        limits: LIMITS,
+        health_checks: (!args.no_health_checks)
+            .then_some((Networks::PublicAndPrivate, HEALTH_INTERVAL)),
+        event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },
+    };
+    node.serve(serving, |address| {
+        let ready = Ready {
+            address,
+            data_dir: &data_dir,
+            policy_dir: &policy_dir,
+            policy_revision: &revision,
+            policies_kept: kept,
+            seeded: &seeded,
+            keys: keys.as_ref(),
+        };
+        match format {
+            LogFormat::Json => ready.json(Timestamp::now()),
+            LogFormat::Text => ready.text(),
+        }
+    })
+    .await
+}
+
+fn refuse_exposure(listen: SocketAddr) -> Outcome {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("`sentinel dev` listens on loopback only, not on {listen}"))
+        .help(format!("use --listen 127.0.0.1:{}", listen.port()))
+        .help("`sentinel serve --config FILE` serves other machines"))
+}
+
+/// The policies to use, and how many of the shipped ones the user has changed.
+fn policy_dir(args: &Args, data_dir: &DataDir) -> Outcome<(PathBuf, usize)> {
+    match &args.policies {
+        Some(dir) if dir.is_dir() => Ok((dir.clone(), 0)),
+        Some(dir) => {
+            Err(Failure::new(format!("the policy directory `{}` does not exist", dir.display()))
+                .help("leave out --policies to use the shipped ones"))
+        }
+        None => {
+            let dir = data_dir.policies();
+            let kept = policies::materialise(&dir)?.kept.len();
+            Ok((dir, kept))
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `sentinel provenance`: manifests, verified offline or fetched from a server.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use sentinel_core::principal::Role;
+use sentinel_provenance::{PublicKey, Salt, Verification, verify_bundle_json};
+use serde_json::{Value, json};
+
+use crate::client::{Connection, text};
+use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::output;
+
+/// Largest key and bundle that are read, in bytes; both are far smaller.
+const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
+/// Largest artifact, in bytes: it is held in memory.
+const MAX_ARTIFACT: u64 = 1024 * 1024 * 1024;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Verifies a manifest's bundle offline; needs no server.
+    Verify(Verify),
+    /// Shows a manifest and what the server finds when it verifies it.
+    Show {
+        /// Identifier of the manifest.
+        id: uuid::Uuid,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Fetches a manifest's bundle.
+    Fetch {
+        /// Identifier of the manifest.
+        id: uuid::Uuid,
+        /// Where to; standard output by default.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// The bundle.
+    bundle: PathBuf,
+    /// The public key that is trusted, PEM.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The artifact: salt and payload in one file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "salt"])]
+    artifact: Option<PathBuf>,
+    /// The payload, to be given with its salt.
+    #[arg(long, value_name = "FILE", requires = "salt")]
+    payload: Option<PathBuf>,
+    /// The salt of the payload, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", requires = "payload")]
+    salt: Option<String>,
+}
+
+pub(crate) async fn run(command: Command, json: bool) -> Outcome {
+    match command {
+        Command::Verify(verify) => verify.run(json),
+        Command::Show { id, connection } => show(id, &connection, json).await,
+        Command::Fetch { id, output, connection } => fetch(id, output, &connection).await,
+    }
+}
+
+impl Verify {
+    fn run(&self, json: bool) -> Outcome {
+        let pem = String::from_utf8(read(&self.key, MAX_DOCUMENT)?)
+            .or_fail(|| format!("`{}` is not PEM", self.key.display()))?;
+        let key = PublicKey::from_spki_pem(&pem)
+            .or_fail(|| format!("`{}` is no public key that can be used", self.key.display()))?;
+        let bundle = read(&self.bundle, MAX_DOCUMENT)?;
+        let artifact = self.artifact()?;
+        let verification = verify_bundle_json(&bundle, &key, artifact.as_deref());
+        if json {
+            report_json(&verification)?
+        } else {
+            report(&verification)?
+        }
+        if verification.verified() { Ok(()) } else { Err(Failure::silent()) }
+    }
+
+    fn artifact(&self) -> Outcome<Option<Vec<u8>>> {
+        if let Some(path) = &self.artifact {
+            return read(path, MAX_ARTIFACT).map(Some);
+        }
+        let (Some(payload), Some(salt)) = (&self.payload, &self.salt) else { return Ok(None) };
+        let mut artifact = hex::decode(salt.trim())
+            .map_err(|error| Failure::usage(format!("--salt is not hexadecimal: {error}")))?;
+        if artifact.len() != Salt::LEN {
+            return Err(Failure::usage(format!("--salt has not {} digits", Salt::LEN * 2)));
+        }
+        artifact.extend(read(payload, MAX_ARTIFACT)?);
+        Ok(Some(artifact))
+    }
+}
+
+fn read(path: &Path, limit: u64) -> Outcome<Vec<u8>> {
+    let doing = || format!("cannot read `{}`", path.display());
+    let mut bytes = Vec::new();
+    File::open(path).or_fail(doing)?.take(limit + 1).read_to_end(&mut bytes).or_fail(doing)?;
+    if bytes.len() as u64 > limit {
+        return Err(Failure::new(format!("{}: it has more than {limit} bytes", doing())));
+    }
+    Ok(bytes)
+}
+
+fn report_json(verification: &Verification) -> Outcome {
+    let statement = verification.statement().map(|statement| statement.predicate());
+    output::json(&json!({
+        "verified": verification.verified(),
+        "checks": verification.checks(),
+        "manifest": statement,
+    }))
+}
+
+fn report(verification: &Verification) -> Outcome {
+    verdict(verification.verified())?;
+    for check in verification.checks() {
+        let check = json!(check);
+        show_check(&check)?;
+    }
+    let Some(statement) = verification.statement() else { return Ok(()) };
+    let manifest = json!(statement.predicate());
+    let shown = ["tenant", "tool", "action", "purpose", "agent", "principal", "timestamp"];
+    output::line("")?;
+    output::fields(&shown.map(|field| (field, text(&manifest, field))))
+}
+
+fn verdict(verified: bool) -> Outcome {
+    output::line(&if verified {
+        output::styled(output::GREEN, "verified")
+    } else {
+        output::styled(output::RED, "not verified")
+    })
+}
+
+fn show_check(check: &Value) -> Outcome {
+    let mark = match text(check, "outcome").as_str() {
+        "passed" => output::styled(output::GREEN, "✓"),
+        "failed" => output::styled(output::RED, "✗"),
+        _ => output::styled(output::DIM, "-"),
+    };
+    let (name, detail) = (text(check, "name"), text(check, "detail"));
+    output::line(&format!("  {mark} {name:<18}  {}", output::printable(&detail)))
+}
+
+async fn show(id: uuid::Uuid, connection: &Connection, json: bool) -> Outcome {
+    let client = connection.client(Role::Auditor)?;
+    let answer = client.get(&["provenance", "verify", &id.to_string()], &[]).await?;
+    let verified = answer.get("verified") == Some(&Value::Bool(true));
+    if json {
+        output::json(&answer)?;
+    } else {
+        verdict(verified)?;
+        for check in answer.get("checks").and_then(Value::as_array).into_iter().flatten() {
+            show_check(check)?;
+        }
+        let manifest = answer.get("manifest").unwrap_or(&Value::Null);
+        let shown = ["id", "timestamp", "tenant", "tool", "action", "purpose", "payload_hash"];
+        output::line("")?;
+        output::fields(&shown.map(|field| (field, text(manifest, field))))?;
+    }
+    if verified { Ok(()) } else { Err(Failure::silent()) }
+}
+
+async fn fetch(id: uuid::Uuid, to: Option<PathBuf>, connection: &Connection) -> Outcome {
+    let client = connection.client(Role::Auditor)?;
+    let bundle = client.bytes(&["v1", "manifests", &id.to_string(), "bundle"]).await?;
+    match to {
+        Some(path) => {
+            std::fs::write(&path, bundle).or_fail(|| format!("cannot write `{}`", path.display()))
+        }
+        None => output::line(&String::from_utf8_lossy(&bundle)),
+    }
+}

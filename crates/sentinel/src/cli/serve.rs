@@ -1,0 +1,141 @@
+//! `sentinel serve`: a server from a configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sentinel_core::page::Page;
+use sentinel_core::policy::PolicyEngine as _;
+use sentinel_service::health::Networks;
+use sentinel_service::{Services, Settings};
+use serde_json::json;
+
+use crate::config::load::{Loaded, load};
+use crate::config::problems::{self, Checked, Problem};
+use crate::config::{Config, HealthNetworks};
+use crate::dev;
+use crate::event_log::EventLogOptions;
+use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::node::{Node, Parts, Serving};
+use crate::telemetry::{self, LogFormat};
+use crate::{output, server, signing_key};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Configuration; docs/configuration.md lists its fields.
+    #[arg(long, env = "SENTINEL_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(crate) async fn run(args: Args, json: bool) -> Outcome {
+    let Loaded { config, unknown_variables } = load(Some(&args.config), crate::environment())?;
+    let asked = config.log_format.or(json.then_some(LogFormat::Json));
+    telemetry::start(asked, &config.log_level);
+    if !unknown_variables.is_empty() {
+        tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
+    }
+    let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
+    let signer = signing_key::load(&checked.signing_key_file)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let Checked { database, policy_dir, .. } = checked;
+    let settings = Settings { queue: config.max_waiting };
+    let node = Node::start(Parts { database, policy_dir, signer, settings }).await?;
+    if !has_keys(&node.services).await? {
+        return Err(refusal(&[no_keys(&args.config)]));
+    }
+    let listener = server::bind(config.listen).await?;
+    let format = LogFormat::or_for(asked, &std::io::stdout());
+    let revision = node.policy.status().revision;
+    node.serve(serving(config, listener, format), |address| {
+        ready(&format!("http://{address}"), revision.as_deref(), format)
+    })
+    .await
+}
+
+fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat) -> Serving {
+    let networks = match config.health_check_networks {
+        HealthNetworks::Public => Networks::Public,
+        HealthNetworks::PublicAndPrivate => Networks::PublicAndPrivate,
+    };
+    let interval = Duration::from_secs(config.health_check_interval_seconds);
+    Serving {
+        listener,
+        auth: sentinel_http::AuthMode::Keys,
+        // Empty is refused unless we listen on loopback, where only its names are used.
+        allowed_hosts: Some(if config.allowed_hosts.is_empty() {
+            dev::loopback_hosts()
+        } else {
+            config.allowed_hosts
+        }),
+        limits: server::Limits {
+            connections: config.max_connections,
+            grace: Duration::from_secs(config.shutdown_grace_seconds),
+        },
+        health_checks: config.health_checks.then_some((networks, interval)),
+        event_log: EventLogOptions {
+            format,
+            colours: output::colours(),
+            quiet: !config.log_checks,
+        },
+    }
+}
+
+fn ready(url: &str, revision: Option<&str>, format: LogFormat) -> Outcome {
+    match format {
+        LogFormat::Json => output::line(
+            &json!({
+                "event": "server.ready",
+                "url": url,
+                "timestamp": Timestamp::now(),
+                "metadata": {
+                    "mode": "serve",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "pid": std::process::id(),
+                    "policy_revision": revision,
+                },
+            })
+            .to_string(),
+        ),
+        LogFormat::Text => output::line(&format!(
+            "Sentinel MCP {} on {url}, policy revision {}",
+            env!("CARGO_PKG_VERSION"),
+            revision.unwrap_or("none")
+        )),
+    }
+}
+
+async fn has_keys(services: &Services) -> Outcome<bool> {
+    let mut page = Page::first(Page::MAX_LIMIT);
+    loop {
+        let keys = services.store.keys(None, page.clone()).await;
+        let keys = keys.or_fail(|| "cannot read the API keys".to_owned())?;
+        if keys.items.iter().any(|key| key.revoked_at.is_none()) {
+            return Ok(true);
+        }
+        match keys.next_cursor {
+            Some(cursor) => page.cursor = Some(cursor),
+            None => return Ok(false),
+        }
+    }
+}
+
+fn no_keys(config: &std::path::Path) -> Problem {
+    Problem::new(
+        "the store has no API key, so nobody could call",
+        format!(
+            "sentinel key create --config '{}' --role admin --name 'first admin'",
+            config.display()
+        ),
+    )
+}
+
+/// Every problem and its mend.
+fn refusal(problems: &[Problem]) -> Failure {
+    let failure = Failure::new("refusing to start: the configuration is unsafe or incomplete");
+    let listed = problems.iter().enumerate().fold(failure, |failure, (index, problem)| {
+        failure
+            .detail(format!("{}. {}", index + 1, problem.what))
+            .detail(format!("   mend: {}", problem.mend))
+    });
+    listed.help("docs/configuration.md lists every field")
+}

@@ -1,0 +1,105 @@
+//! The committed schema and reference page, generated from the type.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Config, schema};
+
+const HEAD: &str = "# Configuration of `sentinel serve`
+
+<!-- Generated from crates/sentinel/src/config.rs; UPDATE_DOCS=1 cargo test -p sentinel rewrites it. -->
+
+One YAML file, given by `--config FILE`, and an environment variable for every field; the variable
+wins. Unknown fields are refused. [`config.schema.json`](config.schema.json) is the JSON Schema.
+
+```yaml
+listen: 127.0.0.1:8000
+database_url: sqlite:///var/lib/sentinel/sentinel.db
+policy_dir: /etc/sentinel/policies
+signing_key_file: /etc/sentinel/signing-key.pem
+```
+
+`sentinel serve` refuses to start on an unsafe or incomplete configuration: it lists every problem
+and how to mend it. The first API key is made with
+`sentinel key create --config FILE --role admin --name NAME`, before the server is started.
+
+| field | environment variable | type | default | meaning |
+|---|---|---|---|---|
+";
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+fn assert_current(name: &str, generated: &str) {
+    let path = docs().join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == generated, "{name} is stale: UPDATE_DOCS=1 cargo test -p sentinel");
+}
+
+fn table() -> String {
+    let schema = schema();
+    let defaults = serde_json::to_value(Config::default()).unwrap();
+    let mut out = HEAD.to_owned();
+    for (name, field) in schema["properties"].as_object().unwrap() {
+        let default = match &defaults[name] {
+            Value::Null => String::new(),
+            Value::String(text) => format!("`{text}`"),
+            other => format!("`{other}`"),
+        };
+        let meaning = field["description"].as_str().unwrap().replace('\n', " ").replace('|', "\\|");
+        let variable = name.to_uppercase();
+        let kind = kind(field, &schema);
+        out += &format!("| `{name}` | `SENTINEL_{variable}` | {kind} | {default} | {meaning} |\n");
+    }
+    out
+}
+
+/// The type of a field in a word or two.
+fn kind(field: &Value, schema: &Value) -> String {
+    if let Some(path) = field["$ref"].as_str() {
+        return kind(schema.pointer(path.trim_start_matches('#')).unwrap(), schema);
+    }
+    if let Some(options) = field["anyOf"].as_array().or_else(|| field["oneOf"].as_array()) {
+        let kinds = options.iter().filter(|option| option["type"] != "null");
+        return kinds.map(|option| kind(option, schema)).collect::<Vec<_>>().join(", ");
+    }
+    if let Some(constant) = field["const"].as_str() {
+        return format!("`{constant}`");
+    }
+    if let Some(values) = field["enum"].as_array() {
+        return values
+            .iter()
+            .map(|v| format!("`{}`", v.as_str().unwrap()))
+            .collect::<Vec<_>>()
+            .join(", ");
+    }
+    let named = |name: &str| match name {
+        "array" => "list of text".to_owned(),
+        "boolean" => "`true` or `false`".to_owned(),
+        "integer" => match (field["minimum"].as_u64(), field["maximum"].as_u64()) {
+            (Some(least), Some(most)) => format!("{least} to {most}"),
+            _ => "whole number".to_owned(),
+        },
+        _ => "text".to_owned(),
+    };
+    match &field["type"] {
+        Value::Array(names) => named(names[0].as_str().unwrap()),
+        name => named(name.as_str().unwrap()),
+    }
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let schema = serde_json::to_string_pretty(&schema()).unwrap();
+    assert_current("config.schema.json", &format!("{schema}\n"));
+}
+
+#[test]
+fn the_committed_reference_is_current() {
+    assert_current("configuration.md", &table());
+}

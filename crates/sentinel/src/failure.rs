@@ -1,0 +1,79 @@
+//! How a command fails: what went wrong, how to mend it, and the exit status.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use crate::output;
+
+/// Exit status of a command that ran and whose answer is no: denied, or not verified.
+pub(crate) const DENIED: u8 = 1;
+/// Exit status of a command that was not asked properly.
+const USAGE: u8 = 2;
+
+/// The result of a command.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// Why a command failed, worded for whoever typed it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    details: Vec<String>,
+    help: Vec<String>,
+    status: u8,
+}
+
+impl Failure {
+    /// Something that went wrong.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), details: Vec::new(), help: Vec::new(), status: DENIED }
+    }
+
+    /// Something that was asked wrongly.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { status: USAGE, ..Self::new(message) }
+    }
+
+    /// No more than an exit status: what there was to say stands in the output.
+    pub(crate) fn silent() -> Self {
+        Self::new("")
+    }
+
+    /// Adds a line to the message.
+    #[must_use]
+    pub(crate) fn detail(mut self, line: impl Into<String>) -> Self {
+        self.details.push(line.into());
+        self
+    }
+
+    /// Adds how to mend it.
+    #[must_use]
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Writes the failure to standard error and answers the exit status.
+    pub(crate) fn report(&self) -> ExitCode {
+        if !self.message.is_empty() {
+            eprintln!("error: {}", output::printable(&self.message));
+        }
+        for detail in &self.details {
+            eprintln!("  {}", output::printable(detail));
+        }
+        for help in &self.help {
+            eprintln!(" help: {}", output::printable(help));
+        }
+        ExitCode::from(self.status)
+    }
+}
+
+/// Turns any error into a failure that says what was being done.
+pub(crate) trait OrFail<T> {
+    fn or_fail(self, doing: impl FnOnce() -> String) -> Outcome<T>;
+}
+
+impl<T, E: Display> OrFail<T> for Result<T, E> {
+    fn or_fail(self, doing: impl FnOnce() -> String) -> Outcome<T> {
+        self.map_err(|error| Failure::new(format!("{}: {error}", doing())))
+    }
+}

@@ -1,0 +1,236 @@
+//! One running control plane: its parts put together, served, reloaded and stopped.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::clock::Clock;
+use sentinel_core::commit::claims_expire_before;
+use sentinel_core::store::{Store, StoreError};
+use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, LoadError, Vetter};
+use sentinel_provenance::EcdsaP256Signer;
+use sentinel_service::health::{HealthChecker, Networks};
+use sentinel_service::{Ports, Services, Settings};
+use sentinel_store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::SystemClock;
+use crate::event_log::{EventLog, EventLogOptions};
+use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::server;
+
+/// How often what is no longer needed is removed.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// Time the event log gets to write what is left.
+const LOG_GRACE: Duration = Duration::from_secs(1);
+
+/// A control plane with everything in memory, not serving yet.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) services: Arc<Services>,
+    pub(crate) policy: Arc<EmbeddedEngine>,
+    clock: Arc<dyn Clock>,
+    policy_dir: PathBuf,
+}
+
+/// What a control plane is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) database: PathBuf,
+    pub(crate) policy_dir: PathBuf,
+    pub(crate) signer: EcdsaP256Signer,
+    pub(crate) settings: Settings,
+}
+
+/// How a control plane is served.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) listener: TcpListener,
+    pub(crate) auth: sentinel_http::AuthMode,
+    /// Host names by which clients may address the server; `None` allows any.
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    pub(crate) limits: server::Limits,
+    /// Which networks health checks dial, and how often; `None` polls none.
+    pub(crate) health_checks: Option<(Networks, Duration)>,
+    pub(crate) event_log: EventLogOptions,
+}
+
+impl Node {
+    /// Opens the store and loads the policy, both at once.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or the policy is refused: nothing is served without policy.
+    pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
+        let Parts { database, policy_dir, signer, settings } = parts;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let policy = Arc::new(engine()?);
+        let loading = {
+            let (policy, dir, now) = (Arc::clone(&policy), policy_dir.clone(), clock.now());
+            tokio::task::spawn_blocking(move || policy.load(&dir, now))
+        };
+        let opening = tokio::task::spawn_blocking(move || SqliteStore::open(database));
+        let store = opening.await.or_fail(|| "cannot open the database".to_owned())?;
+        let store: Arc<dyn Store> = Arc::new(store.map_err(|error| open_failure(&error))?);
+        let ports = Ports {
+            store,
+            policy: policy.clone(),
+            signer: Arc::new(signer),
+            clock: Arc::clone(&clock),
+        };
+        let services = Services::start(ports, settings).await;
+        let services = Arc::new(services.or_fail(|| "cannot start".to_owned())?);
+        let loaded = loading.await.or_fail(|| "cannot load the policy".to_owned())?;
+        loaded.map_err(|error| policy_failure(&policy_dir, &error))?;
+        Ok(Self { services, policy, clock, policy_dir })
+    }
+
+    /// Serves until the process is told to stop; `ready` is called once requests are answered.
+    ///
+    /// # Errors
+    /// When the signals or the log cannot be set up, or `ready` fails.
+    pub(crate) async fn serve(
+        self,
+        serving: Serving,
+        ready: impl FnOnce(SocketAddr) -> Outcome,
+    ) -> Outcome {
+        let setup = || "cannot set up the server".to_owned();
+        let address = serving.listener.local_addr().or_fail(setup)?;
+        let mut stop = Stop::new().or_fail(setup)?;
+        let hangup = signal(SignalKind::hangup()).or_fail(setup)?;
+        let (stopping, shutdown) = watch::channel(false);
+        let router = sentinel_http::router(
+            Arc::clone(&self.services),
+            sentinel_http::Options {
+                auth: serving.auth,
+                allowed_hosts: serving.allowed_hosts,
+                shutdown: Some(shutdown),
+                ..sentinel_http::Options::default()
+            },
+        );
+        ready(address)?;
+        let log =
+            EventLog::start(&self.services.events, Arc::clone(&self.clock), serving.event_log)
+                .or_fail(setup)?;
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(reload_on(hangup, self.reloader()));
+        tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
+        if let Some((networks, interval)) = serving.health_checks {
+            let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
+            tasks.spawn(poll_health(store, clock, networks, interval));
+        }
+        let stopped = async {
+            let signal = stop.told().await;
+            // Event streams end, and readiness is over, at once; nothing else is cut.
+            stopping.send_replace(true);
+            tracing::info!(signal, "stopping: what was accepted is finished first");
+        };
+        let cut = server::serve(serving.listener, router, serving.limits, stopped).await;
+        if cut > 0 {
+            tracing::warn!(connections = cut, "connections were cut that did not end in time");
+        }
+        tasks.shutdown().await;
+        // The bus goes with the services, and the log with the bus.
+        drop(self);
+        log.finish(LOG_GRACE);
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Loads the policy directory anew; blocks while it is vetted.
+    fn reloader(&self) -> impl Fn() -> Result<Arc<str>, LoadError> + Clone + Send + 'static {
+        let (policy, dir) = (Arc::clone(&self.policy), self.policy_dir.clone());
+        let clock = Arc::clone(&self.clock);
+        move || policy.load(&dir, clock.now())
+    }
+}
+
+/// An engine that vets with this program; nothing is loaded.
+pub(crate) fn engine() -> Outcome<EmbeddedEngine> {
+    let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
+    Ok(EmbeddedEngine::new(EmbeddedConfig { vetter: Some(vetter), ..EmbeddedConfig::default() }))
+}
+
+/// Whether the database cannot be opened because another process has it open.
+pub(crate) fn is_held(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(detail) if detail.starts_with("another process"))
+}
+
+/// The failure to open a store, with how to mend it where that is known.
+pub(crate) fn open_failure(error: &StoreError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    if is_held(error) {
+        failure.help("stop the other one, or give each its own database")
+    } else {
+        failure
+    }
+}
+
+fn policy_failure(dir: &Path, error: &LoadError) -> Failure {
+    let dir = dir.display();
+    Failure::new(format!("the policy in `{dir}` was refused: {error}"))
+        .help(format!("`sentinel policy check '{dir}'` checks it again"))
+}
+
+/// SIGINT and SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn told(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+async fn reload_on(
+    mut hangup: Signal,
+    reload: impl Fn() -> Result<Arc<str>, LoadError> + Clone + Send + 'static,
+) {
+    while hangup.recv().await.is_some() {
+        match tokio::task::spawn_blocking(reload.clone()).await {
+            Ok(Ok(revision)) => tracing::info!(%revision, "the policy was loaded anew"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the policy was refused; the one before stays in force");
+            }
+            Err(error) => tracing::error!(%error, "the policy could not be loaded"),
+        }
+    }
+}
+
+async fn housekeeping(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        match store.expire_claims(claims_expire_before(clock.now())).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::debug!(expired, "call identifiers expired"),
+            Err(error) => tracing::warn!(%error, "old call identifiers were not removed"),
+        }
+    }
+}
+
+async fn poll_health(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    networks: Networks,
+    interval: Duration,
+) {
+    match HealthChecker::new(store, clock, networks) {
+        Ok(checker) => checker.run(interval).await,
+        Err(error) => tracing::error!(%error, "health checks could not be started"),
+    }
+}
