@@ -131,20 +131,23 @@ CREATE TABLE policy_logs (
     epoch INTEGER NOT NULL
 ) STRICT;
 
--- Every index is paid for by every check. In each, rows of one key stand in order of `sequence`,
--- so a listing reads them newest first without sorting.
-CREATE INDEX policy_logs_tenant ON policy_logs (tenant_id);
-CREATE INDEX policy_logs_tool ON policy_logs (tool_name, tenant_id);
-CREATE INDEX policy_logs_agent ON policy_logs (agent) WHERE agent IS NOT NULL;
-CREATE INDEX policy_logs_deny ON policy_logs (decision) WHERE decision = 'deny';
-
--- Between which times the decisions of each thousand or so lie, instead of an index on their time:
--- one row is touched for a batch, not one for a decision. `bucket` is `sequence / 1024`.
+-- An index on the log would be paid for by every check. Instead, these two say of each thousand or
+-- so decisions, whose `bucket` is `sequence / 1024`, between which times they lie and which values
+-- occur among them: a batch touches a row for each distinct value, and a listing reads only the
+-- buckets that may hold what is asked for, newest first.
 CREATE TABLE policy_log_ranges (
     bucket INTEGER PRIMARY KEY,
     earliest INTEGER NOT NULL,
     latest INTEGER NOT NULL
 ) STRICT;
+
+-- `kind` is tenant (its id), tool (its name), agent or decision (denies only).
+CREATE TABLE policy_log_values (
+    kind TEXT NOT NULL,
+    value ANY NOT NULL,
+    bucket INTEGER NOT NULL,
+    PRIMARY KEY (kind, value, bucket)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE claims (
     principal TEXT NOT NULL,

@@ -1,7 +1,5 @@
 //! Group commit, by the steps of [`sentinel_core::commit`].
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use sentinel_core::audit::DecisionRecord;
@@ -9,6 +7,7 @@ use sentinel_core::commit::{Batch, Claim};
 use sentinel_core::quota::{Grant, Reservation};
 use sentinel_core::store::StoreError;
 
+use crate::buckets;
 use crate::decisions;
 use crate::error::{Result, unavailable};
 use crate::meta;
@@ -101,19 +100,19 @@ fn reserve(transaction: &Transaction<'_>, reservation: &Reservation) -> Result<G
 fn record(transaction: &Transaction<'_>, batch: &mut Batch, last: u64) -> Result<()> {
     batch.number(last + 1);
     let mut sequence = last;
-    let mut ranges = BTreeMap::new();
+    let mut additions = buckets::Additions::default();
     {
         let mut insert = transaction.prepare_cached(decisions::INSERT)?;
         for record in batch.records() {
             decisions::insert(&mut insert, record)?;
-            decisions::widen(&mut ranges, record);
+            additions.add(record);
             sequence = record.sequence;
         }
     }
     if sequence == last {
         return Ok(());
     }
-    decisions::store_ranges(transaction, &ranges)?;
+    additions.store(transaction)?;
     let sql = "INSERT INTO claims (principal, tool_id, call_id, decision_id, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
         SET decision_id = excluded.decision_id, created_at = excluded.created_at";

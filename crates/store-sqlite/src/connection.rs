@@ -71,6 +71,8 @@ pub(crate) fn reading(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    // The planner would rather index a whole log for one page than walk it in its order.
+    connection.pragma_update(None, "automatic_index", false)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -8,7 +8,7 @@ use sentinel_core::quota::{Counter, CounterKey, Span, Window};
 use sentinel_core::store::StoreError;
 
 use crate::error::Result;
-use crate::listing::{Conditions, blob, paged};
+use crate::listing::{Conditions, Source, blob, paged};
 use crate::row::{Columns, Stored};
 
 impl Stored for Counter {
@@ -46,9 +46,13 @@ pub(crate) fn counters(
             [blob(tenant.0), blob(tool.0), window.to_string().into()],
         );
     }
-    let tail = "ORDER BY tenant_id, tool_id, quota_window";
-    let from = (Counter::COLUMNS, Counter::TABLE, tail);
-    let rows = conditions.rows(connection, page, from, Counter::read)?;
+    let source = Source {
+        columns: Counter::COLUMNS,
+        from: Counter::TABLE,
+        table: Counter::TABLE,
+        order: "tenant_id, tool_id, quota_window",
+    };
+    let rows = conditions.rows(connection, page, &source, Counter::read)?;
     let cursor = |counter: &Counter| cursor_of(&counter.key);
     Ok(paged(rows, page, cursor, |counter| counter))
 }

@@ -1,10 +1,9 @@
 //! The audit log: inserting decisions and asking for them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection, Transaction, params};
+use rusqlite::{CachedStatement, Connection, params};
 use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::check::ArgumentHash;
 use sentinel_core::decision::ReasonCode;
@@ -13,13 +12,11 @@ use sentinel_core::id::{DecisionId, TenantId, ToolId};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::quota::{Quota, Window};
 
+use crate::buckets;
 use crate::error::Result;
-use crate::listing::{Conditions, Order, blob};
+use crate::listing::{Conditions, Source, blob, paged, sequence_of};
 use crate::registry::json;
 use crate::row::{Columns, Stored, one};
-
-/// Decisions that share one row of `policy_log_ranges`.
-const BUCKET: u64 = 1024;
 
 pub(crate) const INSERT: &str = "INSERT INTO policy_logs (sequence, id, tenant_id, tool_id,
     tenant_slug, tool_name, decision, code, reason, reasons, quota_limit, quota_window,
@@ -91,7 +88,7 @@ pub(crate) fn insert(statement: &mut CachedStatement<'_>, record: &DecisionRecor
         record.tool_id.as_ref().map(|id| id.0.as_bytes()),
         record.tenant.as_str(),
         record.tool.as_str(),
-        if record.allow { "allow" } else { "deny" },
+        decision_of(record.allow),
         record.code.as_str(),
         record.reason,
         reasons,
@@ -113,79 +110,105 @@ pub(crate) fn insert(statement: &mut CachedStatement<'_>, record: &DecisionRecor
     Ok(())
 }
 
-/// The times between which the decisions of each bucket lie.
-pub(crate) type Ranges = BTreeMap<u64, (Timestamp, Timestamp)>;
-
-pub(crate) fn widen(ranges: &mut Ranges, record: &DecisionRecord) {
-    let at = record.created_at;
-    let (earliest, latest) = ranges.entry(record.sequence / BUCKET).or_insert((at, at));
-    *earliest = at.min(*earliest);
-    *latest = at.max(*latest);
-}
-
-pub(crate) fn store_ranges(transaction: &Transaction<'_>, ranges: &Ranges) -> Result<()> {
-    let sql = "INSERT INTO policy_log_ranges (bucket, earliest, latest) VALUES (?1, ?2, ?3)
-        ON CONFLICT DO UPDATE SET earliest = min(earliest, excluded.earliest),
-        latest = max(latest, excluded.latest)";
-    for (bucket, (earliest, latest)) in ranges {
-        transaction.prepare_cached(sql)?.execute(params![
-            bucket.cast_signed(),
-            earliest.as_microsecond(),
-            latest.as_microsecond()
-        ])?;
-    }
-    Ok(())
-}
-
-/// The first and the last sequence between which everything of that time lies; `None` when there
-/// is nothing.
-fn sequences_between(
-    connection: &Connection,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-) -> Result<Option<(i64, i64)>> {
-    let sql = "SELECT min(bucket), max(bucket) FROM policy_log_ranges
-        WHERE latest >= ?1 AND earliest < ?2";
-    let from = from.map_or(i64::MIN, Timestamp::as_microsecond);
-    let to = to.map_or(i64::MAX, Timestamp::as_microsecond);
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?))
-    };
-    let buckets = connection.prepare_cached(sql)?.query_row([from, to], read)?;
-    let size = BUCKET.cast_signed();
-    Ok(buckets.map(|(first, last)| (first * size, last * size + size - 1)))
-}
-
 pub(crate) fn decision(connection: &Connection, id: &[u8; 16]) -> Result<Option<DecisionRecord>> {
     one(connection, "id = ?1", [id])
 }
+
+const LISTING: Source<'static> = Source {
+    columns: DecisionRecord::COLUMNS,
+    from: buckets::FROM,
+    table: DecisionRecord::TABLE,
+    order: "bucket DESC, sequence DESC",
+};
 
 pub(crate) fn decisions(
     connection: &Connection,
     filter: &DecisionFilter,
     page: &Page,
 ) -> Result<Paged<DecisionRecord>> {
+    let conditions = conditions_of(filter, page)?;
+    let rows = conditions.rows(connection, page, &LISTING, DecisionRecord::read)?;
+    Ok(paged(rows, page, |record| record.sequence.to_string(), |record| record))
+}
+
+fn conditions_of(filter: &DecisionFilter, page: &Page) -> Result<Conditions> {
     let mut conditions = Conditions::default();
-    conditions.bound_optional("tenant_id =", filter.tenant_id.map(|id| blob(id.0)));
-    conditions.bound_optional("tool_name =", filter.tool.as_ref().map(ToString::to_string));
-    conditions.bound_optional("agent =", filter.agent.as_ref().map(ToString::to_string));
-    // Literals, because only they let the index of the denies be used.
-    match filter.allow {
-        Some(true) => conditions.fixed("decision = 'allow'"),
-        Some(false) => conditions.fixed("decision = 'deny'"),
-        None if filter.code.is_some_and(|code| code != ReasonCode::Allowed) => {
-            conditions.fixed("decision = 'deny'");
-        }
-        None => {}
+    if let Some(id) = filter.tenant_id {
+        conditions.bound("tenant_id =", blob(id.0));
+        buckets::holding(&mut conditions, "tenant", blob(id.0));
     }
+    if let Some(tool) = &filter.tool {
+        conditions.bound("tool_name =", tool.to_string());
+        buckets::holding(&mut conditions, "tool", tool.to_string());
+    }
+    if let Some(agent) = &filter.agent {
+        conditions.bound("agent =", agent.to_string());
+        buckets::holding(&mut conditions, "agent", agent.to_string());
+    }
+    conditions
+        .bound_optional("decision =", filter.allow.map(|allow| decision_of(allow).to_owned()));
     conditions.bound_optional("code =", filter.code.map(|code| code.as_str().to_owned()));
-    if filter.from.is_some() || filter.to.is_some() {
-        let (first, last) =
-            sequences_between(connection, filter.from, filter.to)?.unwrap_or((1, 0));
-        conditions.bound("sequence >=", first);
-        conditions.bound("sequence <=", last);
-        conditions.bound_optional("created_at >=", filter.from.map(Timestamp::as_microsecond));
-        conditions.bound_optional("created_at <", filter.to.map(Timestamp::as_microsecond));
+    let denied = filter.code.is_some_and(|code| code != ReasonCode::Allowed);
+    if denied || filter.allow == Some(false) {
+        buckets::holding(&mut conditions, "decision", decision_of(false).to_owned());
     }
-    conditions.page(connection, page, Order::NewestFirst)
+    if let Some(from) = filter.from.map(Timestamp::as_microsecond) {
+        conditions.bound("created_at >=", from);
+        conditions.bound("latest >=", from);
+    }
+    if let Some(to) = filter.to.map(Timestamp::as_microsecond) {
+        conditions.bound("created_at <", to);
+        conditions.bound("earliest <", to);
+    }
+    if let Some(cursor) = &page.cursor {
+        let before = sequence_of(cursor)?;
+        conditions.bound("sequence <", before);
+        conditions.bound("bucket <=", before / buckets::SIZE.cast_signed());
+    }
+    Ok(conditions)
+}
+
+const fn decision_of(allow: bool) -> &'static str {
+    if allow { "allow" } else { "deny" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listing that sorts, or reads what it does not answer, takes time in the length of the
+    /// log; one that walks the buckets from the end takes none.
+    #[test]
+    fn no_listing_sorts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        crate::SqliteStore::migrate(&path).unwrap();
+        let connection = crate::connection::reading(&path).unwrap();
+        for mask in 0..128_u32 {
+            let on = |bit: u32| mask & (1 << bit) != 0;
+            let filter = DecisionFilter {
+                tenant_id: on(0).then_some(TenantId(uuid::Uuid::nil())),
+                tool: on(1).then(|| "search".parse().unwrap()),
+                agent: on(2).then(|| "bot".parse().unwrap()),
+                allow: on(3).then_some(on(4)),
+                code: on(4).then_some(ReasonCode::Killed),
+                from: on(5).then_some(Timestamp::UNIX_EPOCH),
+                to: on(5).then_some(Timestamp::UNIX_EPOCH),
+            };
+            let page = Page { limit: 50, cursor: on(6).then(|| "5000".to_owned()) };
+            let sql = conditions_of(&filter, &page).unwrap().select(&LISTING);
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let places = vec![rusqlite::types::Null; plan.parameter_count()];
+            let steps = plan
+                .query_map(rusqlite::params_from_iter(places), |row| row.get::<_, String>(3))
+                .unwrap()
+                .collect::<std::result::Result<Vec<_>, _>>()
+                .unwrap();
+            let plan = steps.join("\n");
+            assert!(plan.contains("SEARCH policy_logs USING INTEGER PRIMARY KEY"), "{sql}\n{plan}");
+            for word in ["TEMP B-TREE", "AUTOMATIC", "SCAN policy_logs"] {
+                assert!(!plan.contains(word), "{sql}\n{plan}");
+            }
+        }
+    }
 }

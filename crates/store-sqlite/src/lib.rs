@@ -4,6 +4,7 @@
 //! goes through one thread, which makes the epoch lock of the port's contract a matter of order:
 //! see [`sentinel_core::store`] and [`sentinel_core::commit`].
 
+mod buckets;
 mod commit;
 mod connection;
 mod counters;

@@ -9,6 +9,17 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::row::{Columns, Stored, select_with};
 
+/// Where a listing takes its rows from.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) columns: &'a str,
+    /// The table, or the tables joined.
+    pub(crate) from: &'a str,
+    /// Which of them errors name.
+    pub(crate) table: &'static str,
+    pub(crate) order: &'a str,
+}
+
 /// In which order of `sequence` a listing goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
@@ -69,11 +80,18 @@ impl Conditions {
         if let Some(cursor) = &page.cursor {
             self.bound(after, sequence_of(cursor)?);
         }
-        let tail = format!("ORDER BY sequence {direction}");
+        let order = format!("sequence {direction}");
         let columns = format!("sequence, {}", T::COLUMNS);
         let read = |row: &mut Columns<'_, '_>| Ok((row.take::<i64>()?, T::read(row)?));
-        let rows = self.rows(connection, page, (&columns, T::TABLE, &tail), read)?;
+        let source = Source { columns: &columns, from: T::TABLE, table: T::TABLE, order: &order };
+        let rows = self.rows(connection, page, &source, read)?;
         Ok(paged(rows, page, |(sequence, _)| sequence.to_string(), |(_, item)| item))
+    }
+
+    /// The statement, its last parameter the number of rows.
+    pub(crate) fn select(&self, source: &Source<'_>) -> String {
+        let Source { columns, from, order, .. } = source;
+        format!("SELECT {columns} FROM {from} {} ORDER BY {order} LIMIT ?", self.sql)
     }
 
     /// The rows of one page and, when there is one, the row after it.
@@ -81,12 +99,12 @@ impl Conditions {
         mut self,
         connection: &Connection,
         page: &Page,
-        (columns, table, tail): (&str, &'static str, &str),
+        source: &Source<'_>,
         read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let sql = format!("SELECT {columns} FROM {table} {} {tail} LIMIT ?", self.sql);
+        let sql = self.select(source);
         self.values.push(Value::Integer(i64::from(limit_of(page)) + 1));
-        select_with(connection, &sql, params_from_iter(self.values), table, read)
+        select_with(connection, &sql, params_from_iter(self.values), source.table, read)
     }
 }
 
@@ -109,7 +127,7 @@ fn limit_of(page: &Page) -> u32 {
 }
 
 /// A cursor in exactly the form in which it was issued.
-fn sequence_of(cursor: &str) -> Result<i64> {
+pub(crate) fn sequence_of(cursor: &str) -> Result<i64> {
     let sequence = cursor.parse::<i64>().map_err(|_| StoreError::BadCursor)?;
     if sequence > 0 && sequence.to_string() == cursor {
         Ok(sequence)

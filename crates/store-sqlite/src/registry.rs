@@ -12,7 +12,7 @@ use sentinel_core::tenant::{Tenant, TenantSecret};
 use sentinel_core::tool::{Health, HealthStatus, Tool, ToolChange};
 
 use crate::error::{Result, unavailable};
-use crate::listing::{Conditions, Order, blob, paged};
+use crate::listing::{Conditions, Order, Source, blob, paged};
 use crate::meta;
 use crate::row::{Columns, Stored, one};
 
@@ -243,8 +243,13 @@ pub(crate) fn tenants(connection: &Connection, page: &Page) -> Result<Paged<Tena
         let after: TenantSlug = cursor.parse().map_err(|_| StoreError::BadCursor)?;
         conditions.bound("slug >", after.as_str().to_owned());
     }
-    let from = (Tenant::COLUMNS, Tenant::TABLE, "ORDER BY slug");
-    let rows = conditions.rows(connection, page, from, Tenant::read)?;
+    let source = Source {
+        columns: Tenant::COLUMNS,
+        from: Tenant::TABLE,
+        table: Tenant::TABLE,
+        order: "slug",
+    };
+    let rows = conditions.rows(connection, page, &source, Tenant::read)?;
     Ok(paged(rows, page, |tenant| tenant.slug.to_string(), |tenant| tenant))
 }
 
