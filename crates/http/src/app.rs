@@ -1,0 +1,47 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sentinel_service::Services;
+use tokio::sync::Semaphore;
+use utoipa::openapi::OpenApi;
+
+use crate::Options;
+use crate::auth::HostGuard;
+use crate::metrics::Metrics;
+use crate::routes::Readiness;
+
+/// Services, options, and what is computed once.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) services: Arc<Services>,
+    pub(crate) options: Options,
+    pub(crate) hosts: Option<HostGuard>,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    /// One permit for each event stream that may still be opened.
+    pub(crate) subscribers: Arc<Semaphore>,
+    /// The OpenAPI document, JSON.
+    pub(crate) openapi: Bytes,
+}
+
+/// The state of every handler.
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    pub(crate) fn new(services: Arc<Services>, options: Options, document: &OpenApi) -> Self {
+        let hosts = options.allowed_hosts.as_deref().map(HostGuard::new);
+        // Serializing a document that is built from code does not fail.
+        let openapi = serde_json::to_vec(document).unwrap_or_default().into();
+        Self {
+            hosts,
+            metrics: Metrics::new(document),
+            readiness: Readiness::default(),
+            subscribers: Arc::new(Semaphore::new(options.max_subscribers)),
+            openapi,
+            services,
+            options,
+        }
+    }
+}

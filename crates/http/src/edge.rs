@@ -1,0 +1,113 @@
+//! What holds for every request, in one layer: its identifier, the check of `Host`, panics,
+//! problem documents, the headers of answers, the count of requests.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue};
+use tower::{Layer, Service};
+
+use crate::app::Shared;
+use crate::metrics::RouteCounters;
+use crate::problem::Problem;
+use crate::request_id::{self, RequestId};
+
+/// Where checks are asked for.
+const CHECK: &str = "/policy/check";
+
+/// Wraps every route in an [`Edge`].
+#[derive(Debug, Clone)]
+pub(crate) struct EdgeLayer(Shared);
+
+impl EdgeLayer {
+    pub(crate) const fn new(app: Shared) -> Self {
+        Self(app)
+    }
+}
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge { app: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A route with what holds for every request around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge<S> {
+    app: Shared,
+    inner: S,
+}
+
+impl<S> Service<Request> for Edge<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let id = RequestId::of(&parts.headers);
+        let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+        let is_check = path == Some(CHECK);
+        let counters = self.app.metrics.route(path, &parts.method);
+        if self.app.hosts.as_ref().is_some_and(|hosts| !hosts.admits(&parts)) {
+            let detail = "this server is not addressed by that name, or not from that page";
+            let refused = Problem::forbidden("host_forbidden", detail).into_response();
+            let response = finish(refused, &id, is_check, &counters);
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        parts.extensions.insert(id.clone());
+        let answer = self.inner.call(Request::from_parts(parts, body));
+        Box::pin(async move {
+            let response = match AssertUnwindSafe(answer).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Err(panic) => Problem::internal(message(panic.as_ref())).into_response(),
+            };
+            Ok(finish(response, &id, is_check, &counters))
+        })
+    }
+}
+
+fn finish(
+    mut response: Response<Body>,
+    id: &RequestId,
+    is_check: bool,
+    counters: &RouteCounters,
+) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let headers: HeaderMap = std::mem::take(response.headers_mut());
+        response = problem.write(&headers, &id.0, is_check);
+    }
+    counters.count(response.status());
+    let headers = response.headers_mut();
+    if let Some(value) = id.header() {
+        headers.insert(request_id::HEADER, value);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// The message of a panic, for the log.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a handler panicked: {}", text.unwrap_or("no message"))
+}

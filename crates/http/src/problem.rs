@@ -1,0 +1,254 @@
+//! Errors as they are answered: RFC 9457 problem documents with a stable code.
+//!
+//! A handler returns a [`Problem`]; the [`edge`](crate::edge) writes it out, since it knows the
+//! request's identifier and whether the request was a check.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use sentinel_core::id::DecisionId;
+use sentinel_core::json::JsonError;
+use sentinel_service::ServiceError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The prefix of every problem's `type`.
+const TYPES: &str = "https://sentinel-mcp.dev/problems/";
+/// Seconds after which a client that was refused for load may try again.
+const RETRY_SECONDS: u32 = 1;
+
+/// An error on its way to the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    decision_id: Option<DecisionId>,
+    reasons: Vec<&'static str>,
+    retry_after: Option<u32>,
+    challenge: Option<&'static str>,
+    /// For the log only.
+    cause: Option<String>,
+}
+
+/// An error: RFC 9457 `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument<'a> {
+    /// `https://sentinel-mcp.dev/problems/` and the code.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, format = "uri")]
+    kind: String,
+    /// The code in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What went wrong, for people.
+    detail: &'a str,
+    /// What went wrong, for programs; stable.
+    code: &'a str,
+    /// Identifier of the request, also in the header `X-Request-Id`.
+    request_id: &'a str,
+    /// Always `false`; present in answers of `/policy/check`, so that a client that reads nothing
+    /// else stays closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow: Option<bool>,
+    /// The recorded decision that this error is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    decision_id: Option<DecisionId>,
+    /// Each of the reasons, where there can be several.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    reasons: &'a [&'static str],
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            status,
+            code,
+            detail: detail.into(),
+            decision_id: None,
+            reasons: Vec::new(),
+            retry_after: None,
+            challenge: None,
+            cause: None,
+        }))
+    }
+
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub(crate) fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// Nothing of that kind and identifier that the caller may see.
+    pub(crate) fn not_found(code: &'static str, what: &str, id: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, format!("{what} `{id}` not found"))
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        let detail = "an API key is needed; send `Authorization: Bearer snt_…`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).challenge("Bearer")
+    }
+
+    pub(crate) fn invalid_key(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_key", detail)
+            .challenge("Bearer error=\"invalid_token\"")
+    }
+
+    pub(crate) fn overloaded(code: &'static str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.0.retry_after = Some(RETRY_SECONDS);
+        problem
+    }
+
+    /// What a client is told when a handler fails in a way that it should not.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+        let detail = "the request could not be answered; nothing was allowed";
+        let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
+        problem.cause(cause.into())
+    }
+
+    pub(crate) fn decision(mut self, id: DecisionId) -> Self {
+        self.0.decision_id = Some(id);
+        self
+    }
+
+    pub(crate) fn reasons(mut self, reasons: Vec<&'static str>) -> Self {
+        self.0.reasons = reasons;
+        self
+    }
+
+    fn challenge(mut self, challenge: &'static str) -> Self {
+        self.0.challenge = Some(challenge);
+        self
+    }
+
+    fn cause(mut self, cause: String) -> Self {
+        self.0.cause = Some(cause);
+        self
+    }
+
+    /// Writes the document, and the cause to the log. `is_check` closes a client that reads
+    /// `allow` only.
+    pub(crate) fn write(self, headers: &HeaderMap, request_id: &str, is_check: bool) -> Response {
+        let Inner { status, code, detail, decision_id, reasons, retry_after, challenge, cause } =
+            *self.0;
+        if let Some(cause) = cause {
+            tracing::error!(request_id, code, cause, "a request failed");
+        }
+        let document = ProblemDocument {
+            kind: format!("{TYPES}{code}"),
+            title: title(code),
+            status: status.as_u16(),
+            detail: &detail,
+            code,
+            request_id,
+            allow: is_check.then_some(false),
+            decision_id,
+            reasons: &reasons,
+        };
+        // Writing strings and numbers to memory does not fail.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(body.into());
+        *response.status_mut() = status;
+        let answer = response.headers_mut();
+        if let Some(allow) = headers.get(ALLOW) {
+            answer.insert(ALLOW, allow.clone());
+        }
+        answer.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after {
+            answer.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = challenge {
+            answer.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}
+
+/// `unknown_tool` is titled `Unknown tool`.
+fn title(code: &str) -> String {
+    let mut title = code.replace('_', " ");
+    if let Some(first) = title.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    title
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let (code, detail) = (error.code(), error.to_string());
+        match error {
+            ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, code, detail),
+            ServiceError::Conflict { .. } => Self::new(StatusCode::CONFLICT, code, detail),
+            ServiceError::Invalid { code: "bad_cursor", .. } => Self::bad_request(code, detail),
+            ServiceError::Invalid { .. } => Self::unprocessable(code, detail),
+            ServiceError::Forbidden { .. } => Self::forbidden(code, detail),
+            ServiceError::Overloaded => Self::overloaded(code, detail),
+            ServiceError::Unavailable(cause) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).cause(cause)
+            }
+        }
+    }
+}
+
+impl From<JsonError> for Problem {
+    fn from(error: JsonError) -> Self {
+        let status = match &error {
+            JsonError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            JsonError::InvalidField { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+/// Answers requests for paths that do not exist.
+pub(crate) async fn unknown_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "unknown_route", "there is no such path; see `/docs`")
+}
+
+/// Answers requests with a method that the path does not take.
+pub(crate) async fn wrong_method() -> Problem {
+    let detail = "the path does not take this method; see `/docs`";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_becomes_a_title() {
+        assert_eq!(title("unknown_tool"), "Unknown tool");
+        assert_eq!(title(""), "");
+    }
+
+    #[test]
+    fn the_cause_is_not_shown() {
+        let error = ServiceError::Unavailable("/var/lib/sentinel/db: disk I/O error".to_owned());
+        let problem = Problem::from(error);
+        assert_eq!(problem.0.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(problem.0.code, "store_unavailable");
+        assert!(!problem.0.detail.contains("/var"), "{}", problem.0.detail);
+    }
+}

@@ -1,0 +1,83 @@
+//! The identifier that a request has in answers, logs and decisions.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Uuid;
+
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest identifier taken over from a client, in bytes.
+const MAX: usize = 64;
+
+/// The caller's own identifier if it sent a sane one, else a new UUID.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
+impl RequestId {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut sent = headers.get_all(HEADER).iter();
+        if let (Some(only), None) = (sent.next(), sent.next())
+            && let Some(sane) = sane(only)
+        {
+            return Self(Arc::from(sane));
+        }
+        let mut buffer = Uuid::encode_buffer();
+        Self(Arc::from(&*Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer)))
+    }
+
+    /// As the header of the answer.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.0).ok()
+    }
+}
+
+fn sane(value: &HeaderValue) -> Option<&str> {
+    let text = value.to_str().ok()?;
+    let fits = !text.is_empty() && text.len() <= MAX;
+    (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // The edge has put it there; making one anew only serves handlers tested without it.
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of(&parts.headers)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(value: &'static str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, HeaderValue::from_static(value));
+        RequestId::of(&headers).0.to_string()
+    }
+
+    #[test]
+    fn a_sane_identifier_is_kept() {
+        assert_eq!(id("req-1/a:b"), "req-1/a:b");
+    }
+
+    #[test]
+    fn any_other_is_replaced() {
+        for value in [
+            "",
+            "a b",
+            "a\tb",
+            "0123456789012345678901234567890123456789012345678901234567890123456789",
+        ] {
+            let made = id(value);
+            assert!(Uuid::parse_str(&made).is_ok(), "{value}: {made}");
+        }
+        let mut twice = HeaderMap::new();
+        twice.append(HEADER, HeaderValue::from_static("a"));
+        twice.append(HEADER, HeaderValue::from_static("b"));
+        assert!(Uuid::parse_str(&RequestId::of(&twice).0).is_ok());
+    }
+}

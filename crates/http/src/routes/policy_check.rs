@@ -1,0 +1,154 @@
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::check::{Arguments, CheckRequest};
+use sentinel_core::decision::ReasonCode;
+use sentinel_core::id::DecisionId;
+use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
+use sentinel_core::principal::{Principal, Role};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::body::Unread;
+use crate::problem::Problem;
+use crate::request_id::RequestId;
+use crate::wire::{Reason, reason_code};
+
+/// The call that is to be decided.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CheckRequest)]
+pub(crate) struct CheckBody {
+    #[schema(value_type = String, example = "platform-eng")]
+    tenant_slug: TenantSlug,
+    #[schema(value_type = String, example = "langsmith-docs-search")]
+    tool_name: ToolName,
+    #[schema(value_type = String, example = "invoke")]
+    action: Action,
+    #[schema(value_type = Option<String>, example = "documentation_lookup")]
+    purpose: Option<Purpose>,
+    /// Uses that the caller reports; can only make the decision stricter than the server's count.
+    usage: Option<u64>,
+    /// Whatever else policy may want to know; recorded with the decision.
+    #[schema(value_type = Option<Object>)]
+    context: Option<Map<String, Value>>,
+    /// The agent that calls; a key bound to an agent may leave it out, and may name no other.
+    #[schema(value_type = Option<String>)]
+    agent: Option<AgentName>,
+    /// The arguments of the call. Policy sees them; only their hash is kept.
+    #[schema(value_type = Option<Object>)]
+    arguments: Option<Map<String, Value>>,
+    /// Makes the check idempotent for 24 hours.
+    #[schema(value_type = Option<String>)]
+    call_id: Option<CallId>,
+}
+
+impl CheckBody {
+    fn into_request(self, principal: Principal, RequestId(request_id): RequestId) -> CheckRequest {
+        CheckRequest {
+            principal,
+            tenant: self.tenant_slug,
+            tool: self.tool_name,
+            action: self.action,
+            purpose: self.purpose,
+            usage: self.usage.unwrap_or(0),
+            context: self.context.unwrap_or_default(),
+            agent: self.agent,
+            arguments: Arguments::new(self.arguments.unwrap_or_default()),
+            call_id: self.call_id,
+            request_id,
+        }
+    }
+}
+
+/// The decision. It was recorded before it was answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckAnswer)]
+pub(crate) struct CheckAnswer<'a> {
+    allow: bool,
+    #[schema(schema_with = reason_code)]
+    code: ReasonCode,
+    /// Why, for people.
+    reason: &'a str,
+    /// What of the quota is left in this window; `null` when there is no quota.
+    quota_remaining: Option<u64>,
+    #[schema(value_type = uuid::Uuid)]
+    decision_id: DecisionId,
+    /// The reasons as policy words them.
+    reasons: Vec<Reason<'a>>,
+    /// Revision of the policy that was asked; `null` when none was.
+    policy_revision: Option<&'a str>,
+    /// With an allow: the token that proves it, to be redeemed once, within 60 seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permit: Option<String>,
+}
+
+/// Decide a call
+///
+/// Decides whether an agent may make a call, by policy, quota and kill switch, and records the
+/// decision. A deny is an answer, not an error: read `allow`. Everything that is not
+/// `"allow": true` is a deny, errors included, and errors carry `"allow": false`.
+///
+/// Roles: `agent`, `admin`.
+#[utoipa::path(
+    post, path = "/policy/check", tag = "check",
+    request_body = CheckBody,
+    responses(
+        (status = 200, description = "the decision", body = CheckAnswer),
+        (status = 404, description = "`unknown_tenant` or `unknown_tool`; recorded as a deny, \
+            `decision_id` names it", content_type = "application/problem+json",
+            body = crate::problem::ProblemDocument),
+        (status = 409, description = "`call_id_conflict`: the call id stands for another call",
+            content_type = "application/problem+json", body = crate::problem::ProblemDocument),
+    ),
+)]
+pub(crate) async fn policy_check(
+    State(app): State<Shared>,
+    caller: Caller,
+    request_id: RequestId,
+    body: Unread,
+) -> Result<Response, Problem> {
+    let arrived = Instant::now();
+    caller.require(&[Role::Agent])?;
+    let body: CheckBody = body.object().await?;
+    let request = body.into_request(caller.into_principal(), request_id);
+    let checked = app.services.checker.check(request).await?;
+    let decision = &checked.decision;
+    app.metrics.checked(decision, arrived.elapsed());
+    if let Some(status) = refused(decision.code) {
+        let problem = Problem::new(status, decision.code.as_str(), decision.reason.as_str());
+        return Err(problem.decision(decision.id));
+    }
+    let permit = checked.permit.as_ref().map(|permit| app.services.checker.token(permit));
+    Ok(Json(answer(decision, permit)).into_response())
+}
+
+/// The decisions that are answered as errors, as the seed's clients expect.
+const fn refused(code: ReasonCode) -> Option<StatusCode> {
+    match code {
+        ReasonCode::UnknownTenant | ReasonCode::UnknownTool => Some(StatusCode::NOT_FOUND),
+        ReasonCode::TenantForbidden => Some(StatusCode::FORBIDDEN),
+        _ => None,
+    }
+}
+
+fn answer(decision: &DecisionRecord, permit: Option<String>) -> CheckAnswer<'_> {
+    CheckAnswer {
+        // An allow without a permit could not be made good, so it is none.
+        allow: decision.allow && permit.is_some(),
+        code: decision.code,
+        reason: &decision.reason,
+        quota_remaining: decision.quota_remaining,
+        decision_id: decision.id,
+        reasons: decision.reasons.iter().map(Reason::from).collect(),
+        policy_revision: decision.policy_revision.as_deref(),
+        permit,
+    }
+}

@@ -1,0 +1,97 @@
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use sentinel_core::id::{DecisionId, ManifestId};
+use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
+use sentinel_core::principal::Role;
+use sentinel_service::provenance::SignRequest;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::body::Unread;
+use crate::problem::Problem;
+use crate::wire::payload_hash;
+
+/// The action that is to be signed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SignRequest)]
+pub(crate) struct SignBody {
+    #[schema(value_type = String, example = "platform-eng")]
+    tenant_slug: TenantSlug,
+    #[schema(value_type = String, example = "langsmith-docs-search")]
+    tool_name: ToolName,
+    #[schema(value_type = String, example = "invoke")]
+    action: Action,
+    /// Any JSON value. The manifest commits to its exact bytes, and nothing of it is kept.
+    #[schema(value_type = Value)]
+    payload: Box<RawValue>,
+    #[schema(value_type = Option<String>)]
+    purpose: Option<Purpose>,
+    /// The decision that the action rests on; must be of the same tenant, tool and action.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    decision_id: Option<DecisionId>,
+    /// Signed as it is, and public.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// The manifest, which is on disk.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SignAnswer)]
+pub(crate) struct SignedAnswer {
+    #[schema(value_type = uuid::Uuid)]
+    manifest_id: ManifestId,
+    /// The DSSE signature, base64.
+    signature: String,
+    /// Milliseconds since the Unix epoch.
+    timestamp: i64,
+    /// SHA-256 of salt and payload.
+    payload_hash: String,
+    /// Hex; needed, with the payload, to show what was committed to. Keep it as you keep the
+    /// payload.
+    salt: String,
+}
+
+/// Sign an action
+///
+/// Makes a manifest of what an agent did: an in-toto statement in a signed DSSE envelope, which
+/// commits to the payload by a salted hash. Answers once it is on disk.
+///
+/// Roles: `agent`, `admin`.
+#[utoipa::path(
+    post, path = "/provenance/sign", tag = "provenance",
+    request_body = SignBody,
+    responses((status = 201, description = "signed", body = SignedAnswer)),
+)]
+pub(crate) async fn provenance_sign(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: Unread,
+) -> Result<(StatusCode, Json<SignedAnswer>), Problem> {
+    caller.require(&[Role::Agent])?;
+    let body: SignBody = body.object().await?;
+    let request = SignRequest {
+        tenant: body.tenant_slug,
+        tool: body.tool_name,
+        action: body.action,
+        purpose: body.purpose,
+        payload: body.payload.get().as_bytes().to_vec(),
+        decision_id: body.decision_id,
+        metadata: body.metadata.unwrap_or_default(),
+    };
+    let signed = app.services.provenance.sign(caller.principal(), request).await?;
+    app.metrics.signed();
+    let answer = SignedAnswer {
+        manifest_id: signed.manifest.id,
+        signature: signed.signature,
+        timestamp: signed.manifest.created_at.as_millisecond(),
+        payload_hash: payload_hash(&signed.manifest),
+        salt: hex::encode(signed.salt.as_bytes()),
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}

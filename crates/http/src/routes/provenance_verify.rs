@@ -1,0 +1,173 @@
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use sentinel_core::id::{DecisionId, ManifestId};
+use sentinel_core::principal::Role;
+use sentinel_provenance::{AgentAction, Outcome};
+use sentinel_service::provenance::Verified;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::wire::payload_hash;
+
+/// The result of verifying a manifest.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VerifyAnswer)]
+pub(crate) struct VerifiedAnswer {
+    #[schema(value_type = uuid::Uuid)]
+    manifest_id: ManifestId,
+    /// Whether every check that could be made passed.
+    verified: bool,
+    manifest: ManifestShown,
+    checks: Vec<CheckShown>,
+}
+
+/// What the manifest says. When its signature does not hold, these are the columns under which it
+/// is stored, and `verified` is false.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Manifest)]
+pub(crate) struct ManifestShown {
+    #[schema(value_type = uuid::Uuid)]
+    id: ManifestId,
+    timestamp: Timestamp,
+    tenant: Option<String>,
+    tool: String,
+    action: String,
+    purpose: Option<String>,
+    agent: Option<String>,
+    principal: Option<String>,
+    /// SHA-256 of salt and payload.
+    payload_hash: String,
+    /// The DSSE signature, base64; `null` when the envelope cannot be read.
+    signature: Option<String>,
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+    #[schema(value_type = Option<uuid::Uuid>)]
+    decision_id: Option<DecisionId>,
+}
+
+/// One check and its evidence.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Check)]
+pub(crate) struct CheckShown {
+    /// `envelope`, `signature`, `statement`, `payload_commitment`, `record_match`,
+    /// `decision_link`.
+    name: Value,
+    /// `passed`, `failed` or `skipped`.
+    #[schema(value_type = String)]
+    outcome: Outcome,
+    detail: String,
+}
+
+/// Verify a manifest
+///
+/// Verifies a stored manifest with the public key of this deployment. The payload is not here, so
+/// its commitment is `skipped`; verify it offline with the bundle, the salt and the payload.
+///
+/// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's manifests.
+#[utoipa::path(
+    get, path = "/provenance/verify/{id}", tag = "provenance",
+    params(("id" = uuid::Uuid, Path, description = "the manifest")),
+    responses((status = 200, description = "what verifying it showed", body = VerifiedAnswer)),
+)]
+pub(crate) async fn provenance_verify(
+    State(app): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ManifestId>,
+) -> Result<Json<VerifiedAnswer>, Problem> {
+    caller.require(&[Role::Agent, Role::Auditor])?;
+    let verified = app.services.provenance.verify(caller.principal(), id).await?;
+    let verified =
+        verified.ok_or_else(|| Problem::not_found("unknown_manifest", "manifest", &id))?;
+    let control = app.services.control.current();
+    let tenant = control.tenant_by_id(verified.manifest.tenant_id);
+    let tenant = tenant.map(|tenant| tenant.slug.to_string());
+    Ok(Json(VerifiedAnswer {
+        manifest_id: id,
+        verified: verified.verified(),
+        checks: checks(&verified),
+        manifest: shown(verified, tenant),
+    }))
+}
+
+fn checks(verified: &Verified) -> Vec<CheckShown> {
+    let of_bundle = verified.verification.checks().iter().map(|check| CheckShown {
+        name: serde_json::to_value(check.name).unwrap_or_default(),
+        outcome: check.outcome,
+        detail: check.detail.clone(),
+    });
+    let record = CheckShown {
+        name: Value::from("record_match"),
+        outcome: outcome(verified.record_match),
+        detail: match verified.record_match {
+            Some(true) => "the manifest is stored under what its statement says",
+            Some(false) => "the manifest is stored under something else than its statement says",
+            None => "there is no sound statement to compare",
+        }
+        .to_owned(),
+    };
+    let link = CheckShown {
+        name: Value::from("decision_link"),
+        outcome: outcome(verified.decision_link),
+        detail: match verified.decision_link {
+            Some(true) => "the decision is recorded, and of the same tenant and tool",
+            Some(false) => "the decision is not recorded, or of another tenant or tool",
+            None => "the manifest names no decision",
+        }
+        .to_owned(),
+    };
+    of_bundle.chain([record, link]).collect()
+}
+
+const fn outcome(holds: Option<bool>) -> Outcome {
+    match holds {
+        Some(true) => Outcome::Passed,
+        Some(false) => Outcome::Failed,
+        None => Outcome::Skipped,
+    }
+}
+
+fn shown(verified: Verified, tenant: Option<String>) -> ManifestShown {
+    let Verified { manifest, verification, signature, .. } = verified;
+    let stored_hash = payload_hash(&manifest);
+    let Some(statement) = verification.statement() else {
+        return ManifestShown {
+            id: manifest.id,
+            timestamp: manifest.created_at,
+            tenant,
+            tool: manifest.tool.to_string(),
+            action: manifest.action.to_string(),
+            purpose: manifest.purpose.map(String::from),
+            agent: None,
+            principal: None,
+            payload_hash: stored_hash,
+            signature,
+            metadata: Map::new(),
+            decision_id: manifest.decision_id,
+        };
+    };
+    let payload_hash = format!("sha256:{}", statement.payload_digest().to_hex());
+    let AgentAction { id, timestamp, tenant, tool, action, purpose, agent, principal, .. } =
+        statement.predicate().clone();
+    let metadata = statement.predicate().metadata.clone();
+    let decision = statement.predicate().decision.as_ref();
+    ManifestShown {
+        id: ManifestId(id),
+        timestamp,
+        tenant: Some(tenant),
+        tool,
+        action,
+        purpose,
+        agent,
+        principal: Some(principal),
+        payload_hash,
+        signature,
+        metadata,
+        decision_id: decision.map(|decision| DecisionId(decision.id)),
+    }
+}

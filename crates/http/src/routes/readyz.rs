@@ -1,0 +1,90 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use sentinel_service::Services;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::Shared;
+use crate::problem::Problem;
+
+/// Time the store gets to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a result is answered again: whoever polls without a key must not keep the store busy.
+const REUSE: Duration = Duration::from_millis(500);
+
+/// The last result, with its time.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Vec<&'static str>)>>);
+
+/// The server decides.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Ready)]
+pub(crate) struct Ready {
+    /// Always `ready`.
+    status: &'static str,
+}
+
+/// Whether the server can decide
+///
+/// Ready means: the store can write, the writers run, and a policy is loaded. Otherwise 503
+/// (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`.
+///
+/// Public: needs no key.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health", security(()),
+    responses((status = 200, description = "ready", body = Ready)),
+)]
+pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Problem> {
+    let reasons = match app.readiness.recent() {
+        Some(reasons) => reasons,
+        None => {
+            let reasons = reasons(&app.services).await;
+            app.readiness.keep(reasons.clone());
+            reasons
+        }
+    };
+    if reasons.is_empty() {
+        return Ok(Json(Ready { status: "ready" }));
+    }
+    let detail = format!("not ready: {}", reasons.join(", "));
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail);
+    Err(problem.reasons(reasons))
+}
+
+async fn reasons(services: &Services) -> Vec<&'static str> {
+    let mut reasons = Vec::new();
+    match tokio::time::timeout(PATIENCE, services.store.ping()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "not ready: the store cannot write");
+            reasons.push("store_unavailable");
+        }
+        Err(_) => {
+            tracing::warn!("not ready: the store does not answer");
+            reasons.push("store_unavailable");
+        }
+    }
+    if !services.checker.is_running() || !services.provenance.is_running() {
+        reasons.push("writer_stopped");
+    }
+    if services.policy.status().revision.is_none() {
+        reasons.push("no_policy");
+    }
+    reasons
+}
+
+impl Readiness {
+    fn recent(&self) -> Option<Vec<&'static str>> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(at, _)| at.elapsed() < REUSE).map(|(_, reasons)| reasons.clone())
+    }
+
+    fn keep(&self, reasons: Vec<&'static str>) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((Instant::now(), reasons));
+    }
+}

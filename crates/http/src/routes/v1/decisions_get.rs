@@ -1,0 +1,29 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::id::DecisionId;
+use sentinel_core::principal::Role;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::wire::DecisionAnswer;
+
+/// Get a decision
+///
+/// Roles: `operator`, `author`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
+#[utoipa::path(
+    get, path = "/v1/decisions/{id}", tag = "audit",
+    params(("id" = uuid::Uuid, Path, description = "the decision")),
+    responses((status = 200, description = "the decision", body = DecisionAnswer)),
+)]
+pub(crate) async fn decisions_get(
+    State(app): State<Shared>,
+    caller: Caller,
+    Id(id): Id<DecisionId>,
+) -> Result<Json<DecisionAnswer>, Problem> {
+    caller.require(&[Role::Operator, Role::Author, Role::Auditor])?;
+    let found = app.services.audit.decision(caller.principal(), id).await?;
+    let record = found.ok_or_else(|| Problem::not_found("unknown_decision", "decision", &id))?;
+    Ok(Json(record.into()))
+}

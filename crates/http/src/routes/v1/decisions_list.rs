@@ -1,0 +1,31 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::principal::Role;
+
+use super::decision_filter::ListParams;
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::query::{Params, page};
+use crate::wire::{DecisionAnswer, List};
+
+/// List decisions
+///
+/// Roles: `operator`, `author`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
+#[utoipa::path(
+    get, path = "/v1/decisions", tag = "audit",
+    params(ListParams),
+    responses((status = 200, description = "decisions, newest first", body = List<DecisionAnswer>)),
+)]
+pub(crate) async fn decisions_list(
+    State(app): State<Shared>,
+    caller: Caller,
+    Params(params): Params<ListParams>,
+) -> Result<Json<List<DecisionAnswer>>, Problem> {
+    caller.require(&[Role::Operator, Role::Author, Role::Auditor])?;
+    let filter = params.filter();
+    let page = page(params.limit, params.cursor)?;
+    let audit = &app.services.audit;
+    let found = audit.decisions(caller.principal(), params.tenant.as_ref(), filter, page).await?;
+    Ok(Json(List::of(found, DecisionAnswer::from)))
+}

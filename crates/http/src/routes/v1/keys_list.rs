@@ -1,0 +1,41 @@
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::query::{PageLimit, Params, page};
+use crate::wire::{KeyAnswer, List};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Filter {
+    /// Rows at most, 1 to 1,000; 100 when left out.
+    #[param(value_type = Option<u32>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
+/// List keys
+///
+/// Roles: `admin`; a key bound to a tenant sees that tenant's.
+#[utoipa::path(
+    get, path = "/v1/keys", tag = "keys",
+    params(Filter),
+    responses((status = 200, description = "keys, newest first", body = List<KeyAnswer>)),
+)]
+pub(crate) async fn keys_list(
+    State(app): State<Shared>,
+    caller: Caller,
+    Params(filter): Params<Filter>,
+) -> Result<Json<List<KeyAnswer>>, Problem> {
+    caller.require(&[])?;
+    let page = page(filter.limit, filter.cursor)?;
+    let found = app.services.keys.list(caller.principal(), page).await?;
+    let control = app.services.control.current();
+    Ok(Json(List::of(found, |key| KeyAnswer::of(&control, key))))
+}

@@ -1,0 +1,44 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::principal::Role;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::query::{PageLimit, Params, page};
+use crate::wire::{KillAnswer, List};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Filter {
+    /// `true`: only kills that are in force; else the whole history.
+    in_force: Option<bool>,
+    /// Rows at most, 1 to 1,000; 100 when left out.
+    #[param(value_type = Option<u32>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
+/// List kills
+///
+/// Roles: `operator`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
+#[utoipa::path(
+    get, path = "/v1/kills", tag = "kill switch",
+    params(Filter),
+    responses((status = 200, description = "kills, newest first", body = List<KillAnswer>)),
+)]
+pub(crate) async fn kills_list(
+    State(app): State<Shared>,
+    caller: Caller,
+    Params(filter): Params<Filter>,
+) -> Result<Json<List<KillAnswer>>, Problem> {
+    caller.require(&[Role::Operator, Role::Auditor])?;
+    let page = page(filter.limit, filter.cursor)?;
+    let in_force = filter.in_force.unwrap_or(false);
+    let found = app.services.kills.history(caller.principal(), in_force, page).await?;
+    Ok(Json(List::of(found, KillAnswer::from)))
+}

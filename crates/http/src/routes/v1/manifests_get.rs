@@ -1,0 +1,37 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::id::ManifestId;
+use sentinel_core::manifest::Manifest;
+use sentinel_core::principal::Role;
+
+use crate::app::{App, Shared};
+use crate::auth::Caller;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::wire::ManifestAnswer;
+
+/// Get a manifest
+///
+/// What a manifest is stored under. To read what it says, verify it.
+///
+/// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
+#[utoipa::path(
+    get, path = "/v1/manifests/{id}", tag = "provenance",
+    params(("id" = uuid::Uuid, Path, description = "the manifest")),
+    responses((status = 200, description = "the manifest", body = ManifestAnswer)),
+)]
+pub(crate) async fn manifests_get(
+    State(app): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ManifestId>,
+) -> Result<Json<ManifestAnswer>, Problem> {
+    let manifest = seen(&app, &caller, id).await?;
+    Ok(Json(ManifestAnswer::of(&app.services.control.current(), manifest)))
+}
+
+/// The manifest, for whoever may see it.
+pub(super) async fn seen(app: &App, caller: &Caller, id: ManifestId) -> Result<Manifest, Problem> {
+    caller.require(&[Role::Agent, Role::Auditor])?;
+    let found = app.services.provenance.manifest(caller.principal(), id).await?;
+    found.ok_or_else(|| Problem::not_found("unknown_manifest", "manifest", &id))
+}

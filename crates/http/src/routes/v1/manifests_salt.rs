@@ -1,0 +1,43 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::id::ManifestId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::manifests_get::seen;
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::path::Id;
+use crate::problem::Problem;
+
+/// The salt of a payload commitment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Salt)]
+pub(crate) struct SaltAnswer {
+    #[schema(value_type = uuid::Uuid)]
+    manifest_id: ManifestId,
+    /// Hex.
+    salt: String,
+}
+
+/// Get a manifest's salt
+///
+/// The salt shows, with the payload, what the manifest commits to: SHA-256 of salt and payload.
+/// Whoever has it can test guesses of the payload, so it is not public.
+///
+/// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
+#[utoipa::path(
+    get, path = "/v1/manifests/{id}/salt", tag = "provenance",
+    params(("id" = uuid::Uuid, Path, description = "the manifest")),
+    responses((status = 200, description = "the salt", body = SaltAnswer)),
+)]
+pub(crate) async fn manifests_salt(
+    State(app): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ManifestId>,
+) -> Result<Json<SaltAnswer>, Problem> {
+    let manifest = seen(&app, &caller, id).await?;
+    let salt = app.services.provenance.salt(&manifest);
+    let salt = salt.ok_or_else(|| Problem::internal("a manifest's tenant is not in memory"))?;
+    Ok(Json(SaltAnswer { manifest_id: id, salt: hex::encode(salt.as_bytes()) }))
+}

@@ -1,0 +1,57 @@
+//! Everything beyond the seed's endpoints.
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::Shared;
+
+mod decision_filter;
+mod decisions_export;
+mod decisions_get;
+mod decisions_list;
+mod events;
+mod keys_create;
+mod keys_list;
+mod keys_revoke;
+mod kills_list;
+mod manifests_bundle;
+mod manifests_get;
+mod manifests_list;
+mod manifests_salt;
+mod permits_redeem;
+mod policy_status;
+mod public_key;
+mod quotas_list;
+mod tenants_create;
+mod tenants_list;
+mod tools_get;
+mod tools_list;
+mod tools_retire;
+mod tools_update;
+
+/// The endpoints below `/v1`.
+pub(super) fn table() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(tenants_list::tenants_list, tenants_create::tenants_create))
+        .routes(routes!(tools_list::tools_list))
+        .routes(routes!(
+            tools_get::tools_get,
+            tools_update::tools_update,
+            tools_retire::tools_retire
+        ))
+        .routes(routes!(decisions_list::decisions_list))
+        .routes(routes!(decisions_export::decisions_export))
+        .routes(routes!(decisions_get::decisions_get))
+        .routes(routes!(kills_list::kills_list))
+        .routes(routes!(quotas_list::quotas_list))
+        .routes(routes!(policy_status::policy_status))
+        .routes(routes!(permits_redeem::permits_redeem))
+        .routes(routes!(manifests_list::manifests_list))
+        .routes(routes!(manifests_get::manifests_get))
+        .routes(routes!(manifests_bundle::manifests_bundle))
+        .routes(routes!(manifests_salt::manifests_salt))
+        .routes(routes!(public_key::public_key))
+        .routes(routes!(keys_list::keys_list, keys_create::keys_create))
+        .routes(routes!(keys_revoke::keys_revoke))
+        .routes(routes!(events::events))
+}

@@ -1,0 +1,47 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::name::TenantSlug;
+use sentinel_core::principal::Role;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::query::{PageLimit, Params, page};
+use crate::wire::{List, ToolAnswer};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Filter {
+    /// Tools of this tenant only.
+    #[param(value_type = Option<String>)]
+    tenant: Option<TenantSlug>,
+    /// Rows at most, 1 to 1,000; 100 when left out.
+    #[param(value_type = Option<u32>)]
+    limit: Option<PageLimit>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
+/// List tools
+///
+/// Roles: `agent`, `operator`, `author`, `auditor`, `admin`; a key bound to a tenant sees that
+/// tenant's.
+#[utoipa::path(
+    get, path = "/v1/tools", tag = "registry",
+    params(Filter),
+    responses((status = 200, description = "tools, oldest first", body = List<ToolAnswer>)),
+)]
+pub(crate) async fn tools_list(
+    State(app): State<Shared>,
+    caller: Caller,
+    Params(filter): Params<Filter>,
+) -> Result<Json<List<ToolAnswer>>, Problem> {
+    caller.require(&[Role::Agent, Role::Operator, Role::Author, Role::Auditor])?;
+    let page = page(filter.limit, filter.cursor)?;
+    let registry = &app.services.registry;
+    let found = registry.tools(caller.principal(), filter.tenant.as_ref(), page).await?;
+    Ok(Json(List::of(found, ToolAnswer::from)))
+}

@@ -1,0 +1,39 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::id::ToolId;
+use sentinel_core::tool::ToolChange;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::wire::ToolAnswer;
+
+/// Retire a tool
+///
+/// Denies its calls for ever. Its history stays, and so does its name, which cannot be taken again.
+///
+/// Roles: `admin`; a key bound to a tenant retires that tenant's tools.
+#[utoipa::path(
+    delete, path = "/v1/tools/{id}", tag = "registry",
+    params(("id" = uuid::Uuid, Path, description = "the tool")),
+    responses((status = 200, description = "the tool as retired", body = ToolAnswer)),
+)]
+pub(crate) async fn tools_retire(
+    State(app): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ToolId>,
+) -> Result<Json<ToolAnswer>, Problem> {
+    caller.require(&[])?;
+    let change = ToolChange {
+        url: None,
+        owner: None,
+        scopes: None,
+        metadata: None,
+        healthcheck: None,
+        retire: true,
+    };
+    let retired = app.services.registry.update(caller.principal(), id, change).await?;
+    let tool = retired.ok_or_else(|| Problem::not_found("unknown_tool", "tool", &id))?;
+    Ok(Json(tool.into()))
+}
