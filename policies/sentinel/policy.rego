@@ -2,33 +2,34 @@
 # may be used for, and the day's quota must have room.
 #
 # Every lookup is indexed by tenant and tool, so the policy takes the same time with a million tools
-# as with one. `allow` is a positive conjunction: what is missing or of a wrong type makes it false.
+# as with one. To allow is a positive conjunction: what is missing or of a wrong type makes it fail.
+# It is written out in one body because each further rule costs some 4 µs; the rules below it, which
+# say why not, are evaluated only for a deny.
 package sentinel.policy
 
-default allow := false
-
-allow if {
-	tool_allowed
-	purpose_allowed
-	within_quota
+# What the server asks for. `null` is smaller than every number, so the type of the usage is part of
+# the question. From 80 % of the quota on, this call included, each allow raises an alert.
+decision := {
+	"allow": true,
+	"quota": quota,
+	"obligations": [alert | 5 * (input.usage + 1) >= 4 * quota.limit],
+} if {
+	data.allowlist[input.tenant][input.tool] == true
+	input.purpose in data.allowed_purposes[input.tenant][input.tool]
+	is_number(input.usage)
+	input.usage < quota.limit
 }
-
-# What the server asks for.
-decision := {"allow": true, "quota": quota, "obligations": obligations} if allow
 
 else := {"allow": false, "reasons": reasons, "quota": quota} if quota
 
 else := {"allow": false, "reasons": reasons}
 
-tool_allowed if data.allowlist[input.tenant][input.tool] == true
+alert := {"type": "alert", "code": "quota_nearly_used"}
 
-purpose_allowed if input.purpose in data.allowed_purposes[input.tenant][input.tool]
+# For those who ask for the answer alone.
+default allow := false
 
-# `null` is smaller than every number, so the type is part of the question.
-within_quota if {
-	is_number(input.usage)
-	input.usage < quota.limit
-}
+allow if decision.allow
 
 # The quota of the tool: a number is a limit for each calendar day.
 quota := {"limit": stated, "window": "1d"} if {
@@ -38,12 +39,7 @@ quota := {"limit": stated, "window": "1d"} if {
 	stated := data.quotas[input.tenant][input.tool]
 }
 
-# From 80 % of the quota on, this call included, each allow raises an alert.
-obligations := [{"type": "alert", "code": "quota_nearly_used"}] if {
-	(input.usage + 1) * 5 >= quota.limit * 4
-} else := []
-
-# Why not. A tool that is not allowed has no further reasons: they would tell of other tenants.
+# Why not. A tool that is not allowed needs no further reasons.
 reasons contains {"code": "tool_not_allowed", "msg": "the tool is not on the tenant's allowlist"} if {
 	not tool_allowed
 }
@@ -75,4 +71,8 @@ reasons contains {"code": "quota_exceeded", "msg": "the quota is used up"} if {
 	input.usage >= quota.limit
 }
 
+tool_allowed if data.allowlist[input.tenant][input.tool] == true
+
 has_purpose if is_string(input.purpose)
+
+purpose_allowed if input.purpose in data.allowed_purposes[input.tenant][input.tool]

@@ -12,7 +12,9 @@ call := {
 
 change(fields) := object.union(call, fields)
 
-codes(request) := {reason.code | some reason in policy.decision.reasons} with input as request
+codes(request) := found if {
+	found := {reason.code | some reason in policy.decision.reasons} with input as request
+}
 
 test_allows_with_the_quota_of_the_day if {
 	policy.decision == {

@@ -78,35 +78,61 @@ pub(crate) fn build(
 }
 
 /// Rego v1 first. A file that is not v1 is tried as v0, unless a manifest or an import says what
-/// it is; then the error is that of v1.
+/// it is; when it is neither, the error is that of v1.
 fn add_policies(
     engine: &mut Engine,
     source: &PolicySource,
     include: Include,
 ) -> Result<(), LoadError> {
+    let version = source.manifest.rego_version;
     let tests = (include == Include::PolicyAndTests).then_some(&source.tests);
-    let files = || source.rego.iter().chain(tests.into_iter().flatten());
     let mut older = Vec::new();
-    for (file, text) in files() {
-        engine.set_rego_v0(source.manifest.rego_version == Some(0));
-        if let Err(error) = engine.add_policy(file.clone(), text.clone()) {
+    for (file, text) in source.rego.iter().chain(tests.into_iter().flatten()) {
+        let added = if version == Some(0) {
+            add_v0(engine, file, text)
+        } else {
+            engine.set_rego_v0(false);
+            engine.add_policy(file.clone(), text.clone()).map(drop).map_err(|e| one_line(&e))
+        };
+        if let Err(error) = added {
             older.push((file, text, invalid_rego(file, &error)));
         }
     }
-    let may_be_older = source.manifest.rego_version.is_none()
-        && !older.iter().any(|(_, text, _)| text.contains("import rego.v1"));
+    let may_be_older =
+        version.is_none() && !older.iter().any(|(_, text, _)| text.contains("import rego.v1"));
     for (file, text, error) in older {
-        engine.set_rego_v0(true);
-        if !may_be_older || engine.add_policy(file.clone(), text.clone()).is_err() {
+        if !may_be_older || add_v0(engine, file, text).is_err() {
             return Err(error);
         }
     }
     Ok(())
 }
 
-fn invalid_rego(file: &str, error: &impl std::fmt::Display) -> LoadError {
-    let line = one_line(error);
-    let detail = line.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')).unwrap_or(&line);
+/// Rego v0. The seed's policy uses `in` without importing it, so that import is supplied where the
+/// file has none; on the line of the package, to leave the numbers of lines as they are.
+fn add_v0(engine: &mut Engine, file: &str, text: &str) -> Result<(), String> {
+    engine.set_rego_v0(true);
+    let first = engine.add_policy(file.to_owned(), text.to_owned());
+    let Err(error) = first else { return Ok(()) };
+    let error = one_line(&error);
+    if text.contains("future.keywords") {
+        return Err(error);
+    }
+    let mut supplied = false;
+    let lines = text.lines().map(|line| {
+        if supplied || !line.starts_with("package ") {
+            return line.to_owned();
+        }
+        supplied = true;
+        let package = line.split('#').next().unwrap_or(line).trim_end();
+        format!("{package} import future.keywords.in")
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    engine.add_policy(file.to_owned(), text).map(drop).map_err(|_| error)
+}
+
+fn invalid_rego(file: &str, error: &str) -> LoadError {
+    let detail = error.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')).unwrap_or(error);
     LoadError::invalid(file, detail)
 }
 

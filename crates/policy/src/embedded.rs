@@ -113,7 +113,7 @@ impl EmbeddedEngine {
         // Analyzes and schedules the rules, without evaluating one.
         engine
             .eval_query("true".to_owned(), false)
-            .map_err(|error| LoadError::Vetoed(crate::error::one_line(&error)))?;
+            .map_err(|error| LoadError::Evaluation(crate::error::one_line(&error)))?;
         let revision = Arc::clone(source.revision());
         let snapshot = Snapshot { revision: Arc::clone(&revision), shape, engine };
         let mut status = lock(&self.status);

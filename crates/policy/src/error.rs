@@ -29,6 +29,9 @@ pub enum LoadError {
     /// What the vetting process said against the policy.
     #[error("{0}")]
     Vetoed(String),
+    /// A query or a preparation that the interpreter refuses.
+    #[error("{0}")]
+    Evaluation(String),
     /// The vetting process did not survive the policy.
     #[error("the policy was refused: vetting it {0}")]
     VettingFailed(String),

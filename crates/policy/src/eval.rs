@@ -34,7 +34,7 @@ pub fn eval(policy: &Vetted, query: &str, input: &Value) -> Result<Evaluation, L
     let started = Instant::now();
     let results = engine
         .eval_query(query.to_owned(), false)
-        .map_err(|error| LoadError::Vetoed(one_line(&error)))?;
+        .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
     let duration_us = started.elapsed().as_micros();
     let value = results.result.first().and_then(|result| result.expressions.first());
     let result = value
@@ -42,7 +42,7 @@ pub fn eval(policy: &Vetted, query: &str, input: &Value) -> Result<Evaluation, L
         .filter(|value| **value != regorus::Value::Undefined)
         .map(serde_json::to_value)
         .transpose()
-        .map_err(|error| LoadError::Vetoed(error.to_string()))?;
+        .map_err(|error| LoadError::Evaluation(error.to_string()))?;
     let prints = engine.take_prints().unwrap_or_default();
     Ok(Evaluation { result, prints, duration_us })
 }

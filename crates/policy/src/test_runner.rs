@@ -52,12 +52,13 @@ pub fn run_tests(policy: &Vetted) -> Result<Vec<TestResult>, LoadError> {
     let source = policy.source();
     let mut engine = build(source, Include::PolicyAndTests, TIME_LIMIT)?.engine;
     check_text(&engine)?;
-    let tree = engine.get_ast_as_json().map_err(|error| LoadError::Vetoed(error.to_string()))?;
+    let tree =
+        engine.get_ast_as_json().map_err(|error| LoadError::Evaluation(error.to_string()))?;
     let files: Vec<File> =
-        serde_json::from_str(&tree).map_err(|error| LoadError::Vetoed(error.to_string()))?;
+        serde_json::from_str(&tree).map_err(|error| LoadError::Evaluation(error.to_string()))?;
     engine
         .eval_query("true".to_owned(), false)
-        .map_err(|error| LoadError::Vetoed(one_line(&error)))?;
+        .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
     let facts = depend::collect(&files);
     let mut tests: Vec<_> = facts
         .definitions

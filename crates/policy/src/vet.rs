@@ -89,8 +89,11 @@ impl Vetter {
     /// When it cannot be read, the vetting process refuses it or does not survive it, or the files
     /// change meanwhile.
     pub fn vet(&self, dir: &Path, limits: &SourceLimits) -> Result<Vetted, LoadError> {
-        let source = PolicySource::read(dir, limits)?;
-        let verdict = self.ask(dir)?;
+        // Absolute, so that no name of a directory is taken for an option.
+        let dir = std::path::absolute(dir)
+            .map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
+        let source = PolicySource::read(&dir, limits)?;
+        let verdict = self.ask(&dir)?;
         if let Some(error) = verdict.error {
             return Err(LoadError::Vetoed(error));
         }
