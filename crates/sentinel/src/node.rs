@@ -59,10 +59,12 @@ pub(crate) struct Serving {
 }
 
 impl Node {
-    /// Opens the store and loads the policy, both at once.
+    /// Opens the store and loads the policy, both at once. Without a policy that can be loaded
+    /// everything is denied, and the log says so: a replica that starts with a broken policy must
+    /// still answer kills, audits and health, and takes a mended one on SIGHUP.
     ///
     /// # Errors
-    /// When the store cannot be opened or the policy is refused: nothing is served without policy.
+    /// When the store cannot be opened.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
         let Parts { database, policy_dir, signer, settings } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -83,7 +85,15 @@ impl Node {
         let services = Services::start(ports, settings).await;
         let services = Arc::new(services.or_fail(|| "cannot start".to_owned())?);
         let loaded = loading.await.or_fail(|| "cannot load the policy".to_owned())?;
-        loaded.map_err(|error| policy_failure(&policy_dir, &error))?;
+        if let Err(error) = loaded {
+            let dir = policy_dir.display();
+            tracing::error!(
+                %error,
+                policy_dir = %dir,
+                "the policy was refused: EVERY CHECK IS DENIED until a policy is loaded; mend it, \
+                 try it with `sentinel policy check`, and send SIGHUP"
+            );
+        }
         Ok(Self { services, policy, clock, policy_dir })
     }
 
@@ -166,12 +176,6 @@ pub(crate) fn open_failure(error: &StoreError) -> Failure {
     } else {
         failure
     }
-}
-
-fn policy_failure(dir: &Path, error: &LoadError) -> Failure {
-    let dir = dir.display();
-    Failure::new(format!("the policy in `{dir}` was refused: {error}"))
-        .help(format!("`sentinel policy check '{dir}'` checks it again"))
 }
 
 /// SIGINT and SIGTERM.

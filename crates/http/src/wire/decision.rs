@@ -3,6 +3,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::decision::ReasonCode;
+use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{DecisionId, TenantId, ToolId};
 use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
 use sentinel_core::policy::PolicyReason;
@@ -21,6 +22,9 @@ pub(crate) struct DecisionAnswer {
     id: DecisionId,
     /// Position in the order of commits.
     sequence: u64,
+    /// The epoch it was committed under: a kill covers it from the kill's epoch to the restore's.
+    #[schema(value_type = u64)]
+    epoch: Epoch,
     /// As it was asked for, even when there is no such tenant.
     #[schema(value_type = String)]
     tenant: TenantSlug,
@@ -78,6 +82,7 @@ impl From<DecisionRecord> for DecisionAnswer {
         Self {
             id: record.id,
             sequence: record.sequence,
+            epoch: record.epoch,
             tenant: record.tenant,
             tenant_id: record.tenant_id,
             tool: record.tool,

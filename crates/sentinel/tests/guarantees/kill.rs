@@ -1,0 +1,149 @@
+//! G2: once a kill is acknowledged, nothing it covers is allowed.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client};
+use crate::server::Server;
+
+const THREADS: usize = 64;
+const KILLS: usize = 200;
+
+/// One kill and its end, as the client saw them.
+struct Killed {
+    /// When the kill was asked for and acknowledged, and then its end.
+    sent: Instant,
+    from: Instant,
+    until: Instant,
+    restored: Instant,
+    /// The epochs of which it is in force: the first inside, the second not.
+    epochs: (u64, u64),
+}
+
+/// Hammers one tool from 64 threads while it is killed and restored 200 times by `target`, then
+/// checks every answer against real time and against the order of commits.
+fn kill_under_load(target: &Value) {
+    let server = Server::with_policy(support_policy());
+    let (observations, kills) = hammer(&server, target);
+    let allowed = observations.iter().filter(|answer| answer.body["allow"] == true).count();
+    let denied = observations.len() - allowed;
+    assert!(allowed > 1000 && denied > 1000, "{allowed} allowed, {denied} denied: no real test");
+
+    for answer in &observations {
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        let allow = answer.body["allow"].as_bool().expect("allow is a boolean");
+        assert!(allow || answer.body["code"] == "killed", "{:?}", answer.body);
+        let covered =
+            kills.iter().any(|kill| kill.from < answer.sent && answer.received < kill.until);
+        assert!(!(allow && covered), "allowed after the kill was acknowledged: {:?}", answer.body);
+        let free = kills.iter().all(|k| answer.received < k.sent || k.restored < answer.sent);
+        assert!(allow || !free, "denied after the restore was acknowledged: {:?}", answer.body);
+    }
+    check_commit_order(&server, &observations, &kills);
+}
+
+fn hammer(server: &Server, target: &Value) -> (Vec<Answer>, Vec<Killed>) {
+    let stop = AtomicBool::new(false);
+    let done = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let load: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = Client::new(&server.url, &server.key("agent"));
+                    let mut seen = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        seen.push(client.post("/policy/check", &check()));
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let mut operator = Client::new(&server.url, &server.key("operator"));
+        let mut kills = Vec::new();
+        for _ in 0..KILLS {
+            wait_for_checks(&done);
+            kills.push(kill_once(&mut operator, target, &done));
+        }
+        stop.store(true, Ordering::Relaxed);
+        let seen = load.into_iter().flat_map(|thread| thread.join().expect("a load thread"));
+        (seen.collect(), kills)
+    })
+}
+
+fn kill_once(operator: &mut Client, target: &Value, done: &AtomicUsize) -> Killed {
+    let mut request = target.clone();
+    request["reason"] = json!("test of the kill switch");
+    let kill = operator.post("/kill", &request);
+    assert_eq!(kill.status, 200, "{:?}", kill.body);
+    wait_for_checks(done);
+    let restore = operator.post("/kill/restore", target);
+    assert_eq!(restore.status, 200, "{:?}", restore.body);
+    let epoch = |answer: &Answer| answer.body["epoch"].as_u64().expect("epoch");
+    Killed {
+        sent: kill.sent,
+        from: kill.received,
+        until: restore.sent,
+        restored: restore.received,
+        epochs: (epoch(&kill), epoch(&restore)),
+    }
+}
+
+/// Waits until every thread had time for another check.
+fn wait_for_checks(done: &AtomicUsize) {
+    let target = done.load(Ordering::Relaxed) + THREADS;
+    while done.load(Ordering::Relaxed) < target {
+        std::thread::yield_now();
+    }
+}
+
+fn check_commit_order(server: &Server, observations: &[Answer], kills: &[Killed]) {
+    let mut auditor = Client::new(&server.url, &server.key("auditor"));
+    let mut recorded = auditor.list("/v1/decisions");
+    recorded.sort_by_key(|decision| decision["sequence"].as_u64());
+    let epochs: Vec<u64> = recorded.iter().map(|d| d["epoch"].as_u64().expect("epoch")).collect();
+    assert!(epochs.is_sorted(), "decisions commit in the order of epochs");
+    for (decision, epoch) in recorded.iter().zip(&epochs) {
+        let killed = kills.iter().any(|kill| kill.epochs.0 <= *epoch && *epoch < kill.epochs.1);
+        // A deny may have been decided just before the restore that it was committed after.
+        let allowed = decision["decision"] == "allow";
+        assert!(!(allowed && killed), "committed at epoch {epoch} of a kill: {decision}");
+    }
+    let by_id: std::collections::HashMap<_, _> =
+        recorded.iter().map(|d| (d["id"].as_str().expect("id"), d)).collect();
+    for answer in observations {
+        let id = answer.body["decision_id"].as_str().expect("decision_id");
+        let record = by_id.get(id).unwrap_or_else(|| panic!("decision {id} is not recorded"));
+        assert_eq!(record["decision"] == "allow", answer.body["allow"] == true);
+    }
+}
+
+fn support_policy() -> &'static str {
+    "package sentinel.policy\n\ndecision := {\"allow\": true, \"reasons\": []}\n"
+}
+
+fn check() -> Value {
+    json!({
+        "tenant_slug": "secops",
+        "tool_name": "incident-response-runbook",
+        "action": "invoke",
+        "agent": "triage",
+    })
+}
+
+#[test]
+fn no_allow_after_a_tool_is_killed() {
+    kill_under_load(&json!({"tenant_slug": "secops", "tool_name": "incident-response-runbook"}));
+}
+
+#[test]
+fn no_allow_after_everything_is_killed() {
+    kill_under_load(&json!({"scope": "global"}));
+}
+
+#[test]
+fn no_allow_after_an_agent_is_killed() {
+    kill_under_load(&json!({"tenant_slug": "secops", "agent": "triage"}));
+}

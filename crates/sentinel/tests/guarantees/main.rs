@@ -1,0 +1,17 @@
+//! Tests that try to break the guarantees of the real binary, over HTTP, under load.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod client;
+mod crash;
+mod disk;
+mod hostile_policy;
+mod kill;
+mod quota;
+mod secrets;
+mod server;
