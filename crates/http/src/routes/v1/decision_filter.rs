@@ -28,7 +28,7 @@ pub(crate) struct ListParams {
     /// Before this time, RFC 3339.
     to: Option<Timestamp>,
     /// Rows at most, 1 to 1,000; 100 when left out.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     pub(super) limit: Option<PageLimit>,
     /// `next_cursor` of the previous page.
     pub(super) cursor: Option<String>,

@@ -25,7 +25,7 @@ pub(crate) struct Filter {
     #[param(value_type = Option<uuid::Uuid>)]
     decision_id: Option<DecisionId>,
     /// Rows at most, 1 to 1,000; 100 when left out.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<PageLimit>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,

@@ -19,7 +19,7 @@ pub(crate) struct Filter {
     #[param(value_type = Option<String>)]
     tenant: Option<TenantSlug>,
     /// Rows at most, 1 to 1,000; 100 when left out.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<PageLimit>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,

@@ -1,0 +1,19 @@
+//! The HTTP interface as clients meet it: a listening server over a real store.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod authorization;
+mod errors;
+mod events;
+mod generated;
+mod idempotency;
+mod input;
+mod seed;
+#[path = "../support/mod.rs"]
+mod support;
+mod v1;

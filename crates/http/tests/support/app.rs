@@ -1,0 +1,205 @@
+use std::sync::Arc;
+
+use reqwest::Method;
+use sentinel_core::clock::Clock;
+use sentinel_core::principal::{Principal, Role};
+use sentinel_core::store::Store;
+use sentinel_http::Options;
+use sentinel_provenance::EcdsaP256Signer;
+use sentinel_service::keys::KeySpec;
+use sentinel_service::{Ports, Services, Settings};
+use sentinel_store_sqlite::SqliteStore;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::answer::Answer;
+use super::events::Listener;
+use super::policy::{FakePolicy, Mode};
+use super::store::Flaky;
+
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+}
+
+/// A key, shown to the server or not.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+/// What a key is to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) role: Role,
+    pub(crate) tenant: Option<&'static str>,
+    pub(crate) agent: Option<&'static str>,
+}
+
+impl Wanted {
+    pub(crate) const fn role(role: Role) -> Self {
+        Self { role, tenant: None, agent: None }
+    }
+
+    pub(crate) const fn of(self, tenant: &'static str) -> Self {
+        Self { tenant: Some(tenant), ..self }
+    }
+}
+
+/// A server that listens, with an administrator's key.
+pub(crate) struct App {
+    pub(crate) services: Arc<Services>,
+    pub(crate) admin: Key,
+    pub(crate) base: String,
+    pub(crate) client: reqwest::Client,
+    policy: Arc<FakePolicy>,
+    store: Arc<Flaky>,
+    server: tokio::task::JoinHandle<()>,
+    _directory: TempDir,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let sqlite = SqliteStore::open(directory.path().join("sentinel.db")).unwrap();
+        let store = Flaky::new(Arc::new(sqlite));
+        let policy = FakePolicy::new();
+        let ports = Ports {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            policy: policy.clone(),
+            signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
+            clock: Arc::new(SystemClock),
+        };
+        let services = Arc::new(Services::start(ports, Settings::default()).await.unwrap());
+        let admin = key(&services, Wanted::role(Role::Admin)).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let router = sentinel_http::router(Arc::clone(&services), options);
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { services, admin, base, client, policy, store, server, _directory: directory }
+    }
+
+    /// A server with two tenants of one tool each: `acme/search` and `other/ledger`.
+    pub(crate) async fn seeded() -> Self {
+        let app = Self::start().await;
+        app.seed().await;
+        app
+    }
+
+    pub(crate) async fn seed(&self) {
+        self.register("acme", "search").await;
+        self.register("other", "ledger").await;
+    }
+
+    pub(crate) fn policy(&self, mode: Mode) {
+        self.policy.set(mode);
+    }
+
+    pub(crate) fn break_store(&self, broken: bool) {
+        self.store.set_broken(broken);
+    }
+
+    pub(crate) async fn key(&self, wanted: Wanted) -> Key {
+        key(&self.services, wanted).await
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn get(&self, key: &Key, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path).bearer_auth(&key.secret)).await
+    }
+
+    pub(crate) async fn post(&self, key: &Key, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).bearer_auth(&key.secret).json(body)).await
+    }
+
+    /// Posts exactly these bytes as JSON.
+    pub(crate) async fn post_raw(
+        &self,
+        key: &Key,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let request = self.request(Method::POST, path).bearer_auth(&key.secret);
+        self.send(request.header("content-type", "application/json").body(body)).await
+    }
+
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn register(&self, tenant: &str, tool: &str) -> Value {
+        let body = json!({
+            "tenant_slug": tenant, "name": tool, "url": format!("https://{tool}.example.com/mcp"),
+            "owner": "platform@example.com", "scopes": ["read"], "metadata": {"tier": 1},
+        });
+        self.post(&self.admin, "/register", &body).await.ok()
+    }
+
+    /// Checks `acme/search` as the administrator, with these fields changed.
+    pub(crate) async fn check(&self, change: Value) -> Answer {
+        self.check_as(&self.admin, change).await
+    }
+
+    pub(crate) async fn check_as(&self, key: &Key, change: Value) -> Answer {
+        let mut body = json!({"tenant_slug": "acme", "tool_name": "search", "action": "invoke"});
+        for (name, value) in change.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        self.post(key, "/policy/check", &body).await
+    }
+
+    pub(crate) async fn sign(&self, change: Value) -> Answer {
+        let mut body = json!({
+            "tenant_slug": "acme", "tool_name": "search", "action": "invoke", "payload": {"a": 1},
+        });
+        for (name, value) in change.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        self.post(&self.admin, "/provenance/sign", &body).await
+    }
+
+    pub(crate) async fn kill(&self, body: Value) -> Answer {
+        self.post(&self.admin, "/kill", &body).await
+    }
+
+    /// Opens an event stream.
+    pub(crate) async fn listen(&self, key: &Key, path: &str, last: Option<&str>) -> Listener {
+        let mut request = self.request(Method::GET, path).bearer_auth(&key.secret);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+        Listener::new(response)
+    }
+}
+
+async fn key(services: &Services, wanted: Wanted) -> Key {
+    let spec = KeySpec {
+        name: "test".parse().unwrap(),
+        role: wanted.role,
+        tenant: wanted.tenant.map(|slug| slug.parse().unwrap()),
+        agent: wanted.agent.map(|name| name.parse().unwrap()),
+    };
+    let made = services.keys.create(&Principal::Unauthenticated, spec).await.unwrap();
+    Key { id: made.key.id.to_string(), secret: made.secret }
+}

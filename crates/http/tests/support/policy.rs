@@ -1,0 +1,76 @@
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use sentinel_core::policy::{
+    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyReason, PolicyStatus,
+};
+use sentinel_core::quota::{Quota, Window};
+
+/// What the policy answers to everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Allow,
+    Deny,
+    /// Allows so many a day.
+    Quota(u64),
+    Error,
+    /// Nothing is loaded.
+    None,
+    /// The engine's code panics.
+    Panic,
+}
+
+#[derive(Debug)]
+pub(crate) struct FakePolicy(Mutex<Mode>);
+
+impl FakePolicy {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Mode::Allow)))
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        *self.0.lock().unwrap() = mode;
+    }
+
+    fn mode(&self) -> Mode {
+        *self.0.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl PolicyEngine for FakePolicy {
+    async fn evaluate(&self, _: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+        let mode = self.mode();
+        let reasons = match mode {
+            Mode::Error => return Err(PolicyError::Failed("division by zero".to_owned())),
+            Mode::None => return Err(PolicyError::NoPolicy),
+            Mode::Panic => panic!("secret internals"),
+            Mode::Deny => vec![PolicyReason {
+                code: "purpose_not_allowed".to_owned(),
+                msg: "the purpose is not allowed".to_owned(),
+            }],
+            Mode::Allow | Mode::Quota(_) => Vec::new(),
+        };
+        let quota = match mode {
+            Mode::Quota(limit) => Some(Quota { limit, window: Window::DAY }),
+            _ => None,
+        };
+        let revision = Arc::from("rev-1");
+        Ok(PolicyDecision {
+            allow: mode != Mode::Deny,
+            reasons,
+            obligations: vec![],
+            quota,
+            revision,
+        })
+    }
+
+    fn status(&self) -> PolicyStatus {
+        PolicyStatus {
+            revision: (self.mode() != Mode::None).then(|| "rev-1".to_owned()),
+            engine: "fake",
+            loaded_at: Some(jiff::Timestamp::UNIX_EPOCH),
+            error: None,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sentinel_core::audit::{DecisionFilter, DecisionRecord};
+use sentinel_core::commit::Batch;
+use sentinel_core::control::ControlChanges;
+use sentinel_core::epoch::Epoch;
+use sentinel_core::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
+use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::manifest::{Manifest, ManifestFilter};
+use sentinel_core::page::{Page, Paged};
+use sentinel_core::principal::ApiKey;
+use sentinel_core::quota::Counter;
+use sentinel_core::store::{Registered, Restored, Store, StoreError};
+use sentinel_core::tenant::Tenant;
+use sentinel_core::tool::{Health, Tool, ToolChange};
+
+/// What a failing store says; it must reach no client.
+pub(crate) const CAUSE: &str = "/var/lib/sentinel/state.db: disk I/O error on host db-7";
+
+/// A store that fails when it is told to.
+#[derive(Debug)]
+pub(crate) struct Flaky {
+    inner: Arc<dyn Store>,
+    broken: AtomicBool,
+}
+
+impl Flaky {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self { inner, broken: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    fn store(&self) -> Result<&dyn Store, StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable(CAUSE.to_owned()));
+        }
+        Ok(self.inner.as_ref())
+    }
+}
+
+macro_rules! delegate {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
+        #[async_trait]
+        impl Store for Flaky {
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                self.store()?.$name($($argument),*).await
+            })+
+
+            async fn secret(
+                &self,
+                name: &str,
+                candidate: [u8; 32],
+            ) -> Result<[u8; 32], StoreError> {
+                self.store()?.secret(name, candidate).await
+            }
+        }
+    };
+}
+
+delegate! {
+    control_changes(since: Epoch) -> ControlChanges;
+    create_tenant(tenant: Tenant) -> Epoch;
+    register_tool(tenant: Tenant, tool: Tool) -> Registered;
+    update_tool(id: ToolId, change: ToolChange, at: Timestamp) -> Option<(Tool, Epoch)>;
+    create_key(key: ApiKey) -> Epoch;
+    revoke_key(id: KeyId, at: Timestamp) -> Option<(ApiKey, Epoch)>;
+    kill(kill: Kill) -> Epoch;
+    restore(scope: KillScope, actor: String, at: Timestamp) -> Restored;
+    commit_decisions(batch: Batch, expire: Timestamp) -> Batch;
+    expire_claims(before: Timestamp) -> u64;
+    decision(id: DecisionId) -> Option<DecisionRecord>;
+    decisions(filter: DecisionFilter, page: Page) -> Paged<DecisionRecord>;
+    counters(tenant: Option<TenantId>, at: Timestamp, page: Page) -> Paged<Counter>;
+    redeem_permit(id: DecisionId, at: Timestamp) -> bool;
+    insert_manifests(manifests: Vec<Manifest>) -> ();
+    manifest(id: ManifestId) -> Option<Manifest>;
+    manifests(filter: ManifestFilter, page: Page) -> Paged<Manifest>;
+    tenants(page: Page) -> Paged<Tenant>;
+    tools(tenant: Option<TenantId>, page: Page) -> Paged<(Tool, Option<Health>)>;
+    tool(id: ToolId) -> Option<(Tool, Option<Health>)>;
+    record_health(id: ToolId, health: Health) -> ();
+    kills(tenant: Option<TenantId>, in_force: bool, page: Page) -> Paged<Kill>;
+    keys(tenant: Option<TenantId>, page: Page) -> Paged<ApiKey>;
+    ping() -> ();
+}
