@@ -1,0 +1,111 @@
+//! Reload, graceful stop, and what a crash leaves.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Folder, answer};
+
+const DENY_ALL: &str = "package sentinel.policy\ndefault allow := false\n";
+const ALLOW_ALL: &str = "package sentinel.policy\ndefault allow := true\n";
+
+#[test]
+fn sighup_loads_the_policy_anew_and_keeps_the_last_good_one() {
+    let folder = Folder::new();
+    let path = folder.file("policies/policy.rego", DENY_ALL);
+    let dir = folder.path().join("policies");
+    let server = folder.dev(&["--policies", dir.to_str().unwrap()]);
+    server.check().exits(1);
+    std::fs::write(&path, ALLOW_ALL).unwrap();
+    server.signal("HUP");
+    server.wait_for("loaded anew");
+    server.check().exits(0);
+    std::fs::write(&path, "package sentinel.policy\nallow if {").unwrap();
+    server.signal("HUP");
+    server.wait_for("refused");
+    server.check().exits(0);
+    // Overflows the stack of whatever evaluates it.
+    std::fs::write(&path, "package sentinel.policy\nallow if x\nx if y\ny if x\n").unwrap();
+    server.signal("HUP");
+    server.wait_for("refer to themselves");
+    server.check().exits(0);
+    std::fs::write(&path, DENY_ALL).unwrap();
+    server.signal("HUP");
+    let denied = || server.check().code == Some(1);
+    assert!((0..100).any(|_| denied() || {
+        std::thread::sleep(Duration::from_millis(20));
+        false
+    }));
+}
+
+#[test]
+fn a_broken_policy_keeps_it_from_starting() {
+    let folder = Folder::new();
+    folder.file("policies/policy.rego", "package sentinel.policy\nallow if {");
+    let (data, dir) = (folder.data(), folder.path().join("policies"));
+    let args = ["dev", "--listen=127.0.0.1:0", "--data-dir", data.to_str().unwrap(), "--policies"];
+    let refused = crate::support::run(&[&args[..], &[dir.to_str().unwrap()]].concat()).exits(1);
+    assert!(refused.stderr.contains("policy.rego: 2:11"), "{refused:?}");
+    assert!(refused.stderr.contains("sentinel policy check"), "{refused:?}");
+}
+
+#[test]
+fn a_stop_answers_the_requests_in_flight() {
+    let folder = Folder::new();
+    let mut server = folder.dev(&[]);
+    let body = r#"{"tenant_slug":"platform-eng","tool_name":"langsmith-docs-search",
+        "action":"invoke","purpose":"documentation_lookup"}"#;
+    let request = server.request("POST", "/policy/check", "agent", body);
+    let (begin, end) = request.split_at(request.len() - 10);
+    let mut in_flight = server.connect();
+    in_flight.write_all(begin.as_bytes()).unwrap();
+    // An idle connection, and a stream that never ends of itself, must not hold it up.
+    let _idle = server.connect();
+    let mut events = server.connect();
+    let subscribe = server.request("GET", "/v1/events", "auditor", "");
+    events.write_all(subscribe.replace("connection: close\r\n", "").as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal("TERM");
+    server.wait_for("stopping");
+    std::thread::sleep(Duration::from_millis(100));
+    in_flight.write_all(end.as_bytes()).unwrap();
+    let (status, answer) = answer(in_flight);
+    assert_eq!((status, &answer["allow"]), (200, &Value::Bool(true)), "{answer}");
+    assert!(server.wait().success());
+    assert!(server.output().contains("policy.check.allow"), "the event log is complete");
+    let again = folder.dev(&[]);
+    let decisions = again.cli(&["decisions", "--json"]).exits(0).json();
+    assert_eq!(decisions[0]["id"], answer["decision_id"]);
+}
+
+#[test]
+fn interrupt_stops_it_as_terminate_does() {
+    let folder = Folder::new();
+    let mut server = folder.dev(&[]);
+    server.signal("INT");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_crash_loses_nothing_that_was_acknowledged() {
+    let folder = Folder::new();
+    let mut server = folder.dev(&[]);
+    let allowed = server.check().exits(0).json();
+    let body = r#"{"tenant_slug":"secops","tool_name":"incident-response-runbook","action":"read",
+        "payload":{"step":1}}"#;
+    let (status, signed) = server.http("POST", "/provenance/sign", "agent", body);
+    assert_eq!(status, 201, "{signed}");
+    server.cli(&["kill", "--tenant=finops", "--reason=audit"]).exits(0);
+    server.signal("KILL");
+    server.wait();
+    let again = folder.dev(&[]);
+    let decisions = again.cli(&["decisions", "--json"]).exits(0).json();
+    assert_eq!(decisions[0]["id"], allowed["decision_id"]);
+    let quotas = again.cli(&["quotas", "--json"]).exits(0).json();
+    assert_eq!(quotas[0]["usage"], 1);
+    let ledger = ["--tenant=finops", "--tool=finance-ledger-writer", "--purpose=reconciliation"];
+    let denied = again.cli(&[&["check", "--json"], &ledger[..]].concat()).exits(1).json();
+    assert_eq!(denied["code"], "killed");
+    again.cli(&["provenance", "show", signed["manifest_id"].as_str().unwrap()]).exits(0);
+}

@@ -1,0 +1,16 @@
+//! The command line, as people and scripts use it: the real binary, in folders of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod client;
+mod dev;
+mod lifecycle;
+mod policy;
+mod provenance;
+mod serve;
+mod support;

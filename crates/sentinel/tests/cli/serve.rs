@@ -1,0 +1,131 @@
+//! `sentinel serve`: what it refuses, and that it serves what is sound.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::{Folder, Ran, Server, run, sentinel};
+
+/// A folder with a configuration that is sound but for its keys.
+struct Deployment {
+    folder: Folder,
+    config: String,
+}
+
+impl Deployment {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let root = folder.path().display().to_string();
+        let key = folder.path().join("key.pem");
+        let made = std::process::Command::new("openssl")
+            .args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"])
+            .arg(&key)
+            .output()
+            .expect("openssl is installed");
+        assert!(made.status.success());
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        folder.file("policies/p.rego", "package sentinel.policy\ndefault allow := true\n");
+        let config = folder.file(
+            "config.yaml",
+            &format!(
+                "listen: 127.0.0.1:0\ndatabase_url: sqlite://{root}/sentinel.db\n\
+                 policy_dir: {root}/policies\nsigning_key_file: {root}/key.pem\n\
+                 log_format: json\n"
+            ),
+        );
+        Self { folder, config }
+    }
+
+    fn serve_with(&self, variables: &[(&str, &str)]) -> Ran {
+        let mut command = sentinel(&["serve", "--config", &self.config]);
+        command.envs(variables.iter().copied()).output().unwrap().into()
+    }
+
+    /// Asserts that it does not start, and says what and how.
+    #[track_caller]
+    fn refuses(&self, variables: &[(&str, &str)], what: &str, mend: &str) {
+        let refused = self.serve_with(variables).exits(1);
+        assert!(refused.stderr.contains(what), "no `{what}`: {}", refused.stderr);
+        assert!(refused.stderr.contains(mend), "no `{mend}`: {}", refused.stderr);
+        assert!(refused.stdout.is_empty(), "{refused:?}");
+    }
+
+    fn key(&self, role: &str) -> String {
+        let args = ["key", "create", "--config", &self.config, "--role", role, "--name=first"];
+        run(&args).exits(0).stdout.trim().to_owned()
+    }
+}
+
+#[test]
+fn each_unsafe_or_incomplete_configuration_is_refused_with_its_mend() {
+    let deployment = Deployment::new();
+    let refuses = |variables: &[_], what, mend| deployment.refuses(variables, what, mend);
+    refuses(&[], "no API key", "sentinel key create --config");
+    refuses(
+        &[("SENTINEL_DATABASE_URL", "postgres://u:secret@db/x")],
+        "PostgreSQL",
+        "fleet release",
+    );
+    refuses(&[("SENTINEL_DATABASE_URL", "mysql://x")], "not a `sqlite://`", "database_url:");
+    refuses(&[("SENTINEL_DATABASE_URL", "sqlite://x.db")], "not absolute", "database_url:");
+    refuses(
+        &[("SENTINEL_DATABASE_URL", "sqlite:///nonexistent/x.db")],
+        "`/nonexistent`",
+        "mkdir -m 700",
+    );
+    refuses(&[("SENTINEL_POLICY_DIR", "/nonexistent")], "policy directory", "policy_dir");
+    refuses(&[("SENTINEL_SIGNING_KEY_FILE", "/nonexistent")], "signing key", "openssl genpkey");
+    refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "clear text", "tls_terminated_upstream: true");
+    refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "any host name", "allowed_hosts:");
+    refuses(&[("SENTINEL_MAX_WAITING", "0")], "max_waiting", "between 1 and");
+    refuses(&[("SENTINEL_LOG_LEVEL", "a=b=c")], "log_level", "debug");
+    let key = deployment.folder.path().join("key.pem");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    refuses(&[], "can be read by others", "chmod 600");
+}
+
+#[test]
+fn no_password_of_an_address_is_repeated() {
+    let deployment = Deployment::new();
+    let refused = deployment.serve_with(&[("SENTINEL_DATABASE_URL", "pg://user:s3cret@db/x")]);
+    assert!(!refused.exits(1).stderr.contains("s3cret"));
+}
+
+#[test]
+fn every_problem_is_listed_at_once() {
+    let folder = Folder::new();
+    let config = folder.file("config.yaml", "listen: 0.0.0.0:0\n");
+    let refused = run(&["serve", "--config", &config]).exits(1).stderr;
+    for what in ["database_url", "policy_dir", "signing_key_file", "clear text", "allowed_hosts"] {
+        assert!(refused.contains(what), "{what}: {refused}");
+    }
+    assert_eq!(refused.matches("mend:").count(), 5, "{refused}");
+}
+
+#[test]
+fn unknown_fields_and_missing_files_are_refused() {
+    let folder = Folder::new();
+    let config = folder.file("config.yaml", "listn: 127.0.0.1:0\n");
+    let refused = run(&["serve", "--config", &config]).exits(1);
+    assert!(refused.stderr.contains("listn"), "{refused:?}");
+    run(&["serve", "--config", "/nonexistent"]).exits(1);
+    run(&["serve"]).exits(2);
+}
+
+#[test]
+fn a_sound_configuration_is_served_with_keys_only() {
+    let deployment = Deployment::new();
+    let key = deployment.key("admin");
+    let command = sentinel(&["serve", "--config", &deployment.config]);
+    let server = Server::start(command, deployment.folder.path().to_owned());
+    let tool = ["--tenant=lab", "--tool=probe"];
+    let register =
+        ["tools", "register", "--tool-url=https://a.example/", "--owner=l@example.com", "--key"];
+    server.cli(&[&register[..], &[&key], &tool].concat()).exits(0);
+    server.cli(&[&["check", "--key", &key], &tool[..]].concat()).exits(0);
+    server.cli(&[&["check"], &tool[..]].concat()).exits(1);
+    let held = ["key", "create", "--config", &deployment.config, "--role=agent", "--name=x"];
+    let held = run(&held).exits(1);
+    assert!(held.stderr.contains("over HTTP"), "{held:?}");
+    server.stop();
+    let migrated = run(&["migrate", "--config", &deployment.config, "--json"]).exits(0).json();
+    assert!(migrated["schema"].as_u64().unwrap() >= 1);
+}
