@@ -1,7 +1,7 @@
 //! One running control plane: its parts put together, served, reloaded and stopped.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 

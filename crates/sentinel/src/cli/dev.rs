@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let admin = keys.as_ref().and_then(|keys| keys.all.get(&Role::Admin));
     let admin = admin.and_then(|key| node.services.keys.authenticate(key));
     let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::Unauthenticated)).await?;
-    let revision = node.policy.status().revision.unwrap_or_default();
+    let policy = node.policy.status();
     let serving = Serving {
         listener,
         auth: if args.no_auth {
@@ -97,7 +97,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
             address,
             data_dir: &data_dir,
             policy_dir: &policy_dir,
-            policy_revision: &revision,
+            policy: &policy,
             policies_kept: kept,
             seeded: &seeded,
             keys: keys.as_ref(),

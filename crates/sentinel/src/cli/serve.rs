@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sentinel_core::page::Page;
-use sentinel_core::policy::PolicyEngine as _;
+use sentinel_core::policy::{PolicyEngine as _, PolicyStatus};
 use sentinel_service::health::Networks;
 use sentinel_service::{Services, Settings};
 use serde_json::json;
@@ -45,9 +45,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     }
     let listener = server::bind(config.listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
-    let revision = node.policy.status().revision;
+    let policy = node.policy.status();
     node.serve(serving(config, listener, format), |address| {
-        ready(&format!("http://{address}"), revision.as_deref(), format)
+        ready(&format!("http://{address}"), &policy, format)
     })
     .await
 }
@@ -80,7 +80,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
     }
 }
 
-fn ready(url: &str, revision: Option<&str>, format: LogFormat) -> Outcome {
+fn ready(url: &str, policy: &PolicyStatus, format: LogFormat) -> Outcome {
     match format {
         LogFormat::Json => output::line(
             &json!({
@@ -91,15 +91,19 @@ fn ready(url: &str, revision: Option<&str>, format: LogFormat) -> Outcome {
                     "mode": "serve",
                     "version": env!("CARGO_PKG_VERSION"),
                     "pid": std::process::id(),
-                    "policy_revision": revision,
+                    "policy_revision": policy.revision,
+                    "policy_error": policy.error,
                 },
             })
             .to_string(),
         ),
         LogFormat::Text => output::line(&format!(
-            "Sentinel MCP {} on {url}, policy revision {}",
+            "Sentinel MCP {} on {url}, {}",
             env!("CARGO_PKG_VERSION"),
-            revision.unwrap_or("none")
+            match &policy.revision {
+                Some(revision) => format!("policy revision {revision}"),
+                None => "without policy: every check is denied".to_owned(),
+            }
         )),
     }
 }

@@ -5,19 +5,20 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
+use sentinel_core::policy::PolicyStatus;
 use serde_json::json;
 
 use super::data_dir::DataDir;
 use super::keys::DevKeys;
 use crate::failure::Outcome;
-use crate::output::{self, BOLD, DIM, styled};
+use crate::output::{self, BOLD, DIM, RED, styled};
 
 /// What there is to say.
 pub(crate) struct Ready<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) data_dir: &'a DataDir,
     pub(crate) policy_dir: &'a Path,
-    pub(crate) policy_revision: &'a str,
+    pub(crate) policy: &'a PolicyStatus,
     /// Files of the shipped policies that the user has changed.
     pub(crate) policies_kept: usize,
     /// Names of the sample tools that were registered just now.
@@ -46,7 +47,8 @@ impl Ready<'_> {
                 "keys_file": keys_file,
                 "keys_created": self.keys.is_some_and(|keys| !keys.new.is_empty()),
                 "policy_dir": self.policy_dir,
-                "policy_revision": self.policy_revision,
+                "policy_revision": self.policy.revision,
+                "policy_error": self.policy.error,
                 "tools_seeded": self.seeded,
             },
         });
@@ -89,7 +91,13 @@ impl Ready<'_> {
             0 => String::new(),
             n => format!(", {n} changed by you and left as they are"),
         };
-        format!("{dir}  revision {}{kept}", self.policy_revision)
+        match &self.policy.revision {
+            Some(revision) => format!("{dir}  revision {revision}{kept}"),
+            None => {
+                let warning = styled(RED, "refused, so every check is denied; the log says why");
+                format!("{dir}  {warning}")
+            }
+        }
     }
 
     fn tools(&self) -> String {

@@ -40,14 +40,22 @@ fn sighup_loads_the_policy_anew_and_keeps_the_last_good_one() {
 }
 
 #[test]
-fn a_broken_policy_keeps_it_from_starting() {
+fn a_broken_policy_denies_everything_until_it_is_mended() {
     let folder = Folder::new();
-    folder.file("policies/policy.rego", "package sentinel.policy\nallow if {");
-    let (data, dir) = (folder.data(), folder.path().join("policies"));
-    let args = ["dev", "--listen=127.0.0.1:0", "--data-dir", data.to_str().unwrap(), "--policies"];
-    let refused = crate::support::run(&[&args[..], &[dir.to_str().unwrap()]].concat()).exits(1);
-    assert!(refused.stderr.contains("policy.rego: 2:11"), "{refused:?}");
-    assert!(refused.stderr.contains("sentinel policy check"), "{refused:?}");
+    let path = folder.file("policies/policy.rego", "package sentinel.policy\nallow if {");
+    let dir = folder.path().join("policies");
+    let server = folder.dev(&["--policies", dir.to_str().unwrap()]);
+    let told = &server.ready["metadata"];
+    assert_eq!(told["policy_revision"], Value::Null);
+    assert!(told["policy_error"].as_str().unwrap().contains("2:11"), "{told}");
+    server.check().exits(1);
+    assert_eq!(server.http("GET", "/readyz", "admin", "").0, 503);
+    server.cli(&["kill", "--global", "--reason=x"]).exits(0);
+    server.cli(&["restore", "--global"]).exits(0);
+    std::fs::write(&path, ALLOW_ALL).unwrap();
+    server.signal("HUP");
+    server.wait_for("loaded anew");
+    server.check().exits(0);
 }
 
 #[test]
