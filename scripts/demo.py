@@ -437,7 +437,7 @@ async def until_quota(demo: Demo) -> None:
 
     request_line(f"GET /v1/quotas  {TENANT}")
     used, limit = demo.usage()
-    answer_lines({"used": used, "limit": limit})
+    answer_lines({"usage": used, "limit": limit})
     require(used == limit, "exactly as many calls were allowed as the limit says")
     as_expected("exactly the limit was allowed, and the call after it denied")
 
