@@ -268,6 +268,28 @@ async fn sign_commits_to_the_exact_bytes_of_the_payload() {
 }
 
 #[tokio::test]
+async fn a_sound_bundle_of_another_action_does_not_pass_for_this_one() {
+    let app = App::seeded().await;
+    let harmless = app.sign(json!({"payload": "harmless"})).await.ok();
+    let harmful = app.sign(json!({"payload": "harmful"})).await.ok();
+    let path =
+        |signed: &Value| format!("/provenance/verify/{}", signed["manifest_id"].as_str().unwrap());
+    assert_eq!(app.get(&app.admin, &path(&harmful)).await.ok()["verified"], true);
+    app.plant_bundle(harmless["manifest_id"].as_str().unwrap());
+    let planted = app.get(&app.admin, &path(&harmful)).await.ok();
+    assert_eq!(planted["verified"], false, "{planted}");
+    let failed: Vec<_> = planted["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["outcome"] == "failed")
+        .map(|check| check["name"].clone())
+        .collect();
+    assert_eq!(failed, [json!("record_match")]);
+    assert_eq!(app.get(&app.admin, &path(&harmless)).await.ok()["verified"], true);
+}
+
+#[tokio::test]
 async fn any_json_value_is_a_payload_but_it_must_be_there() {
     let app = App::seeded().await;
     for payload in [json!(null), json!("text"), json!(0), json!([]), json!({})] {

@@ -223,6 +223,20 @@ async fn a_permit_is_used_once_for_its_call() {
 }
 
 #[tokio::test]
+async fn a_permit_is_worth_nothing_to_another_tenant() {
+    let app = App::seeded().await;
+    let tools = app.get(&app.admin, "/v1/tools?tenant=other").await.ok();
+    let tool = items(&tools)[0]["id"].clone();
+    let ledger = json!({"tenant_slug": "other", "tool_name": "ledger"});
+    let permit = app.check(ledger).await.ok()["permit"].clone();
+    let body = json!({"permit": permit, "tool_id": tool});
+    let stranger = app.key(Wanted::role(Role::Agent).of("acme")).await;
+    app.post(&stranger, "/v1/permits/redeem", &body).await.problem(404, "unknown_tool");
+    let owner = app.key(Wanted::role(Role::Agent).of("other")).await;
+    assert_eq!(app.post(&owner, "/v1/permits/redeem", &body).await.ok()["redeemed"], true);
+}
+
+#[tokio::test]
 async fn a_key_is_shown_once_and_ends_at_once() {
     let app = App::seeded().await;
     let body = json!({"name": "ci", "role": "agent", "tenant_slug": "acme", "agent": "alice"});

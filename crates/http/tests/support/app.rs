@@ -115,6 +115,11 @@ impl App {
         self.store.set_broken(broken);
     }
 
+    /// Puts the bundle of this manifest into every row of the store.
+    pub(crate) fn plant_bundle(&self, manifest: &str) {
+        self.store.plant(manifest.parse().unwrap());
+    }
+
     pub(crate) async fn key(&self, wanted: Wanted) -> Key {
         key(&self.services, wanted).await
     }

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -25,15 +25,21 @@ pub(crate) const CAUSE: &str = "/var/lib/sentinel/state.db: disk I/O error on ho
 pub(crate) struct Flaky {
     inner: Arc<dyn Store>,
     broken: AtomicBool,
+    /// The manifest whose bundle stands in every row, as if somebody had edited the database.
+    planted: Mutex<Option<ManifestId>>,
 }
 
 impl Flaky {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { inner, broken: AtomicBool::new(false) })
+        Arc::new(Self { inner, broken: AtomicBool::new(false), planted: Mutex::default() })
     }
 
     pub(crate) fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    pub(crate) fn plant(&self, id: ManifestId) {
+        *self.planted.lock().unwrap() = Some(id);
     }
 
     fn store(&self) -> Result<&dyn Store, StoreError> {
@@ -51,6 +57,14 @@ macro_rules! delegate {
             $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
                 self.store()?.$name($($argument),*).await
             })+
+
+            async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError> {
+                let found = self.store()?.manifest(id).await?;
+                let planted = *self.planted.lock().unwrap();
+                let Some(planted) = planted else { return Ok(found) };
+                let other = self.store()?.manifest(planted).await?.unwrap();
+                Ok(found.map(|manifest| Manifest { bundle: other.bundle, ..manifest }))
+            }
 
             async fn secret(
                 &self,
@@ -79,7 +93,6 @@ delegate! {
     counters(tenant: Option<TenantId>, at: Timestamp, page: Page) -> Paged<Counter>;
     redeem_permit(id: DecisionId, at: Timestamp) -> bool;
     insert_manifests(manifests: Vec<Manifest>) -> ();
-    manifest(id: ManifestId) -> Option<Manifest>;
     manifests(filter: ManifestFilter, page: Page) -> Paged<Manifest>;
     tenants(page: Page) -> Paged<Tenant>;
     tools(tenant: Option<TenantId>, page: Page) -> Paged<(Tool, Option<Health>)>;
