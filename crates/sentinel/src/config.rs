@@ -38,8 +38,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) tls_terminated_upstream: bool,
     /// Host names under which clients reach the server (`sentinel.example.com`); requests for
-    /// other hosts are refused. Required unless listening on loopback. As an environment variable,
-    /// separated by commas.
+    /// other hosts are refused. Required unless listening on loopback, where the names of loopback
+    /// are the default. As an environment variable, separated by commas.
     #[serde(default)]
     pub(crate) allowed_hosts: Vec<String>,
     /// Whether the health checks of registered tools are polled.
