@@ -9,7 +9,7 @@ use sentinel_core::clock::Clock;
 use sentinel_core::commit::claims_expire_before;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, LoadError, Vetter};
-use sentinel_provenance::EcdsaP256Signer;
+use sentinel_provenance::{EcdsaP256Signer, Signer as _};
 use sentinel_service::health::{HealthChecker, Networks};
 use sentinel_service::{Ports, Services, Settings};
 use sentinel_store_sqlite::SqliteStore;
@@ -21,6 +21,7 @@ use crate::clock::SystemClock;
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::server;
+use crate::signing_key::{Prepared, Source};
 
 /// How often what is no longer needed is removed.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -32,6 +33,7 @@ const LOG_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Node {
     pub(crate) services: Arc<Services>,
     pub(crate) policy: Arc<EmbeddedEngine>,
+    signer: Arc<EcdsaP256Signer>,
     clock: Arc<dyn Clock>,
     policy_dir: PathBuf,
 }
@@ -41,7 +43,7 @@ pub(crate) struct Node {
 pub(crate) struct Parts {
     pub(crate) database: PathBuf,
     pub(crate) policy_dir: PathBuf,
-    pub(crate) signer: EcdsaP256Signer,
+    pub(crate) signing_key: Source,
     pub(crate) settings: Settings,
 }
 
@@ -59,27 +61,34 @@ pub(crate) struct Serving {
 }
 
 impl Node {
-    /// Opens the store and loads the policy, both at once. Without a policy that can be loaded
+    /// Opens the store, loads the policy and reads or makes the signing key, all at once. Without a policy that can be loaded
     /// everything is denied, and the log says so: a replica that starts with a broken policy must
     /// still answer kills, audits and health, and takes a mended one on SIGHUP.
     ///
     /// # Errors
-    /// When the store cannot be opened.
+    /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, policy_dir, signer, settings } = parts;
+        let Parts { database, policy_dir, signing_key, settings } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let policy = Arc::new(engine()?);
         let loading = {
             let (policy, dir, now) = (Arc::clone(&policy), policy_dir.clone(), clock.now());
             tokio::task::spawn_blocking(move || policy.load(&dir, now))
         };
+        let preparing = tokio::task::spawn_blocking(move || signing_key.prepare());
         let opening = tokio::task::spawn_blocking(move || SqliteStore::open(database));
         let store = opening.await.or_fail(|| "cannot open the database".to_owned())?;
         let store: Arc<dyn Store> = Arc::new(store.map_err(|error| open_failure(&error))?);
+        let prepared = preparing.await.or_fail(|| "cannot read the signing key".to_owned())?;
+        let signer = prepared.and_then(Prepared::settle).map_err(|error| {
+            let failure = Failure::new(error.to_string());
+            error.mend().into_iter().fold(failure, Failure::help)
+        })?;
+        let signer = Arc::new(signer);
         let ports = Ports {
             store,
             policy: policy.clone(),
-            signer: Arc::new(signer),
+            signer: signer.clone(),
             clock: Arc::clone(&clock),
         };
         let services = Services::start(ports, settings).await;
@@ -94,7 +103,7 @@ impl Node {
                  try it with `sentinel policy check`, and send SIGHUP"
             );
         }
-        Ok(Self { services, policy, clock, policy_dir })
+        Ok(Self { services, policy, signer, clock, policy_dir })
     }
 
     /// Serves until the process is told to stop; `ready` is called once requests are answered.
@@ -125,6 +134,7 @@ impl Node {
             EventLog::start(&self.services.events, Arc::clone(&self.clock), serving.event_log)
                 .or_fail(setup)?;
         let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn_blocking(warm_up(Arc::clone(&self.signer)));
         tasks.spawn(reload_on(hangup, self.reloader()));
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
         if let Some((networks, interval)) = serving.health_checks {
@@ -196,6 +206,16 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Makes a signature that nobody needs. The first one takes some 70 ms, since the generator of
+/// AWS-LC is seeded for it; no caller has to wait for that.
+fn warm_up(signer: Arc<EcdsaP256Signer>) -> impl FnOnce() + Send + 'static {
+    move || {
+        if let Err(error) = signer.sign(b"") {
+            tracing::error!(%error, "the signing key cannot sign");
         }
     }
 }

@@ -69,38 +69,73 @@ pub(crate) fn load(path: &Path) -> Result<EcdsaP256Signer, SigningKeyError> {
     })
 }
 
-/// Reads a signing key, making it when there is none, and writes its public half beside it.
-///
-/// # Errors
-/// Those of [`load`], or when the key cannot be made or written.
-pub(crate) fn load_or_create(
-    path: &Path,
-    public: &Path,
-) -> Result<EcdsaP256Signer, SigningKeyError> {
-    let signer = match load(path) {
-        Err(SigningKeyError::Unreadable { error, .. })
-            if error.kind() == io::ErrorKind::NotFound =>
-        {
-            create(path)?
-        }
-        other => other?,
-    };
-    let invalid = |error: String| SigningKeyError::Invalid { path: path.to_owned(), error };
-    let pem = signer.public_key().to_spki_pem().map_err(|error| invalid(error.to_string()))?;
-    if std::fs::read_to_string(public).ok().as_deref() != Some(pem.as_str()) {
-        std::fs::write(public, pem)
-            .map_err(|error| SigningKeyError::Unwritable { path: public.to_owned(), error })?;
-    }
-    Ok(signer)
+/// Where the signing key of a server comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A file that must be there.
+    File(PathBuf),
+    /// A file that is made when there is none, and one for its public half.
+    Made { key: PathBuf, public: PathBuf },
 }
 
-fn create(path: &Path) -> Result<EcdsaP256Signer, SigningKeyError> {
-    let invalid = |error: String| SigningKeyError::Invalid { path: path.to_owned(), error };
-    let signer = EcdsaP256Signer::generate().map_err(|error| invalid(error.to_string()))?;
-    let pem = signer.to_pkcs8_pem().map_err(|error| invalid(error.to_string()))?;
-    write_private(path, pem.as_bytes())
-        .map_err(|error| SigningKeyError::Unwritable { path: path.to_owned(), error })?;
-    Ok(signer)
+/// A key that was read, or one that was made and is not on disk yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    source: Source,
+    signer: EcdsaP256Signer,
+    is_new: bool,
+}
+
+impl Source {
+    /// Reads the key, or makes one, which takes the generator of AWS-LC some 70 ms at first.
+    /// Nothing is written, so this needs no lock.
+    ///
+    /// # Errors
+    /// Those of [`load`], or when no key can be made.
+    pub(crate) fn prepare(self) -> Result<Prepared, SigningKeyError> {
+        let (Self::File(path) | Self::Made { key: path, .. }) = &self;
+        let (signer, is_new) = match (load(path), &self) {
+            (Err(SigningKeyError::Unreadable { error, .. }), Self::Made { .. })
+                if error.kind() == io::ErrorKind::NotFound =>
+            {
+                let made = EcdsaP256Signer::generate();
+                (made.map_err(|error| invalid(path, &error))?, true)
+            }
+            (loaded, _) => (loaded?, false),
+        };
+        Ok(Prepared { source: self, signer, is_new })
+    }
+}
+
+impl Prepared {
+    /// Writes what is not on disk. To be called once the database is held: of two processes that
+    /// start on the same directory, only one makes its key.
+    ///
+    /// # Errors
+    /// When the key cannot be written.
+    pub(crate) fn settle(self) -> Result<EcdsaP256Signer, SigningKeyError> {
+        let Self { source: Source::Made { key, public }, mut signer, is_new } = self else {
+            return Ok(self.signer);
+        };
+        if is_new && key.exists() {
+            // Whoever held the database in the meantime made it.
+            signer = load(&key)?;
+        } else if is_new {
+            let pem = signer.to_pkcs8_pem().map_err(|error| invalid(&key, &error))?;
+            write_private(&key, pem.as_bytes())
+                .map_err(|error| SigningKeyError::Unwritable { path: key.clone(), error })?;
+        }
+        let pem = signer.public_key().to_spki_pem().map_err(|error| invalid(&key, &error))?;
+        if std::fs::read_to_string(&public).ok().as_deref() != Some(pem.as_str()) {
+            std::fs::write(&public, pem)
+                .map_err(|error| SigningKeyError::Unwritable { path: public, error })?;
+        }
+        Ok(signer)
+    }
+}
+
+fn invalid(path: &Path, error: &impl std::fmt::Display) -> SigningKeyError {
+    SigningKeyError::Invalid { path: path.to_owned(), error: error.to_string() }
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
@@ -129,6 +164,29 @@ mod tests {
     use super::*;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
+
+    fn load_or_create(key: &Path, public: &Path) -> Result<EcdsaP256Signer, SigningKeyError> {
+        let source = Source::Made { key: key.to_owned(), public: public.to_owned() };
+        source.prepare()?.settle()
+    }
+
+    #[test]
+    fn of_two_keys_made_at_once_the_first_that_settles_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = || Source::Made { key: dir.path().join("k"), public: dir.path().join("p") };
+        let (first, second) = (source().prepare().unwrap(), source().prepare().unwrap());
+        let first = first.settle().unwrap();
+        let second = second.settle().unwrap();
+        assert_eq!(first.public_key(), second.public_key());
+    }
+
+    #[test]
+    fn a_key_that_must_be_there_is_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k.pem");
+        assert!(Source::File(path.clone()).prepare().is_err());
+        assert!(!path.exists());
+    }
 
     #[test]
     fn a_key_is_made_once_and_its_public_half_restored() {

@@ -16,8 +16,9 @@ use crate::dev::{self, keys, policies, seed};
 use crate::event_log::EventLogOptions;
 use crate::failure::{Failure, Outcome};
 use crate::node::{Node, Parts, Serving};
+use crate::signing_key::Source;
 use crate::telemetry::{self, LogFormat};
-use crate::{output, server, signing_key};
+use crate::{output, server};
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
 const LIMITS: server::Limits = server::Limits { connections: 8192, grace: Duration::from_secs(5) };
@@ -58,15 +59,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let data_dir = DataDir::open(&args.data_dir)?;
     let listener = server::bind(args.listen).await?;
     let (policy_dir, kept) = policy_dir(&args, &data_dir)?;
-    let signer = signing_key::load_or_create(&data_dir.signing_key(), &data_dir.public_key())
-        .map_err(|error| {
-            let failure = Failure::new(error.to_string());
-            error.mend().into_iter().fold(failure, Failure::help)
-        })?;
     let node = Node::start(Parts {
         database: data_dir.database(),
         policy_dir: policy_dir.clone(),
-        signer,
+        signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
         settings: Settings::default(),
     })
     .await?;

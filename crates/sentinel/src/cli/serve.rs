@@ -17,8 +17,9 @@ use crate::dev;
 use crate::event_log::EventLogOptions;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::node::{Node, Parts, Serving};
+use crate::signing_key::Source;
 use crate::telemetry::{self, LogFormat};
-use crate::{output, server, signing_key};
+use crate::{output, server};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -35,11 +36,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let signer = signing_key::load(&checked.signing_key_file)
-        .map_err(|error| Failure::new(error.to_string()))?;
-    let Checked { database, policy_dir, .. } = checked;
+    let Checked { database, policy_dir, signing_key_file } = checked;
+    let signing_key = Source::File(signing_key_file);
     let settings = Settings { queue: config.max_waiting };
-    let node = Node::start(Parts { database, policy_dir, signer, settings }).await?;
+    let node = Node::start(Parts { database, policy_dir, signing_key, settings }).await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }
