@@ -73,7 +73,8 @@ fn dependencies() -> Result<BTreeMap<String, Vec<String>>> {
     let mut dependencies = BTreeMap::new();
     for package in packages {
         let name = package.get("name").and_then(Value::as_str).context("a package has no name")?;
-        let direct = package.get("dependencies").and_then(Value::as_array).context("no dependencies")?;
+        let direct =
+            package.get("dependencies").and_then(Value::as_array).context("no dependencies")?;
         let names = direct
             .iter()
             .filter(|dependency| dependency.get("kind").is_none_or(Value::is_null))
