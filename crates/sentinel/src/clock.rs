@@ -7,7 +7,9 @@ use sentinel_core::clock::Clock;
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
+    /// To the microsecond: what is in memory is then exactly what a store keeps.
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 }

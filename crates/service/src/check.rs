@@ -8,7 +8,7 @@ use sentinel_core::check::CheckRequest;
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::{Outcome, Pending};
 use sentinel_core::control::ControlState;
-use sentinel_core::decision::{Subject, UsageSeen, Verdict, decide, precheck, resolve};
+use sentinel_core::decision::{ReasonCode, Subject, UsageSeen, Verdict, decide, precheck, resolve};
 use sentinel_core::id::DecisionId;
 use sentinel_core::policy::{PolicyEngine, PolicyError, PolicyInput};
 use sentinel_core::quota::{CounterKey, Window};
@@ -171,7 +171,8 @@ fn pending(
         reason: verdict.reason,
         reasons: verdict.reasons,
         quota: verdict.quota,
-        quota_remaining: None,
+        // An allow learns what remains when it is counted.
+        quota_remaining: (verdict.code == ReasonCode::QuotaExceeded).then_some(0),
         policy_revision: verdict.revision,
         principal: request.principal.id(),
         agent: subject.agent.clone(),

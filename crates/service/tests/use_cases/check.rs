@@ -242,7 +242,7 @@ async fn a_reported_usage_at_the_limit_denies_and_counts_nothing() {
     let app = App::start().await;
     app.policy.set(decision(true, Some((3, Window::DAY))));
     let denied = check(&app, CheckRequest { usage: 3, ..app.request() }).await.decision;
-    assert_eq!(denied.code, ReasonCode::QuotaExceeded);
+    assert_eq!((denied.code, denied.quota_remaining), (ReasonCode::QuotaExceeded, Some(0)));
     assert_eq!(check(&app, app.request()).await.decision.quota_remaining, Some(2));
 }
 
