@@ -138,7 +138,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Stores the last health of a tool. No change of control state.
     async fn record_health(&self, id: ToolId, health: Health) -> Result<(), StoreError>;
 
-    /// Kills, newest first: in force only, or the whole history.
+    /// Kills, newest first: in force only, or the whole history. Those of one tenant are the kills
+    /// of it, of what it has, and those that reach into it from above.
     async fn kills(
         &self,
         tenant: Option<TenantId>,

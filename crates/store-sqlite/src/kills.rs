@@ -126,7 +126,9 @@ pub(crate) fn kills(
     page: &Page,
 ) -> Result<Paged<Kill>> {
     let mut conditions = Conditions::default();
-    conditions.bound_optional("tenant_id =", tenant.map(|id| blob(id.0)));
+    if let Some(tenant) = tenant {
+        conditions.after("ifnull(tenant_id, ?) = ?", [blob(tenant.0), blob(tenant.0)]);
+    }
     if in_force {
         conditions.fixed("restored_at IS NULL");
     }

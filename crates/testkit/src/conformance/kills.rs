@@ -50,9 +50,12 @@ pub async fn kills_are_listed_by_tenant_and_force(store: Shared) {
         restore(&scene, &scope).await;
     }
     scene.store.kill(build::kill(build::scope_of(&scene.tool))).await.unwrap();
+    let stranger = build::tenant("stranger");
+    scene.store.create_tenant(stranger.clone()).await.unwrap();
+    scene.store.kill(build::kill(KillScope::Tenant(stranger.id))).await.unwrap();
     let tenant = Some(scene.tenant.id);
     for (tenant, in_force, count) in
-        [(None, false, 6), (None, true, 1), (tenant, false, 4), (tenant, true, 1)]
+        [(None, false, 7), (None, true, 2), (tenant, false, 6), (tenant, true, 1)]
     {
         let mut page = Page::first(2);
         let mut found = Vec::new();
@@ -65,7 +68,8 @@ pub async fn kills_are_listed_by_tenant_and_force(store: Shared) {
         assert_eq!(found.len(), count);
         assert!(found.windows(2).all(|pair| pair[0].epoch > pair[1].epoch), "newest first");
         assert!(found.iter().all(|kill| !in_force || kill.restored_at.is_none()));
-        assert!(tenant.is_none() || found.iter().all(|kill| kill.scope.tenant_id() == tenant));
+        let strange = found.iter().any(|kill| kill.scope.tenant_id() == Some(stranger.id));
+        assert_eq!(strange, tenant.is_none(), "kills of other tenants are left out");
     }
 }
 
