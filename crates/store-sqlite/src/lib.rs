@@ -5,6 +5,7 @@
 //! see [`sentinel_core::store`] and [`sentinel_core::commit`].
 
 mod buckets;
+mod checkpoint;
 mod commit;
 mod connection;
 mod counters;
@@ -47,8 +48,9 @@ use crate::writer::Writer;
 /// Times are kept in microseconds: what is read back has lost anything finer.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: Writer,
+    // Dropped first: whoever has the file open last copies what is left of the log into it.
     readers: Readers,
+    writer: Writer,
 }
 
 impl SqliteStore {
@@ -65,9 +67,8 @@ impl SqliteStore {
         let mut connection = connection::writing(&held.path)?;
         migrations::migrate(&mut connection)?;
         let readers = Readers::new(held.path.clone());
-        let writer = Writer::start(connection, held)
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { writer, readers })
+        let writer = Writer::start(connection, held)?;
+        Ok(Self { readers, writer })
     }
 
     /// Brings the schema of the database at `path` up to date; answers its version.

@@ -7,8 +7,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sentinel_core::store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoint::Checkpointer;
 use crate::connection::Held;
-use crate::error::Result;
+use crate::error::{Result, unavailable};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -24,11 +25,16 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread, which keeps the file `held` until it ends.
-    pub(crate) fn start(connection: Connection, held: Held) -> std::io::Result<Self> {
+    pub(crate) fn start(mut connection: Connection, held: Held) -> Result<Self> {
+        let checkpointer = Checkpointer::start(&held.path, &mut connection)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || serve(connection, queue, &held))?;
+            .spawn(move || {
+                serve(&mut connection, queue, &held, &checkpointer);
+                checkpointer.stop(&mut connection);
+            })
+            .map_err(|error| unavailable(error.to_string()))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -70,13 +76,19 @@ fn transact<T>(
     Ok(value)
 }
 
-fn serve(mut connection: Connection, mut queue: mpsc::Receiver<Job>, held: &Held) {
+fn serve(
+    connection: &mut Connection,
+    mut queue: mpsc::Receiver<Job>,
+    held: &Held,
+    checkpointer: &Checkpointer,
+) {
     while let Some(job) = queue.blocking_recv() {
-        job(&mut connection);
-        if !is_clean(&connection) {
+        job(connection);
+        if !is_clean(connection) {
             tracing::error!(path = %held.path.display(), "a failed transaction cannot be rolled back");
             return;
         }
+        checkpointer.between_commits(connection);
     }
 }
 
@@ -148,5 +160,24 @@ mod tests {
             assert!(sent.is_err() || sent == Ok(Ok(1)));
             drop(writer);
         }
+    }
+
+    #[tokio::test]
+    async fn the_log_starts_over_while_commits_go_on_and_is_gone_after_a_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("x.db-wal");
+        let writer = writer(folder.path());
+        let (mut longest, rows) = (0, 3_000);
+        for _ in 0..rows {
+            let large = "INSERT INTO secrets VALUES (hex(randomblob(8)), zeroblob(65536))";
+            writer.run(move |transaction| Ok(transaction.execute(large, [])?)).await.unwrap();
+            longest = log.metadata().unwrap().len().max(longest);
+        }
+        // What is written in all is several times as much.
+        assert!((32 << 20..96 << 20).contains(&longest), "{longest} bytes of log");
+        drop(writer);
+        assert!(!log.exists());
+        let reopened = super::tests::writer(folder.path());
+        assert_eq!(reopened.run(count).await, Ok(rows));
     }
 }
