@@ -5,6 +5,24 @@
 
 use serde::Deserialize;
 
+use crate::error::LoadError;
+
+/// The syntax trees of an engine's policies.
+pub(crate) fn files(engine: &regorus::Engine) -> Result<Vec<File>, LoadError> {
+    let tree = engine
+        .get_ast_as_json()
+        .map_err(|error| LoadError::Vetoed(format!("no syntax tree: {error}")))?;
+    serde_json::from_str(&tree).map_err(|error| {
+        let detail = error.to_string();
+        let deep = detail.contains("recursion limit");
+        LoadError::Vetoed(if deep {
+            "expressions are nested too deeply".to_owned()
+        } else {
+            detail
+        })
+    })
+}
+
 /// One policy file.
 #[derive(Debug, Deserialize)]
 pub(crate) struct File {

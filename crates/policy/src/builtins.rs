@@ -65,6 +65,67 @@ fn unbounded(call: &Call<'_>) -> Option<String> {
     Some(format!("`{name}` cannot be interrupted; it allows {wants}"))
 }
 
+/// Whether what is called depends on nothing but its arguments: a rule does if everything it calls
+/// does, a function of the interpreter if it is listed here.
+pub(crate) fn is_pure(call: &Call<'_>, definitions: &[Definition<'_>]) -> bool {
+    let pure = PURE.iter().any(|name| match name.strip_suffix('*') {
+        Some(family) => call.name.starts_with(family),
+        None => call.name == *name,
+    });
+    pure || is_rule(call, definitions)
+}
+
+const PURE: [&str; 48] = [
+    "abs",
+    "array.*",
+    "base64.*",
+    "base64url.*",
+    "bits.*",
+    "ceil",
+    "concat",
+    "contains",
+    "count",
+    "endswith",
+    "floor",
+    "format_int",
+    "glob.*",
+    "graph.*",
+    "hex.*",
+    "indexof",
+    "indexof_n",
+    "intersection",
+    "is_array",
+    "is_boolean",
+    "is_null",
+    "is_number",
+    "is_object",
+    "is_set",
+    "is_string",
+    "json.*",
+    "lower",
+    "max",
+    "min",
+    "net.cidr_contains",
+    "numbers.*",
+    "object.*",
+    "product",
+    "regex.*",
+    "replace",
+    "round",
+    "sort",
+    "split",
+    "sprintf",
+    "startswith",
+    "strings.*",
+    "substring",
+    "sum",
+    "to_number",
+    "trim",
+    "trim_*",
+    "union",
+    "upper",
+];
+
 fn integer(expr: &Expr) -> Option<i64> {
     match expr {
         Expr::Number { value } => value.as_i64(),

@@ -4,6 +4,8 @@
 //! local may be a rule, and a reference with a dynamic part refers to all rules below its known
 //! part. A policy is then refused that would have been harmless; the reverse must not happen.
 
+use std::collections::BTreeSet;
+
 use crate::ast::{
     AssignOp, Body, Expr, File, Head, Import, Literal, Query, Reference, Rule, Span, Statement,
     Step, With,
@@ -50,6 +52,16 @@ pub(crate) struct Facts<'a> {
     pub calls: Vec<Call<'a>>,
     /// `with f as g`: what is called as the first becomes the second.
     pub replacements: Vec<(Path, Path)>,
+    pub input: InputUse,
+}
+
+/// What is read of `input`, by whatever rule.
+#[derive(Debug, Default)]
+pub(crate) struct InputUse {
+    /// Fields named in the text.
+    pub fields: BTreeSet<String>,
+    /// Whether anything reads what the text does not name, or `with` replaces something.
+    pub other: bool,
 }
 
 /// Collects the facts of all files.
@@ -58,6 +70,7 @@ pub(crate) fn collect(files: &[File]) -> Facts<'_> {
     for file in files {
         let package = path_of(&file.ast.package.refr);
         let imports = file.ast.imports.iter().filter_map(|import| alias(import, file)).collect();
+        facts.input.other |= file.ast.imports.iter().any(is_of_input);
         for rule in &file.ast.rules {
             let mut walk = Walk {
                 file,
@@ -93,6 +106,10 @@ fn alias(import: &Import, file: &File) -> Option<(String, Path)> {
         None => path.last()?.clone(),
     };
     Some((name, path))
+}
+
+fn is_of_input(import: &Import) -> bool {
+    import.refr.reference().0.is_none_or(|reference| reference.root == "input")
 }
 
 fn text(file: &File, span: Span) -> &str {
@@ -250,6 +267,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn with(&mut self, with: &'a With) {
+        self.facts.input.other = true;
         let before = self.uses.len();
         self.expr(&with.replacement);
         let replacements: Vec<Path> = self.uses.get(before..).unwrap_or_default().to_vec();
@@ -331,6 +349,7 @@ impl<'a> Walk<'a, '_> {
     fn refer(&mut self, expr: &'a Expr) {
         match expr.reference() {
             (Some(reference), _) => {
+                self.input(&reference);
                 self.dynamic(&reference);
                 let paths = self.paths(&reference);
                 self.uses.extend(paths);
@@ -338,6 +357,15 @@ impl<'a> Walk<'a, '_> {
             (None, start) => {
                 self.all(start);
                 self.all(expr.dynamic_steps());
+            }
+        }
+    }
+
+    fn input(&mut self, reference: &Reference<'a>) {
+        if reference.root == "input" {
+            match reference.known().next() {
+                Some(field) => drop(self.facts.input.fields.insert(field)),
+                None => self.facts.input.other = true,
             }
         }
     }

@@ -22,6 +22,7 @@ use crate::build::{Include, Shape, build};
 use crate::document;
 use crate::error::LoadError;
 use crate::input::InputBuilder;
+use crate::memo::{Memo, Reads};
 use crate::source::SourceLimits;
 use crate::vet::{Vetted, Vetter};
 
@@ -47,6 +48,7 @@ impl Default for EmbeddedConfig {
 struct Snapshot {
     revision: Arc<str>,
     shape: Shape,
+    reads: Option<Reads>,
     /// Prepared, never evaluated: each thread clones it.
     engine: Engine,
 }
@@ -115,7 +117,8 @@ impl EmbeddedEngine {
             .eval_query("true".to_owned(), false)
             .map_err(|error| LoadError::Evaluation(crate::error::one_line(&error)))?;
         let revision = Arc::clone(source.revision());
-        let snapshot = Snapshot { revision: Arc::clone(&revision), shape, engine };
+        let reads = Reads::of(&engine, shape);
+        let snapshot = Snapshot { revision: Arc::clone(&revision), shape, reads, engine };
         let mut status = lock(&self.status);
         let old = self.snapshot.swap(Some(Arc::new(snapshot)));
         status.revision = Some(revision.as_ref().to_owned());
@@ -166,23 +169,37 @@ thread_local! {
 struct Worker {
     engine: Engine,
     input: InputBuilder,
+    memo: Memo,
     snapshot: Arc<Snapshot>,
 }
 
 impl Worker {
     fn new(snapshot: Arc<Snapshot>, input: InputBuilder) -> Self {
-        Self { engine: snapshot.engine.clone(), input, snapshot }
+        let memo = Memo::new(snapshot.reads);
+        Self { engine: snapshot.engine.clone(), input, memo, snapshot }
     }
 
     /// Keeps the values of tools and keys; the rest may be large, and is dropped elsewhere.
     fn retire(self) -> InputBuilder {
-        discard((self.engine, self.snapshot));
+        discard((self.engine, self.memo, self.snapshot));
         self.input
+    }
+
+    fn run(self, input: &PolicyInput<'_>) -> (Result<PolicyDecision, PolicyError>, Option<Self>) {
+        let Some(question) = self.memo.question(input) else { return self.evaluate(input) };
+        if let Some(known) = self.memo.get(&question) {
+            return (Ok(known), Some(self));
+        }
+        let (decision, mut worker) = self.evaluate(input);
+        if let (Ok(decision), Some(worker)) = (&decision, &mut worker) {
+            worker.memo.keep(question, decision);
+        }
+        (decision, worker)
     }
 
     /// Evaluates. The worker comes back only when the interpreter answered: after an error or a
     /// panic its state is unknown, so the next decision starts from a new clone.
-    fn run(
+    fn evaluate(
         mut self,
         input: &PolicyInput<'_>,
     ) -> (Result<PolicyDecision, PolicyError>, Option<Self>) {

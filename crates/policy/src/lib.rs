@@ -15,6 +15,7 @@ mod eval;
 mod graph;
 mod input;
 mod load;
+mod memo;
 mod shipped;
 mod source;
 mod test_runner;

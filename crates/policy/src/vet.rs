@@ -214,18 +214,7 @@ fn examine(source: &PolicySource) -> Result<(), LoadError> {
 
 /// What can be told from the text alone: recursion, depth, functions without bound.
 pub(crate) fn check_text(engine: &regorus::Engine) -> Result<(), LoadError> {
-    let tree = engine
-        .get_ast_as_json()
-        .map_err(|error| LoadError::Vetoed(format!("no syntax tree: {error}")))?;
-    let files: Vec<crate::ast::File> = serde_json::from_str(&tree).map_err(|error| {
-        let detail = error.to_string();
-        let deep = detail.contains("recursion limit");
-        LoadError::Vetoed(if deep {
-            "expressions are nested too deeply".to_owned()
-        } else {
-            detail
-        })
-    })?;
+    let files = crate::ast::files(engine)?;
     let facts = depend::collect(&files);
     graph::check(&facts)?;
     builtins::check(&facts)
