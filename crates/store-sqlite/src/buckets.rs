@@ -13,6 +13,9 @@ use crate::listing::Conditions;
 /// Decisions of one bucket.
 pub(crate) const SIZE: u64 = 1024;
 
+/// In microseconds.
+const SECOND: i64 = 1_000_000;
+
 /// The buckets, newest first when so ordered, and the decisions of each. `CROSS JOIN` keeps
 /// `SQLite` from turning the loops around.
 pub(crate) const FROM: &str = "policy_log_ranges CROSS JOIN policy_logs
@@ -53,13 +56,18 @@ impl<'a> Additions<'a> {
     }
 
     pub(crate) fn store(&self, transaction: &Transaction<'_>) -> Result<()> {
+        // Whole seconds around what is in the bucket: so that most batches, which come within a
+        // second of the last, need not write the row again.
         let sql = "INSERT INTO policy_log_ranges (bucket, earliest, latest) VALUES (?1, ?2, ?3)
             ON CONFLICT DO UPDATE SET earliest = min(earliest, excluded.earliest),
-            latest = max(latest, excluded.latest)";
+            latest = max(latest, excluded.latest)
+            WHERE excluded.earliest < earliest OR excluded.latest > latest";
         let mut statement = transaction.prepare_cached(sql)?;
         for (bucket, (earliest, latest)) in &self.ranges {
-            let times = (earliest.as_microsecond(), latest.as_microsecond());
-            statement.execute(params![bucket.cast_signed(), times.0, times.1])?;
+            let (earliest, latest) = (earliest.as_microsecond(), latest.as_microsecond());
+            let earliest = earliest - earliest.rem_euclid(SECOND);
+            let latest = latest - latest.rem_euclid(SECOND) + SECOND;
+            statement.execute(params![bucket.cast_signed(), earliest, latest])?;
         }
         let sql = "INSERT INTO policy_log_values (kind, value, bucket) VALUES (?1, ?2, ?3)
             ON CONFLICT DO NOTHING";

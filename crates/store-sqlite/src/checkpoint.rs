@@ -17,8 +17,8 @@ use rusqlite::hooks::Wal;
 use crate::connection;
 use crate::error::Result;
 
-/// Pages of log that make a round worth its syncs: 8 MiB.
-const ROUND: i32 = 2_048;
+/// Pages of log that make a round worth its syncs, for which commits have to wait: 16 MiB.
+const ROUND: i32 = 4_096;
 
 /// Pages from which on the log is to start over: 32 MiB. What a crash leaves is read at the next
 /// start, so this also bounds the time to ready.

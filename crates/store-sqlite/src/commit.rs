@@ -99,18 +99,13 @@ fn reserve(transaction: &Transaction<'_>, reservation: &Reservation) -> Result<G
 
 fn record(transaction: &Transaction<'_>, batch: &mut Batch, last: u64) -> Result<()> {
     batch.number(last + 1);
-    let mut sequence = last;
     let mut additions = buckets::Additions::default();
     {
         let mut insert = transaction.prepare_cached(decisions::INSERT)?;
         for record in batch.records() {
             decisions::insert(&mut insert, record)?;
             additions.add(record);
-            sequence = record.sequence;
         }
-    }
-    if sequence == last {
-        return Ok(());
     }
     additions.store(transaction)?;
     let sql = "INSERT INTO claims (principal, tool_id, call_id, decision_id, created_at)
@@ -125,7 +120,7 @@ fn record(transaction: &Transaction<'_>, batch: &mut Batch, last: u64) -> Result
             record.created_at.as_microsecond(),
         ])?;
     }
-    meta::set_sequence(transaction, sequence)
+    Ok(())
 }
 
 /// Deletes some of the claims made before `before`; fewer than [`CLAIMS_AT_ONCE`] when none are

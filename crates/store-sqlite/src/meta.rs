@@ -17,8 +17,10 @@ pub(crate) struct Meta {
     pub(crate) sequence: u64,
 }
 
+/// The last decision tells the last sequence, so that a commit need not write it a second time.
 pub(crate) fn read(connection: &Connection) -> Result<Meta> {
-    let mut statement = connection.prepare_cached("SELECT epoch, sequence FROM meta")?;
+    let sql = "SELECT epoch, ifnull((SELECT max(sequence) FROM policy_logs), 0) FROM meta";
+    let mut statement = connection.prepare_cached(sql)?;
     let (epoch, sequence) =
         statement.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
     Ok(Meta { epoch: Epoch(epoch.cast_unsigned()), sequence: sequence.cast_unsigned() })
@@ -29,12 +31,6 @@ pub(crate) fn advance(transaction: &Transaction<'_>) -> Result<Epoch> {
     let sql = "UPDATE meta SET epoch = epoch + 1 RETURNING epoch";
     let epoch: i64 = transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     Ok(Epoch(epoch.cast_unsigned()))
-}
-
-pub(crate) fn set_sequence(transaction: &Transaction<'_>, sequence: u64) -> Result<()> {
-    let sql = "UPDATE meta SET sequence = ?1";
-    transaction.prepare_cached(sql)?.execute([sequence.cast_signed()])?;
-    Ok(())
 }
 
 /// What changed after `since`. Reading everything, the table is read in its own order: an index
