@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check::ArgumentHash;
@@ -15,7 +16,7 @@ use crate::quota::Quota;
 
 /// One decision, as recorded. What was asked for stands here as it was asked, even when no such
 /// tenant or tool exists.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     pub id: DecisionId,
     /// Position in the order of commits, assigned by the store; 0 until then.

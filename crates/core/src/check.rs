@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -59,6 +60,24 @@ impl Arguments {
     #[must_use]
     pub const fn hash(&self) -> ArgumentHash {
         self.hash
+    }
+}
+
+/// As [`std::fmt::Display`] writes it.
+impl Serialize for ArgumentHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ArgumentHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let mut hash = [0; 32];
+        text.strip_prefix("sha256:")
+            .and_then(|digits| hex::decode_to_slice(digits, &mut hash).ok())
+            .map(|()| Self(hash))
+            .ok_or_else(|| serde::de::Error::custom("not a `sha256:` hash"))
     }
 }
 

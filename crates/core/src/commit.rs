@@ -213,9 +213,11 @@ impl Batch {
         self.recorded().map(|(_, pending)| &pending.record)
     }
 
-    /// The claims to insert, each with the decision it leads to.
+    /// The claims to insert, each with the decision it leads to. A deny that passes by itself
+    /// claims nothing: its caller is told to try again.
     pub fn new_claims(&self) -> impl Iterator<Item = (Claim, &DecisionRecord)> {
-        self.recorded().filter_map(|(_, pending)| Some((claim_of(pending)?, &pending.record)))
+        let lasting = self.recorded().filter(|(_, pending)| !pending.record.code.is_transient());
+        lasting.filter_map(|(_, pending)| Some((claim_of(pending)?, &pending.record)))
     }
 
     /// Numbers the decisions to insert in the order of their commit, starting at `first`, and

@@ -49,6 +49,10 @@ reason_codes! {
     PolicyDenied = "policy_denied",
     /// The quota of the window is used up.
     QuotaExceeded = "quota_exceeded",
+    /// A rate limit leaves no room at the moment; `reason` says which, and when to try again.
+    RateLimited = "rate_limited",
+    /// A rate limit applies and cannot be counted at the moment.
+    RateLimiterUnavailable = "rate_limiter_unavailable",
     /// A kill covers the call.
     Killed = "killed",
     /// No such tenant.
@@ -93,6 +97,8 @@ impl ReasonCode {
             Self::Allowed
             | Self::PolicyDenied
             | Self::QuotaExceeded
+            | Self::RateLimited
+            | Self::RateLimiterUnavailable
             | Self::NoPolicy
             | Self::PolicyUndefined
             | Self::PolicyError
@@ -100,6 +106,15 @@ impl ReasonCode {
             | Self::PolicyMalformed
             | Self::UnknownObligation => false,
         }
+    }
+}
+
+impl ReasonCode {
+    /// Whether the same call may well be decided otherwise a moment later, and its caller is told
+    /// to try again. Such a deny makes no claim on its call id: repeating the call decides anew.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::RateLimited | Self::RateLimiterUnavailable)
     }
 }
 

@@ -8,9 +8,14 @@ use crate::id::{ManifestId, TenantId};
 use crate::kill::Kill;
 use crate::name::{TenantSlug, ToolName};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// One event. Its payload is shared, so that publishing costs one reference count a subscriber.
-#[derive(Debug, Clone)]
+///
+/// Its serialized form is what replicas tell each other, without loss; what people and programs
+/// outside read is the line that `sentinel-service` makes of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A decision was committed.
     Checked(Arc<DecisionRecord>),
@@ -27,7 +32,7 @@ pub enum Event {
 }
 
 /// A kill or its end, with the names that people and adapters know things by.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KillEvent {
     pub kill: Kill,
     pub tenant: Option<TenantSlug>,
@@ -37,7 +42,7 @@ pub struct KillEvent {
     pub at: Timestamp,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvenanceEvent {
     pub manifest_id: ManifestId,
     pub tenant_id: TenantId,
@@ -48,7 +53,7 @@ pub struct ProvenanceEvent {
     pub at: Timestamp,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryEvent {
     pub kind: RegistryChange,
     pub tenant_id: Option<TenantId>,
@@ -60,7 +65,8 @@ pub struct RegistryEvent {
     pub at: Timestamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RegistryChange {
     TenantCreated,
     ToolRegistered,
@@ -105,6 +111,24 @@ impl Event {
                 RegistryChange::KeyCreated => "registry.key_created",
                 RegistryChange::KeyRevoked => "registry.key_revoked",
             },
+        }
+    }
+
+    /// Whether it tells of a change of control state. Such events are rare and matter more than
+    /// those of decisions and manifests: whatever carries events keeps the two apart, so that a
+    /// burst of decisions never delays or displaces a kill.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        self.epoch().is_some()
+    }
+
+    /// The epoch that the change of control state began; `None` for other events.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Killed(event) | Self::Restored(event) => Some(event.epoch),
+            Self::Registry(event) => Some(event.epoch),
+            Self::Checked(_) | Self::Signed(_) | Self::Verified(_) => None,
         }
     }
 

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::epoch::Epoch;
 use crate::id::{KillId, TenantId, ToolId};
 use crate::name::{AgentName, Reason};
 
 /// What one kill stops.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KillScope {
     /// Every call of every tenant.
     Global,
@@ -79,7 +81,7 @@ impl KillScope {
 }
 
 /// One kill, in force until `restored_at` is set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
     pub id: KillId,
     pub scope: KillScope,

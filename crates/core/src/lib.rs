@@ -22,6 +22,7 @@ pub mod page;
 pub mod policy;
 pub mod principal;
 pub mod quota;
+pub mod rate;
 pub mod store;
 pub mod tenant;
 pub mod tool;

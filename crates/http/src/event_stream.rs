@@ -195,7 +195,7 @@ impl Subscriber {
     fn frames(&self, events: &[Published]) -> Option<Bytes> {
         let bound = self.principal.tenant();
         let mut text = String::new();
-        for Published { position, event } in events {
+        for Published { position, event, .. } in events {
             if bound.is_none_or(|tenant| event.concerns(tenant)) && self.filter.admits(event) {
                 let id = self.app.services.events.id(*position);
                 text.push_str(&frame(Some(id), event.name(), &EventLine::of(event)));

@@ -13,6 +13,8 @@ use uuid::Uuid;
 pub struct Published {
     pub position: u64,
     pub event: Event,
+    /// Whether it happened at another replica, which logs it and tells the others.
+    pub foreign: bool,
 }
 
 /// Where in the stream of which process a subscriber is; the `id` of a server-sent event.
@@ -114,10 +116,8 @@ impl History {
     }
 
     fn keep(&mut self, published: Published) {
-        let kind = match published.event {
-            Event::Checked(_) | Event::Signed(_) | Event::Verified(_) => &mut self.decisions,
-            Event::Killed(_) | Event::Restored(_) | Event::Registry(_) => &mut self.control,
-        };
+        let control = published.event.is_control();
+        let kind = if control { &mut self.control } else { &mut self.decisions };
         if kind.len() == KEPT {
             kind.pop_front();
         }
@@ -125,8 +125,14 @@ impl History {
     }
 }
 
-impl Bus for InProcessBus {
-    fn publish(&self, events: Vec<Event>) {
+impl InProcessBus {
+    /// Where another replica's events go: to the subscribers of this one, and no further.
+    #[must_use]
+    pub fn foreign(self: &Arc<Self>) -> Arc<dyn Bus> {
+        Arc::new(Foreign(Arc::clone(self)))
+    }
+
+    fn add(&self, events: Vec<Event>, foreign: bool) {
         if events.is_empty() {
             return;
         }
@@ -135,7 +141,7 @@ impl Bus for InProcessBus {
         history.next = history.next.max(1);
         let mut group = Vec::with_capacity(events.len());
         for event in events {
-            let published = Published { position: history.next, event };
+            let published = Published { position: history.next, event, foreign };
             history.next += 1;
             history.keep(published.clone());
             group.push(published);
@@ -143,6 +149,36 @@ impl Bus for InProcessBus {
         // Sending under the lock keeps the order; it never blocks, and without subscribers it is
         // an error that means nothing.
         drop(self.sender.send(group.into()));
+    }
+}
+
+impl Bus for InProcessBus {
+    fn publish(&self, events: Vec<Event>) {
+        self.add(events, false);
+    }
+}
+
+#[derive(Debug)]
+struct Foreign(Arc<InProcessBus>);
+
+impl Bus for Foreign {
+    fn publish(&self, events: Vec<Event>) {
+        self.0.add(events, true);
+    }
+}
+
+/// Tells this replica's subscribers and the other replicas. What those tell comes in by
+/// [`InProcessBus::foreign`] and is not sent on again.
+#[derive(Debug)]
+pub struct FanOut {
+    pub local: Arc<InProcessBus>,
+    pub others: Arc<dyn Bus>,
+}
+
+impl Bus for FanOut {
+    fn publish(&self, events: Vec<Event>) {
+        self.others.publish(events.clone());
+        self.local.publish(events);
     }
 }
 
@@ -182,6 +218,20 @@ mod tests {
         bus.publish(vec![event("a"), event("b")]);
         let resumed = bus.subscribe(Some(at));
         assert_eq!((resumed.missed.len(), resumed.gap), (2, false));
+    }
+
+    #[test]
+    fn foreign_events_reach_subscribers_and_are_not_sent_on() {
+        let (local, others) =
+            (Arc::new(InProcessBus::default()), Arc::new(InProcessBus::default()));
+        let all = FanOut { local: Arc::clone(&local), others: others.clone() };
+        let at = local.subscribe(None).position;
+        all.publish(vec![event("own")]);
+        local.foreign().publish(vec![event("foreign")]);
+        let seen = local.subscribe(Some(at)).missed;
+        assert_eq!(seen.iter().map(|p| p.foreign).collect::<Vec<_>>(), [false, true]);
+        let sent = others.subscribe(Some(others.id(0))).missed;
+        assert_eq!(sent.len(), 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sentinel_core::decision::{ReasonCode, Subject, UsageSeen, Verdict, decide, p
 use sentinel_core::id::DecisionId;
 use sentinel_core::policy::{PolicyEngine, PolicyError, PolicyInput};
 use sentinel_core::quota::{CounterKey, Window};
+use sentinel_core::rate::RateDemand;
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::Tool;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use crate::ServiceError;
 use crate::control::Control;
 use crate::group::Group;
 use crate::permit::{Permit, PermitSeal};
+use crate::rate::RateGuard;
 use crate::usage::UsageCache;
 
 /// How often a check whose ground changed under it is decided anew before it is given up. Each
@@ -33,6 +35,7 @@ pub struct Checker {
     pub(crate) control: Arc<Control>,
     pub(crate) policy: Arc<dyn PolicyEngine>,
     pub(crate) usage: Arc<UsageCache>,
+    pub(crate) rates: RateGuard,
     pub(crate) commits: Group<Pending, Outcome>,
     pub(crate) seal: PermitSeal,
     pub(crate) clock: Arc<dyn Clock>,
@@ -54,8 +57,10 @@ impl Checker {
     /// allows.
     pub async fn check(&self, request: CheckRequest) -> Result<Checked, ServiceError> {
         let arrived = Instant::now();
+        // What is decided anew takes from a rate limit once all the same.
+        let mut taken = Vec::new();
         for _ in 0..ATTEMPTS {
-            let pending = self.decide(&request, arrived).await;
+            let pending = self.decide(&request, arrived, &mut taken).await;
             match self.commits.submit(pending).await? {
                 Outcome::Recorded(decision) | Outcome::Replayed(decision) => {
                     let permit = PermitSeal::permit(&decision);
@@ -80,14 +85,22 @@ impl Checker {
         self.seal.seal(permit)
     }
 
-    async fn decide(&self, request: &CheckRequest, arrived: Instant) -> Pending {
+    async fn decide(
+        &self,
+        request: &CheckRequest,
+        arrived: Instant,
+        taken: &mut Vec<RateDemand>,
+    ) -> Pending {
         let control = self.control.current();
         let subject = resolve(request, &control);
         let now = self.clock.now();
         let verdict = match precheck(request, &subject, &control) {
             Some(deny) => deny,
             None => match (&subject.tenant, &subject.tool) {
-                (Some(tenant), Some(tool)) => self.evaluate(request, tenant, tool, now).await,
+                (Some(tenant), Some(tool)) => {
+                    let verdict = self.evaluate(request, tenant, tool, now).await;
+                    self.limit_rate(verdict, tool, &subject, taken).await
+                }
                 _ => decide(Err(PolicyError::Undefined), no_usage(request)),
             },
         };
@@ -99,6 +112,21 @@ impl Checker {
             return pending(request, &control, subject, deny, None, now, arrived);
         }
         pending(request, &control, subject, verdict, counter, now, arrived)
+    }
+
+    /// Takes an allow from the rate limits that apply; the path without limits awaits nothing.
+    async fn limit_rate(
+        &self,
+        verdict: Verdict,
+        tool: &Tool,
+        subject: &Subject,
+        taken: &mut Vec<RateDemand>,
+    ) -> Verdict {
+        match self.rates.demands(&verdict, tool, subject.agent.as_ref(), taken) {
+            Ok(demands) if demands.is_empty() => verdict,
+            Ok(demands) => self.rates.take(verdict, demands, taken).await,
+            Err(error) => RateGuard::malformed(verdict, error),
+        }
     }
 
     async fn evaluate(

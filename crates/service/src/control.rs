@@ -1,15 +1,21 @@
 //! The control state in memory, kept up with the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sentinel_core::control::ControlState;
+use sentinel_core::epoch::Epoch;
 use sentinel_core::name::TenantSlug;
 use sentinel_core::principal::Principal;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_core::tenant::Tenant;
+use tokio::sync::watch;
 
 use crate::ServiceError;
+
+/// How often a replica that follows the others reads the store without being told.
+const POLL: Duration = Duration::from_secs(1);
 
 /// The newest control state this replica knows. It may lag behind the store; the commit of a
 /// decision finds out and catches up, so a stale state never allows.
@@ -53,6 +59,36 @@ impl Control {
         self.state.rcu(|known| {
             if state.epoch() > known.epoch() { Arc::clone(state) } else { Arc::clone(known) }
         });
+    }
+
+    /// Keeps the state up with the other replicas until `control` is dropped: at once when they
+    /// tell of a newer epoch, and each second in case nobody does. This only makes what is known
+    /// fresher; that a stale state never allows is seen to by each commit.
+    pub async fn follow(control: Weak<Self>, mut epochs: watch::Receiver<Epoch>) {
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut told, mut failing) = (true, false);
+        loop {
+            let polled = tokio::select! {
+                changed = epochs.changed(), if told => {
+                    told = changed.is_ok();
+                    false
+                }
+                _ = poll.tick() => true,
+            };
+            let Some(control) = control.upgrade() else { return };
+            let newest = *epochs.borrow_and_update();
+            if !polled && newest <= control.current().epoch() {
+                continue;
+            }
+            let refreshed = control.refresh().await;
+            if let Err(error) = &refreshed
+                && !failing
+            {
+                tracing::warn!(%error, "the control state could not be refreshed");
+            }
+            failing = refreshed.is_err();
+        }
     }
 
     /// The tenant of that slug, if `principal` may act there. A principal bound to another tenant

@@ -17,9 +17,10 @@ pub mod kill;
 pub mod permit;
 pub mod provenance;
 pub mod quotas;
+pub mod rate;
 pub mod registry;
 pub mod services;
 pub mod usage;
 
 pub use error::ServiceError;
-pub use services::{Ports, Services, Settings};
+pub use services::{Ports, Services, Settings, Shared};

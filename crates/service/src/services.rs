@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::Batch;
+use sentinel_core::epoch::Epoch;
+use sentinel_core::event::Bus;
 use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyEngine;
 use sentinel_core::quota::Counter;
+use sentinel_core::rate::{RateLimiter, RateRule};
 use sentinel_core::store::Store;
 use sentinel_provenance::Signer;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::ServiceError;
 use crate::audit::Audit;
-use crate::bus::InProcessBus;
+use crate::bus::{FanOut, InProcessBus};
 use crate::check::Checker;
 use crate::commit::DecisionWriter;
 use crate::control::Control;
@@ -22,6 +27,7 @@ use crate::kill::KillSwitch;
 use crate::permit::{PermitSeal, Redeemer};
 use crate::provenance::{ManifestWriter, Provenance};
 use crate::quotas::Quotas;
+use crate::rate::{LocalRates, RateGuard};
 use crate::registry::Registry;
 use crate::usage::UsageCache;
 
@@ -34,16 +40,29 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
 }
 
-/// How much may wait.
-#[derive(Debug, Clone, Copy)]
+/// What replicas have in common; by default there is only this one.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Events for this replica's subscribers, foreign ones included.
+    pub events: Arc<InProcessBus>,
+    /// Takes this replica's events to the others.
+    pub others: Option<Arc<dyn Bus>>,
+    /// Counts for all replicas; `None` counts in this process.
+    pub rates: Option<Arc<dyn RateLimiter>>,
+}
+
+/// How much may wait, and how fast calls may come.
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Decisions, and manifests, that may wait to be written before more are refused.
     pub queue: usize,
+    /// Rate limits of every call, besides those that policy states.
+    pub rate_limits: Vec<RateRule>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { queue: 8192 }
+        Self { queue: 8192, rate_limits: Vec::new() }
     }
 }
 
@@ -66,22 +85,36 @@ pub struct Services {
 }
 
 impl Services {
-    /// Loads what must be in memory and starts the writers. Call it within a tokio runtime.
+    /// Starts the only replica; see [`Services::start_shared`].
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(ports: Ports, settings: Settings) -> Result<Self, ServiceError> {
+        Self::start_shared(ports, settings, Shared::default()).await
+    }
+
+    /// Loads what must be in memory and starts the writers. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start_shared(
+        ports: Ports,
+        settings: Settings,
+        shared: Shared,
+    ) -> Result<Self, ServiceError> {
         let Ports { store, policy, signer, clock } = ports;
         let control = Arc::new(Control::load(Arc::clone(&store)).await?);
         let seal = PermitSeal::new(&store.secret("permit", random_bytes()?).await?);
         let counters = counters(store.as_ref(), clock.as_ref()).await?;
         let usage = Arc::new(UsageCache::from_counters(&counters));
-        let events = Arc::new(InProcessBus::default());
+        let Shared { events, others, rates } = shared;
+        let bus = bus(&events, others);
+        let rates = rates.unwrap_or_else(|| Arc::new(LocalRates::default()));
         let decisions = DecisionWriter {
             store: Arc::clone(&store),
             control: Arc::clone(&control),
             usage: Arc::clone(&usage),
-            bus: events.clone(),
+            bus: Arc::clone(&bus),
             clock: Arc::clone(&clock),
         };
         let manifests = ManifestWriter { store: Arc::clone(&store) };
@@ -90,6 +123,7 @@ impl Services {
                 control: Arc::clone(&control),
                 policy: Arc::clone(&policy),
                 usage,
+                rates: RateGuard { limiter: rates, rules: settings.rate_limits },
                 commits: Group::start(Arc::new(decisions), settings.queue, Batch::MAX),
                 seal: seal.clone(),
                 clock: Arc::clone(&clock),
@@ -103,25 +137,25 @@ impl Services {
             registry: Registry {
                 control: Arc::clone(&control),
                 store: Arc::clone(&store),
-                bus: events.clone(),
+                bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
             kills: KillSwitch {
                 control: Arc::clone(&control),
                 store: Arc::clone(&store),
-                bus: events.clone(),
+                bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
             keys: Keys {
                 control: Arc::clone(&control),
                 store: Arc::clone(&store),
-                bus: events.clone(),
+                bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
             provenance: Provenance {
                 control: Arc::clone(&control),
                 store: Arc::clone(&store),
-                bus: events.clone(),
+                bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
                 signer,
                 writes: Group::start(Arc::new(manifests), settings.queue, MANIFEST_GROUP),
@@ -138,6 +172,19 @@ impl Services {
             store,
             clock,
         })
+    }
+
+    /// Starts the task that keeps the control state up with the other replicas, as
+    /// [`Control::follow`] describes. It ends when the services are dropped.
+    pub fn follow(&self, epochs: watch::Receiver<Epoch>) -> JoinHandle<()> {
+        tokio::spawn(Control::follow(Arc::downgrade(&self.control), epochs))
+    }
+}
+
+fn bus(events: &Arc<InProcessBus>, others: Option<Arc<dyn Bus>>) -> Arc<dyn Bus> {
+    match others {
+        None => events.clone(),
+        Some(others) => Arc::new(FanOut { local: Arc::clone(events), others }),
     }
 }
 

@@ -318,7 +318,7 @@ async fn a_permit_is_redeemed_once_in_time_for_its_call_and_not_while_killed() {
 
 #[tokio::test]
 async fn more_than_the_queue_holds_is_refused_not_allowed() {
-    let app = App::start_with(Settings { queue: 8 }).await;
+    let app = App::start_with(Settings { queue: 8, ..Settings::default() }).await;
     let checks = (0..1_000).map(|_| app.services.checker.check(app.request()));
     let answers = futures::future::join_all(checks).await;
     let refused = answers.iter().filter(|a| matches!(a, Err(ServiceError::Overloaded))).count();
