@@ -29,7 +29,11 @@ use self::{
     result::Tally,
     timer::Timer,
 };
-pub(crate) use self::{request::RequestHead, response::Response, result::LoadResult};
+pub(crate) use self::{
+    request::RequestHead,
+    response::Response,
+    result::{Latency, LoadResult},
+};
 use crate::server::cpu_time;
 
 /// How long requests due before the end may still take before they are given up.

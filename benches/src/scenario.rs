@@ -1,6 +1,7 @@
 //! What is measured, one file for each question.
 
 pub(crate) mod checks;
+pub(crate) mod disk;
 pub(crate) mod kills;
 pub(crate) mod manifests;
 pub(crate) mod starts;

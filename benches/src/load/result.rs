@@ -55,7 +55,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
         Self { p50: at(0.50), p95: at(0.95), p99: at(0.99), max: histogram.max() as f64 / 1e3 }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::{Times, allowed_or_not};
+use super::{Times, allowed_or_not, disk};
 use crate::{
     CHECK_BODY,
     echo::Baseline,
@@ -32,6 +32,7 @@ pub(crate) fn measure(
     let connections = baseline.loads.last().context("the baseline is empty")?.connections;
     let result = run(&sentinel, times, connections, Mode::Open { per_second: STEADY })?;
     table.push(Row::load("check, steady 1,000/s", &result, None)?);
+    table.push(disk::measure(&sentinel.data, STEADY, times.measured)?);
     let time_to_ready = sentinel.server.time_to_ready();
     Ok((table, ProcessFigures { time_to_ready, idle, loaded: sentinel.server.memory()? }))
 }
