@@ -51,6 +51,7 @@ for step in "$@"; do
       apt_install openssl openssl
       apt_install ssh-keygen openssh-client
       apt_install curl curl
+      apt_install redis-server redis-server
       ;;
     lint)
       toolchain

@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-core", &[]),
     ("sentinel-provenance", &[]),
     ("sentinel-policy", &["sentinel-core"]),
+    ("sentinel-redis", &["sentinel-core"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
     ("sentinel-service", &["sentinel-core", "sentinel-provenance"]),
     ("sentinel-http", &["sentinel-core", "sentinel-provenance", "sentinel-service"]),

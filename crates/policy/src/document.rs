@@ -6,6 +6,7 @@ use regorus::Value;
 use regorus::value::Object;
 use sentinel_core::policy::{Obligation, PolicyDecision, PolicyError, PolicyReason};
 use sentinel_core::quota::{Quota, Window};
+use sentinel_core::rate::RateRule;
 
 const MAX_REASONS: usize = 32;
 const MAX_CODE: usize = 64;
@@ -16,7 +17,7 @@ const MAX_OBLIGATIONS: usize = 16;
 const MAX_OBLIGATION_BYTES: usize = 4096;
 /// Stores count in signed 64-bit integers.
 const MAX_LIMIT: u64 = i64::MAX.cast_unsigned();
-const KNOWN_OBLIGATIONS: [&str; 1] = ["alert"];
+const KNOWN_OBLIGATIONS: [&str; 2] = ["alert", RateRule::OBLIGATION];
 /// Code of a reason that the seed's policies give without one.
 const SEED_CODE: &str = "policy_denied";
 
@@ -184,7 +185,10 @@ fn obligation(value: &Value) -> Result<Obligation, PolicyError> {
         let detail = format!("an obligation is longer than {MAX_OBLIGATION_BYTES} bytes");
         return Err(malformed(detail));
     }
-    serde_json::from_value(json).map_err(|_| malformed("an obligation is not json"))
+    let obligation =
+        serde_json::from_value(json).map_err(|_| malformed("an obligation is not json"))?;
+    RateRule::of_obligation(&obligation).map_err(|error| malformed(error.to_string()))?;
+    Ok(obligation)
 }
 
 fn quota(value: &Value) -> Result<Quota, PolicyError> {

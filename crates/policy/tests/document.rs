@@ -12,6 +12,7 @@ mod support;
 use rstest::rstest;
 use sentinel_core::policy::PolicyError;
 use sentinel_core::quota::{Quota, Window};
+use sentinel_core::rate::{RateRule, RateScope};
 use serde_json::json;
 use support::{usual, vet, with_rules};
 
@@ -51,6 +52,13 @@ fn error_of(rules: &str) -> PolicyError {
 #[case("decision := {\"allow\": true, \"obligations\": [\"alert\"]}")]
 #[case("decision := {\"allow\": true, \"obligations\": [{\"kind\": \"alert\"}]}")]
 #[case("decision := {\"allow\": true, \"obligations\": [{\"type\": 1}]}")]
+#[case("decision := {\"allow\": true, \"obligations\": [{\"type\": \"rate_limit\"}]}")]
+#[case(
+    "decision := {\"allow\": true, \"obligations\": [{\"type\": \"rate_limit\", \"scope\": \"tool\", \"limit\": 0, \"period\": \"1s\"}]}"
+)]
+#[case(
+    "decision := {\"allow\": true, \"obligations\": [{\"type\": \"rate_limit\", \"scope\": \"tool\", \"limit\": 1, \"period\": \"1s\", \"per\": 1}]}"
+)]
 #[case("decision := {\"allow\": true, \"quota\": null}")]
 #[case("decision := {\"allow\": true, \"quota\": 5}")]
 #[case("decision := {\"allow\": true, \"quota\": {}}")]
@@ -125,6 +133,17 @@ fn a_full_document_is_read() {
     assert_eq!(decision.obligations[0].kind, "alert");
     assert_eq!(decision.obligations[0].fields["level"], json!(2));
     assert_eq!(decision.quota, Some(Quota { limit: 7, window: Window::Hours(6) }));
+}
+
+#[test]
+fn a_rate_limit_is_an_obligation() {
+    let rules = r#"decision := {
+        "allow": true,
+        "obligations": [{"type": "rate_limit", "scope": "agent", "limit": 2 + 3, "period": "1m"}],
+    }"#;
+    let decision = usual().decide(&with_rules(rules)).unwrap();
+    let rule = RateRule::of_obligation(&decision.obligations[0]).unwrap().unwrap();
+    assert_eq!((rule.scope, rule.limit.limit(), rule.limit.burst()), (RateScope::Agent, 5, 5));
 }
 
 #[test]

@@ -11,3 +11,4 @@
 pub mod build;
 pub mod clock;
 pub mod conformance;
+pub mod redis;
