@@ -1,0 +1,220 @@
+//! Group commit, by the steps of [`sentinel_core::commit`].
+//!
+//! Round trips: one for the beginning, one for the quotas, one for the rows, one for the end; two
+//! more at most when calls carry a call id. Every transaction locks claims before counters, and
+//! both in the order of their keys, so none waits for another in a circle.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::commit::{Batch, Claim};
+use sentinel_core::epoch::Epoch;
+use sentinel_core::quota::{Grant, Reservation};
+use sentinel_core::store::StoreError;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _, query, query_scalar};
+use uuid::Uuid;
+
+use crate::committers::Committers;
+use crate::error::{Result, unavailable};
+use crate::row::{Columns, Stored};
+use crate::time::Time;
+use crate::{decisions, meta};
+
+/// Claims deleted in one statement at most, so that locks are held for a short time.
+pub(crate) const CLAIMS_AT_ONCE: u64 = 2_000;
+
+pub(crate) async fn commit(
+    committers: &Committers,
+    mut batch: Batch,
+    claims_expire_before: Timestamp,
+) -> Result<Batch> {
+    let mut committer = committers.begin().await?;
+    let (connection, epoch) = (&mut committer.connection, committer.epoch);
+    refresh(connection, &mut batch, epoch).await?;
+    settle_claims(connection, &mut batch, claims_expire_before).await?;
+    reserve(connection, &mut batch).await?;
+    let records: Vec<_> = batch.records().collect();
+    if !records.is_empty() {
+        let first = decisions::insert(connection, epoch, &records).await?;
+        batch.number(first);
+    }
+    committer.commit().await?;
+    Ok(batch)
+}
+
+/// Brings the batch to the epoch of the transaction.
+async fn refresh(connection: &mut PgConnection, batch: &mut Batch, epoch: Epoch) -> Result<()> {
+    if batch.epoch() > epoch {
+        // An older copy of the database was put in place: what was decided rests on a lost state.
+        let known = batch.epoch();
+        return Err(unavailable(format!(
+            "the store is at epoch {epoch}, which was {known} before"
+        )));
+    }
+    if batch.epoch() != epoch {
+        batch.refresh(meta::control_changes(connection, batch.epoch()).await?);
+    }
+    Ok(())
+}
+
+/// Makes the claims, and settles those that were made before. The unique key decides between two
+/// transactions that make the same: the later one waits here, and then reads what the other wrote.
+async fn settle_claims(
+    connection: &mut PgConnection,
+    batch: &mut Batch,
+    expire_before: Timestamp,
+) -> Result<()> {
+    let wanted: Vec<(usize, Claim)> = batch.claims().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let made: Vec<(Claim, Uuid, Timestamp)> =
+        batch.new_claims().map(|(claim, record)| (claim, record.id.0, record.created_at)).collect();
+    let ours = make(connection, &made, expire_before).await?;
+    // Both come from the same decisions, in the same order.
+    let taken: Vec<(usize, Claim)> = wanted
+        .into_iter()
+        .zip(&made)
+        .filter(|(_, (_, id, _))| !ours.contains(id))
+        .map(|(wanted, _)| wanted)
+        .collect();
+    if !taken.is_empty() {
+        for (index, claimed) in claimed(connection, &taken).await? {
+            batch.settle_claim(index, claimed);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the claims that nobody has made since `expire_before`; answers the decisions they lead to.
+async fn make(
+    connection: &mut PgConnection,
+    claims: &[(Claim, Uuid, Timestamp)],
+    expire_before: Timestamp,
+) -> Result<HashSet<Uuid>> {
+    let sql = "INSERT INTO claims AS c (principal, tool_id, call_id, decision_id, created_at)
+        SELECT principal, tool_id, call_id, decision_id, created_at
+        FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[])
+            AS r (principal, tool_id, call_id, decision_id, created_at)
+        ORDER BY principal COLLATE \"C\", tool_id, call_id COLLATE \"C\"
+        ON CONFLICT (principal, tool_id, call_id) DO UPDATE
+            SET decision_id = excluded.decision_id, created_at = excluded.created_at
+            WHERE c.created_at < $6
+        RETURNING decision_id";
+    let query = query_scalar(sql)
+        .bind(claims.iter().map(|(claim, ..)| claim.principal.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(claim, ..)| claim.tool_id.0).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(claim, ..)| claim.call_id.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, id, _)| *id).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(.., at)| Time(*at)).collect::<Vec<_>>())
+        .bind(Time::bound(expire_before));
+    let ours: Vec<Uuid> = query.fetch_all(connection).await?;
+    Ok(ours.into_iter().collect())
+}
+
+/// The decisions to which claims lead that others made, each with the index it came with. The
+/// time, which claim and decision share, leads to the one partition that the decision is in.
+async fn claimed(
+    connection: &mut PgConnection,
+    claims: &[(usize, Claim)],
+) -> Result<Vec<(usize, DecisionRecord)>> {
+    let sql = format!(
+        "SELECT r.position, d.* FROM UNNEST($1::text[], $2::uuid[], $3::text[])
+            WITH ORDINALITY AS r (principal, tool_id, call_id, position)
+        JOIN claims AS c USING (principal, tool_id, call_id)
+        CROSS JOIN LATERAL (SELECT {} FROM policy_logs AS p
+            WHERE p.id = c.decision_id AND p.created_at = c.created_at) AS d",
+        DecisionRecord::COLUMNS
+    );
+    let rows = query(AssertSqlSafe(sql))
+        .bind(claims.iter().map(|(_, claim)| claim.principal.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.tool_id.0).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.call_id.as_str()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    let missing = || StoreError::Corrupt("a claim names a decision that is not there".to_owned());
+    if rows.len() != claims.len() {
+        return Err(missing().into());
+    }
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = Columns::new(row, DecisionRecord::TABLE);
+        let position = usize::try_from(columns.take::<i64>()? - 1).map_err(|_| missing())?;
+        let (index, _) = claims.get(position).ok_or_else(missing)?;
+        found.push((*index, DecisionRecord::read(&mut columns)?));
+    }
+    Ok(found)
+}
+
+/// Counts what fits, in one statement that locks the counters in the order of their keys. What a
+/// row is updated to is computed from its newest version, whoever wrote that.
+///
+/// A limit, kept with the bits of an unsigned integer, is negative when it is larger than the
+/// largest signed one, which then takes its place; so no counter ever exceeds that.
+/// `excluded.used` is what is granted of an unused counter, hence no more than is wanted.
+const RESERVE: &str = "INSERT INTO quota_counters AS q (tool_id, quota_window, window_start,
+        window_end, tenant_id, used, last_granted, quota_limit)
+    SELECT tool_id, quota_window, window_start, window_end, tenant_id, granted, granted,
+        quota_limit
+    FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[],
+            $6::bigint[], $7::bigint[]) WITH ORDINALITY
+        AS r (tool_id, quota_window, window_start, window_end, tenant_id, wanted, quota_limit,
+        position),
+    LATERAL (SELECT least(wanted, CASE WHEN quota_limit >= 0 THEN quota_limit
+        ELSE 9223372036854775807 END) AS granted) AS g
+    ORDER BY position
+    ON CONFLICT (tool_id, quota_window, window_start) DO UPDATE SET
+        used = q.used + least(excluded.used, greatest(0, CASE WHEN excluded.quota_limit >= 0
+            THEN excluded.quota_limit ELSE 9223372036854775807 END - q.used)),
+        last_granted = least(excluded.used, greatest(0, CASE WHEN excluded.quota_limit >= 0
+            THEN excluded.quota_limit ELSE 9223372036854775807 END - q.used)),
+        quota_limit = excluded.quota_limit
+    RETURNING tool_id, quota_window, used - last_granted, last_granted";
+
+async fn reserve(connection: &mut PgConnection, batch: &mut Batch) -> Result<()> {
+    let reservations = batch.reservations();
+    if reservations.is_empty() {
+        return Ok(());
+    }
+    let column = |value: fn(&Reservation) -> Uuid| reservations.iter().map(value).collect();
+    let tools: Vec<_> = column(|reservation| reservation.key.tool_id.0);
+    let tenants: Vec<_> = column(|reservation| reservation.key.tenant_id.0);
+    let windows: Vec<_> = reservations.iter().map(|each| each.key.window.to_string()).collect();
+    let wanted = reservations.iter().map(|each| each.wanted.cast_signed());
+    let limits = reservations.iter().map(|each| each.limit.map(u64::cast_signed));
+    let rows = query(RESERVE)
+        .bind(tools)
+        .bind(&windows)
+        .bind(reservations.iter().map(|each| Time(each.key.span.start)).collect::<Vec<_>>())
+        .bind(reservations.iter().map(|each| Time(each.key.span.end)).collect::<Vec<_>>())
+        .bind(tenants)
+        .bind(wanted.collect::<Vec<_>>())
+        .bind(limits.collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    if rows.len() != reservations.len() {
+        return Err(unavailable("not every quota was counted"));
+    }
+    for ((reservation, window), row) in reservations.iter().zip(&windows).zip(&rows) {
+        // They come back in the order in which they were sent; were that ever to change, a grant
+        // would go to the wrong tool.
+        let same = row.try_get::<Uuid, _>(0)? == reservation.key.tool_id.0
+            && row.try_get::<&str, _>(1)? == window;
+        if !same {
+            return Err(unavailable("the quotas were counted in another order"));
+        }
+        let count = |index| row.try_get::<i64, _>(index).map(i64::cast_unsigned);
+        batch.settle_quota(&reservation.key, Grant { before: count(2)?, granted: count(3)? });
+    }
+    Ok(())
+}
+
+/// Deletes some of the claims made before `before`; fewer than [`CLAIMS_AT_ONCE`] when none are
+/// left. Those that a commit is reading are left for the next time.
+pub(crate) async fn expire_claims(pool: &PgPool, before: Timestamp) -> Result<u64> {
+    let sql = "DELETE FROM claims WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM claims WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
+    let limit = CLAIMS_AT_ONCE.cast_signed();
+    Ok(query(sql).bind(Time::bound(before)).bind(limit).execute(pool).await?.rows_affected())
+}

@@ -1,0 +1,56 @@
+//! Failures inside the store, and what they are to its callers.
+
+use sentinel_core::store::{Conflict, StoreError};
+
+/// Why a piece of work on a connection failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl From<Conflict> for Failure {
+    fn from(conflict: Conflict) -> Self {
+        Self::Store(StoreError::Conflict(conflict))
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error,
+            Failure::Sql(error) => of_sql(&error),
+        }
+    }
+}
+
+fn of_sql(error: &sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+            StoreError::Corrupt(error.to_string())
+        }
+        // Classes XX and 58 of SQLSTATE would say that data is damaged, but never about one row.
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// Whether the connection is of no use any more, so that a new one may fare better.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        // Class 57P: the server was shut down, or has crashed; class 08: the connection broke.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
+        _ => false,
+    }
+}
+
+/// An error of the store itself, in words.
+pub(crate) fn unavailable(why: impl Into<String>) -> Failure {
+    Failure::Store(StoreError::Unavailable(why.into()))
+}

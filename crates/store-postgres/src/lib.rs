@@ -1,0 +1,353 @@
+//! The store on `PostgreSQL`: any number of replicas, one database.
+//!
+//! The epoch lock of the port's contract is an advisory lock: commits of decisions hold it shared,
+//! changes of control state alone. It is taken by a statement of its own, and the epoch is read by
+//! the next one, so what a commit reads is what holds until it has ended: see
+//! [`sentinel_core::store`] and [`sentinel_core::commit`].
+
+mod commit;
+mod committers;
+mod counters;
+mod decisions;
+mod epochs;
+mod error;
+mod kills;
+mod listing;
+mod manifests;
+mod meta;
+mod migrations;
+mod options;
+mod partitions;
+mod registry;
+mod row;
+mod time;
+mod transaction;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sentinel_core::audit::{DecisionFilter, DecisionRecord};
+use sentinel_core::commit::Batch;
+use sentinel_core::control::ControlChanges;
+use sentinel_core::epoch::Epoch;
+use sentinel_core::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
+use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::manifest::{Manifest, ManifestFilter};
+use sentinel_core::page::{Page, Paged};
+use sentinel_core::principal::ApiKey;
+use sentinel_core::quota::Counter;
+use sentinel_core::store::{Registered, Restored, Store, StoreError};
+use sentinel_core::tenant::Tenant;
+use sentinel_core::tool::{Health, Tool, ToolChange};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::sync::watch;
+
+pub use crate::options::Options;
+
+use crate::committers::Committers;
+use crate::epochs::Epochs;
+use crate::error::Result as Work;
+use crate::options::too_slow;
+use crate::row::by_id;
+
+/// A store in one database. Its methods need a Tokio runtime, as does opening it.
+///
+/// Times are kept in microseconds: what is read back has lost anything finer. Texts hold no NUL
+/// characters; in the reasons and metadata of a decision they are replaced by U+FFFD.
+#[derive(Debug)]
+pub struct PostgresStore {
+    /// The primary: every change, and every read that must see it.
+    pool: PgPool,
+    /// Listings: the read replica, or the primary.
+    listings: PgPool,
+    committers: Arc<Committers>,
+    epochs: Epochs,
+    call_timeout: Duration,
+}
+
+impl PostgresStore {
+    /// Months for which [`PostgresStore::open`] makes partitions ahead.
+    pub const MONTHS_AHEAD: u32 = 2;
+
+    /// Opens the database at `url`, which [`PostgresStore::migrate`] has prepared.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the server does not answer, commits without waiting for
+    /// the disk, or has an older schema or an edited one; [`StoreError::SchemaTooNew`] when a
+    /// newer version has migrated it.
+    pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
+        let call_timeout = options.call_timeout;
+        in_time(call_timeout, Self::connect(url, options)).await
+    }
+
+    async fn connect(url: &str, options: Options) -> Work<Self> {
+        let connect = options.connect(url)?;
+        let pool = pool(&options).connect_with(connect.clone()).await?;
+        let listings = match &options.read_url {
+            Some(url) => pool_of_replica(url, &options)?,
+            None => pool.clone(),
+        };
+        let mut connection = pool.acquire().await?;
+        migrations::check(&mut connection).await?;
+        let now = check_durable(&mut connection).await?;
+        let epoch = meta::epoch(&mut connection).await?;
+        drop(connection);
+        if let Err(error) = partitions::ensure(&pool, now, Self::MONTHS_AHEAD).await {
+            // Nothing is lost: what has no partition goes to the default one.
+            tracing::warn!(%error, "the partitions of the coming months could not be made");
+        }
+        Ok(Self {
+            pool,
+            listings,
+            committers: Arc::new(Committers::new(connect.clone(), &options)),
+            epochs: Epochs::listen(connect, &options, epoch),
+            call_timeout: options.call_timeout,
+        })
+    }
+
+    /// Brings the schema of the database at `url` up to date; answers its version. Others that do
+    /// the same at the same time wait for each other.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::open`].
+    pub async fn migrate(url: &str) -> Result<u32, StoreError> {
+        Ok(migrations::migrate(url).await?)
+    }
+
+    /// Makes the partitions of the audit log for the month of `now` and so many months after it;
+    /// answers how many were missing. To be called every day or so.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; nothing is lost by trying again later.
+    pub async fn ensure_partitions(
+        &self,
+        now: Timestamp,
+        months_ahead: u32,
+    ) -> Result<u32, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { partitions::ensure(&pool, now, months_ahead).await }).await
+    }
+
+    /// The epoch of the store, as far as it was heard of: a reason to look sooner, and no more.
+    #[must_use]
+    pub fn epochs(&self) -> watch::Receiver<Epoch> {
+        self.epochs.receiver()
+    }
+
+    /// Runs `work` to its end even when the caller stops waiting.
+    async fn to_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Work<T>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let call_timeout = self.call_timeout;
+        let running = tokio::spawn(async move { in_time(call_timeout, work).await });
+        running.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    /// Runs `work` while the caller waits.
+    async fn read<T>(&self, work: impl Future<Output = Work<T>> + Send) -> Result<T, StoreError> {
+        in_time(self.call_timeout, work).await
+    }
+}
+
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Work<T>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done.map_err(StoreError::from),
+        Err(_) => Err(too_slow("the database", limit)),
+    }
+}
+
+fn pool(options: &Options) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(options.max_connections.max(1))
+        .acquire_timeout(options.acquire_timeout)
+}
+
+/// Connected when it is first used: a replica that is away is no reason not to decide.
+fn pool_of_replica(url: &str, options: &Options) -> Work<PgPool> {
+    Ok(pool(options).connect_lazy_with(options.connect(url)?))
+}
+
+/// Refuses a server that acknowledges what is not on disk yet; answers its time.
+async fn check_durable(connection: &mut sqlx::PgConnection) -> Work<Timestamp> {
+    let sql = "SELECT now(), current_setting('synchronous_commit')";
+    let (now, setting): (time::Time, String) = sqlx::query_as(sql).fetch_one(connection).await?;
+    if setting == "off" {
+        let why = "the server has `synchronous_commit` off, so it would lose decisions";
+        return Err(error::unavailable(why));
+    }
+    Ok(now.0)
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn control_changes(&self, since: Epoch) -> Result<ControlChanges, StoreError> {
+        self.read(meta::snapshot(&self.pool, since)).await
+    }
+
+    async fn create_tenant(&self, tenant: Tenant) -> Result<Epoch, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { registry::create_tenant(&pool, &tenant).await }).await
+    }
+
+    async fn register_tool(&self, tenant: Tenant, tool: Tool) -> Result<Registered, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { registry::register_tool(&pool, &tenant, tool).await }).await
+    }
+
+    async fn update_tool(
+        &self,
+        id: ToolId,
+        change: ToolChange,
+        at: Timestamp,
+    ) -> Result<Option<(Tool, Epoch)>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { registry::update_tool(&pool, id, change, at).await }).await
+    }
+
+    async fn create_key(&self, key: ApiKey) -> Result<Epoch, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { registry::create_key(&pool, &key).await }).await
+    }
+
+    async fn revoke_key(
+        &self,
+        id: KeyId,
+        at: Timestamp,
+    ) -> Result<Option<(ApiKey, Epoch)>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { registry::revoke_key(&pool, id, at).await }).await
+    }
+
+    async fn kill(&self, kill: Kill) -> Result<Epoch, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { kills::kill(&pool, &kill).await }).await
+    }
+
+    async fn restore(
+        &self,
+        scope: KillScope,
+        actor: String,
+        at: Timestamp,
+    ) -> Result<Restored, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { kills::restore(&pool, &scope, &actor, at).await }).await
+    }
+
+    async fn commit_decisions(
+        &self,
+        batch: Batch,
+        claims_expire_before: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        let committers = Arc::clone(&self.committers);
+        self.to_end(async move { commit::commit(&committers, batch, claims_expire_before).await })
+            .await
+    }
+
+    async fn expire_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut total = 0;
+        loop {
+            let pool = self.pool.clone();
+            let expire = async move { commit::expire_claims(&pool, before).await };
+            let deleted = self.to_end(expire).await?;
+            total += deleted;
+            if deleted < commit::CLAIMS_AT_ONCE {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {
+        self.read(async { by_id(&mut *self.pool.acquire().await?, id.0).await }).await
+    }
+
+    async fn decisions(
+        &self,
+        filter: DecisionFilter,
+        page: Page,
+    ) -> Result<Paged<DecisionRecord>, StoreError> {
+        self.read(decisions::decisions(&self.listings, &filter, &page)).await
+    }
+
+    async fn counters(
+        &self,
+        tenant: Option<TenantId>,
+        at: Timestamp,
+        page: Page,
+    ) -> Result<Paged<Counter>, StoreError> {
+        self.read(counters::counters(&self.listings, tenant, at, &page)).await
+    }
+
+    async fn redeem_permit(&self, id: DecisionId, at: Timestamp) -> Result<bool, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { meta::redeem_permit(&pool, id, at).await }).await
+    }
+
+    async fn insert_manifests(&self, manifests: Vec<Manifest>) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { manifests::insert(&pool, &manifests).await }).await
+    }
+
+    async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError> {
+        self.read(async { by_id(&mut *self.pool.acquire().await?, id.0).await }).await
+    }
+
+    async fn manifests(
+        &self,
+        filter: ManifestFilter,
+        page: Page,
+    ) -> Result<Paged<Manifest>, StoreError> {
+        self.read(manifests::manifests(&self.listings, &filter, &page)).await
+    }
+
+    async fn tenants(&self, page: Page) -> Result<Paged<Tenant>, StoreError> {
+        self.read(registry::tenants(&self.listings, &page)).await
+    }
+
+    async fn tools(
+        &self,
+        tenant: Option<TenantId>,
+        page: Page,
+    ) -> Result<Paged<(Tool, Option<Health>)>, StoreError> {
+        self.read(registry::tools(&self.listings, tenant, &page)).await
+    }
+
+    async fn tool(&self, id: ToolId) -> Result<Option<(Tool, Option<Health>)>, StoreError> {
+        self.read(async { by_id(&mut *self.pool.acquire().await?, id.0).await }).await
+    }
+
+    async fn record_health(&self, id: ToolId, health: Health) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { registry::record_health(&pool, id, &health).await }).await
+    }
+
+    async fn kills(
+        &self,
+        tenant: Option<TenantId>,
+        in_force: bool,
+        page: Page,
+    ) -> Result<Paged<Kill>, StoreError> {
+        self.read(kills::kills(&self.listings, tenant, in_force, &page)).await
+    }
+
+    async fn keys(
+        &self,
+        tenant: Option<TenantId>,
+        page: Page,
+    ) -> Result<Paged<ApiKey>, StoreError> {
+        self.read(registry::keys(&self.listings, tenant, &page)).await
+    }
+
+    async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let (pool, name) = (self.pool.clone(), name.to_owned());
+        self.to_end(async move { meta::secret(&pool, &name, candidate).await }).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { meta::ping(&pool).await }).await
+    }
+}

@@ -1,0 +1,134 @@
+//! Listings: conditions that are bound, never pasted, and cursors.
+
+use sentinel_core::page::{Page, Paged};
+use sentinel_core::store::StoreError;
+use sqlx::postgres::PgRow;
+use sqlx::{Encode, PgPool, Postgres, QueryBuilder, Type};
+
+use crate::error::Result;
+use crate::row::{Columns, Stored};
+
+/// In which order of `sequence` a listing goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// A listing of the rows of one table: its conditions and the values bound to them.
+pub(crate) struct Listing {
+    builder: QueryBuilder<Postgres>,
+    conditions: u32,
+}
+
+impl Listing {
+    /// All rows of `T`, each with the cursor that continues after it, a text, in front.
+    pub(crate) fn of<T: Stored>(cursor: &'static str) -> Self {
+        let sql = format!("SELECT {cursor} AS cursor, {} FROM {}", T::COLUMNS, T::TABLE);
+        Self { builder: QueryBuilder::new(sql), conditions: 0 }
+    }
+
+    /// A condition without a value.
+    pub(crate) fn fixed(&mut self, condition: &'static str) -> &mut Self {
+        self.builder.push(if self.conditions == 0 { " WHERE " } else { " AND " }).push(condition);
+        self.conditions += 1;
+        self
+    }
+
+    /// A condition such as `agent =`, whose right side is bound.
+    pub(crate) fn bound<'t, V>(&mut self, condition: &'static str, value: V) -> &mut Self
+    where
+        V: Encode<'t, Postgres> + Type<Postgres>,
+    {
+        self.fixed(condition);
+        self.builder.push(" ").push_bind(value);
+        self
+    }
+
+    /// As [`Listing::bound`], when there is a value.
+    pub(crate) fn bound_optional<'t, V>(
+        &mut self,
+        condition: &'static str,
+        value: Option<V>,
+    ) -> &mut Self
+    where
+        V: Encode<'t, Postgres> + Type<Postgres>,
+    {
+        match value {
+            Some(value) => self.bound(condition, value),
+            None => self,
+        }
+    }
+
+    /// The SQL between two values, and another value.
+    pub(crate) fn and<'t, V>(&mut self, sql: &'static str, value: V) -> &mut Self
+    where
+        V: Encode<'t, Postgres> + Type<Postgres>,
+    {
+        self.builder.push(sql).push_bind(value);
+        self
+    }
+
+    pub(crate) fn push(&mut self, sql: &'static str) -> &mut Self {
+        self.builder.push(sql);
+        self
+    }
+
+    /// One page in the order of `sequence`, which is the cursor.
+    pub(crate) async fn page<T: Stored>(
+        mut self,
+        pool: &PgPool,
+        page: &Page,
+        order: Order,
+    ) -> Result<Paged<T>> {
+        let (after, order) = match order {
+            Order::NewestFirst => ("sequence <", "sequence DESC"),
+            Order::OldestFirst => ("sequence >", "sequence"),
+        };
+        if let Some(cursor) = &page.cursor {
+            self.bound(after, sequence_of(cursor)?);
+        }
+        let rows = self.rows(pool, page, order).await?;
+        paged(&rows, page)
+    }
+
+    /// The rows of one page and, when there is one, the row after it. Planned anew for each call:
+    /// the best plan depends on the values.
+    pub(crate) async fn rows(
+        mut self,
+        pool: &PgPool,
+        page: &Page,
+        order: &'static str,
+    ) -> Result<Vec<PgRow>> {
+        self.builder.push(" ORDER BY ").push(order).push(" LIMIT ");
+        self.builder.push_bind(i64::from(limit_of(page)) + 1);
+        Ok(self.builder.build().persistent(false).fetch_all(pool).await?)
+    }
+}
+
+/// Makes a page of `rows`, which hold one more than asked for when there is more.
+pub(crate) fn paged<T: Stored>(rows: &[PgRow], page: &Page) -> Result<Paged<T>> {
+    let limit = usize::try_from(limit_of(page)).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    let (mut items, mut last) = (Vec::with_capacity(rows.len()), None);
+    for row in rows.iter().take(limit) {
+        let mut columns = Columns::new(row, T::TABLE);
+        last = Some(columns.take::<String>()?);
+        items.push(T::read(&mut columns)?);
+    }
+    Ok(Paged { items, next_cursor: last.filter(|_| more) })
+}
+
+fn limit_of(page: &Page) -> u32 {
+    page.limit.clamp(1, Page::MAX_LIMIT)
+}
+
+/// A cursor in exactly the form in which it was issued.
+fn sequence_of(cursor: &str) -> Result<i64> {
+    let sequence = cursor.parse::<i64>().map_err(|_| StoreError::BadCursor)?;
+    if sequence > 0 && sequence.to_string() == cursor {
+        Ok(sequence)
+    } else {
+        Err(StoreError::BadCursor.into())
+    }
+}

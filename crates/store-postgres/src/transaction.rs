@@ -1,0 +1,121 @@
+//! Transactions: each has a name, under which its duration and its end are logged.
+
+use std::time::Instant;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres, raw_sql};
+
+use crate::error::Result;
+
+/// How a transaction begins.
+///
+/// The number is the epoch lock, "sntl" in ASCII. Taking it is a statement of its own: the snapshot
+/// of a statement is taken before it waits, so one that took the lock and read the epoch would read
+/// an epoch from before the wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Begin {
+    /// Without the epoch lock.
+    Plain,
+    /// Holding the epoch lock alone: no decision commits meanwhile.
+    Exclusive,
+    /// One snapshot for all of its statements, none of which writes.
+    Snapshot,
+}
+
+/// Takes the epoch lock along with the other commits, then reads the epoch.
+pub(crate) const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SELECT pg_advisory_xact_lock_shared(1936618604);
+    SELECT epoch FROM meta";
+
+impl Begin {
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::Plain => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            Self::Exclusive => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+                SELECT pg_advisory_xact_lock(1936618604)"
+            }
+            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+}
+
+/// An open transaction. When it is dropped before its end, its connection is closed, which makes
+/// the server roll it back.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    connection: PoolConnection<Postgres>,
+    ended: bool,
+    measured: Measured,
+}
+
+impl Transaction {
+    pub(crate) async fn begin(pool: &PgPool, name: &'static str, begin: Begin) -> Result<Self> {
+        let measured = Measured::start(name);
+        let connection = pool.acquire().await?;
+        let mut transaction = Self { connection, ended: false, measured };
+        raw_sql(begin.sql()).execute(&mut *transaction.connection).await?;
+        Ok(transaction)
+    }
+
+    /// Commits when `result` is `Ok`, else rolls back; answers `result`. When the commit fails it
+    /// is unknown whether it took place.
+    pub(crate) async fn end<T>(mut self, result: Result<T>) -> Result<T> {
+        let (sql, outcome) = match result {
+            Ok(_) => ("COMMIT", "committed"),
+            Err(_) => ("ROLLBACK", "rolled back"),
+        };
+        let ended = raw_sql(sql).execute(&mut *self.connection).await;
+        self.ended = ended.is_ok();
+        if self.ended {
+            self.measured.outcome = outcome;
+        }
+        let value = result?;
+        ended?;
+        Ok(value)
+    }
+}
+
+impl std::ops::Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl std::ops::DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Logs, when dropped, how long a transaction took and how it ended.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    name: &'static str,
+    started: Instant,
+    pub(crate) outcome: &'static str,
+}
+
+impl Measured {
+    pub(crate) fn start(name: &'static str) -> Self {
+        Self { name, started: Instant::now(), outcome: "failed" }
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        let (transaction, outcome) = (self.name, self.outcome);
+        let duration_us = self.started.elapsed().as_micros();
+        tracing::debug!(transaction, outcome, duration_us, "a transaction has ended");
+    }
+}
