@@ -205,8 +205,7 @@ async fn what_cannot_be_read_is_counted_and_skipped() {
     let replica = uuid::Uuid::new_v4().to_string();
     for fields in [vec!["x", "y"], vec!["r", &replica, "n", "1", "e", "[{\"nonsense\":1}]"]] {
         let mut command = redis::cmd("XADD");
-        command.arg("sentinel:control").arg("*");
-        fields.iter().for_each(|field| drop(command.arg(*field)));
+        command.arg("sentinel:control").arg("*").arg(&fields);
         command.query_async::<()>(&mut admin).await.unwrap();
     }
     a.events.publish(vec![killed(1)]);

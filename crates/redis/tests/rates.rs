@@ -233,8 +233,7 @@ async fn without_redis_the_local_share_is_never_exceeded() {
     while rates.is_connected() {
         let _ = rates.take(std::slice::from_ref(&demand)).await;
     }
-    let (count, seconds) =
-        hammer(&[Arc::clone(&rates)], &demand, 8, Duration::from_secs(1)).await;
+    let (count, seconds) = hammer(&[Arc::clone(&rates)], &demand, 8, Duration::from_secs(1)).await;
     let (count, most) = (count as f64, 10.0 + 100.0 * seconds);
     assert!(count <= most, "{count} granted, {most} allowed");
     assert!(count >= 80.0, "only {count} of {most} granted");

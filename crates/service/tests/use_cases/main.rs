@@ -8,5 +8,7 @@
 )]
 
 mod check;
+mod follow;
 mod health;
+mod rate;
 mod support;

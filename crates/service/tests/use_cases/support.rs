@@ -10,7 +10,7 @@ use sentinel_core::quota::{Quota, Window};
 use sentinel_core::store::{Store, TenantSpec, ToolSpec};
 use sentinel_provenance::EcdsaP256Signer;
 use sentinel_service::registry::ToolView;
-use sentinel_service::{Ports, Services, Settings};
+use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::build::name;
 use sentinel_testkit::clock::ManualClock;
@@ -105,6 +105,12 @@ impl App {
         Self { services, policy, clock, store, tool, folder }
     }
 
+    /// Another replica on the same store, with the same policy and clock.
+    pub(crate) async fn replica(&self, settings: Settings, shared: Shared) -> Services {
+        let ports = ports(Arc::clone(&self.store), &self.policy, &self.clock);
+        Services::start_shared(ports, settings, shared).await.unwrap()
+    }
+
     pub(crate) fn request(&self) -> CheckRequest {
         request("secops", "runbook")
     }
@@ -124,13 +130,17 @@ async fn start(
             Err(_) => tokio::task::yield_now().await,
         }
     };
-    let ports = Ports {
-        store: Arc::clone(&store),
+    let ports = ports(Arc::clone(&store), policy, clock);
+    (Arc::new(Services::start(ports, settings).await.unwrap()), store)
+}
+
+fn ports(store: Arc<dyn Store>, policy: &Arc<ScriptedPolicy>, clock: &Arc<ManualClock>) -> Ports {
+    Ports {
+        store,
         policy: Arc::clone(policy) as Arc<dyn PolicyEngine>,
         signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
         clock: Arc::clone(clock) as Arc<dyn sentinel_core::clock::Clock>,
-    };
-    (Arc::new(Services::start(ports, settings).await.unwrap()), store)
+    }
 }
 
 pub(crate) async fn register(services: &Services, tenant: &str, tool: &str) -> ToolView {
