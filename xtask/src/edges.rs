@@ -22,6 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-provenance",
             "sentinel-policy",
             "sentinel-store-sqlite",
+            "sentinel-store-postgres",
+            "sentinel-redis",
             "sentinel-service",
             "sentinel-http",
         ],

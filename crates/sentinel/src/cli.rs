@@ -88,7 +88,7 @@ impl Cli {
             Command::Quotas(args) => quotas::run(args, json).await,
             Command::Policy(command) => policy::run(command, json).await,
             Command::Provenance(command) => provenance::run(command, json).await,
-            Command::Migrate(args) => migrate::run(&args, json),
+            Command::Migrate(args) => migrate::run(args, json).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Doctor(args) => doctor::run(args, json).await,
         }

@@ -23,9 +23,47 @@ pub(crate) struct Config {
     /// `tls_terminated_upstream` and `allowed_hosts`.
     #[serde(default = "default_listen")]
     pub(crate) listen: SocketAddr,
-    /// Where decisions, manifests and the registry are kept: `sqlite:///absolute/path`. Required.
+    /// Where decisions, manifests and the registry are kept: `sqlite:///absolute/path` for one
+    /// server, `postgres://user:password@host/database?sslmode=verify-full` for one or more.
+    /// Required.
     #[serde(default)]
     pub(crate) database_url: Option<String>,
+    /// A read replica of the PostgreSQL database, for the audit and other listings. What it
+    /// answers may lag behind.
+    #[serde(default)]
+    pub(crate) database_read_url: Option<String>,
+    /// Connections to PostgreSQL that this server holds at most, for each of the two addresses.
+    #[serde(default = "default_database_connections")]
+    #[schemars(range(min = 4, max = 1000))]
+    pub(crate) database_connections: u32,
+    /// Milliseconds that one statement may take in PostgreSQL before it fails, and the check that
+    /// waits for it is denied.
+    #[serde(default = "default_statement_timeout")]
+    #[schemars(range(min = 100, max = 60_000))]
+    pub(crate) database_statement_timeout_ms: u64,
+    /// A Redis that all servers share, `redis://host:6379` or `rediss://…` with TLS: carries events
+    /// between them and counts rate limits for all of them. No guarantee rests on it.
+    #[serde(default)]
+    pub(crate) redis_url: Option<String>,
+    /// What all keys in Redis begin with; deployments that share one need one each.
+    #[serde(default = "default_redis_prefix")]
+    pub(crate) redis_prefix: String,
+    /// Whether events of decisions and manifests travel between servers through Redis, or only
+    /// kills, restores and changes of the registry.
+    #[serde(default = "yes")]
+    pub(crate) redis_decision_events: bool,
+    /// What becomes of calls with rate limits while Redis does not answer.
+    #[serde(default)]
+    pub(crate) on_redis_loss: OnRedisLoss,
+    /// How many servers there are, for their shares of a rate limit while Redis does not answer.
+    #[serde(default = "default_replicas")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) replicas: u32,
+    /// Rate limits of every call, besides those that policy states: `scope:limit/period` or
+    /// `scope:limit/period:burst`, the scope being `tenant`, `agent`, `tool` or `agent_tool`
+    /// (`agent:100/1s`, `tenant:5000/1m:200`). As an environment variable, separated by commas.
+    #[serde(default)]
+    pub(crate) rate_limits: Vec<String>,
     /// Directory with the policies (`*.rego`) and their data (`data.json`, `data.yaml`). Required.
     #[serde(default)]
     pub(crate) policy_dir: Option<PathBuf>,
@@ -87,6 +125,17 @@ pub(crate) enum HealthNetworks {
     PublicAndPrivate,
 }
 
+/// The answer to calls with rate limits that cannot be counted for all servers. Never unlimited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnRedisLoss {
+    /// They are denied, with code `rate_limiter_unavailable`.
+    #[default]
+    Deny,
+    /// Each server grants its share: the limit divided by `replicas`.
+    LocalShare,
+}
+
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8000))
 }
@@ -97,6 +146,22 @@ const fn yes() -> bool {
 
 const fn default_interval() -> u64 {
     30
+}
+
+const fn default_database_connections() -> u32 {
+    12
+}
+
+const fn default_statement_timeout() -> u64 {
+    5000
+}
+
+fn default_redis_prefix() -> String {
+    "sentinel".to_owned()
+}
+
+const fn default_replicas() -> u32 {
+    1
 }
 
 const fn default_queue() -> usize {
@@ -120,6 +185,15 @@ impl Default for Config {
         Self {
             listen: default_listen(),
             database_url: None,
+            database_read_url: None,
+            database_connections: default_database_connections(),
+            database_statement_timeout_ms: default_statement_timeout(),
+            redis_url: None,
+            redis_prefix: default_redis_prefix(),
+            redis_decision_events: true,
+            on_redis_loss: OnRedisLoss::default(),
+            replicas: default_replicas(),
+            rate_limits: Vec::new(),
             policy_dir: None,
             signing_key_file: None,
             tls_terminated_upstream: false,

@@ -7,19 +7,24 @@ use std::time::Duration;
 
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::claims_expire_before;
+use sentinel_core::epoch::Epoch;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, LoadError, Vetter};
 use sentinel_provenance::{EcdsaP256Signer, Signer as _};
+use sentinel_redis::RedisEvents;
+use sentinel_service::control::Control;
 use sentinel_service::health::{HealthChecker, Networks};
-use sentinel_service::{Ports, Services, Settings};
-use sentinel_store_sqlite::SqliteStore;
+use sentinel_service::{Ports, Services, Settings, Shared};
+use sentinel_store_postgres::PostgresStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::SystemClock;
+use crate::database::Database;
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::fleet::{FLUSH, Fleet, Joined};
 use crate::server;
 use crate::signing_key::{Prepared, Source};
 
@@ -36,12 +41,17 @@ pub(crate) struct Node {
     signer: Arc<EcdsaP256Signer>,
     clock: Arc<dyn Clock>,
     policy_dir: PathBuf,
+    postgres: Option<Arc<PostgresStore>>,
+    carrier: Option<Arc<RedisEvents>>,
+    /// What tells of changes that other servers made; none when there can be no others.
+    epochs: Vec<watch::Receiver<Epoch>>,
 }
 
 /// What a control plane is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) fleet: Option<Fleet>,
     pub(crate) policy_dir: PathBuf,
     pub(crate) signing_key: Source,
     pub(crate) settings: Settings,
@@ -68,7 +78,7 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, policy_dir, signing_key, settings } = parts;
+        let Parts { database, fleet, policy_dir, signing_key, settings } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let policy = Arc::new(engine()?);
         let loading = {
@@ -76,22 +86,28 @@ impl Node {
             tokio::task::spawn_blocking(move || policy.load(&dir, now))
         };
         let preparing = tokio::task::spawn_blocking(move || signing_key.prepare());
-        let opening = tokio::task::spawn_blocking(move || SqliteStore::open(database));
-        let store = opening.await.or_fail(|| "cannot open the database".to_owned())?;
-        let store: Arc<dyn Store> = Arc::new(store.map_err(|error| open_failure(&error))?);
+        let opened = database.open().await.map_err(|error| open_failure(&error))?;
         let prepared = preparing.await.or_fail(|| "cannot read the signing key".to_owned())?;
         let signer = prepared.and_then(Prepared::settle).map_err(|error| {
             let failure = Failure::new(error.to_string());
             error.mend().into_iter().fold(failure, Failure::help)
         })?;
         let signer = Arc::new(signer);
+        let joined = fleet.map(|fleet| fleet.join()).transpose();
+        let joined = joined.or_fail(|| "cannot use Redis".to_owned())?;
+        let (shared, carrier) = match joined {
+            Some(Joined { shared, carrier }) => (shared, Some(carrier)),
+            None => (Shared::default(), None),
+        };
+        let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
+        epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
         let ports = Ports {
-            store,
+            store: opened.store,
             policy: policy.clone(),
             signer: signer.clone(),
             clock: Arc::clone(&clock),
         };
-        let services = Services::start(ports, settings).await;
+        let services = Services::start_shared(ports, settings, shared).await;
         let services = Arc::new(services.or_fail(|| "cannot start".to_owned())?);
         let loaded = loading.await.or_fail(|| "cannot load the policy".to_owned())?;
         if let Err(error) = loaded {
@@ -103,7 +119,8 @@ impl Node {
                  try it with `sentinel policy check`, and send SIGHUP"
             );
         }
-        Ok(Self { services, policy, signer, clock, policy_dir })
+        let postgres = opened.postgres;
+        Ok(Self { services, policy, signer, clock, policy_dir, postgres, carrier, epochs })
     }
 
     /// Serves until the process is told to stop; `ready` is called once requests are answered.
@@ -137,6 +154,12 @@ impl Node {
         tasks.spawn_blocking(warm_up(Arc::clone(&self.signer)));
         tasks.spawn(reload_on(hangup, self.reloader()));
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
+        if let Some(postgres) = &self.postgres {
+            tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
+        }
+        for epochs in &self.epochs {
+            tasks.spawn(Control::follow(Arc::downgrade(&self.services.control), epochs.clone()));
+        }
         if let Some((networks, interval)) = serving.health_checks {
             let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
             tasks.spawn(poll_health(store, clock, networks, interval));
@@ -150,6 +173,10 @@ impl Node {
         let cut = server::serve(serving.listener, router, serving.limits, stopped).await;
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
+        }
+        if let Some(carrier) = &self.carrier {
+            // Late events are of no use to anybody when Redis is away.
+            drop(tokio::time::timeout(FLUSH, carrier.flush()).await);
         }
         tasks.shutdown().await;
         // The bus goes with the services, and the log with the bus.
@@ -243,6 +270,18 @@ async fn housekeeping(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
             Ok(0) => {}
             Ok(expired) => tracing::debug!(expired, "call identifiers expired"),
             Err(error) => tracing::warn!(%error, "old call identifiers were not removed"),
+        }
+    }
+}
+
+async fn keep_partitions(store: Arc<PostgresStore>, clock: Arc<dyn Clock>) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        match store.ensure_partitions(clock.now(), PostgresStore::MONTHS_AHEAD).await {
+            Ok(0) => {}
+            Ok(made) => tracing::info!(made, "partitions of the audit log were made"),
+            Err(error) => tracing::warn!(%error, "partitions were not made; nothing is lost"),
         }
     }
 }

@@ -10,6 +10,7 @@ use sentinel_core::principal::{Principal, Role};
 use sentinel_service::Settings;
 use sentinel_service::health::Networks;
 
+use crate::database::Database;
 use crate::dev::banner::Ready;
 use crate::dev::data_dir::DataDir;
 use crate::dev::{self, keys, policies, seed};
@@ -60,7 +61,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let listener = server::bind(args.listen).await?;
     let (policy_dir, kept) = policy_dir(&args, &data_dir)?;
     let node = Node::start(Parts {
-        database: data_dir.database(),
+        database: Database::Sqlite(data_dir.database()),
+        fleet: None,
         policy_dir: policy_dir.clone(),
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
         settings: Settings::default(),

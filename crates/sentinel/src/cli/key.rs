@@ -9,10 +9,9 @@ use sentinel_policy::{EmbeddedConfig, EmbeddedEngine};
 use sentinel_provenance::EcdsaP256Signer;
 use sentinel_service::keys::KeySpec;
 use sentinel_service::{Ports, Services, Settings};
-use sentinel_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
 
-use super::migrate::Database;
+use super::migrate::Named;
 use crate::client::{Connection, request, text};
 use crate::clock::SystemClock;
 use crate::failure::{OrFail as _, Outcome};
@@ -73,7 +72,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 impl Create {
     async fn run(self, json: bool) -> Outcome {
-        let answer = match self.store()? {
+        let answer = match self.store().await? {
             Some(store) => self.in_store(store).await?,
             None => self.over_http().await?,
         };
@@ -92,16 +91,16 @@ impl Create {
 
     /// The store that is named, unless it is that of a data directory whose server is running: that
     /// one makes the key.
-    fn store(&self) -> Outcome<Option<SqliteStore>> {
+    async fn store(&self) -> Outcome<Option<Arc<dyn Store>>> {
         let data_dir = self.connection.named_data_dir().map(Path::to_owned);
         let of_data_dir = self.config.is_none();
         let database = match (&self.config, data_dir) {
             (None, None) => return Ok(None),
-            (None, data_dir) => Database { config: None, data_dir },
-            (config, _) => Database { config: config.clone(), data_dir: None },
+            (None, data_dir) => Named { config: None, data_dir },
+            (config, _) => Named { config: config.clone(), data_dir: None },
         };
-        match SqliteStore::open(database.path()?) {
-            Ok(store) => Ok(Some(store)),
+        match database.database()?.open().await {
+            Ok(opened) => Ok(Some(opened.store)),
             Err(error) if of_data_dir && is_held(&error) => Ok(None),
             Err(error) => Err(open_failure(&error)
                 .help("a running server makes keys over HTTP: leave out --config")),
@@ -118,8 +117,7 @@ impl Create {
         self.connection.client(Role::Admin)?.post(&["v1", "keys"], &body).await
     }
 
-    async fn in_store(self, store: SqliteStore) -> Outcome<Value> {
-        let store: Arc<dyn Store> = Arc::new(store);
+    async fn in_store(self, store: Arc<dyn Store>) -> Outcome<Value> {
         let doing = || "cannot make the key".to_owned();
         // Nothing is decided or signed here: no policy is loaded, and the signer is thrown away.
         let ports = Ports {

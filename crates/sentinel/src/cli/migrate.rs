@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use sentinel_store_sqlite::SqliteStore;
 use serde_json::json;
 
 use crate::config::load::load;
 use crate::config::problems;
+use crate::database::Database;
 use crate::dev::data_dir::DataDir;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
@@ -14,13 +14,13 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    database: Database,
+    database: Named,
 }
 
 /// A database, named by the configuration or data directory that it belongs to.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Database {
+pub(crate) struct Named {
     /// Configuration of the server.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -29,25 +29,25 @@ pub(crate) struct Database {
     pub(crate) data_dir: Option<PathBuf>,
 }
 
-impl Database {
-    /// The file of the database.
+impl Named {
+    /// The database.
     ///
     /// # Errors
     /// When the configuration cannot be read or names none.
-    pub(crate) fn path(&self) -> Outcome<PathBuf> {
+    pub(crate) fn database(&self) -> Outcome<Database> {
         if let Some(dir) = &self.data_dir {
-            return Ok(DataDir::open(dir)?.database());
+            return Ok(Database::Sqlite(DataDir::open(dir)?.database()));
         }
         let config = load(self.config.as_deref(), crate::environment())?.config;
         problems::database(&config).map_err(|problem| Failure::new(problem.what).help(problem.mend))
     }
 }
 
-pub(crate) fn run(args: &Args, json: bool) -> Outcome {
-    let path = args.database.path()?;
-    let version = SqliteStore::migrate(&path).or_fail(|| "cannot migrate".to_owned())?;
+pub(crate) async fn run(args: Args, json: bool) -> Outcome {
+    let database = args.database.database()?;
+    let version = database.migrate().await.or_fail(|| "cannot migrate".to_owned())?;
     if json {
-        return output::json(&json!({ "database": path, "schema": version }));
+        return output::json(&json!({ "database": database.to_string(), "schema": version }));
     }
-    output::line(&format!("`{}` has schema {version}", path.display()))
+    output::line(&format!("`{database}` has schema {version}"))
 }

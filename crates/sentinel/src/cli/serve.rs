@@ -36,10 +36,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, policy_dir, signing_key_file } = checked;
+    let Checked { database, fleet, rate_limits, policy_dir, signing_key_file } = checked;
     let signing_key = Source::File(signing_key_file);
-    let settings = Settings { queue: config.max_waiting, ..Settings::default() };
-    let node = Node::start(Parts { database, policy_dir, signing_key, settings }).await?;
+    let settings = Settings { queue: config.max_waiting, rate_limits };
+    let node = Node::start(Parts { database, fleet, policy_dir, signing_key, settings }).await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }

@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use sentinel_core::rate::RateRule;
+use url::Url;
+
 use super::Config;
+use crate::database::Database;
+use crate::fleet::{Fleet, rate_rule};
 use crate::signing_key;
 
 /// One reason not to start.
@@ -21,7 +26,9 @@ impl Problem {
 /// A configuration in which nothing is wrong that can be seen without opening the store.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) fleet: Option<Fleet>,
+    pub(crate) rate_limits: Vec<RateRule>,
     pub(crate) policy_dir: PathBuf,
     pub(crate) signing_key_file: PathBuf,
 }
@@ -35,11 +42,19 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let database = or_problem(database(config), &mut problems);
     let policy_dir = or_problem(policy_dir(config), &mut problems);
     let signing_key_file = or_problem(signing_key_file(config), &mut problems);
+    let fleet = or_problem(fleet(config), &mut problems);
+    let rate_limits = or_problem(rate_limits(config), &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
-    match (database, policy_dir, signing_key_file) {
-        (Some(database), Some(policy_dir), Some(signing_key_file)) if problems.is_empty() => {
-            Ok(Checked { database, policy_dir, signing_key_file })
+    match (database, fleet, rate_limits, policy_dir, signing_key_file) {
+        (
+            Some(database),
+            Some(fleet),
+            Some(rate_limits),
+            Some(policy_dir),
+            Some(signing_key_file),
+        ) if problems.is_empty() => {
+            Ok(Checked { database, fleet, rate_limits, policy_dir, signing_key_file })
         }
         _ => Err(problems),
     }
@@ -49,24 +64,67 @@ fn or_problem<T>(found: Result<T, Problem>, problems: &mut Vec<Problem>) -> Opti
     found.map_err(|problem| problems.push(problem)).ok()
 }
 
-/// The database file that `database_url` names.
+/// The database that `database_url` names.
 ///
 /// # Errors
-/// When it names none, or another kind of database.
-pub(crate) fn database(config: &Config) -> Result<PathBuf, Problem> {
-    let example = "set `database_url: sqlite:///var/lib/sentinel/sentinel.db` \
+/// When it names none, or one that cannot be used.
+pub(crate) fn database(config: &Config) -> Result<Database, Problem> {
+    let example = "set `database_url: sqlite:///var/lib/sentinel/sentinel.db` for one server, or \
+                   `database_url: postgres://user@host/database` for several \
                    (or SENTINEL_DATABASE_URL)";
     let Some(url) = &config.database_url else {
         return Err(Problem::new("`database_url` is missing", example));
     };
-    let scheme = url.split(':').next().unwrap_or("");
-    if matches!(scheme, "postgres" | "postgresql") {
-        let what = "`database_url` names a PostgreSQL database, which this release cannot use";
-        let mend = format!("PostgreSQL arrives with the fleet release; until then, {example}");
-        return Err(Problem::new(what, mend));
-    }
-    let Some(path) = url.strip_prefix("sqlite://").map(Path::new) else {
+    match url.split(':').next() {
+        Some("postgres" | "postgresql") => postgres(url, config),
+        Some("sqlite") => sqlite(url, config, example).map(Database::Sqlite),
         // The address may contain a password, so it is not repeated.
+        _ => {
+            Err(Problem::new("`database_url` is no `sqlite://` or `postgres://` address", example))
+        }
+    }
+}
+
+fn postgres(url: &str, config: &Config) -> Result<Database, Problem> {
+    for (name, url) in
+        [("database_url", Some(url)), ("database_read_url", config.database_read_url.as_deref())]
+    {
+        let Some(url) = url else { continue };
+        let parsed = Url::parse(url).map_err(|error| error.to_string());
+        let unsafe_mode = match parsed {
+            Ok(parsed) => unencrypted(&parsed),
+            Err(error) => {
+                let what = format!("`{name}` is not a PostgreSQL address: {error}");
+                return Err(Problem::new(what, "write postgres://user:password@host/database"));
+            }
+        };
+        if unsafe_mode {
+            return Err(Problem::new(
+                format!("`{name}` leads to another machine without verified TLS"),
+                "add `?sslmode=verify-full&sslrootcert=/path/ca.pem` to it",
+            ));
+        }
+    }
+    Ok(Database::postgres(url, config))
+}
+
+/// Whether decisions and secrets could be read on their way to the server, or given to another.
+fn unencrypted(url: &Url) -> bool {
+    let parameter = |name: &str| {
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    let host = parameter("host").or_else(|| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let local = host.is_empty()
+        || host.starts_with('/')
+        || host.starts_with("%2F")
+        || host == "localhost"
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    !local && !matches!(parameter("sslmode").as_deref(), Some("verify-full" | "verify-ca"))
+}
+
+fn sqlite(url: &str, config: &Config, example: &str) -> Result<PathBuf, Problem> {
+    let Some(path) = url.strip_prefix("sqlite://").map(Path::new) else {
         return Err(Problem::new("`database_url` is not a `sqlite://` address", example));
     };
     if !path.is_absolute() {
@@ -77,7 +135,34 @@ pub(crate) fn database(config: &Config) -> Result<PathBuf, Problem> {
         let what = format!("the directory `{}` of the database does not exist", parent.display());
         return Err(Problem::new(what, format!("mkdir -m 700 -p '{}'", parent.display())));
     }
+    if config.database_read_url.is_some() {
+        return Err(Problem::new(
+            "`database_read_url` is for PostgreSQL, and `database_url` names SQLite",
+            "remove `database_read_url`",
+        ));
+    }
     Ok(path.to_owned())
+}
+
+fn fleet(config: &Config) -> Result<Option<Fleet>, Problem> {
+    Fleet::of(config).map_err(|error| {
+        Problem::new(
+            format!("`redis_url` cannot be used: {error}"),
+            "set `redis_url: redis://127.0.0.1:6379`, or `rediss://host:6379` with TLS",
+        )
+    })
+}
+
+fn rate_limits(config: &Config) -> Result<Vec<RateRule>, Problem> {
+    let rule = |text: &String| {
+        rate_rule(text).map_err(|error| {
+            Problem::new(
+                format!("`{text}` in `rate_limits` is not a rate limit: {error}"),
+                "write `scope:limit/period`, as in `agent:100/1s` or `tenant:5000/1m:200`",
+            )
+        })
+    };
+    config.rate_limits.iter().map(rule).collect()
 }
 
 fn policy_dir(config: &Config) -> Result<PathBuf, Problem> {
@@ -142,6 +227,9 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ("max_waiting", config.max_waiting as u64, 1, 1_000_000),
         ("max_connections", config.max_connections as u64, 1, 1_000_000),
         ("shutdown_grace_seconds", config.shutdown_grace_seconds, 0, 3600),
+        ("database_connections", config.database_connections.into(), 4, 1000),
+        ("database_statement_timeout_ms", config.database_statement_timeout_ms, 100, 60_000),
+        ("replicas", config.replicas.into(), 1, 10_000),
     ];
     for (name, value, least, most) in bounds {
         if !(least..=most).contains(&value) {
