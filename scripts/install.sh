@@ -17,6 +17,16 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
 }
 
+# The server's commands are not on the path, and its package starts one, which is not wanted.
+postgresql() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
+  say "installing postgresql (apt); the tests start servers of their own"
+  as_root apt-get update -qq
+  as_root install -d /etc/postgresql-common
+  as_root sh -c 'echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf'
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
+}
+
 cargo_install() {
   command -v "$1" >/dev/null && return
   say "installing $1 $2 (cargo, takes a few minutes)"
@@ -51,6 +61,7 @@ for step in "$@"; do
       apt_install openssl openssl
       apt_install ssh-keygen openssh-client
       apt_install curl curl
+      postgresql
       apt_install redis-server redis-server
       ;;
     lint)

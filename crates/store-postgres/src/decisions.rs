@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn only_the_escape_of_nul_is_replaced() {
         let odd =
-            json!({"\u{0}\\u0000": ["\\u{0}", "\\\\u0000", "\"\u{0}\u{0}u0000", "\u{1}", "é"]});
+            json!({"\u{0}\\u0000": ["\\\u{0}", "\\\\u0000", "\"\u{0}\u{0}u0000", "\u{1}", "é"]});
         let clean = without_nul_in_json(odd.to_string());
         let expected = json!({"\u{FFFD}\\u0000": ["\\\u{FFFD}", "\\\\u0000", "\"\u{FFFD}\u{FFFD}u0000", "\u{1}", "é"]});
         assert_eq!(serde_json::from_str::<serde_json::Value>(&clean).unwrap(), expected);

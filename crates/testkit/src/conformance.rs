@@ -2,6 +2,10 @@
 //!
 //! A crate that implements the port calls [`crate::store_conformance_tests`] in an integration
 //! test. Each test gets a store of its own, empty.
+//!
+//! Texts hold no NUL character: requests that do are refused before, and PostgreSQL cannot store
+//! it. Sequences are unique and rise in the order in which commits count their quotas; a store may
+//! leave gaps between batches, and one that commits batches at once may show a later one first.
 
 pub mod claims;
 pub mod commits;

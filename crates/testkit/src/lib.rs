@@ -11,4 +11,5 @@
 pub mod build;
 pub mod clock;
 pub mod conformance;
+pub mod postgres;
 pub mod redis;

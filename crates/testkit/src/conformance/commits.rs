@@ -25,11 +25,11 @@ pub async fn a_decision_comes_back_as_recorded(store: Shared) {
     let check = scene.check().await.principal(&key).agent("bot").call_id("call-1");
     let check = check.arguments(json!({"q": "x"})).quota(5, Window::Hours(6));
     let mut full = check.pending();
-    full.record.reason = "a\0 reason; with 'quotes' \u{1F600}".to_owned();
+    full.record.reason = "a reason; with 'quotes' \u{1F600}".to_owned();
     full.record.reasons =
-        vec![PolicyReason { code: "why".to_owned(), msg: "since\0\u{1F600}".to_owned() }];
+        vec![PolicyReason { code: "why".to_owned(), msg: "since\u{1F600}".to_owned() }];
     full.record.event_metadata = build::object(json!({
-        "request_id": "r", "context": {"\u{0}": "\u{0}"}, "usage": u64::MAX, "obligations": [{}],
+        "request_id": "r", "context": {"\u{1}": "\u{7F}"}, "usage": u64::MAX, "obligations": [{}],
     }));
     full.record.duration_us = u64::MAX;
     let bare = scene.check().await.purpose(None).denied(ReasonCode::PolicyDenied).pending();

@@ -241,9 +241,9 @@ pub async fn health_of_no_tool_is_nothing(store: Shared) {
     assert!(store.tools(None, Page::first(10)).await.unwrap().items.is_empty());
 }
 
-/// Zero bytes, quotes, characters beyond the basic plane, and everything as long as allowed.
+/// Control characters, quotes, characters beyond the basic plane, and everything as long as allowed.
 pub async fn any_text_survives(store: Shared) {
-    const ODD: &str = "a\0b'\"; DROP TABLE tools; -- \u{1F600} e\u{301} \u{FFFF}\n\\";
+    const ODD: &str = "a\u{1}b'\"; DROP TABLE tools; -- \u{1F600} e\u{301} \u{FFFF}\n\\";
     let mut tenant = build::tenant(&"a".repeat(63));
     tenant.display_name = build::name(&"名".repeat(128));
     let mut tool = build::tool(&tenant, &"t".repeat(128));

@@ -1,0 +1,48 @@
+//! One server for each test process, one database for each test.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sentinel_store_postgres::{Options, PostgresStore};
+use sentinel_testkit::postgres::Server;
+use tokio::sync::OnceCell;
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+static TEMPLATE: OnceCell<()> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// A migrated database, dropped with this value.
+#[derive(Debug)]
+pub(crate) struct Database {
+    server: &'static Server,
+    name: String,
+}
+
+impl Database {
+    pub(crate) async fn new() -> Self {
+        let server = SERVER.get_or_init(Server::without_fsync);
+        TEMPLATE
+            .get_or_init(|| async {
+                server.create_database("migrated", "template0");
+                PostgresStore::migrate(&server.url("migrated")).await.unwrap();
+            })
+            .await;
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        server.create_database(&name, "migrated");
+        Self { server, name }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url(&self.name)
+    }
+
+    pub(crate) async fn open(&self) -> PostgresStore {
+        PostgresStore::open(&self.url(), Options::default()).await.unwrap()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.server.drop_database(&self.name);
+    }
+}
