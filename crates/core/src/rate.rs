@@ -137,9 +137,9 @@ impl std::fmt::Display for RateLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let seconds = self.period_seconds;
         let (count, unit) = match seconds {
-            _ if seconds % 86_400 == 0 => (seconds / 86_400, 'd'),
-            _ if seconds % 3600 == 0 => (seconds / 3600, 'h'),
-            _ if seconds % 60 == 0 => (seconds / 60, 'm'),
+            _ if seconds.is_multiple_of(86_400) => (seconds / 86_400, 'd'),
+            _ if seconds.is_multiple_of(3600) => (seconds / 3600, 'h'),
+            _ if seconds.is_multiple_of(60) => (seconds / 60, 'm'),
             _ => (seconds, 's'),
         };
         write!(f, "{} per {count}{unit}", self.limit)?;

@@ -17,8 +17,8 @@ use crate::counters::{Counts, add};
 use crate::link::Link;
 use crate::wire::{Entry, Position};
 
-/// How long one read waits for entries.
-const BLOCK: Duration = Duration::from_secs(2);
+/// How long one read waits for entries, in milliseconds.
+const BLOCK_MILLIS: u64 = 2000;
 /// The longest that a read may take altogether, after which the connection counts as lost.
 pub(crate) const RESPONSE: Duration = Duration::from_secs(5);
 /// Entries read at a time.
@@ -62,7 +62,7 @@ impl Reader {
         let mut position = self.settle(&mut connection).await?;
         loop {
             let mut command = redis::cmd("XREAD");
-            command.arg("COUNT").arg(COUNT).arg("BLOCK").arg(BLOCK.as_millis() as u64);
+            command.arg("COUNT").arg(COUNT).arg("BLOCK").arg(BLOCK_MILLIS);
             command.arg("STREAMS").arg(&self.stream).arg(position.to_string());
             let reply: Option<StreamReadReply> = command.query_async(&mut connection).await?;
             self.link.works();
