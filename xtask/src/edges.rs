@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-provenance", &[]),
     ("sentinel-policy", &["sentinel-core"]),
     ("sentinel-redis", &["sentinel-core"]),
+    ("sentinel-store-postgres", &["sentinel-core"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
     ("sentinel-service", &["sentinel-core", "sentinel-provenance"]),
     ("sentinel-http", &["sentinel-core", "sentinel-provenance", "sentinel-service"]),
@@ -37,6 +38,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const IO: &[&str] = &["tokio", "axum", "hyper", "reqwest", "rusqlite", "sqlx", "redis"];
 const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
 
+/// Crates that only one crate of ours may use.
+const ONLY_IN: &[(&str, &str)] =
+    &[("sqlx", "sentinel-store-postgres"), ("sqlx-postgres", "sentinel-store-postgres")];
+
 /// Compares the workspace with the allowed edges.
 pub(crate) fn check() -> Result<String> {
     let dependencies = dependencies()?;
@@ -49,6 +54,9 @@ pub(crate) fn check() -> Result<String> {
         for to in depends_on {
             let ours = dependencies.contains_key(to);
             if ours && !allowed.contains(&to.as_str()) {
+                wrong.push(format!("`{name}` must not depend on `{to}`"));
+            }
+            if ONLY_IN.iter().any(|(of, only)| of == to && only != name) {
                 wrong.push(format!("`{name}` must not depend on `{to}`"));
             }
             if PURE.contains(&name.as_str()) && IO.contains(&to.as_str()) {
