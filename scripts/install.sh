@@ -23,7 +23,7 @@ postgresql() {
   say "installing postgresql (apt); the tests start servers of their own"
   as_root apt-get update -qq
   as_root install -d /etc/postgresql-common
-  as_root sh -c 'echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf'
+  as_root sh -c 'f=/etc/postgresql-common/createcluster.conf; [ -e $f ] || echo "create_main_cluster = false" >$f'
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
 }
 

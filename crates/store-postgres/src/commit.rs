@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 use crate::committers::Committers;
 use crate::error::{Result, unavailable};
+#[cfg(feature = "planted-faults")]
+use crate::fault::Fault;
 use crate::row::{Columns, Stored};
 use crate::time::Time;
 use crate::{decisions, meta};
@@ -31,13 +33,25 @@ pub(crate) async fn commit(
 ) -> Result<Batch> {
     let mut committer = committers.begin().await?;
     let (connection, epoch) = (&mut committer.connection, committer.epoch);
+    #[cfg(feature = "planted-faults")]
+    let epoch =
+        if committers.planted.is(Fault::SkipEpochRead) { batch.epoch() } else { epoch };
     refresh(connection, &mut batch, epoch).await?;
     settle_claims(connection, &mut batch, claims_expire_before).await?;
+    #[cfg(feature = "planted-faults")]
+    if committers.planted.is(Fault::CountQuotasLocally) {
+        committers.planted.reserve(&mut batch);
+    }
     reserve(connection, &mut batch).await?;
     let records: Vec<_> = batch.records().collect();
     if !records.is_empty() {
         let first = decisions::insert(connection, epoch, &records).await?;
         batch.number(first);
+    }
+    #[cfg(feature = "planted-faults")]
+    if committers.planted.is(Fault::AnswerBeforeCommit) {
+        tokio::spawn(committer.commit());
+        return Ok(batch);
     }
     committer.commit().await?;
     Ok(batch)

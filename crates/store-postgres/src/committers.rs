@@ -22,6 +22,8 @@ pub(crate) struct Committers {
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<PgConnection>>>,
+    #[cfg(feature = "planted-faults")]
+    pub(crate) planted: crate::fault::Planted,
 }
 
 /// A transaction that holds the epoch lock shared. Dropping it closes its connection, which makes
@@ -44,6 +46,8 @@ impl Committers {
             acquire_timeout: options.acquire_timeout,
             permits: Arc::new(Semaphore::new(count)),
             idle: Arc::default(),
+            #[cfg(feature = "planted-faults")]
+            planted: crate::fault::Planted::default(),
         }
     }
 

@@ -11,6 +11,8 @@ mod counters;
 mod decisions;
 mod epochs;
 mod error;
+#[cfg(feature = "planted-faults")]
+mod fault;
 mod kills;
 mod listing;
 mod manifests;
@@ -45,6 +47,8 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::watch;
 
+#[cfg(feature = "planted-faults")]
+pub use crate::fault::Fault;
 pub use crate::options::Options;
 
 use crate::committers::Committers;

@@ -40,25 +40,25 @@ async fn exists(connection: &mut PgConnection, first: Date) -> Result<bool> {
 }
 
 async fn make(pool: &PgPool, first: Date) -> Result<bool> {
-    let mut transaction = Transaction::begin(pool, "ensure_partitions", Begin::Plain).await?;
+    let mut transaction = Transaction::begin(pool, "ensure_partitions", Begin::Exclusive).await?;
     let made = attach(&mut transaction, first).await;
     transaction.end(made).await
 }
 
-/// Makes the partition beside the log and attaches it, which keeps commits waiting for no more
-/// than a moment. Rows of the month that went to the default partition move over; it is locked
-/// first, so that none comes after them.
+/// Makes the partition beside the log and attaches it. Rows of the month that went to the default
+/// partition move over.
+///
+/// The transaction holds the epoch lock alone, since a commit that had looked for its partition
+/// before it was attached would be refused by the default one. For the same reason commits wait
+/// meanwhile, so a listing that is in the way makes this give up quickly.
 async fn attach(connection: &mut PgConnection, first: Date) -> Result<bool> {
-    // One replica after the other; the number is the one after the lock of migrations. Whoever
-    // asks for a lock on a table keeps those waiting that come later, hence not for long.
-    let lock = "SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock(1936618606)";
-    raw_sql(lock).execute(&mut *connection).await?;
     if exists(connection, first).await? {
         return Ok(false);
     }
     let (name, end) = (name_of(first), later(first, 1)?);
     let sql = format!(
-        "CREATE TABLE {name} (LIKE policy_logs INCLUDING CONSTRAINTS);
+        "SET LOCAL lock_timeout = '250ms';
+        CREATE TABLE {name} (LIKE policy_logs INCLUDING CONSTRAINTS);
         LOCK TABLE policy_logs_default IN ACCESS EXCLUSIVE MODE;
         WITH moved AS (DELETE FROM policy_logs_default
             WHERE created_at >= '{first} 00:00:00+00' AND created_at < '{end} 00:00:00+00'

@@ -14,8 +14,6 @@ use crate::error::Result;
 /// an epoch from before the wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Begin {
-    /// Without the epoch lock.
-    Plain,
     /// Holding the epoch lock alone: no decision commits meanwhile.
     Exclusive,
     /// One snapshot for all of its statements, none of which writes.
@@ -30,7 +28,6 @@ pub(crate) const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ
 impl Begin {
     const fn sql(self) -> &'static str {
         match self {
-            Self::Plain => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
             Self::Exclusive => {
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
                 SELECT pg_advisory_xact_lock(1936618604)"

@@ -1,4 +1,5 @@
 //! One server for each test process, one database for each test.
+#![allow(dead_code, reason = "the conformance suite uses a part of it")]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +31,27 @@ impl Database {
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         server.create_database(&name, "migrated");
         Self { server, name }
+    }
+
+    /// A database that nobody has migrated.
+    pub(crate) fn empty() -> Self {
+        let server = SERVER.get_or_init(Server::without_fsync);
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        server.create_database(&name, "template0");
+        Self { server, name }
+    }
+
+    /// The server, and the name of the database.
+    pub(crate) fn place(&self) -> (&'static Server, String) {
+        (self.server, self.name.clone())
+    }
+
+    pub(crate) fn query(&self, sql: &str) -> String {
+        self.server.query(&self.name, sql)
+    }
+
+    pub(crate) fn sql(&self, sql: &str) {
+        self.server.sql(&self.name, sql);
     }
 
     pub(crate) fn url(&self) -> String {
