@@ -39,10 +39,12 @@ pub(crate) async fn commit(
     refresh(connection, &mut batch, epoch).await?;
     settle_claims(connection, &mut batch, claims_expire_before).await?;
     #[cfg(feature = "planted-faults")]
-    if committers.planted.is(Fault::CountQuotasLocally) {
-        committers.planted.reserve(&mut batch);
+    let counted = committers.planted.counts(&mut batch);
+    #[cfg(not(feature = "planted-faults"))]
+    let counted = false;
+    if !counted {
+        reserve(connection, &mut batch).await?;
     }
-    reserve(connection, &mut batch).await?;
     let records: Vec<_> = batch.records().collect();
     if !records.is_empty() {
         let first = decisions::insert(connection, epoch, &records).await?;

@@ -35,8 +35,11 @@ impl Planted {
         self.fault == Some(fault)
     }
 
-    /// Counts in memory what belongs into the database.
-    pub(crate) fn reserve(&self, batch: &mut Batch) {
+    /// Counts in memory what belongs into the database, if that is the fault.
+    pub(crate) fn counts(&self, batch: &mut Batch) -> bool {
+        if !self.is(Fault::CountQuotasLocally) {
+            return false;
+        }
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         for reservation in batch.reservations() {
             let used = counted.entry(reservation.key).or_default();
@@ -44,6 +47,7 @@ impl Planted {
             *used += grant.granted;
             batch.settle_quota(&reservation.key, grant);
         }
+        true
     }
 }
 
