@@ -1,6 +1,7 @@
 //! The request of a check, after parsing: what an agent wants to do.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -27,6 +28,8 @@ pub struct CheckRequest {
     pub call_id: Option<CallId>,
     /// Identifier of the request that carried the check, for finding it in logs.
     pub request_id: Arc<str>,
+    /// When the caller stops waiting; a check that is not decided by then is dropped, unrecorded.
+    pub deadline: Option<Instant>,
 }
 
 /// The arguments of the call, with the hash of their canonical form. Holding both in one immutable

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -34,6 +35,15 @@ pub struct Pending {
     pub counter: Option<CounterKey>,
     /// Epoch of the control state that it was decided on.
     pub epoch: Epoch,
+    /// When nobody waits for it any more.
+    pub deadline: Option<Instant>,
+}
+
+impl Pending {
+    #[must_use]
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
 }
 
 /// What makes a check with a call id idempotent.

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 mod app;
 mod auth;
 mod body;
+mod deadline;
 mod edge;
 mod event_stream;
 mod metrics;

@@ -90,7 +90,8 @@ pub(crate) struct Config {
     /// Networks in which a tool's health check may lie.
     #[serde(default)]
     pub(crate) health_check_networks: HealthNetworks,
-    /// Decisions, and manifests, that may wait to be written before more are refused.
+    /// Checks under way, and manifests that wait to be written, before more are refused with 503
+    /// `overloaded`.
     #[serde(default = "default_queue")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_waiting: usize,
@@ -102,6 +103,11 @@ pub(crate) struct Config {
     #[serde(default = "default_grace")]
     #[schemars(range(max = 3600))]
     pub(crate) shutdown_grace_seconds: u64,
+    /// Seconds between SIGTERM and the refusal of new connections, in which `/readyz` answers 503
+    /// and everything else goes on: time for a load balancer to look elsewhere.
+    #[serde(default = "default_drain")]
+    #[schemars(range(max = 3600))]
+    pub(crate) drain_seconds: u64,
     /// Form of the logs; by default text on a terminal and JSON elsewhere.
     #[serde(default)]
     pub(crate) log_format: Option<LogFormat>,
@@ -165,11 +171,15 @@ const fn default_replicas() -> u32 {
 }
 
 const fn default_queue() -> usize {
-    8192
+    2048
 }
 
 const fn default_connections() -> usize {
     8192
+}
+
+const fn default_drain() -> u64 {
+    3
 }
 
 const fn default_grace() -> u64 {
@@ -204,6 +214,7 @@ impl Default for Config {
             max_waiting: default_queue(),
             max_connections: default_connections(),
             shutdown_grace_seconds: default_grace(),
+            drain_seconds: default_drain(),
             log_format: None,
             log_level: default_level(),
             log_checks: true,

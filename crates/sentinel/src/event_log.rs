@@ -109,7 +109,9 @@ impl<W: Write> Log<W> {
                 self.line(&skipped_line(skipped, self.clock.now()))?;
             }
             self.next = published.position + 1;
-            if self.options.quiet && matches!(published.event, Event::Checked(_)) {
+            // Whoever it happened to has it in its own log.
+            let silent = self.options.quiet && matches!(published.event, Event::Checked(_));
+            if published.foreign || silent {
                 continue;
             }
             self.line(&EventLine::of(&published.event))?;

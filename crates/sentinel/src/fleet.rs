@@ -49,7 +49,7 @@ impl Fleet {
             decisions: self.decisions,
             ..EventSettings::default()
         };
-        let carrier = Arc::new(RedisEvents::start(&self.target, settings, events.clone())?);
+        let carrier = Arc::new(RedisEvents::start(&self.target, settings, events.foreign())?);
         let on_loss = match self.on_loss {
             config::OnRedisLoss::Deny => OnRedisLoss::Deny,
             config::OnRedisLoss::LocalShare => OnRedisLoss::LocalShare {

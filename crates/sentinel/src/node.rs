@@ -12,7 +12,6 @@ use sentinel_core::store::{Store, StoreError};
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, LoadError, Vetter};
 use sentinel_provenance::{EcdsaP256Signer, Signer as _};
 use sentinel_redis::RedisEvents;
-use sentinel_service::control::Control;
 use sentinel_service::health::{HealthChecker, Networks};
 use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_postgres::PostgresStore;
@@ -158,7 +157,8 @@ impl Node {
             tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
         }
         for epochs in &self.epochs {
-            tasks.spawn(Control::follow(Arc::downgrade(&self.services.control), epochs.clone()));
+            // Ends with the services.
+            drop(self.services.follow(epochs.clone()));
         }
         if let Some((networks, interval)) = serving.health_checks {
             let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
@@ -169,6 +169,10 @@ impl Node {
             // Event streams end, and readiness is over, at once; nothing else is cut.
             stopping.send_replace(true);
             tracing::info!(signal, "stopping: what was accepted is finished first");
+            if signal == SIGTERM {
+                // A second signal ends the wait.
+                drop(tokio::time::timeout(serving.limits.drain, stop.told()).await);
+            }
         };
         let cut = server::serve(serving.listener, router, serving.limits, stopped).await;
         if cut > 0 {
@@ -215,6 +219,9 @@ pub(crate) fn open_failure(error: &StoreError) -> Failure {
     }
 }
 
+/// The signal of a supervisor, behind which there may be a load balancer; the other is a person's.
+const SIGTERM: &str = "SIGTERM";
+
 /// SIGINT and SIGTERM.
 struct Stop {
     interrupt: Signal,
@@ -232,7 +239,7 @@ impl Stop {
     async fn told(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.terminate.recv() => SIGTERM,
         }
     }
 }

@@ -23,6 +23,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connections: usize,
+    /// Time after SIGTERM in which everything goes on but readiness.
+    pub(crate) drain: Duration,
     /// Time that requests in flight get to finish once the server stops.
     pub(crate) grace: Duration,
 }

@@ -16,6 +16,7 @@ use sentinel_core::rate::RateDemand;
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::Tool;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -39,6 +40,8 @@ pub struct Checker {
     pub(crate) commits: Group<Pending, Outcome>,
     pub(crate) seal: PermitSeal,
     pub(crate) clock: Arc<dyn Clock>,
+    /// One for each check under way: to refuse the rest at once keeps the wait of these short.
+    pub(crate) places: Semaphore,
 }
 
 /// A decision that is on disk.
@@ -57,9 +60,13 @@ impl Checker {
     /// allows.
     pub async fn check(&self, request: CheckRequest) -> Result<Checked, ServiceError> {
         let arrived = Instant::now();
+        let _place = self.places.try_acquire().map_err(|_| ServiceError::Overloaded)?;
         // What is decided anew takes from a rate limit once all the same.
         let mut taken = Vec::new();
         for _ in 0..ATTEMPTS {
+            if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(ServiceError::DeadlineExceeded);
+            }
             let pending = self.decide(&request, arrived, &mut taken).await;
             match self.commits.submit(pending).await? {
                 Outcome::Recorded(decision) | Outcome::Replayed(decision) => {
@@ -213,7 +220,8 @@ fn pending(
         duration_us: u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
     };
     let principal = request.principal.clone();
-    Pending { record, principal, subject, counter, epoch: control.epoch() }
+    let (epoch, deadline) = (control.epoch(), request.deadline);
+    Pending { record, principal, subject, counter, epoch, deadline }
 }
 
 fn metadata(

@@ -1,6 +1,7 @@
 //! Commits decisions in groups and keeps what is in memory up with what was committed.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use sentinel_core::clock::Clock;
@@ -32,25 +33,35 @@ impl GroupWriter for DecisionWriter {
         let mut batch = Batch::new(self.control.current());
         let mut answers = Vec::with_capacity(queue.len());
         let mut deferred = Vec::new();
+        let mut settled = Vec::new();
+        let now = Instant::now();
         for Waiting { item, answer } in queue.drain(..) {
+            if item.is_late(now) {
+                settled.push((answer, Err(ServiceError::DeadlineExceeded)));
+                continue;
+            }
             match batch.push(item) {
                 Ok(()) => answers.push(answer),
                 Err(item) => deferred.push(Waiting { item, answer }),
             }
         }
         *queue = deferred;
+        if batch.is_empty() {
+            return settled;
+        }
         let expire = claims_expire_before(self.clock.now());
         match self.store.commit_decisions(batch, expire).await {
             Ok(batch) => {
                 let outcomes = self.observe(batch.into_committed());
-                answers.into_iter().zip(outcomes.into_iter().map(Ok)).collect()
+                settled.extend(answers.into_iter().zip(outcomes.into_iter().map(Ok)));
             }
             Err(error) => {
                 tracing::error!(%error, decisions = answers.len(), "decisions were not committed");
                 let error = ServiceError::from(error);
-                answers.into_iter().map(|answer| (answer, Err(error.clone()))).collect()
+                settled.extend(answers.into_iter().map(|answer| (answer, Err(error.clone()))));
             }
         }
+        settled
     }
 }
 

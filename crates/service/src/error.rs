@@ -20,6 +20,9 @@ pub enum ServiceError {
     /// More is waiting than can be answered in time.
     #[error("too many requests are waiting; try again shortly")]
     Overloaded,
+    /// The caller's time was over before the call was decided; nothing was recorded or allowed.
+    #[error("the time that the caller gave was over before this could be decided")]
+    DeadlineExceeded,
     /// The store could not answer; nothing was done or allowed. The cause is for the log: it may
     /// name files and hosts.
     #[error("the store is unavailable; nothing was allowed and nothing is acknowledged")]
@@ -36,6 +39,7 @@ impl ServiceError {
             | Self::Invalid { code, .. }
             | Self::Forbidden { code, .. } => code,
             Self::Overloaded => "overloaded",
+            Self::DeadlineExceeded => "deadline_exceeded",
             Self::Unavailable(_) => "store_unavailable",
         }
     }

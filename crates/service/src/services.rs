@@ -12,6 +12,7 @@ use sentinel_core::quota::Counter;
 use sentinel_core::rate::{RateLimiter, RateRule};
 use sentinel_core::store::Store;
 use sentinel_provenance::Signer;
+use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -54,7 +55,7 @@ pub struct Shared {
 /// How much may wait, and how fast calls may come.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Decisions, and manifests, that may wait to be written before more are refused.
+    /// Checks under way, and manifests that wait to be written, before more are refused.
     pub queue: usize,
     /// Rate limits of every call, besides those that policy states.
     pub rate_limits: Vec<RateRule>,
@@ -62,7 +63,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { queue: 8192, rate_limits: Vec::new() }
+        Self { queue: 2048, rate_limits: Vec::new() }
     }
 }
 
@@ -125,6 +126,7 @@ impl Services {
                 usage,
                 rates: RateGuard { limiter: rates, rules: settings.rate_limits },
                 commits: Group::start(Arc::new(decisions), settings.queue, Batch::MAX),
+                places: Semaphore::new(settings.queue.min(Semaphore::MAX_PERMITS)),
                 seal: seal.clone(),
                 clock: Arc::clone(&clock),
             },

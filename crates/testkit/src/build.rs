@@ -178,6 +178,7 @@ pub fn check(control: &Arc<ControlState>, tenant: &str, tool: &str) -> Check {
         arguments: Arguments::new(Map::new()),
         call_id: None,
         request_id: Arc::from("req-1"),
+        deadline: None,
     };
     Check { control: Arc::clone(control), request, quota: None, policy: None, at: NOW }
 }
@@ -287,7 +288,8 @@ impl Check {
             duration_us: 250,
         };
         let epoch = self.control.epoch();
-        Pending { record, epoch, principal: request.principal.clone(), subject, counter }
+        let principal = request.principal.clone();
+        Pending { record, epoch, principal, subject, counter, deadline: request.deadline }
     }
 
     /// A batch of this decision alone.

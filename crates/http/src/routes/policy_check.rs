@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
+use crate::deadline::Deadline;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::wire::{Reason, reason_code};
@@ -51,7 +52,12 @@ pub(crate) struct CheckBody {
 }
 
 impl CheckBody {
-    fn into_request(self, principal: Principal, RequestId(request_id): RequestId) -> CheckRequest {
+    fn into_request(
+        self,
+        principal: Principal,
+        RequestId(request_id): RequestId,
+        Deadline(deadline): Deadline,
+    ) -> CheckRequest {
         CheckRequest {
             principal,
             tenant: self.tenant_slug,
@@ -64,6 +70,7 @@ impl CheckBody {
             arguments: Arguments::new(self.arguments.unwrap_or_default()),
             call_id: self.call_id,
             request_id,
+            deadline,
         }
     }
 }
@@ -99,12 +106,20 @@ pub(crate) struct CheckAnswer<'a> {
 /// Roles: `agent`, `admin`.
 #[utoipa::path(
     post, path = "/policy/check", tag = "check",
+    params((
+        "x-request-timeout-ms" = Option<u64>, Header,
+        description = "How long the caller waits, in milliseconds. A check that is not decided by \
+            then is dropped: 503 `deadline_exceeded`, nothing recorded or counted.",
+    )),
     request_body = CheckBody,
     responses(
         (status = 200, description = "the decision", body = CheckAnswer),
         (status = 404, description = "`unknown_tenant` or `unknown_tool`; recorded as a deny, \
             `decision_id` names it", content_type = "application/problem+json",
             body = crate::problem::ProblemDocument),
+        (status = 503, description = "`overloaded` (more is under way than can be answered in \
+            time), `deadline_exceeded` or `store_unavailable`; try again after `Retry-After`",
+            content_type = "application/problem+json", body = crate::problem::ProblemDocument),
         (status = 409, description = "`call_id_conflict`: the call id stands for another call",
             content_type = "application/problem+json", body = crate::problem::ProblemDocument),
     ),
@@ -113,12 +128,13 @@ pub(crate) async fn policy_check(
     State(app): State<Shared>,
     caller: Caller,
     request_id: RequestId,
+    deadline: Deadline,
     body: Unread,
 ) -> Result<Response, Problem> {
     let arrived = Instant::now();
     caller.require(&[Role::Agent])?;
     let body: CheckBody = body.object().await?;
-    let request = body.into_request(caller.into_principal(), request_id);
+    let request = body.into_request(caller.into_principal(), request_id, deadline);
     let checked = app.services.checker.check(request).await?;
     let decision = &checked.decision;
     app.metrics.checked(decision, arrived.elapsed());

@@ -31,7 +31,7 @@ pub(crate) struct Ready {
 /// Whether the server can decide
 ///
 /// Ready means: the store can write, the writers run, and a policy is loaded. Otherwise 503
-/// (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`.
+/// (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`, `stopping`.
 ///
 /// Public: needs no key.
 #[utoipa::path(
@@ -39,7 +39,9 @@ pub(crate) struct Ready {
     responses((status = 200, description = "ready", body = Ready)),
 )]
 pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Problem> {
+    let stopping = app.options.shutdown.as_ref().is_some_and(|shutdown| *shutdown.borrow());
     let reasons = match app.readiness.recent() {
+        _ if stopping => vec!["stopping"],
         Some(reasons) => reasons,
         None => {
             let reasons = reasons(&app.services).await;

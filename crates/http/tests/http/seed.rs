@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use reqwest::Method;
+use sentinel_http::Options;
 use serde_json::{Value, json};
 
 use crate::support::{App, Mode};
@@ -327,6 +329,36 @@ async fn health_and_readiness_tell_the_truth() {
     assert_eq!(problem["reasons"], json!(["store_unavailable", "no_policy"]));
     assert!(!answer.text.contains("/var"), "{answer:?}");
     assert_eq!(app.get(&app.admin, "/healthz").await.ok()["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_not_ready_and_goes_on_deciding() {
+    let (stop, shutdown) = tokio::sync::watch::channel(false);
+    let app = App::with(Options { shutdown: Some(shutdown), ..Options::default() }).await;
+    app.seed().await;
+    app.get(&app.admin, "/readyz").await.ok();
+    stop.send_replace(true);
+    let answer = app.get(&app.admin, "/readyz").await;
+    assert_eq!(answer.problem(503, "not_ready")["reasons"], json!(["stopping"]));
+    assert_eq!(app.check(json!({})).await.ok()["allow"], true);
+}
+
+#[tokio::test]
+async fn a_check_that_nobody_waits_for_is_dropped() {
+    let app = App::seeded().await;
+    let body = json!({"tenant_slug": "acme", "tool_name": "search", "action": "invoke"});
+    let within = async |milliseconds: &str| {
+        let request = app.request(Method::POST, "/policy/check").bearer_auth(&app.admin.secret);
+        app.send(request.header("x-request-timeout-ms", milliseconds).json(&body)).await
+    };
+    let late = within("0").await;
+    assert_eq!(late.problem(503, "deadline_exceeded")["allow"], false);
+    assert_eq!(late.header("retry-after"), "1");
+    assert_eq!(app.get(&app.admin, "/v1/decisions").await.ok()["items"], json!([]));
+    assert_eq!(within("60000").await.ok()["allow"], true);
+    for wrong in ["", "soon", "-1", "1.5", "600001", "18446744073709551616"] {
+        within(wrong).await.problem(400, "invalid_timeout");
+    }
 }
 
 #[tokio::test]

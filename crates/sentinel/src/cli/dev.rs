@@ -22,7 +22,8 @@ use crate::telemetry::{self, LogFormat};
 use crate::{output, server};
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
-const LIMITS: server::Limits = server::Limits { connections: 8192, grace: Duration::from_secs(5) };
+const LIMITS: server::Limits =
+    server::Limits { connections: 8192, drain: Duration::ZERO, grace: Duration::from_secs(5) };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

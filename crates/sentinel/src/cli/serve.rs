@@ -69,6 +69,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
         }),
         limits: server::Limits {
             connections: config.max_connections,
+            drain: Duration::from_secs(config.drain_seconds),
             grace: Duration::from_secs(config.shutdown_grace_seconds),
         },
         health_checks: config.health_checks.then_some((networks, interval)),

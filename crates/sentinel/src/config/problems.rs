@@ -227,6 +227,7 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ("max_waiting", config.max_waiting as u64, 1, 1_000_000),
         ("max_connections", config.max_connections as u64, 1, 1_000_000),
         ("shutdown_grace_seconds", config.shutdown_grace_seconds, 0, 3600),
+        ("drain_seconds", config.drain_seconds, 0, 3600),
         ("database_connections", config.database_connections.into(), 4, 1000),
         ("database_statement_timeout_ms", config.database_statement_timeout_ms, 100, 60_000),
         ("replicas", config.replicas.into(), 1, 10_000),

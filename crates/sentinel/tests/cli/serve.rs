@@ -28,7 +28,7 @@ impl Deployment {
             &format!(
                 "listen: 127.0.0.1:0\ndatabase_url: sqlite://{root}/sentinel.db\n\
                  policy_dir: {root}/policies\nsigning_key_file: {root}/key.pem\n\
-                 log_format: json\n"
+                 log_format: json\ndrain_seconds: 1\n"
             ),
         );
         Self { folder, config }
@@ -61,10 +61,15 @@ fn each_unsafe_or_incomplete_configuration_is_refused_with_its_mend() {
     refuses(&[], "no API key", "sentinel key create --config");
     refuses(
         &[("SENTINEL_DATABASE_URL", "postgres://u:secret@db/x")],
-        "PostgreSQL",
-        "fleet release",
+        "verified TLS",
+        "sslmode=verify-full",
     );
-    refuses(&[("SENTINEL_DATABASE_URL", "mysql://x")], "not a `sqlite://`", "database_url:");
+    refuses(&[("SENTINEL_DATABASE_URL", "mysql://x")], "no `sqlite://`", "database_url:");
+    refuses(&[("SENTINEL_DATABASE_URL", "postgres://[x")], "PostgreSQL address", "postgres://user");
+    refuses(&[("SENTINEL_REDIS_URL", "http://x")], "redis_url", "redis://127.0.0.1:6379");
+    refuses(&[("SENTINEL_RATE_LIMITS", "agent:5")], "rate limit", "agent:100/1s");
+    refuses(&[("SENTINEL_DATABASE_READ_URL", "postgres://x")], "for PostgreSQL", "remove");
+    refuses(&[("SENTINEL_DATABASE_CONNECTIONS", "1")], "database_connections", "between 4 and");
     refuses(&[("SENTINEL_DATABASE_URL", "sqlite://x.db")], "not absolute", "database_url:");
     refuses(
         &[("SENTINEL_DATABASE_URL", "sqlite:///nonexistent/x.db")],
@@ -108,6 +113,22 @@ fn unknown_fields_and_missing_files_are_refused() {
     assert!(refused.stderr.contains("listn"), "{refused:?}");
     run(&["serve", "--config", "/nonexistent"]).exits(1);
     run(&["serve"]).exits(2);
+}
+
+#[test]
+fn told_to_stop_it_is_first_unready_then_answers_what_it_accepted_and_ends() {
+    let deployment = Deployment::new();
+    let key = deployment.key("admin");
+    let command = sentinel(&["serve", "--config", &deployment.config]);
+    let mut server = Server::start(command, deployment.folder.path().to_owned());
+    assert_eq!(server.http_with("", "GET", "/readyz", "").0, 200);
+    server.signal("TERM");
+    server.wait_for("stopping");
+    let (status, told) = server.http_with("", "GET", "/readyz", "");
+    assert_eq!((status, &told["reasons"][0]), (503, &serde_json::json!("stopping")));
+    let body = r#"{"tenant_slug":"lab","tool_name":"probe","action":"read"}"#;
+    assert_eq!(server.http_with(&key, "POST", "/policy/check", body).0, 404, "it is decided");
+    assert!(server.wait().success());
 }
 
 #[test]

@@ -159,9 +159,26 @@ impl Server {
         stream
     }
 
+    /// As [`Server::http`], with this key.
+    pub(crate) fn http_with(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, Value) {
+        let mut stream = self.connect();
+        stream.write_all(self.request_with(key, method, path, body).as_bytes()).unwrap();
+        answer(stream)
+    }
+
     pub(crate) fn request(&self, method: &str, path: &str, role: &str, body: &str) -> String {
+        self.request_with(&self.key(role), method, path, body)
+    }
+
+    fn request_with(&self, key: &str, method: &str, path: &str, body: &str) -> String {
         let host = self.url.trim_start_matches("http://");
-        let (key, length) = (self.key(role), body.len());
+        let length = body.len();
         format!(
             "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\

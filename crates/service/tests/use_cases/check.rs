@@ -317,6 +317,16 @@ async fn a_permit_is_redeemed_once_in_time_for_its_call_and_not_while_killed() {
 }
 
 #[tokio::test]
+async fn what_is_decided_too_late_is_dropped_uncounted() {
+    let app = App::start().await;
+    let late = CheckRequest { deadline: Some(std::time::Instant::now()), ..app.request() };
+    let refused = app.services.checker.check(late).await.unwrap_err();
+    assert_eq!(refused.code(), "deadline_exceeded");
+    let first = app.services.checker.check(app.request()).await.unwrap();
+    assert_eq!(first.decision.sequence, 1, "nothing was recorded before");
+}
+
+#[tokio::test]
 async fn more_than_the_queue_holds_is_refused_not_allowed() {
     let app = App::start_with(Settings { queue: 8, ..Settings::default() }).await;
     let checks = (0..1_000).map(|_| app.services.checker.check(app.request()));

@@ -169,6 +169,7 @@ pub(crate) fn request(tenant: &str, tool: &str) -> CheckRequest {
         arguments: arguments(&Value::Null),
         call_id: None,
         request_id: "request-1".into(),
+        deadline: None,
     }
 }
 
