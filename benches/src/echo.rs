@@ -65,7 +65,8 @@ pub(crate) fn measure(
         .map(|&connections| {
             let server_pid = Some(server.pid());
             let mode = Mode::Closed;
-            let plan = LoadPlan { address, connections, mode, warm_up, measured, server_pid };
+            let addresses = vec![address];
+            let plan = LoadPlan { addresses, connections, mode, warm_up, measured, server_pid };
             load::run(&plan, &write, &load::ignore_answers)
         })
         .collect();

@@ -41,10 +41,11 @@ const GRACE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Pause before the next attempt when a connection was refused.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
 
-/// One run against one server.
+/// One run against one server, or several behind which the same state lies.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadPlan {
-    pub(crate) address: SocketAddr,
+    /// The connections take turns among them.
+    pub(crate) addresses: Vec<SocketAddr>,
     /// Kept open, each, for the whole run.
     pub(crate) connections: usize,
     pub(crate) mode: Mode,
@@ -97,10 +98,9 @@ pub(crate) fn run(
     }
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut connections = Vec::with_capacity(plan.connections);
-        for _ in 0..plan.connections {
-            let connection = Connection::open(plan.address).await;
-            connections
-                .push(connection.with_context(|| format!("cannot connect to {}", plan.address))?);
+        for address in plan.addresses.iter().cycle().take(plan.connections) {
+            let connection = Connection::open(*address).await;
+            connections.push(connection.with_context(|| format!("cannot connect to {address}"))?);
         }
         let start = Instant::now();
         let window_start = start + plan.warm_up;
@@ -175,7 +175,9 @@ where
                 }
                 Err(failure) => {
                     self.tally.borrow_mut().failed(failure);
-                    let Some(next) = self.reconnect().await else { return Ok(()) };
+                    let Some(next) = self.reconnect(connection.address).await else {
+                        return Ok(());
+                    };
                     connection = next;
                 }
             }
@@ -216,9 +218,9 @@ where
     }
 
     /// A new connection, however often that takes; `None` when the end comes first.
-    async fn reconnect(&self) -> Option<Connection> {
+    async fn reconnect(&self, address: SocketAddr) -> Option<Connection> {
         while Instant::now() < self.end {
-            if let Ok(connection) = Connection::open(self.plan.address).await {
+            if let Ok(connection) = Connection::open(address).await {
                 return Some(connection);
             }
             self.tally.borrow_mut().refused();

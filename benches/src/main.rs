@@ -112,6 +112,7 @@ enum Scenario {
     Manifests,
     Kills,
     Tools,
+    Fleet,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -139,7 +140,7 @@ fn restrict_cores(cores: usize) -> rustix::io::Result<()> {
 fn load_url(args: &LoadArgs) -> anyhow::Result<()> {
     let address = resolve(&args.url)?;
     let plan = LoadPlan {
-        address,
+        addresses: vec![address],
         connections: args.connections,
         mode: args.rate.map_or(Mode::Closed, |per_second| Mode::Open { per_second }),
         warm_up: Duration::try_from_secs_f64(args.warm_up).context("bad --warm-up")?,
@@ -223,6 +224,9 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
     }
     if wanted(Scenario::Tools) {
         add(scenario::tools::measure(&product, times)?);
+    }
+    if wanted(Scenario::Fleet) {
+        add(scenario::fleet::measure(&product, times, &baseline)?);
     }
     println!("\nwritten to {}", report.write(&args.out)?.display());
     Ok(())

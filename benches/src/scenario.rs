@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod disk;
+pub(crate) mod fleet;
 pub(crate) mod kills;
 pub(crate) mod manifests;
 pub(crate) mod starts;
@@ -24,7 +25,7 @@ pub(crate) struct Times {
 impl Times {
     fn plan(self, sentinel: &Sentinel, connections: usize, mode: Mode) -> LoadPlan {
         LoadPlan {
-            address: sentinel.address,
+            addresses: vec![sentinel.address],
             connections,
             mode,
             warm_up: self.warm_up,

@@ -63,7 +63,7 @@ impl Product {
     }
 
     /// The shipped policies, with a quota that a benchmark does not use up.
-    fn policies_with_room(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn policies_with_room(&self) -> anyhow::Result<PathBuf> {
         let folder = self.scratch.join("policies");
         copy_folder(&self.policies, &folder)?;
         let path = find_data(&folder)?;
@@ -93,7 +93,7 @@ impl Sentinel {
     }
 }
 
-fn ready_address(line: &str) -> Option<SocketAddr> {
+pub(crate) fn ready_address(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     if line.get("event")? != "server.ready" {
         return None;

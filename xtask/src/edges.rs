@@ -30,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("sentinel-testkit", &["sentinel-core"]),
-    ("sentinel-bench", &[]),
+    ("sentinel-bench", &["sentinel-testkit"]),
     ("xtask", &[]),
 ];
 

@@ -17,6 +17,7 @@ const RESPONSE_BUFFER: usize = 8 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Connection {
+    pub(super) address: SocketAddr,
     stream: TcpStream,
     request: Vec<u8>,
     response: Vec<u8>,
@@ -26,7 +27,7 @@ impl Connection {
     pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, request: Vec::new(), response: vec![0; RESPONSE_BUFFER] })
+        Ok(Self { address, stream, request: Vec::new(), response: vec![0; RESPONSE_BUFFER] })
     }
 
     /// Has the next request written into the emptied request buffer.

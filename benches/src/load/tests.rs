@@ -55,7 +55,7 @@ fn server(script: fn(usize) -> Act) -> SocketAddr {
 
 fn plan(address: SocketAddr, connections: usize, mode: Mode) -> LoadPlan {
     let (warm_up, measured) = (Duration::ZERO, Duration::from_millis(500));
-    LoadPlan { address, connections, mode, warm_up, measured, server_pid: None }
+    LoadPlan { addresses: vec![address], connections, mode, warm_up, measured, server_pid: None }
 }
 
 fn load(plan: &LoadPlan) -> LoadResult {
