@@ -1,0 +1,122 @@
+//! A replica that is this program, put together as `sentinel serve` is, with a fault in its store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::serve::ListenerExt as _;
+use clap::ValueEnum;
+use jiff::Timestamp;
+use sentinel_core::clock::Clock;
+use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, Vetter};
+use sentinel_provenance::EcdsaP256Signer;
+use sentinel_redis::{
+    EventSettings, OnRedisLoss, RateSettings, RedisEvents, RedisRates, RedisTarget,
+};
+use sentinel_service::bus::InProcessBus;
+use sentinel_service::control::Control;
+use sentinel_service::{Ports, Services, Settings, Shared};
+use sentinel_store_postgres::{Fault, Options, PostgresStore};
+use tokio::net::TcpListener;
+
+/// What is wrong with the replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Planted {
+    /// Nothing: the control of the experiment.
+    Nothing,
+    /// A commit does not read the epoch.
+    SkipEpochRead,
+    /// Each replica counts quotas for itself.
+    CountQuotasLocally,
+    /// Decisions are answered before they are committed.
+    AnswerBeforeCommit,
+}
+
+impl Planted {
+    const fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Nothing => None,
+            Self::SkipEpochRead => Some(Fault::SkipEpochRead),
+            Self::CountQuotasLocally => Some(Fault::CountQuotasLocally),
+            Self::AnswerBeforeCommit => Some(Fault::AnswerBeforeCommit),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[arg(long)]
+    config: PathBuf,
+    #[arg(long)]
+    planted: Planted,
+    /// Vets the policy.
+    #[arg(long)]
+    sentinel: PathBuf,
+}
+
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+}
+
+/// Serves until it is killed.
+pub(crate) async fn run(args: Args) -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let config = Config::read(&args.config)?;
+    let url = config.field("database_url")?;
+    let store = match args.planted.fault() {
+        Some(fault) => PostgresStore::open_with_fault(url, Options::default(), fault).await?,
+        None => PostgresStore::open(url, Options::default()).await?,
+    };
+    let store = Arc::new(store);
+    let target = RedisTarget::new(config.field("redis_url")?, None)?;
+    let events = Arc::new(InProcessBus::default());
+    let carrier = RedisEvents::start(&target, EventSettings::default(), events.clone())?;
+    let carrier = Arc::new(carrier);
+    let rates = RateSettings { on_loss: OnRedisLoss::Deny, ..RateSettings::default() };
+    let rates = Arc::new(RedisRates::start(&target, rates)?);
+    let vetter = Vetter {
+        command: args.sentinel,
+        args: vec!["policy".into(), "vet-child".into()],
+        timeout: Duration::from_secs(10),
+    };
+    let vetter = Some(vetter);
+    let policy = Arc::new(EmbeddedEngine::new(EmbeddedConfig { vetter, ..Default::default() }));
+    let (loading, directory) = (Arc::clone(&policy), PathBuf::from(config.field("policy_dir")?));
+    tokio::task::spawn_blocking(move || loading.load(&directory, SystemClock.now())).await??;
+    let pem = std::fs::read_to_string(config.field("signing_key_file")?)?;
+    let signer = EcdsaP256Signer::from_pkcs8_pem(&pem).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let signer = Arc::new(signer);
+    let shared = Shared { events, others: Some(carrier.clone()), rates: Some(rates) };
+    let ports = Ports { store: store.clone(), policy, signer, clock: Arc::new(SystemClock) };
+    let services = Arc::new(Services::start_shared(ports, Settings::default(), shared).await?);
+    for epochs in [store.epochs(), carrier.epochs()] {
+        tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));
+    }
+    let router = sentinel_http::router(services, sentinel_http::Options::default());
+    let listener = TcpListener::bind(config.field("listen")?).await?;
+    println!("{{\"event\":\"server.ready\"}}");
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    Ok(axum::serve(listener, router).await?)
+}
+
+/// The configuration that [`crate::cluster`] writes: one field in each line.
+struct Config(String);
+
+impl Config {
+    fn read(path: &std::path::Path) -> Result<Self> {
+        Ok(Self(std::fs::read_to_string(path)?))
+    }
+
+    fn field(&self, name: &str) -> Result<&str> {
+        let mut fields = self.0.lines().filter_map(|line| line.split_once(": "));
+        let field = fields.find(|(known, _)| *known == name);
+        field.map(|(_, value)| value).with_context(|| format!("`{name}` is missing"))
+    }
+}
