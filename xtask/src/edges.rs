@@ -31,6 +31,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("sentinel-testkit", &["sentinel-core"]),
     ("sentinel-bench", &["sentinel-testkit"]),
+    ("sentinel-epoch-model", &[]),
+    (
+        "sentinel-chaos",
+        &[
+            "sentinel-core",
+            "sentinel-http",
+            "sentinel-policy",
+            "sentinel-provenance",
+            "sentinel-redis",
+            "sentinel-service",
+            "sentinel-store-postgres",
+            "sentinel-testkit",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
