@@ -80,7 +80,7 @@ impl Regions {
             return None;
         }
         state.time += 1;
-        let slow = self.has(Flaw::SlowClock) && state.time % 2 == 0;
+        let slow = self.has(Flaw::SlowClock) && state.time.is_multiple_of(2);
         for region in &mut state.regions {
             region.outer = region.outer.saturating_sub(1);
             if !slow {
