@@ -8,10 +8,12 @@ use std::time::Duration;
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::claims_expire_before;
 use sentinel_core::epoch::Epoch;
+use sentinel_core::event::Bus;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, LoadError, Vetter};
 use sentinel_provenance::{EcdsaP256Signer, Signer as _};
 use sentinel_redis::RedisEvents;
+use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
 use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_postgres::PostgresStore;
@@ -94,9 +96,10 @@ impl Node {
         let signer = Arc::new(signer);
         let joined = fleet.map(|fleet| fleet.join()).transpose();
         let joined = joined.or_fail(|| "cannot use Redis".to_owned())?;
-        let (shared, carrier) = match joined {
-            Some(Joined { shared, carrier }) => (shared, Some(carrier)),
-            None => (Shared::default(), None),
+        let (shared, carrier) = match (joined, &opened.postgres) {
+            (Some(Joined { shared, carrier }), _) => (shared, Some(carrier)),
+            (None, Some(postgres)) => (by_notify(postgres), None),
+            (None, None) => (Shared::default(), None),
         };
         let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
         epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
@@ -196,6 +199,13 @@ impl Node {
         let clock = Arc::clone(&self.clock);
         move || policy.load(&dir, clock.now())
     }
+}
+
+/// Without Redis, the database carries control events.
+fn by_notify(postgres: &PostgresStore) -> Shared {
+    let events = Arc::new(InProcessBus::default());
+    let others: Arc<dyn Bus> = Arc::new(postgres.carry_events(events.foreign()));
+    Shared { events, others: Some(others), rates: None }
 }
 
 /// An engine that vets with this program; nothing is loaded.

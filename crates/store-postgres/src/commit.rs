@@ -34,8 +34,7 @@ pub(crate) async fn commit(
     let mut committer = committers.begin().await?;
     let (connection, epoch) = (&mut committer.connection, committer.epoch);
     #[cfg(feature = "planted-faults")]
-    let epoch =
-        if committers.planted.is(Fault::SkipEpochRead) { batch.epoch() } else { epoch };
+    let epoch = if committers.planted.is(Fault::SkipEpochRead) { batch.epoch() } else { epoch };
     refresh(connection, &mut batch, epoch).await?;
     settle_claims(connection, &mut batch, claims_expire_before).await?;
     #[cfg(feature = "planted-faults")]

@@ -11,6 +11,7 @@ mod counters;
 mod decisions;
 mod epochs;
 mod error;
+mod events;
 #[cfg(feature = "planted-faults")]
 mod fault;
 mod kills;
@@ -34,6 +35,7 @@ use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::Batch;
 use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
+use sentinel_core::event::Bus;
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
@@ -44,9 +46,10 @@ use sentinel_core::store::{Registered, Restored, Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::watch;
 
+pub use crate::events::PostgresEvents;
 #[cfg(feature = "planted-faults")]
 pub use crate::fault::Fault;
 pub use crate::options::Options;
@@ -69,6 +72,8 @@ pub struct PostgresStore {
     listings: PgPool,
     committers: Arc<Committers>,
     epochs: Epochs,
+    connect: PgConnectOptions,
+    acquire_timeout: Duration,
     call_timeout: Duration,
 }
 
@@ -107,7 +112,9 @@ impl PostgresStore {
             pool,
             listings,
             committers: Arc::new(Committers::new(connect.clone(), &options)),
-            epochs: Epochs::listen(connect, &options, epoch),
+            epochs: Epochs::listen(connect.clone(), &options, epoch),
+            connect,
+            acquire_timeout: options.acquire_timeout,
             call_timeout: options.call_timeout,
         })
     }
@@ -139,6 +146,14 @@ impl PostgresStore {
     #[must_use]
     pub fn epochs(&self) -> watch::Receiver<Epoch> {
         self.epochs.receiver()
+    }
+
+    /// Starts to carry control events between the replicas of this database: those of others go to
+    /// `sink`, which must not send them on. For fleets without Redis.
+    #[must_use]
+    pub fn carry_events(&self, sink: Arc<dyn Bus>) -> PostgresEvents {
+        let (pool, connect) = (self.pool.clone(), self.connect.clone());
+        PostgresEvents::start(pool, connect, self.acquire_timeout, sink)
     }
 
     /// Runs `work` to its end even when the caller stops waiting.

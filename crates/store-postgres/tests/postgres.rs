@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use sentinel_core::commit::{Outcome, claims_expire_before};
 use sentinel_core::control::ControlState;
 use sentinel_core::epoch::Epoch;
+use sentinel_core::event::{Bus, Event, RegistryChange, RegistryEvent};
 use sentinel_core::kill::KillScope;
 use sentinel_core::page::Page;
 use sentinel_core::quota::Window;
@@ -198,6 +199,77 @@ async fn other_replicas_hear_of_every_epoch() {
             tokio::task::spawn_blocking(move || restarted.restart()).await.unwrap();
         }
     }
+}
+
+/// Remembers the names that registry events carry.
+#[derive(Debug, Default)]
+struct Heard(std::sync::Mutex<Vec<String>>);
+
+impl Bus for Heard {
+    fn publish(&self, events: Vec<Event>) {
+        let names = events.into_iter().map(|event| match event {
+            Event::Registry(event) => event.subject.clone(),
+            other => panic!("{other:?}"),
+        });
+        self.0.lock().unwrap().extend(names);
+    }
+}
+
+impl Heard {
+    async fn hears(&self, subject: &str) {
+        for _ in 0..400 {
+            if self.0.lock().unwrap().iter().any(|heard| heard == subject) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("`{subject}` was not heard: {self:?}");
+    }
+}
+
+fn registry_event(subject: &str) -> Vec<Event> {
+    vec![Event::Registry(Arc::new(RegistryEvent {
+        kind: RegistryChange::ToolRegistered,
+        tenant_id: None,
+        tenant: None,
+        subject: subject.to_owned(),
+        actor: "test".to_owned(),
+        epoch: Epoch(1),
+        at: build::NOW,
+    }))]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_events_reach_the_other_replicas_and_do_so_again_after_a_crash() {
+    let server = Server::without_fsync();
+    server.create_database("events", "template0");
+    let url = server.url("events");
+    PostgresStore::migrate(&url).await.unwrap();
+    let (here, there) = (Arc::new(Heard::default()), Arc::new(Heard::default()));
+    let (own, other) = tokio::join!(
+        PostgresStore::open(&url, Options::default()),
+        PostgresStore::open(&url, Options::default()),
+    );
+    let own = own.unwrap().carry_events(here.clone());
+    let _other = other.unwrap().carry_events(there.clone());
+    // Listening begins in its own time; what is sent before is not heard.
+    let until_heard = async |subject: &str| {
+        let telling = async {
+            loop {
+                own.publish(registry_event(subject));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! { () = there.hears(subject) => {}, () = telling => {} }
+    };
+    until_heard("first").await;
+    own.publish(registry_event(&"too large ".repeat(1_000)));
+    own.publish(registry_event("second"));
+    there.hears("second").await;
+    assert!(!there.0.lock().unwrap().iter().any(|heard| heard.starts_with("too large")));
+    server.restart();
+    until_heard("third").await;
+    assert_eq!(*here.0.lock().unwrap(), [""; 0], "nobody hears its own events");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,0 +1,122 @@
+//! Control events between replicas that share no Redis: kills, restores and registry changes go to
+//! each other's subscribers by `NOTIFY`. Decisions do not: there are too many of them. Nothing that
+//! must hold depends on an event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::event::{Bus, Event};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{PgPool, query};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+const CHANNEL: &str = "sentinel_events";
+/// Bytes that `PostgreSQL` takes as a payload, at most.
+const MAX_PAYLOAD: usize = 7999;
+/// Events that wait while the server is away; later ones are dropped.
+const QUEUE: usize = 1024;
+/// Pause before connecting anew.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Silence after which the connection is tried.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// An event and the replica it comes from.
+#[derive(Debug, Serialize, Deserialize)]
+struct Message {
+    replica: Uuid,
+    event: Event,
+}
+
+/// Carries control events by `NOTIFY`; see the module. Ends when it is dropped.
+#[derive(Debug)]
+pub struct PostgresEvents {
+    queue: mpsc::Sender<Event>,
+    _tasks: JoinSet<()>,
+}
+
+impl PostgresEvents {
+    /// Starts sending, and handing to `sink` what the other replicas send.
+    pub(crate) fn start(
+        pool: PgPool,
+        connect: PgConnectOptions,
+        acquire_timeout: Duration,
+        sink: Arc<dyn Bus>,
+    ) -> Self {
+        let replica = Uuid::new_v4();
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        // A pool of its own: listening keeps its connection for good.
+        let listening = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(acquire_timeout)
+            .connect_lazy_with(connect);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(send(pool, replica, waiting));
+        tasks.spawn(receive(listening, replica, sink));
+        Self { queue, _tasks: tasks }
+    }
+}
+
+impl Bus for PostgresEvents {
+    fn publish(&self, events: Vec<Event>) {
+        for event in events.into_iter().filter(Event::is_control) {
+            if self.queue.try_send(event).is_err() {
+                tracing::warn!("an event was dropped: too many wait for the database");
+            }
+        }
+    }
+}
+
+async fn send(pool: PgPool, replica: Uuid, mut waiting: mpsc::Receiver<Event>) {
+    while let Some(event) = waiting.recv().await {
+        let name = event.name();
+        let payload = match serde_json::to_string(&Message { replica, event }) {
+            Ok(payload) if payload.len() <= MAX_PAYLOAD => payload,
+            _ => {
+                tracing::warn!(event = name, "an event is too large for other replicas");
+                continue;
+            }
+        };
+        let sent = query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&pool);
+        if let Err(error) = sent.await {
+            tracing::warn!(%error, event = name, "an event did not reach other replicas");
+        }
+    }
+}
+
+async fn receive(pool: PgPool, replica: Uuid, sink: Arc<dyn Bus>) {
+    loop {
+        let Err(error) = listen(&pool, replica, sink.as_ref()).await;
+        tracing::warn!(%error, "not listening for events; trying again");
+        sleep(PAUSE).await;
+    }
+}
+
+/// Listens until the connection is lost.
+async fn listen(
+    pool: &PgPool,
+    replica: Uuid,
+    sink: &dyn Bus,
+) -> sqlx::Result<std::convert::Infallible> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    loop {
+        while let Ok(heard) = timeout(SILENCE, listener.try_recv()).await {
+            let lost = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+            let notification = heard?.ok_or_else(lost)?;
+            match serde_json::from_str::<Message>(notification.payload()) {
+                Ok(message) if message.replica == replica => {}
+                Ok(message) => sink.publish(vec![message.event]),
+                Err(error) => tracing::warn!(%error, "an event of another replica is unreadable"),
+            }
+        }
+        // The connection may be dead without a word.
+        timeout(SILENCE, query("SELECT 1").execute(&mut listener))
+            .await
+            .map_err(|_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))??;
+    }
+}
