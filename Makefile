@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 SENTINEL := target/release/sentinel
 
-.PHONY: help run build test lint unit demo bench fuzz docs clean
+.PHONY: help run build test lint unit demo bench chaos fuzz docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -33,6 +33,10 @@ demo: ## Govern a real MCP tool on the running server (start `make run` first)
 bench: build ## Measure, beside a bare echo in the same run
 	cargo build --release --locked --package sentinel-bench
 	target/release/sentinel-bench all --sentinel $(SENTINEL)
+
+chaos: ## Break a fleet of replicas under load, RUNS times (default 1)
+	@scripts/install.sh test
+	@scripts/chaos.sh
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 60)
 	@fuzz/run.sh

@@ -63,6 +63,8 @@ for step in "$@"; do
       apt_install curl curl
       postgresql
       apt_install redis-server redis-server
+      # The chaos suite changes the clock of one replica with it.
+      apt_install faketime faketime
       ;;
     lint)
       toolchain

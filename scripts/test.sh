@@ -17,4 +17,5 @@ step scripts/lint.sh
 step cargo test --locked --workspace
 step cargo build --locked --release --package sentinel
 step scripts/smoke.sh
+step scripts/chaos.sh --short
 printf '\n\033[1mall passed\033[0m in %d s\n' "$((SECONDS - began))"

@@ -73,6 +73,7 @@ pub(crate) fn check(history: &History, least: &Least) -> Vec<Violation> {
     decisions::manifests(history, &mut violations);
     decisions::permits(history, &mut violations);
     progress::recovered(history, &mut violations);
+    progress::noticed(history, &mut violations);
     progress::enough(history, least, &mut violations);
     violations
 }

@@ -52,7 +52,7 @@ pub(crate) struct Cluster {
     pub(crate) tool_ids: HashMap<&'static str, String>,
     pub(crate) agent_key: String,
     pub(crate) operator_key: String,
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Cluster {
@@ -106,7 +106,7 @@ impl Cluster {
             tool_ids,
             agent_key,
             operator_key,
-            folder,
+            _folder: folder,
         })
     }
 

@@ -21,8 +21,9 @@ impl Disk {
     pub(crate) fn mount(folder: &Path) -> Result<Self> {
         let mount = folder.join("disk");
         fs::create_dir(&mount)?;
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(&mount))
-            .context("filling a disk needs root, and a mount namespace; `--no-disk` leaves it out")?;
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(&mount)).context(
+            "filling a disk needs root, and a mount namespace; `--no-disk` leaves it out",
+        )?;
         let tables = mount.join("tables");
         fs::create_dir(&tables)?;
         run(Command::new("chown").arg("postgres:postgres").arg(&tables))?;

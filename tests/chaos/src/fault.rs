@@ -1,6 +1,6 @@
 //! The faults: each is brought about, held for a while and healed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
+use crate::observation::Trace;
 use crate::proxy::Mode;
 use crate::random::Random;
 
@@ -18,7 +19,7 @@ use crate::random::Random;
 pub(crate) enum Kind {
     /// PostgreSQL is restarted in good order, cutting connections.
     PostgresRestart,
-    /// The postmaster gets `kill -9`.
+    /// Every process of PostgreSQL gets `kill -9`.
     PostgresCrash,
     /// Redis gets `kill -9` and comes back empty.
     RedisLoss,
@@ -48,6 +49,16 @@ impl Kind {
                 | Self::ClockJump
         )
     }
+
+    /// What shows that the fault did something.
+    const fn trace(self) -> Trace {
+        match self {
+            // Nothing that is promised rests on it.
+            Self::RedisLoss => Trace::None,
+            Self::ClockJump => Trace::OddTimes,
+            _ => Trace::FailedRequests,
+        }
+    }
 }
 
 /// Brings a fault about, holds it and heals it; the time is longer by up to `stretch`.
@@ -67,7 +78,7 @@ pub(crate) async fn inflict(
         }
         Kind::PostgresCrash => {
             restart_postgres(cluster, Signal::KILL, hold(200)).await?;
-            "the postmaster killed and started again".to_owned()
+            "PostgreSQL killed and started again".to_owned()
         }
         Kind::RedisLoss => {
             let mut redis = cluster.redis.lock().await;
@@ -84,16 +95,21 @@ pub(crate) async fn inflict(
             "the disk of the tables was full".to_owned()
         }
         Kind::ClockJump => {
-            jump(cluster, hold(2000)).await?;
+            jump(cluster, hold(1800)).await?;
             "the clock of the last replica was 3 h ahead, then 3 h behind".to_owned()
         }
         Kind::ReplicaKill | Kind::ReplicaPause | Kind::DatabaseStall | Kind::DatabaseRefuse => {
-            let pause = hold(if kind == Kind::ReplicaKill { 300 } else { 3500 });
+            let pause = hold(match kind {
+                Kind::ReplicaKill => 300,
+                Kind::DatabaseRefuse => 1500,
+                // Longer than a transaction may wait for its client.
+                _ => 3500,
+            });
             let index = random.below(cluster.replicas.len());
             of_replica(kind, cluster, index, pause).await?
         }
     };
-    cluster.journal.happened(from, what);
+    cluster.journal.happened(from, what, kind.trace());
     Ok(())
 }
 
@@ -147,6 +163,13 @@ async fn restart_postgres(cluster: &Cluster, signal: Signal, pause: Duration) ->
     let pid = std::fs::read_to_string(cluster.data.join("postmaster.pid"))?;
     let pid = pid.lines().next().context("no process")?.trim().parse()?;
     kill_process(Pid::from_raw(pid).context("no process")?, signal)?;
+    if signal == Signal::KILL {
+        // Else the others finish the commits that they are in.
+        for pid in processes_in(&cluster.data) {
+            // It may be gone already.
+            let _ = kill_process(pid, signal);
+        }
+    }
     wait_until_gone(&cluster.data).await?;
     sleep(pause).await;
     let postgres = Arc::clone(&cluster.postgres);
@@ -157,7 +180,7 @@ async fn restart_postgres(cluster: &Cluster, signal: Signal, pause: Duration) ->
 async fn wait_until_gone(data: &Path) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while Instant::now() < deadline {
-        if !working_directories().any(|directory| directory == data) {
+        if processes_in(data).is_empty() {
             return Ok(());
         }
         sleep(Duration::from_millis(20)).await;
@@ -165,7 +188,12 @@ async fn wait_until_gone(data: &Path) -> Result<()> {
     bail!("PostgreSQL does not end")
 }
 
-fn working_directories() -> impl Iterator<Item = PathBuf> {
+fn processes_in(directory: &Path) -> Vec<Pid> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes.filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok())
+    let inside = processes.filter(|process| {
+        std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == directory)
+    });
+    inside
+        .filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?))
+        .collect()
 }

@@ -117,7 +117,7 @@ impl Worker {
             {
                 self.after_allow(&call, decision, &seen).await;
             }
-            let pause = if seen.answer.is_err() { (20, 60) } else { (0, 8) };
+            let pause = if seen.status() == Some(200) { (0, 8) } else { (10, 50) };
             sleep(self.random.millis(pause.0, pause.1)).await;
         }
     }
@@ -139,7 +139,8 @@ impl Worker {
             85..95 => MINUTE,
             _ => FORBIDDEN,
         };
-        let agent = if self.random.percent(80) { Some(self.random.pick(&AGENTS, "ann")) } else { None };
+        let agent =
+            if self.random.percent(80) { Some(self.random.pick(&AGENTS, "ann")) } else { None };
         let with_id = self.random.percent(15);
         let call_id = with_id.then(|| format!("{:016x}", self.random.next()).into_boxed_str());
         let call = Call { tenant: BUSY, tool, agent, call_id };

@@ -195,6 +195,17 @@ pub(crate) struct Event {
     pub(crate) from: Micros,
     pub(crate) until: Micros,
     pub(crate) what: String,
+    pub(crate) trace: Trace,
+}
+
+/// What a fault leaves behind when it did anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trace {
+    None,
+    /// Requests fail while it lasts.
+    FailedRequests,
+    /// Decisions carry times that are hours off.
+    OddTimes,
 }
 
 impl fmt::Display for Event {
@@ -225,8 +236,8 @@ impl Journal {
         self.observations.lock().unwrap_or_else(PoisonError::into_inner).push(observation);
     }
 
-    pub(crate) fn happened(&self, from: Micros, what: String) {
-        let event = Event { from, until: self.now(), what };
+    pub(crate) fn happened(&self, from: Micros, what: String, trace: Trace) {
+        let event = Event { from, until: self.now(), what, trace };
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }
 

@@ -9,6 +9,7 @@ use axum::serve::ListenerExt as _;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use sentinel_core::clock::Clock;
+use sentinel_core::epoch::Epoch;
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, Vetter};
 use sentinel_provenance::EcdsaP256Signer;
 use sentinel_redis::{
@@ -19,6 +20,7 @@ use sentinel_service::control::Control;
 use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_postgres::{Fault, Options, PostgresStore};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// What is wrong with the replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,14 +93,16 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let (loading, directory) = (Arc::clone(&policy), PathBuf::from(config.field("policy_dir")?));
     tokio::task::spawn_blocking(move || loading.load(&directory, SystemClock.now())).await??;
     let pem = std::fs::read_to_string(config.field("signing_key_file")?)?;
-    let signer = EcdsaP256Signer::from_pkcs8_pem(&pem).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let signer =
+        EcdsaP256Signer::from_pkcs8_pem(&pem).map_err(|error| anyhow::anyhow!("{error}"))?;
     let signer = Arc::new(signer);
-    let shared = Shared { events, others: Some(carrier.clone()), rates: Some(rates) };
+    let shared = Shared { events, others: Some(carrier), rates: Some(rates) };
     let ports = Ports { store: store.clone(), policy, signer, clock: Arc::new(SystemClock) };
     let services = Arc::new(Services::start_shared(ports, Settings::default(), shared).await?);
-    for epochs in [store.epochs(), carrier.epochs()] {
-        tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));
-    }
+    // Nobody tells this replica of changes: it looks each second, and whatever must hold before is
+    // left to the commit.
+    let (_silent, epochs) = watch::channel(Epoch::default());
+    tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));
     let router = sentinel_http::router(services, sentinel_http::Options::default());
     let listener = TcpListener::bind(config.field("listen")?).await?;
     println!("{{\"event\":\"server.ready\"}}");

@@ -1,5 +1,6 @@
 //! One replica: a process that is started, killed, paused and given another time.
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,7 +15,6 @@ use tokio::time::timeout;
 use crate::proxy::Proxy;
 
 const START: Duration = Duration::from_secs(30);
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// What a replica runs.
 #[derive(Debug, Clone)]
@@ -48,8 +48,12 @@ impl Program {
         }
         command.arg("--config").arg(&self.config);
         if self.own_clock {
-            ensure!(Path::new(FAKETIME).exists(), "no libfaketime; `scripts/install.sh test`");
-            command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_TIMESTAMP_FILE", clock);
+            let library = format!("/usr/lib/{ARCH}-linux-gnu/faketime/libfaketimeMT.so.1");
+            ensure!(
+                Path::new(&library).exists(),
+                "`{library}` is needed; `scripts/install.sh test` installs it"
+            );
+            command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock);
             command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
             command.env("DONT_FAKE_MONOTONIC", "1");
         }

@@ -162,7 +162,8 @@ impl<'a> Chaos<'a> {
         self.random.shuffle(&mut kinds);
         while let Some(kind) = kinds.pop() {
             let mut together = vec![kind];
-            let other = kinds.iter().position(|other| other.is_of_replica() != kind.is_of_replica());
+            let other =
+                kinds.iter().position(|other| other.is_of_replica() != kind.is_of_replica());
             if let (true, Some(other)) = (self.random.percent(35), other) {
                 together.push(kinds.remove(other));
             }
@@ -188,11 +189,8 @@ impl<'a> Chaos<'a> {
         }
         .with_context(|| name.clone())?;
         self.recover(&name).await;
-        let operator = self.cluster.client(
-            PROBER + 1,
-            &self.cluster.operator_key,
-            Duration::from_secs(9),
-        )?;
+        let operator =
+            self.cluster.client(PROBER + 1, &self.cluster.operator_key, Duration::from_secs(9))?;
         load::kill_everything(&operator, &mut self.random).await
     }
 
@@ -208,7 +206,8 @@ impl<'a> Chaos<'a> {
             };
             let allowed = timeout(limit, allowed).await;
             let took = allowed.ok().map(|()| self.cluster.journal.now() - began);
-            let slow = took.map_or_else(|| "never".to_owned(), |took| format!("{} ms", took / 1000));
+            let slow =
+                took.map_or_else(|| "never".to_owned(), |took| format!("{} ms", took / 1000));
             println!("  after {after}: replica {replica} allows again: {slow}");
             self.recoveries.push(Recovery { after: after.to_owned(), replica, took });
         }

@@ -20,10 +20,10 @@ pub(crate) const SMALL: [&str; 8] = [
     "voucher-gamma",
     "voucher-hazel",
 ];
-pub(crate) const SMALL_LIMIT: u64 = 500;
+pub(crate) const SMALL_LIMIT: u64 = 150;
 /// One with a quota for each minute.
 pub(crate) const MINUTE: &str = "minute-stamp";
-pub(crate) const MINUTE_LIMIT: u64 = 300;
+pub(crate) const MINUTE_LIMIT: u64 = 100;
 /// The tool that policy never allows.
 pub(crate) const FORBIDDEN: &str = "vault-opener";
 pub(crate) const AGENTS: [&str; 3] = ["ann", "bob", "cyd"];

@@ -116,9 +116,10 @@ pub(super) fn manifests(history: &History, violations: &mut Vec<Violation>) {
     for (place, observation) in history.observations.iter().enumerate() {
         let Asked::Sign { tool, decision, .. } = &observation.asked else { continue };
         let Some(answered) = observation.with_status(201) else { continue };
-        let row = answered.manifest.as_ref().map(|signed| {
-            (signed, history.rows.manifests.get(&signed.id))
-        });
+        let row = answered
+            .manifest
+            .as_ref()
+            .map(|signed| (signed, history.rows.manifests.get(&signed.id)));
         let Some((signed, Some(row))) = row else {
             let what = "a manifest was answered and is not in the database";
             violations.push(Violation::new("lost-manifest", what, &[place]));

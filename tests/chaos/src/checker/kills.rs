@@ -36,9 +36,10 @@ impl Spans {
 
 /// Which scopes cover a call.
 fn scopes(call: &Call) -> impl Iterator<Item = Scope> {
-    let of_agent = call.agent.into_iter().flat_map(|agent| {
-        [Scope::Agent(agent), Scope::TenantAgent(call.tenant, agent)]
-    });
+    let of_agent = call
+        .agent
+        .into_iter()
+        .flat_map(|agent| [Scope::Agent(agent), Scope::TenantAgent(call.tenant, agent)]);
     [Scope::Global, Scope::Tenant(call.tenant), Scope::Tool(call.tenant, call.tool)]
         .into_iter()
         .chain(of_agent)
@@ -54,14 +55,21 @@ pub(super) struct Acknowledged {
 }
 
 /// Kills whose answer is unknown may be in force, but nothing is concluded from them.
-pub(super) fn acknowledged(history: &History, violations: &mut Vec<Violation>) -> Vec<Acknowledged> {
+pub(super) fn acknowledged(
+    history: &History,
+    violations: &mut Vec<Violation>,
+) -> Vec<Acknowledged> {
     let restores = Restores::of(&history.observations);
     let mut known = Vec::new();
     for (place, observation) in history.observations.iter().enumerate() {
         let Asked::Kill(scope) = observation.asked else { continue };
         let Some(answered) = observation.with_status(200) else { continue };
         let Some(id) = answered.kills.first() else {
-            violations.push(Violation::new("lost-kill", "a kill was answered without its id", &[place]));
+            violations.push(Violation::new(
+                "lost-kill",
+                "a kill was answered without its id",
+                &[place],
+            ));
             continue;
         };
         let until = match restores.end(*id, scope, &history.rows) {
@@ -104,7 +112,9 @@ impl Restores {
     /// Until when a kill was surely in force.
     fn end(&self, id: Uuid, scope: Scope, rows: &Rows) -> Result<Micros, String> {
         let Some(kill) = rows.kills.get(&id) else {
-            return Err(format!("kill {id} of {scope} was acknowledged and is not in the database"));
+            return Err(format!(
+                "kill {id} of {scope} was acknowledged and is not in the database"
+            ));
         };
         if kill.until.is_none() {
             return Ok(Micros::MAX);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{History, Least, Violation, kills};
-use crate::observation::{Micros, seconds};
+use crate::observation::{Asked, Micros, Trace, seconds};
 
 /// Time in which a replica must allow again once a fault is healed.
 pub(crate) const RECOVERY: Micros = 15_000_000;
@@ -11,7 +11,8 @@ pub(crate) const RECOVERY: Micros = 15_000_000;
 pub(super) fn recovered(history: &History, violations: &mut Vec<Violation>) {
     for recovery in &history.recoveries {
         if recovery.took.is_none_or(|took| took > RECOVERY) {
-            let took = recovery.took.map_or("never".to_owned(), |took| format!("{} s", seconds(took)));
+            let took =
+                recovery.took.map_or("never".to_owned(), |took| format!("{} s", seconds(took)));
             let (replica, after) = (recovery.replica, &recovery.after);
             let what = format!("replica {replica} allowed again after {after}: {took}");
             violations.push(Violation::new("no-progress", what, &[]));
@@ -54,13 +55,36 @@ pub(crate) fn count(history: &History) -> Counts {
             }
             (None, 201) => counts.manifests += 1,
             (None, 200) => {
-                let redeem = matches!(observation.asked, crate::observation::Asked::Redeem { .. });
+                let redeem = matches!(observation.asked, Asked::Redeem { .. });
                 counts.redeemed += usize::from(redeem);
             }
             (_, status) => counts.errors += usize::from(status >= 500),
         }
     }
     counts
+}
+
+/// Every fault did something: one that nobody noticed proves nothing.
+pub(super) fn noticed(history: &History, violations: &mut Vec<Violation>) {
+    for event in &history.events {
+        let noticed = match event.trace {
+            Trace::None => true,
+            Trace::FailedRequests => history.observations.iter().any(|each| {
+                let failed = each.answer.as_ref().map_or(true, |answered| answered.status >= 500);
+                failed && each.sent < event.until && each.ended > event.from
+            }),
+            Trace::OddTimes => {
+                let times = || history.rows.decisions.values().map(|row| row.created);
+                let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+                // The clock went three hours ahead and three behind.
+                last - first > 5 * 3600
+            }
+        };
+        if !noticed {
+            let what = format!("nobody noticed this fault: {event}");
+            violations.push(Violation::new("no-real-test", what, &[]));
+        }
+    }
 }
 
 pub(super) fn enough(history: &History, least: &Least, violations: &mut Vec<Violation>) {

@@ -19,7 +19,8 @@ pub(super) fn check(history: &History, violations: &mut Vec<Violation>) {
         allows.entry(key).or_insert((0, *limit, row.call.tool)).0 += 1;
     }
     for (key, (count, limit, tool)) in &allows {
-        let from = Timestamp::from_second(key.2).map_or_else(|_| String::new(), |at| at.to_string());
+        let from =
+            Timestamp::from_second(key.2).map_or_else(|_| String::new(), |at| at.to_string());
         if count > limit {
             let what = format!(
                 "{count} allows of {tool} in the window of {} from {from}; {limit} fit",
@@ -80,6 +81,7 @@ fn counter_of(row: &Decision) -> Option<CounterKey> {
 /// The last allows of a tool.
 fn of_tool(history: &History, tool: &str) -> Vec<usize> {
     let allows = history.observations.iter().enumerate().rev();
-    let allows = allows.filter(|(_, each)| each.allowed().is_some_and(|(call, _)| call.tool == tool));
+    let allows =
+        allows.filter(|(_, each)| each.allowed().is_some_and(|(call, _)| call.tool == tool));
     allows.take(3).map(|(place, _)| place).collect()
 }
