@@ -79,7 +79,7 @@ async fn a_store_that_fails_denies_and_shows_nothing_of_itself() {
     }
     for answer in &answers {
         answer.problem(503, "store_unavailable");
-        for secret in ["/var", "disk", "db-7", "sqlite", "state.db"] {
+        for secret in ["/var", "disk", "db.internal", "sqlite", "state.db"] {
             assert!(!answer.text.contains(secret), "{answer:?}");
         }
     }

@@ -18,7 +18,7 @@ use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
 
 /// What a failing store says; it must reach no client.
-pub(crate) const CAUSE: &str = "/var/lib/sentinel/state.db: disk I/O error on host db-7";
+pub(crate) const CAUSE: &str = "/var/lib/sentinel/state.db: disk I/O error on host db.internal";
 
 /// A store that fails when it is told to.
 #[derive(Debug)]
