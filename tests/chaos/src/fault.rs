@@ -124,7 +124,7 @@ async fn of_replica(
         Kind::ReplicaKill => {
             replica.kill().await?;
             sleep(pause).await;
-            replica.start().await?;
+            replica.supervise().await?;
             format!("replica {index} killed and started again")
         }
         Kind::ReplicaPause => {

@@ -4,17 +4,18 @@ use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::proxy::Proxy;
 
 const START: Duration = Duration::from_secs(30);
+const RESTART: Duration = Duration::from_millis(200);
 
 /// What a replica runs.
 #[derive(Debug, Clone)]
@@ -107,6 +108,17 @@ impl Replica {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.child = Some(child);
         Ok(())
+    }
+
+    /// Starts it as a supervisor does: again, when it ends because the database is away.
+    pub(crate) async fn supervise(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START;
+        loop {
+            match self.start().await {
+                Err(_) if Instant::now() < deadline => sleep(RESTART).await,
+                started => return started,
+            }
+        }
     }
 
     /// Ends it as `kill -9` does.

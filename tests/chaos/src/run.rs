@@ -21,6 +21,8 @@ use crate::rows::Rows;
 pub(crate) const INSIDE: &str = "--inside-namespace";
 /// The client that probes, and kills everything now and then.
 const PROBER: u16 = 200;
+/// What even the shortest run brings about.
+const LEAST: Least = Least { allows: 100, denies: 100, kills: 5, manifests: 20, replays: 5 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -72,11 +74,6 @@ impl Args {
         kinds.retain(|kind| !(self.no_disk && *kind == Kind::DiskFull));
         Ok(kinds)
     }
-
-    /// What a run of this length has to bring about.
-    fn least(&self) -> Least {
-        Least { allows: 100, denies: 100, kills: 5, manifests: 20, replays: 5 }
-    }
 }
 
 /// Answers whether every guarantee held.
@@ -104,7 +101,7 @@ pub(crate) async fn run(args: &Args) -> Result<bool> {
     ended.and(stopped)?;
     let rows = Rows::read(&cluster.database_url()).await?;
     let history = History { observations, events, recoveries, rows };
-    let violations = checker::check(&history, &args.least());
+    let violations = checker::check(&history, &LEAST);
     println!("{}", report::summary(&history));
     print!("{}", report::violations(&history, &violations));
     if violations.is_empty() {
