@@ -17,11 +17,9 @@ use rusqlite::hooks::Wal;
 use crate::connection;
 use crate::error::Result;
 
-/// Pages of log that make a round worth its syncs, for which commits have to wait: 16 MiB.
-const ROUND: i32 = 4_096;
-
-/// Pages from which on the log is to start over: 32 MiB. What a crash leaves is read at the next
-/// start, so this also bounds the time to ready.
+/// Pages from which on the log is copied, to start over: 32 MiB. Seldom, since commits wait for the
+/// disk while it takes the copy; not more seldom, since what a crash leaves is read at the next
+/// start.
 const LONG: i32 = 8_192;
 
 /// The thread that copies.
@@ -81,7 +79,8 @@ impl Progress {
     fn committed(&self, pages: i32, wake: &SyncSender<()>) {
         let copied = self.copied.load(Ordering::Relaxed);
         // Fewer pages than were copied: the log has started over.
-        if pages < copied || pages - copied >= ROUND {
+        let left = if pages < copied { pages } else { pages - copied };
+        if left >= LONG {
             // The thread is at work when this is full, and looks again afterwards.
             let _ = wake.try_send(());
         }
