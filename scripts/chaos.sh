@@ -7,8 +7,12 @@ cd "$(dirname "$0")/.."
 
 sentinel=target/release/sentinel
 cargo build --quiet --locked --release --package sentinel
-# As `cargo test --workspace` builds it, so that nothing is built twice.
-cargo build --quiet --locked --workspace --bin sentinel-chaos
+if [ "${1:-}" = --short ]; then
+  # What `cargo test` has built just before, so that nothing is built twice.
+  cargo test --quiet --locked --workspace --no-run
+else
+  cargo build --quiet --locked --package sentinel-chaos
+fi
 
 disk=()
 if [ "${NO_DISK:-}" = 1 ]; then disk=(--no-disk); fi
