@@ -87,17 +87,26 @@ async fn settle_claims(
     let made: Vec<(Claim, Uuid, Timestamp)> =
         batch.new_claims().map(|(claim, record)| (claim, record.id.0, record.created_at)).collect();
     let ours = make(connection, &made, expire_before).await?;
-    // Both come from the same decisions, in the same order.
-    let taken: Vec<(usize, Claim)> = wanted
-        .into_iter()
-        .zip(&made)
-        .filter(|(_, (_, id, _))| !ours.contains(id))
-        .map(|(wanted, _)| wanted)
-        .collect();
-    if !taken.is_empty() {
-        for (index, claimed) in claimed(connection, &taken).await? {
-            batch.settle_claim(index, claimed);
-        }
+    let own: HashSet<&Claim> =
+        made.iter().filter(|(_, id, _)| ours.contains(id)).map(|(claim, ..)| claim).collect();
+    // What claims nothing itself may still be a call that was decided before.
+    let others: Vec<(usize, Claim)> =
+        wanted.into_iter().filter(|(_, claim)| !own.contains(claim)).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let found = claimed(connection, &others, expire_before).await?;
+    let found_indices: HashSet<usize> = found.iter().map(|(index, _)| *index).collect();
+    let attempted: HashSet<&Claim> = made.iter().map(|(claim, ..)| claim).collect();
+    let gone = others
+        .iter()
+        .any(|(index, claim)| attempted.contains(claim) && !found_indices.contains(index));
+    if gone {
+        let detail = "a claim names a decision that is not there".to_owned();
+        return Err(StoreError::Corrupt(detail).into());
+    }
+    for (index, decision) in found {
+        batch.settle_claim(index, decision);
     }
     Ok(())
 }
@@ -128,30 +137,31 @@ async fn make(
     Ok(ours.into_iter().collect())
 }
 
-/// The decisions to which claims lead that others made, each with the index it came with. The
+/// The decisions to which claims lead that others made and that still count, each with the index
+/// it came with. The
 /// time, which claim and decision share, leads to the one partition that the decision is in.
 async fn claimed(
     connection: &mut PgConnection,
     claims: &[(usize, Claim)],
+    expire_before: Timestamp,
 ) -> Result<Vec<(usize, DecisionRecord)>> {
     let sql = format!(
         "SELECT r.position, d.* FROM UNNEST($1::text[], $2::uuid[], $3::text[])
             WITH ORDINALITY AS r (principal, tool_id, call_id, position)
         JOIN claims AS c USING (principal, tool_id, call_id)
         CROSS JOIN LATERAL (SELECT {} FROM policy_logs AS p
-            WHERE p.id = c.decision_id AND p.created_at = c.created_at) AS d",
+            WHERE p.id = c.decision_id AND p.created_at = c.created_at) AS d
+        WHERE c.created_at >= $4",
         DecisionRecord::COLUMNS
     );
     let rows = query(AssertSqlSafe(sql))
         .bind(claims.iter().map(|(_, claim)| claim.principal.as_str()).collect::<Vec<_>>())
         .bind(claims.iter().map(|(_, claim)| claim.tool_id.0).collect::<Vec<_>>())
         .bind(claims.iter().map(|(_, claim)| claim.call_id.as_str()).collect::<Vec<_>>())
+        .bind(Time::bound(expire_before))
         .fetch_all(connection)
         .await?;
-    let missing = || StoreError::Corrupt("a claim names a decision that is not there".to_owned());
-    if rows.len() != claims.len() {
-        return Err(missing().into());
-    }
+    let missing = || StoreError::Corrupt("a claim was answered that was not asked for".to_owned());
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut columns = Columns::new(row, DecisionRecord::TABLE);

@@ -114,6 +114,8 @@ macro_rules! store_conformance_tests {
             claims {
                 a_repeated_call_gets_the_same_decision_and_is_counted_once
                 a_repeated_deny_stays_a_deny
+                a_transient_deny_claims_nothing_and_disturbs_no_other_claim
+                an_expired_claim_is_absent_to_a_transient_deny
                 a_call_id_with_another_call_is_a_conflict
                 call_ids_belong_to_principal_and_tool
                 an_expired_claim_is_absent

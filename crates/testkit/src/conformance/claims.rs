@@ -9,7 +9,7 @@ use sentinel_core::principal::Role;
 use sentinel_core::quota::Window;
 use serde_json::json;
 
-use super::{Scene, Shared, at_once};
+use super::{Scene, Shared, at_once, recorded};
 use crate::build;
 
 const DAY: i64 = 86_400;
@@ -53,6 +53,43 @@ pub async fn a_repeated_deny_stays_a_deny(store: Shared) {
     let exceeded = scene.record(&check.clone().quota(0, Window::DAY)).await;
     assert_eq!(exceeded.code, ReasonCode::QuotaExceeded);
     assert_eq!(replayed(ask(&scene, &check.quota(9, Window::DAY)).await), exceeded);
+}
+
+pub async fn a_transient_deny_claims_nothing_and_disturbs_no_other_claim(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = async |call_id: &str| scene.check().await.call_id(call_id).quota(9, Window::DAY);
+    let first = scene.record(&check("claimed").await).await;
+    let second = scene.record(&check("limited-later").await).await;
+    let limited = |check: build::Check| check.denied(ReasonCode::RateLimited);
+    let pendings = vec![
+        limited(check("new").await).pending(),
+        check("claimed").await.pending(),
+        limited(check("limited-later").await).pending(),
+        check("unclaimed").await.pending(),
+    ];
+    let control = scene.control().await;
+    let outcomes = scene.commit(build::batch(&control, pendings)).await;
+    let [denied, again, still, last] = <[Outcome; 4]>::try_from(outcomes).unwrap();
+    assert_eq!(recorded(denied).code, ReasonCode::RateLimited);
+    assert_eq!(replayed(again), first);
+    assert_eq!(replayed(still), second, "what was allowed before is answered again");
+    let last = recorded(last);
+    assert!(last.allow);
+    assert_eq!(replayed(ask(&scene, &check("unclaimed").await).await), last);
+    assert!(scene.record(&check("new").await).await.allow, "a transient deny is decided anew");
+    assert_eq!(scene.counters().await[0].used, 4);
+}
+
+pub async fn an_expired_claim_is_absent_to_a_transient_deny(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = scene.check().await.call_id("call-1");
+    scene.record(&check).await;
+    let later = check.at(build::after(DAY + 1)).denied(ReasonCode::RateLimited);
+    let batch = later.batch();
+    let expire = claims_expire_before(build::after(DAY + 1));
+    let done = scene.store.commit_decisions(batch, expire).await.unwrap();
+    let denied = recorded(done.into_committed().outcomes.pop().unwrap());
+    assert_eq!(denied.code, ReasonCode::RateLimited);
 }
 
 pub async fn a_call_id_with_another_call_is_a_conflict(store: Shared) {
