@@ -52,8 +52,8 @@ pub struct PolicyReason {
 }
 
 /// A condition that policy attaches to an allow. Known types: `alert` (recorded and published with
-/// the decision) and `rate_limit` (see [`crate::rate`]). An unknown type is a deny, since ignoring a condition would be allowing more than
-/// policy did.
+/// the decision) and `rate_limit` (see [`crate::rate`]). An unknown type is a deny, since ignoring a
+/// condition would be allowing more than policy did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Obligation {
     #[serde(rename = "type")]

@@ -109,18 +109,23 @@ fn postgres(url: &str, config: &Config) -> Result<Database, Problem> {
 }
 
 /// Whether decisions and secrets could be read on their way to the server, or given to another.
+/// Of a parameter that is given twice the last counts, as it does when connecting. An address
+/// without a host leaves it to the environment where that is, so it is not taken for local.
 fn unencrypted(url: &Url) -> bool {
-    let parameter = |name: &str| {
-        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    let parameter = |names: [&str; 2]| {
+        let given = url.query_pairs().filter(|(key, _)| names.contains(&&**key)).last();
+        given.map(|(_, value)| value.into_owned())
     };
-    let host = parameter("host").or_else(|| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let local = host.is_empty()
-        || host.starts_with('/')
-        || host.starts_with("%2F")
-        || host == "localhost"
-        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    !local && !matches!(parameter("sslmode").as_deref(), Some("verify-full" | "verify-ca"))
+    let host = parameter(["host", "hostaddr"]).or_else(|| url.host_str().map(str::to_owned));
+    let local = host.is_some_and(|host| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host.starts_with('/')
+            || host.starts_with("%2F")
+            || host == "localhost"
+            || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    let mode = parameter(["sslmode", "ssl-mode"]);
+    !local && !matches!(mode.as_deref(), Some("verify-full" | "verify-ca"))
 }
 
 fn sqlite(url: &str, config: &Config, example: &str) -> Result<PathBuf, Problem> {
@@ -241,5 +246,37 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log_level) {
         let what = format!("`log_level: {}` is not a filter: {error}", config.log_level);
         problems.push(Problem::new(what, "set it to error, warn, info, debug or trace"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_another_machine_needs_verified_tls() {
+        let refused = |url: &str| unencrypted(&Url::parse(url).unwrap());
+        for local in [
+            "postgres://u@localhost/d",
+            "postgres://u@127.0.0.1:5432/d",
+            "postgres://u@[::1]/d",
+            "postgres:///d?host=/run/postgresql",
+            "postgres://u@%2Frun%2Fpostgresql/d",
+            "postgres://u@db.example/d?sslmode=verify-full",
+        ] {
+            assert!(!refused(local), "{local}");
+        }
+        for remote in [
+            "postgres://u@db.example/d",
+            "postgres://u@10.0.0.1/d?sslmode=require",
+            "postgres://u@db.example/d?sslmode=verify-full&sslmode=disable",
+            "postgres://u@db.example/d?sslmode=verify-full&ssl-mode=prefer",
+            "postgres://u@localhost/d?hostaddr=10.0.0.1",
+            "postgres://u@localhost/d?host=localhost&host=db.example",
+            "postgres:///d",
+            "postgres://u@localhost.example/d",
+        ] {
+            assert!(refused(remote), "{remote}");
+        }
     }
 }
