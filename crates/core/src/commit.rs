@@ -75,6 +75,15 @@ enum State {
     Superseded,
 }
 
+/// The place of a decision among those that compete for one counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Index of the reservation that the decision takes from.
+    pub reservation: usize,
+    /// How many of the batch take from it, up to and including this one.
+    pub place: u64,
+}
+
 /// Decisions that are committed together.
 #[derive(Debug)]
 pub struct Batch {
@@ -196,6 +205,24 @@ impl Batch {
             wanted.entry(key).or_insert(reservation).wanted += 1;
         }
         wanted.into_values().collect()
+    }
+
+    /// For each of the [`Batch::records`] its turn at one of `reservations`, which are those of this
+    /// batch; `None` for what takes nothing. Whatever has a place beyond what is granted becomes a
+    /// deny: a store that writes rows in the statement that counts needs to know before.
+    #[must_use]
+    pub fn turns(&self, reservations: &[Reservation]) -> Vec<Option<Turn>> {
+        let indices = reservations.iter().enumerate().map(|(index, each)| (each.key, index));
+        let indices: HashMap<CounterKey, usize> = indices.collect();
+        let mut places = vec![0; reservations.len()];
+        let turn = |(_, pending): (usize, &Pending)| {
+            let counter = pending.counter.filter(|_| pending.record.allow)?;
+            let reservation = *indices.get(&counter)?;
+            let place = places.get_mut(reservation)?;
+            *place += 1;
+            Some(Turn { reservation, place: *place })
+        };
+        self.recorded().map(turn).collect()
     }
 
     /// The store counted `grant.granted` of a reservation: the first entries get them, the others

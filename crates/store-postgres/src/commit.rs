@@ -1,8 +1,9 @@
 //! Group commit, by the steps of [`sentinel_core::commit`].
 //!
-//! Round trips: one for the beginning, one for the quotas, one for the rows, one for the end; two
-//! more at most when calls carry a call id. Every transaction locks claims before counters, and
-//! both in the order of their keys, so none waits for another in a circle.
+//! One round trip when the epoch is the one that the batch was decided under and no call carries a
+//! call id, which is nearly always; else three, and two more at most for the call ids. Every
+//! transaction locks claims before counters, and both in the order of their keys, so none waits
+//! for another in a circle.
 
 use std::collections::HashSet;
 
@@ -10,18 +11,18 @@ use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::commit::{Batch, Claim};
 use sentinel_core::epoch::Epoch;
-use sentinel_core::quota::{Grant, Reservation};
 use sentinel_core::store::StoreError;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _, query, query_scalar};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, query, query_scalar};
 use uuid::Uuid;
 
-use crate::committers::Committers;
+use crate::committers::{Committer, Committers};
 use crate::error::{Result, unavailable};
 #[cfg(feature = "planted-faults")]
 use crate::fault::Fault;
+use crate::meta;
+use crate::recording::{Recorded, record};
 use crate::row::{Columns, Stored};
 use crate::time::Time;
-use crate::{decisions, meta};
 
 /// Claims deleted in one statement at most, so that locks are held for a short time.
 pub(crate) const CLAIMS_AT_ONCE: u64 = 2_000;
@@ -31,23 +32,47 @@ pub(crate) async fn commit(
     mut batch: Batch,
     claims_expire_before: Timestamp,
 ) -> Result<Batch> {
-    let mut committer = committers.begin().await?;
-    let (connection, epoch) = (&mut committer.connection, committer.epoch);
+    let mut committer = committers.take().await?;
+    let plain = batch.claims().next().is_none() && batch.records().next().is_some();
+    if plain && committers.commits_in_one_call() {
+        let (epoch, reservations) = (batch.epoch(), batch.reservations());
+        let connection = &mut committer.connection;
+        if record(connection, &mut batch, epoch, &reservations).await? == Recorded::Yes {
+            committer.committed();
+            return Ok(batch);
+        }
+    }
+    in_steps(committers, committer, batch, claims_expire_before).await
+}
+
+/// The same in a transaction of several round trips, for what has to look at more than the epoch.
+async fn in_steps(
+    #[cfg_attr(
+        not(feature = "planted-faults"),
+        expect(unused_variables, reason = "has no faults")
+    )]
+    committers: &Committers,
+    mut committer: Committer,
+    mut batch: Batch,
+    claims_expire_before: Timestamp,
+) -> Result<Batch> {
+    let epoch = committer.begin().await?;
+    let connection = &mut committer.connection;
     #[cfg(feature = "planted-faults")]
-    let epoch = if committers.planted.is(Fault::SkipEpochRead) { batch.epoch() } else { epoch };
-    refresh(connection, &mut batch, epoch).await?;
+    let known = if committers.planted.is(Fault::SkipEpochRead) { batch.epoch() } else { epoch };
+    #[cfg(not(feature = "planted-faults"))]
+    let known = epoch;
+    refresh(connection, &mut batch, known).await?;
     settle_claims(connection, &mut batch, claims_expire_before).await?;
     #[cfg(feature = "planted-faults")]
     let counted = committers.planted.counts(&mut batch);
     #[cfg(not(feature = "planted-faults"))]
     let counted = false;
-    if !counted {
-        reserve(connection, &mut batch).await?;
-    }
-    let records: Vec<_> = batch.records().collect();
-    if !records.is_empty() {
-        let first = decisions::insert(connection, epoch, &records).await?;
-        batch.number(first);
+    let reservations = if counted { Vec::new() } else { batch.reservations() };
+    if batch.records().next().is_some()
+        && record(connection, &mut batch, epoch, &reservations).await? != Recorded::Yes
+    {
+        return Err(unavailable("the epoch changed while its lock was held"));
     }
     #[cfg(feature = "planted-faults")]
     if committers.planted.is(Fault::AnswerBeforeCommit) {
@@ -170,69 +195,6 @@ async fn claimed(
         found.push((*index, DecisionRecord::read(&mut columns)?));
     }
     Ok(found)
-}
-
-/// Counts what fits, in one statement that locks the counters in the order of their keys. What a
-/// row is updated to is computed from its newest version, whoever wrote that.
-///
-/// A limit, kept with the bits of an unsigned integer, is negative when it is larger than the
-/// largest signed one, which then takes its place; so no counter ever exceeds that.
-/// `excluded.used` is what is granted of an unused counter, hence no more than is wanted.
-const RESERVE: &str = "INSERT INTO quota_counters AS q (tool_id, quota_window, window_start,
-        window_end, tenant_id, used, last_granted, quota_limit)
-    SELECT tool_id, quota_window, window_start, window_end, tenant_id, granted, granted,
-        quota_limit
-    FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[],
-            $6::bigint[], $7::bigint[]) WITH ORDINALITY
-        AS r (tool_id, quota_window, window_start, window_end, tenant_id, wanted, quota_limit,
-        position),
-    LATERAL (SELECT least(wanted, CASE WHEN quota_limit >= 0 THEN quota_limit
-        ELSE 9223372036854775807 END) AS granted) AS g
-    ORDER BY position
-    ON CONFLICT (tool_id, quota_window, window_start) DO UPDATE SET
-        used = q.used + least(excluded.used, greatest(0, CASE WHEN excluded.quota_limit >= 0
-            THEN excluded.quota_limit ELSE 9223372036854775807 END - q.used)),
-        last_granted = least(excluded.used, greatest(0, CASE WHEN excluded.quota_limit >= 0
-            THEN excluded.quota_limit ELSE 9223372036854775807 END - q.used)),
-        quota_limit = excluded.quota_limit
-    RETURNING tool_id, quota_window, used - last_granted, last_granted";
-
-async fn reserve(connection: &mut PgConnection, batch: &mut Batch) -> Result<()> {
-    let reservations = batch.reservations();
-    if reservations.is_empty() {
-        return Ok(());
-    }
-    let column = |value: fn(&Reservation) -> Uuid| reservations.iter().map(value).collect();
-    let tools: Vec<_> = column(|reservation| reservation.key.tool_id.0);
-    let tenants: Vec<_> = column(|reservation| reservation.key.tenant_id.0);
-    let windows: Vec<_> = reservations.iter().map(|each| each.key.window.to_string()).collect();
-    let wanted = reservations.iter().map(|each| each.wanted.cast_signed());
-    let limits = reservations.iter().map(|each| each.limit.map(u64::cast_signed));
-    let rows = query(RESERVE)
-        .bind(tools)
-        .bind(&windows)
-        .bind(reservations.iter().map(|each| Time(each.key.span.start)).collect::<Vec<_>>())
-        .bind(reservations.iter().map(|each| Time(each.key.span.end)).collect::<Vec<_>>())
-        .bind(tenants)
-        .bind(wanted.collect::<Vec<_>>())
-        .bind(limits.collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    if rows.len() != reservations.len() {
-        return Err(unavailable("not every quota was counted"));
-    }
-    for ((reservation, window), row) in reservations.iter().zip(&windows).zip(&rows) {
-        // They come back in the order in which they were sent; were that ever to change, a grant
-        // would go to the wrong tool.
-        let same = row.try_get::<Uuid, _>(0)? == reservation.key.tool_id.0
-            && row.try_get::<&str, _>(1)? == window;
-        if !same {
-            return Err(unavailable("the quotas were counted in another order"));
-        }
-        let count = |index| row.try_get::<i64, _>(index).map(i64::cast_unsigned);
-        batch.settle_quota(&reservation.key, Grant { before: count(2)?, granted: count(3)? });
-    }
-    Ok(())
 }
 
 /// Deletes some of the claims made before `before`; fewer than [`CLAIMS_AT_ONCE`] when none are

@@ -1,9 +1,9 @@
 //! The few connections that commit decisions. They are kept apart from the pool, which would ask
-//! the server before and after each use whether the connection is alive: here the first statement
-//! of a transaction finds out.
+//! the server before and after each use whether the connection is alive: here that is asked after
+//! a pause only, in which the server may have gone away.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sentinel_core::epoch::Epoch;
 use sqlx::postgres::PgConnectOptions;
@@ -11,7 +11,7 @@ use sqlx::{Connection as _, PgConnection, Row as _, raw_sql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::error::{Result, is_lost, unavailable};
+use crate::error::{Result, unavailable};
 use crate::options::{Options, too_slow};
 use crate::transaction::{BEGIN_SHARED, Measured};
 
@@ -21,20 +21,24 @@ pub(crate) struct Committers {
     connect: PgConnectOptions,
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<PgConnection>>>,
+    idle: Idle,
     #[cfg(feature = "planted-faults")]
     pub(crate) planted: crate::fault::Planted,
 }
 
-/// A transaction that holds the epoch lock shared. Dropping it closes its connection, which makes
-/// the server roll it back.
+/// Connections that are free, and since when.
+type Idle = Arc<Mutex<Vec<(PgConnection, Instant)>>>;
+
+/// How long a connection may have been idle and still be taken for alive.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// A connection for one commit. Dropping it closes it, which makes the server roll back what is
+/// not committed.
 #[derive(Debug)]
 pub(crate) struct Committer {
     pub(crate) connection: PgConnection,
-    /// The epoch of the store, until this transaction has ended.
-    pub(crate) epoch: Epoch,
     measured: Measured,
-    idle: Arc<Mutex<Vec<PgConnection>>>,
+    idle: Idle,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -51,57 +55,72 @@ impl Committers {
         }
     }
 
-    /// Begins a transaction, on a new connection when the old ones are gone.
-    pub(crate) async fn begin(&self) -> Result<Committer> {
+    /// Takes a connection, a new one when the old ones are gone.
+    pub(crate) async fn take(&self) -> Result<Committer> {
         let permit = timeout(self.acquire_timeout, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_| too_slow("waiting for a committer", self.acquire_timeout))?
             .map_err(|error| unavailable(error.to_string()))?;
         let measured = Measured::start("commit_decisions");
-        let (connection, epoch) = self.connection().await?;
+        let connection = self.connection().await?;
         let idle = Arc::clone(&self.idle);
-        Ok(Committer { connection, epoch, measured, idle, _permit: permit })
+        Ok(Committer { connection, measured, idle, _permit: permit })
     }
 
-    async fn connection(&self) -> Result<(PgConnection, Epoch)> {
-        while let Some(mut connection) = self.reuse() {
-            match begin(&mut connection).await {
-                Ok(epoch) => return Ok((connection, epoch)),
-                // Nothing was written on it.
-                Err(error) if is_lost(&error) => {
+    /// Whether nothing makes it take the long way.
+    #[cfg_attr(not(feature = "planted-faults"), expect(clippy::unused_self, reason = "no faults"))]
+    pub(crate) const fn commits_in_one_call(&self) -> bool {
+        #[cfg(feature = "planted-faults")]
+        return self.planted.is_none();
+        #[cfg(not(feature = "planted-faults"))]
+        true
+    }
+
+    async fn connection(&self) -> Result<PgConnection> {
+        while let Some((mut connection, since)) = self.reuse() {
+            if since.elapsed() < FRESH {
+                return Ok(connection);
+            }
+            match timeout(self.acquire_timeout, connection.ping()).await {
+                Ok(Ok(())) => return Ok(connection),
+                Ok(Err(error)) => {
                     tracing::debug!(%error, "a connection is lost; connecting anew");
                 }
-                Err(error) => return Err(error.into()),
+                Err(_) => tracing::debug!("a connection is silent; connecting anew"),
             }
         }
-        let mut connection =
-            timeout(self.acquire_timeout, PgConnection::connect_with(&self.connect))
-                .await
-                .map_err(|_| too_slow("connecting", self.acquire_timeout))??;
-        let epoch = begin(&mut connection).await?;
-        Ok((connection, epoch))
+        let connecting = PgConnection::connect_with(&self.connect);
+        let connected = timeout(self.acquire_timeout, connecting).await;
+        Ok(connected.map_err(|_| too_slow("connecting", self.acquire_timeout))??)
     }
 
-    fn reuse(&self) -> Option<PgConnection> {
+    fn reuse(&self) -> Option<(PgConnection, Instant)> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
 impl Committer {
+    /// One round trip: begins, takes the epoch lock and reads the epoch, which is that of the store
+    /// until the transaction has ended.
+    pub(crate) async fn begin(&mut self) -> Result<Epoch> {
+        let rows = raw_sql(BEGIN_SHARED).fetch_all(&mut self.connection).await?;
+        // The lock answers a row, too.
+        let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Epoch(row.try_get::<i64, _>(0)?.cast_unsigned()))
+    }
+
     /// Commits. When this fails it is unknown whether the commit took place.
     pub(crate) async fn commit(mut self) -> Result<()> {
         raw_sql("COMMIT").execute(&mut self.connection).await?;
-        self.measured.outcome = "committed";
-        let Self { connection, idle, .. } = self;
-        idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.committed();
         Ok(())
     }
-}
 
-/// One round trip: begins, takes the epoch lock and reads the epoch.
-async fn begin(connection: &mut PgConnection) -> sqlx::Result<Epoch> {
-    let rows = raw_sql(BEGIN_SHARED).fetch_all(connection).await?;
-    // The lock answers a row, too.
-    let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
-    Ok(Epoch(row.try_get::<i64, _>(0)?.cast_unsigned()))
+    /// Gives the connection back, on which everything is committed.
+    pub(crate) fn committed(mut self) {
+        self.measured.outcome = "committed";
+        let Self { connection, idle, .. } = self;
+        let free = (connection, Instant::now());
+        idle.lock().unwrap_or_else(PoisonError::into_inner).push(free);
+    }
 }

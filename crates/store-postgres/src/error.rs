@@ -38,18 +38,6 @@ fn of_sql(error: &sqlx::Error) -> StoreError {
     }
 }
 
-/// Whether the connection is of no use any more, so that a new one may fare better.
-pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
-    match error {
-        // Class 57P: the server was shut down, or has crashed; class 08: the connection broke.
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
-        }
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
-        _ => false,
-    }
-}
-
 /// An error of the store itself, in words.
 pub(crate) fn unavailable(why: impl Into<String>) -> Failure {
     Failure::Store(StoreError::Unavailable(why.into()))

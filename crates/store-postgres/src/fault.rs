@@ -31,6 +31,10 @@ pub(crate) struct Planted {
 }
 
 impl Planted {
+    pub(crate) const fn is_none(&self) -> bool {
+        self.fault.is_none()
+    }
+
     pub(crate) fn is(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
     }

@@ -21,6 +21,7 @@ mod meta;
 mod migrations;
 mod options;
 mod partitions;
+mod recording;
 mod registry;
 mod row;
 mod time;

@@ -60,6 +60,9 @@ impl Options {
             ("statement_timeout", milliseconds(self.statement_timeout)),
             ("lock_timeout", milliseconds(self.lock_timeout)),
             ("idle_in_transaction_session_timeout", milliseconds(self.idle_timeout)),
+            // What a batch is committed with, outside a transaction that says so itself.
+            ("default_transaction_isolation", "read committed".to_owned()),
+            ("default_transaction_read_only", "off".to_owned()),
             // A statement of ours takes less time than compiling it would.
             ("jit", "off".to_owned()),
         ]))
