@@ -1,6 +1,6 @@
 -- Commits a batch of decisions in one round trip. Being one statement of the client, it needs no
 -- transaction of its own: the locks that it takes are held while the server works, and not while
--- messages travel, so a counter that all replicas use is free again as soon as the disk has it.
+-- messages travel, so a counter that all replicas use is soon free again.
 --
 -- Each statement of a volatile function has a snapshot of its own at this isolation level, so the
 -- epoch that is read after the lock was waited for is the one that holds until the commit.

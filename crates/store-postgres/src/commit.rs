@@ -1,7 +1,8 @@
 //! Group commit, by the steps of [`sentinel_core::commit`].
 //!
-//! One round trip when the epoch is the one that the batch was decided under and no call carries a
-//! call id, which is nearly always; else three, and two more at most for the call ids. Every
+//! Two round trips when the epoch is the one that the batch was decided under and no call carries a
+//! call id, which is nearly always: the commit, and the wait for the disk, during which no lock is
+//! held. Else three, and two more at most for the call ids. Every
 //! transaction locks claims before counters, and both in the order of their keys, so none waits
 //! for another in a circle.
 
@@ -38,6 +39,7 @@ pub(crate) async fn commit(
         let (epoch, reservations) = (batch.epoch(), batch.reservations());
         let connection = &mut committer.connection;
         if record(connection, &mut batch, epoch, &reservations).await? == Recorded::Yes {
+            committer.make_durable().await?;
             committer.committed();
             return Ok(batch);
         }

@@ -89,8 +89,7 @@ impl Committers {
                 Err(_) => tracing::debug!("a connection is silent; connecting anew"),
             }
         }
-        let connecting = PgConnection::connect_with(&self.connect);
-        let connected = timeout(self.acquire_timeout, connecting).await;
+        let connected = timeout(self.acquire_timeout, connect(&self.connect)).await;
         Ok(connected.map_err(|_| too_slow("connecting", self.acquire_timeout))??)
     }
 
@@ -99,7 +98,26 @@ impl Committers {
     }
 }
 
+/// Connects for commits whose locks are not held until the disk has them: see
+/// [`Committer::make_durable`].
+async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    raw_sql("SET synchronous_commit TO off").execute(&mut connection).await?;
+    Ok(connection)
+}
+
 impl Committer {
+    /// Waits until what was committed on this connection is as durable as the server's setting of
+    /// `synchronous_commit` says, by a commit that waits for that itself: the log is written in
+    /// order, so all that is before it in the log is durable then, too. Others that compete for
+    /// the same counters go on meanwhile, and whatever they commit is further on in the log.
+    pub(crate) async fn make_durable(&mut self) -> Result<()> {
+        let sql = "BEGIN; SET LOCAL synchronous_commit TO DEFAULT;
+            SELECT pg_logical_emit_message(true, 'sentinel', ''); COMMIT";
+        raw_sql(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
     /// One round trip: begins, takes the epoch lock and reads the epoch, which is that of the store
     /// until the transaction has ended.
     pub(crate) async fn begin(&mut self) -> Result<Epoch> {
@@ -116,7 +134,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Gives the connection back, on which everything is committed.
+    /// Gives the connection back, on which everything is committed, durably.
     pub(crate) fn committed(mut self) {
         self.measured.outcome = "committed";
         let Self { connection, idle, .. } = self;

@@ -22,6 +22,7 @@ pub(crate) enum Begin {
 
 /// Takes the epoch lock along with the other commits, then reads the epoch.
 pub(crate) const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SET LOCAL synchronous_commit TO DEFAULT;
     SELECT pg_advisory_xact_lock_shared(1936618604);
     SELECT epoch FROM meta";
 

@@ -576,3 +576,27 @@ async fn a_caller_that_goes_away_harms_nobody() {
         AND state LIKE 'idle in transaction%'";
     assert_eq!(database.query(open), "0");
 }
+
+/// The settings of a database, and what its owner may not do, do not reach into a commit.
+#[tokio::test]
+async fn an_ordinary_role_commits_in_a_database_with_odd_defaults() {
+    let database = Database::new().await;
+    database.sql(
+        "DO $$ BEGIN
+            EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable',
+                current_database());
+            EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on',
+                current_database());
+            CREATE ROLE ordinary LOGIN;
+        EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ordinary;
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ordinary",
+    );
+    let url = database.url().replace("sentinel@", "ordinary@");
+    let store = PostgresStore::open(&url, Options::default()).await.unwrap();
+    scene(&store).await;
+    let control = control(&store).await;
+    let check = build::check(&control, "acme", "search").quota(5, Window::DAY);
+    assert_eq!(commit(&store, &check, &control, 7).await.unwrap().len(), 5);
+    assert_eq!(database.query("SELECT sum(used) FROM quota_counters"), "5");
+}
