@@ -31,6 +31,8 @@ use crate::signing_key::{Prepared, Source};
 
 /// How often what is no longer needed is removed.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// Time that WebSockets get to be closed once all else has ended.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Time the event log gets to write what is left.
 const LOG_GRACE: Duration = Duration::from_secs(1);
 
@@ -181,6 +183,9 @@ impl Node {
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
         }
+        // WebSockets are no connections of the server's any more. Each holds a receiver until its
+        // client has been told; the router, which held another, is gone.
+        drop(tokio::time::timeout(FAREWELL, stopping.closed()).await);
         if let Some(carrier) = &self.carrier {
             // Late events are of no use to anybody when Redis is away.
             drop(tokio::time::timeout(FLUSH, carrier.flush()).await);
