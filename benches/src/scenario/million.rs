@@ -32,7 +32,7 @@ pub(crate) fn measure(product: &Product, times: Times) -> anyhow::Result<Table> 
         restore: fleet.request("POST", "/kill/restore").request(RESTORE),
     };
     let plan = LoadPlan {
-        addresses: fleet.addresses.clone(),
+        addresses: fleet.addresses,
         connections: CONNECTIONS,
         mode: Mode::Closed,
         warm_up: times.warm_up,

@@ -10,4 +10,4 @@ mod ws;
 pub(crate) use answer::Answer;
 pub(crate) use app::{App, Key, Wanted};
 pub(crate) use policy::Mode;
-pub(crate) use ws::{Socket, websocket};
+pub(crate) use ws::websocket;
