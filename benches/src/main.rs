@@ -113,6 +113,9 @@ enum Scenario {
     Kills,
     Tools,
     Fleet,
+    Propagation,
+    /// Takes a minute or more, so only when asked for
+    Million,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -227,6 +230,12 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
     }
     if wanted(Scenario::Fleet) {
         add(scenario::fleet::measure(&product, times, &baseline)?);
+    }
+    if wanted(Scenario::Propagation) {
+        add(scenario::propagation::measure(&product)?);
+    }
+    if args.only == Some(Scenario::Million) {
+        add(scenario::million::measure(&product, times)?);
     }
     println!("\nwritten to {}", report.write(&args.out)?.display());
     Ok(())

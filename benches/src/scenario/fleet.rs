@@ -21,7 +21,7 @@ use crate::{
 };
 
 const REPLICAS: [usize; 2] = [1, 3];
-const DATABASE: &str = "bench";
+pub(super) const DATABASE: &str = "bench";
 /// The steady rate at which latency is promised, per second.
 const STEADY: f64 = 1000.0;
 
@@ -33,7 +33,7 @@ pub(crate) fn measure(
 ) -> anyhow::Result<Table> {
     let database = postgres::Server::new();
     database.create_database(DATABASE, "template0");
-    let deployment = Deployment::new(product, &database.url(DATABASE))?;
+    let deployment = Deployment::new(product, &database.url(DATABASE), "")?;
     let mut table = Table::new("replicas on PostgreSQL", LOAD_COLUMNS);
     for count in REPLICAS {
         let fleet = deployment.start(count)?;
@@ -53,14 +53,15 @@ fn replicas(count: usize) -> String {
 }
 
 /// A configuration, migrated and with one tool.
-struct Deployment {
+pub(super) struct Deployment {
     binary: PathBuf,
     config: PathBuf,
     key: String,
 }
 
 impl Deployment {
-    fn new(product: &Product, database_url: &str) -> anyhow::Result<Self> {
+    /// With these `lines` in the configuration, besides what is in every one.
+    pub(super) fn new(product: &Product, database_url: &str, lines: &str) -> anyhow::Result<Self> {
         let folder = std::path::absolute(product.scratch.join("fleet"))?;
         fs::create_dir_all(&folder)?;
         let policies = std::path::absolute(product.policies_with_room()?)?;
@@ -71,7 +72,7 @@ impl Deployment {
             &config,
             format!(
                 "listen: 127.0.0.1:0\ndatabase_url: {database_url}\npolicy_dir: {}\n\
-                 signing_key_file: {}\nlog_format: json\n",
+                 signing_key_file: {}\nlog_format: json\n{lines}\n",
                 policies.display(),
                 signing_key.display()
             ),
@@ -105,7 +106,7 @@ impl Deployment {
         Ok(())
     }
 
-    fn start(&self, count: usize) -> anyhow::Result<Fleet> {
+    pub(super) fn start(&self, count: usize) -> anyhow::Result<Fleet> {
         let mut fleet = Fleet { servers: Vec::new(), addresses: Vec::new(), key: self.key.clone() };
         for _ in 0..count {
             let mut command = Command::new(&self.binary);
@@ -126,18 +127,22 @@ fn make_key(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Replicas that run until this is dropped.
-struct Fleet {
+pub(super) struct Fleet {
     servers: Vec<Server>,
-    addresses: Vec<std::net::SocketAddr>,
+    pub(super) addresses: Vec<std::net::SocketAddr>,
     key: String,
 }
 
 impl Fleet {
-    fn load(&self, times: Times, connections: usize, mode: Mode) -> anyhow::Result<LoadResult> {
-        let request = RequestHead::new("POST", "/policy/check", "localhost")
+    /// The head of a request to any of them.
+    pub(super) fn request(&self, method: &str, path: &str) -> RequestHead {
+        RequestHead::new(method, path, "localhost")
             .header("content-type", "application/json")
             .header("authorization", &format!("Bearer {}", self.key))
-            .request(CHECK_BODY.as_bytes());
+    }
+
+    fn load(&self, times: Times, connections: usize, mode: Mode) -> anyhow::Result<LoadResult> {
+        let request = self.request("POST", "/policy/check").request(CHECK_BODY.as_bytes());
         let plan = LoadPlan {
             addresses: self.addresses.clone(),
             connections,

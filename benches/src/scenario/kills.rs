@@ -1,9 +1,9 @@
 //! How long a kill takes under full load, and when the last allow arrives after it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -15,15 +15,20 @@ use crate::{
     CHECK_BODY,
     load::{self, LoadPlan, Mode, Response},
     report::{Column, Format, Row, Table},
-    sentinel::{Product, Sentinel},
+    sentinel::Product,
 };
 
-const CONNECTIONS: usize = 128;
+pub(super) const CONNECTIONS: usize = 128;
 const KILLS: usize = 100;
+/// Bodies that stop, and start again, what [`CHECK_BODY`] asks for.
+pub(super) const KILL: &[u8] =
+    br#"{"tenant_slug":"platform-eng","tool_name":"langsmith-docs-search","reason":"bench"}"#;
+pub(super) const RESTORE: &[u8] =
+    br#"{"tenant_slug":"platform-eng","tool_name":"langsmith-docs-search"}"#;
 /// Between a kill and its restore, and between that and the next kill.
 const PAUSE: Duration = Duration::from_millis(40);
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     column("p50_ms", "p50 ms", Format::Number(2)),
     column("p99_ms", "p99 ms", Format::Number(2)),
     column("max_ms", "max ms", Format::Number(2)),
@@ -48,26 +53,65 @@ struct Allowed {
     received: Instant,
 }
 
+/// What is sent, over and over.
+#[derive(Debug)]
+pub(super) struct Requests {
+    pub(super) check: Vec<u8>,
+    pub(super) kill: Vec<u8>,
+    pub(super) restore: Vec<u8>,
+}
+
+/// What was seen while one tool was killed and restored again and again.
+#[derive(Debug)]
+pub(super) struct Seen {
+    kills: Vec<Killed>,
+    allows: Vec<Allowed>,
+    pub(super) checks: u64,
+}
+
+impl Seen {
+    pub(super) fn kills(&self) -> usize {
+        self.kills.len()
+    }
+
+    pub(super) fn allows(&self) -> usize {
+        self.allows.len()
+    }
+
+    /// Allows of checks that were sent when a kill had been answered and were answered before its
+    /// end was asked for.
+    pub(super) fn violations(&self) -> usize {
+        let killed = |allow: &&Allowed| {
+            let kills = &mut self.kills.iter();
+            kills.any(|k| k.acknowledged < allow.sent && allow.received < k.restored)
+        };
+        self.allows.iter().filter(killed).count()
+    }
+
+    pub(super) fn round_trips(&self) -> Vec<Duration> {
+        self.kills.iter().map(|kill| kill.acknowledged - kill.sent).collect()
+    }
+}
+
 /// Kills and restores one tool under a load of checks of it.
 pub(crate) fn measure(product: &Product, times: Times) -> anyhow::Result<Table> {
     let sentinel = product.start("kills")?;
-    let (kills, allows) = run(&sentinel, times)?;
-    let violations = allows
-        .iter()
-        .filter(|allow| {
-            kills.iter().any(|k| k.acknowledged < allow.sent && allow.received < k.restored)
-        })
-        .count();
+    let requests = Requests {
+        check: sentinel.request("POST", "/policy/check", "agent")?.request(CHECK_BODY.as_bytes()),
+        kill: sentinel.request("POST", "/kill", "operator")?.request(KILL),
+        restore: sentinel.request("POST", "/kill/restore", "operator")?.request(RESTORE),
+    };
+    let seen = run(times.plan(&sentinel, CONNECTIONS, Mode::Closed), &requests)?;
+    let violations = seen.violations();
     let mut table = Table::new("kills under a load of 128 connections", COLUMNS);
-    let round_trip = kills.iter().map(|kill| kill.acknowledged - kill.sent).collect();
-    let mut row = figures("kill, sent to acknowledged", round_trip);
+    let mut row = figures("kill, sent to acknowledged", seen.round_trips());
     row.remarks.push(format!(
         "{violations} allows of checks sent after a kill was acknowledged, {} allows in all, {} kills",
-        allows.len(),
-        kills.len()
+        seen.allows(),
+        seen.kills()
     ));
     table.push(row);
-    let last = kills.iter().map(|kill| last_allow(kill, &allows)).collect();
+    let last = seen.kills.iter().map(|kill| last_allow(kill, &seen.allows)).collect();
     table.push(figures("kill acknowledged to last allow received (sent before)", last));
     ensure!(violations == 0, "{violations} checks were allowed after a kill was acknowledged");
     Ok(table)
@@ -84,47 +128,57 @@ fn last_allow(kill: &Killed, allows: &[Allowed]) -> Duration {
     last.map_or(Duration::ZERO, |received| received - kill.acknowledged)
 }
 
-fn run(sentinel: &Sentinel, times: Times) -> anyhow::Result<(Vec<Killed>, Vec<Allowed>)> {
-    let target =
-        br#"{"tenant_slug":"platform-eng","tool_name":"langsmith-docs-search","reason":"bench"}"#;
-    let restore = br#"{"tenant_slug":"platform-eng","tool_name":"langsmith-docs-search"}"#;
-    let kill = sentinel.request("POST", "/kill", "operator")?.request(target);
-    let restore = sentinel.request("POST", "/kill/restore", "operator")?.request(restore);
-    let address = sentinel.address;
+/// Loads the servers of `plan` with checks, and kills and restores at each of them in turn, a kill
+/// at one and its restore at the next. Only the warm-up of the plan counts: the rest is as long as
+/// the kills take.
+pub(super) fn run(plan: LoadPlan, requests: &Requests) -> anyhow::Result<Seen> {
+    let (kill, restore) = (requests.kill.clone(), requests.restore.clone());
+    let (addresses, warm_up) = (plan.addresses.clone(), plan.warm_up);
     let killer = thread::spawn(move || -> anyhow::Result<Vec<Killed>> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        thread::sleep(times.warm_up);
+        let mut streams = addresses.iter().map(connect).collect::<anyhow::Result<Vec<_>>>()?;
+        let count = streams.len();
+        let mut turn = (0..count).cycle();
+        let mut send = |request: &[u8]| {
+            let stream = turn.next().and_then(|turn| streams.get_mut(turn)).context("no server")?;
+            exchange(stream, request)
+        };
+        thread::sleep(warm_up);
         let mut kills = Vec::with_capacity(KILLS);
         for _ in 0..KILLS {
-            let (sent, acknowledged) = exchange(&mut stream, &kill)?;
+            let (sent, acknowledged) = send(&kill)?;
             thread::sleep(PAUSE);
-            let (restored, _) = exchange(&mut stream, &restore)?;
+            let (restored, _) = send(&restore)?;
             kills.push(Killed { sent, acknowledged, restored });
             thread::sleep(PAUSE);
         }
         Ok(kills)
     });
-    let request =
-        sentinel.request("POST", "/policy/check", "agent")?.request(CHECK_BODY.as_bytes());
-    let allows = RefCell::new(Vec::new());
-    let plan = LoadPlan {
-        measured: PAUSE * u32::try_from(3 * KILLS)?,
-        ..times.plan(sentinel, CONNECTIONS, Mode::Closed)
-    };
+    let (allows, checks) = (RefCell::new(Vec::new()), Cell::new(0));
+    let plan = LoadPlan { measured: PAUSE * u32::try_from(3 * KILLS)?, ..plan };
     let observe = |_, response: &Response<'_>| {
+        checks.set(checks.get() + u64::from(response.status == 200));
         if response.body_contains("\"allow\":true") {
             allows.borrow_mut().push(Allowed { sent: response.sent, received: response.received });
         }
         None
     };
-    load::run(&plan, &|_, buffer: &mut Vec<u8>| buffer.extend_from_slice(&request), &observe)?;
+    let write = |_, buffer: &mut Vec<u8>| buffer.extend_from_slice(&requests.check);
+    load::run(&plan, &write, &observe)?;
     let kills = killer.join().map_err(|_| anyhow::anyhow!("the killing thread panicked"))??;
-    Ok((kills, allows.into_inner()))
+    Ok(Seen { kills, allows: allows.into_inner(), checks: checks.get() })
+}
+
+pub(super) fn connect(address: &SocketAddr) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Sends a request and reads its answer; when it was sent and when the answer was there.
-fn exchange(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<(Instant, Instant)> {
+pub(super) fn exchange(
+    stream: &mut TcpStream,
+    request: &[u8],
+) -> anyhow::Result<(Instant, Instant)> {
     let sent = Instant::now();
     stream.write_all(request)?;
     let mut answer = [0; 16 * 1024];
@@ -139,7 +193,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<(Instant, 
     Ok((sent, received))
 }
 
-fn figures(label: &str, mut times: Vec<Duration>) -> Row {
+pub(super) fn figures(label: &str, mut times: Vec<Duration>) -> Row {
     times.sort_unstable();
     let at = |percent: usize| {
         let index = times.len().saturating_sub(1) * percent / 100;

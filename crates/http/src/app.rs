@@ -9,7 +9,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::Options;
 use crate::auth::HostGuard;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Source};
 use crate::routes::Readiness;
 
 /// Services, options, and what is computed once.
@@ -34,9 +34,11 @@ impl App {
         let hosts = options.allowed_hosts.as_deref().map(HostGuard::new);
         // Serializing a document that is built from code does not fail.
         let openapi = serde_json::to_vec(document).unwrap_or_default().into();
+        let mut sources = options.sources.clone();
+        sources.push(Source::of_services(Arc::clone(&services)));
         Self {
             hosts,
-            metrics: Metrics::new(document),
+            metrics: Metrics::new(document, sources),
             readiness: Readiness::default(),
             subscribers: Arc::new(Semaphore::new(options.max_subscribers)),
             openapi,

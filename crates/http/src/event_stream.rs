@@ -1,68 +1,95 @@
-//! Event streams: what a subscriber hears, in the form of server-sent events.
+//! Event streams: what a subscriber hears, whatever the form. The forms are server-sent events and
+//! WebSocket.
 
-use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::Stream;
+use http::HeaderMap;
 use sentinel_core::control::ControlState;
 use sentinel_core::event::{Event, RegistryChange};
-use sentinel_core::principal::Principal;
+use sentinel_core::principal::{Principal, Role};
+use sentinel_service::ServiceError;
 use sentinel_service::bus::{EventId, Published, Subscription};
 use sentinel_service::event_line::EventLine;
 use sentinel_service::kill::KillView;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::app::Shared;
-use crate::auth::is_revoked;
+use crate::auth::{Caller, is_revoked};
 use crate::problem::Problem;
 use crate::wire::KillAnswer;
 
+mod filter;
+pub(crate) mod sse;
+pub(crate) mod websocket;
+
+use filter::TypeFilter;
+
 /// Events that are written at one go.
 const CHUNK: usize = 256;
-/// Milliseconds after which a client that lost its stream is to come back.
-const RETRY: u32 = 1000;
-/// Patterns that one subscriber may give.
-const MAX_PATTERNS: usize = 32;
 
-/// Which events are wanted, by name.
-#[derive(Debug, Clone)]
-pub(crate) struct TypeFilter(Option<Vec<&'static str>>);
+/// What a subscriber asks for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// Events wanted, such as `kill_switch.*,policy.check.deny`; all when left out.
+    types: Option<String>,
+    /// `id` of the last event received, for clients that cannot send the header `Last-Event-ID`,
+    /// which counts when both are there.
+    last_event_id: Option<String>,
+}
 
-impl TypeFilter {
-    /// Reads `kill_switch.*,policy.check.deny`. A pattern that no event has is refused: whoever
-    /// misspells a kill must not wait for it in vain.
-    pub(crate) fn parse(types: Option<&str>) -> Result<Self, Problem> {
-        let Some(types) = types else { return Ok(Self(None)) };
-        let patterns: Vec<_> = types.split(',').map(str::trim).collect();
-        let mut names = Vec::new();
-        if patterns.len() > MAX_PATTERNS {
-            return Err(Problem::bad_request("invalid_query", "`types` has too many patterns"));
+/// What a subscriber hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Messages(Vec<Message>),
+    /// Nothing happened for a while.
+    Heartbeat,
+    /// Nothing follows.
+    Closed(Closing),
+}
+
+/// One event as it is written.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// Resumes the stream after this event.
+    id: Option<EventId>,
+    name: &'static str,
+    /// JSON.
+    data: String,
+}
+
+impl Message {
+    fn new(id: Option<EventId>, name: &'static str, data: &impl Serialize) -> Self {
+        // Writing what is built of strings and numbers to memory does not fail.
+        Self { id, name, data: serde_json::to_string(data).unwrap_or_default() }
+    }
+}
+
+/// Why a stream ends that the client did not end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    KeyRevoked,
+    ShuttingDown,
+}
+
+impl Closing {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyRevoked => "key_revoked",
+            Self::ShuttingDown => "shutting_down",
         }
-        for pattern in patterns {
-            let prefix = pattern.strip_suffix('*').filter(|prefix| prefix.ends_with('.'));
-            let known = Event::NAMES.iter().filter(|name| match prefix {
-                Some(prefix) => name.starts_with(prefix),
-                None => **name == pattern,
-            });
-            let before = names.len();
-            names.extend(known);
-            if names.len() == before {
-                let detail = format!(
-                    "`types` has a pattern that fits no event; events are: {}",
-                    Event::NAMES.join(", "),
-                );
-                return Err(Problem::bad_request("invalid_query", detail));
-            }
-        }
-        Ok(Self(Some(names)))
     }
 
-    fn admits(&self, event: &Event) -> bool {
-        self.0.as_ref().is_none_or(|names| names.contains(&event.name()))
+    fn message(self) -> Message {
+        let data = serde_json::json!({ "event": "closed", "code": self.as_str() });
+        Message::new(None, "closed", &data)
     }
 }
 
@@ -81,9 +108,44 @@ pub(crate) struct Sync {
     kills: Vec<KillAnswer>,
 }
 
+/// Subscribes `caller`: the one way to every form of the stream.
+///
+/// # Errors
+/// When the role may not, the wish cannot be read, too many listen, or the store does not answer.
+pub(crate) async fn open(
+    app: Shared,
+    caller: Caller,
+    wanted: &Wanted,
+    headers: &HeaderMap,
+) -> Result<impl Stream<Item = Heard> + Send + use<>, Problem> {
+    require_listener(&caller)?;
+    let filter = TypeFilter::parse(wanted.types.as_deref())?;
+    let slot = Arc::clone(&app.subscribers).try_acquire_owned().map_err(|_| {
+        Problem::overloaded("too_many_subscribers", "too many event streams are open")
+    })?;
+    // Subscribe first, then read the state: a kill in between is in both, never in neither.
+    let subscription = app.services.events.subscribe(last(headers, wanted));
+    let state = app.services.control.refresh().await.map_err(ServiceError::from)?;
+    let subscriber = Subscriber::new(app, caller.into_principal(), filter, slot);
+    Ok(subscriber.stream(subscription, &state))
+}
+
+/// Refuses a caller whose role may not listen.
+pub(crate) fn require_listener(caller: &Caller) -> Result<(), Problem> {
+    caller.require(&[Role::Agent, Role::Operator, Role::Auditor])
+}
+
+/// Where the client was. An identifier that cannot be read is one of a process long gone: what
+/// followed it is missed.
+fn last(headers: &HeaderMap, wanted: &Wanted) -> Option<EventId> {
+    let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("unreadable"));
+    let text = header.or(wanted.last_event_id.as_deref()).filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or(EventId { run: Uuid::nil(), position: 0 }))
+}
+
 /// Whoever listens.
 #[derive(Debug)]
-pub(crate) struct Subscriber {
+struct Subscriber {
     app: Shared,
     principal: Principal,
     filter: TypeFilter,
@@ -98,14 +160,14 @@ impl Drop for Subscriber {
 }
 
 enum Next {
-    Events(std::sync::Arc<[Published]>),
+    Events(Arc<[Published]>),
     Lagged,
     Heartbeat,
     Stopped,
 }
 
 impl Subscriber {
-    pub(crate) fn new(
+    fn new(
         app: Shared,
         principal: Principal,
         filter: TypeFilter,
@@ -115,22 +177,21 @@ impl Subscriber {
         Self { app, principal, filter, _slot: slot }
     }
 
-    /// What the subscriber hears, until it goes away, its key is revoked, or the server stops; the
-    /// last two are said by an event `closed`.
-    pub(crate) fn stream(
+    /// What the subscriber hears, until it goes away, its key is revoked, or the server stops.
+    fn stream(
         self,
         subscription: Subscription,
         state: &ControlState,
-    ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    ) -> impl Stream<Item = Heard> + Send + use<> {
         let Subscription { missed, gap, mut live, position } = subscription;
         // Until what was missed is sent, the place in the stream is where the client left it.
         let at = missed.is_empty().then_some(position);
-        let first = format!("retry: {RETRY}\n{}", self.sync(state, gap, at));
+        let first = self.sync(state, gap, at);
         async_stream::stream! {
-            yield Ok(Bytes::from(first));
+            yield Heard::Messages(vec![first]);
             for part in missed.chunks(CHUNK) {
-                if let Some(frames) = self.frames(part) {
-                    yield Ok(frames);
+                if let Some(heard) = self.heard(part) {
+                    yield heard;
                 }
             }
             drop(missed);
@@ -140,25 +201,25 @@ impl Subscriber {
                 match next(&mut live, &mut heartbeat, shutdown.as_mut()).await {
                     Next::Events(group) => {
                         if group.iter().any(|each| is_revocation(&each.event)) && self.is_revoked() {
-                            yield Ok(closed("key_revoked"));
+                            yield Heard::Closed(Closing::KeyRevoked);
                             return;
                         }
                         for part in group.chunks(CHUNK) {
-                            if let Some(frames) = self.frames(part) {
-                                yield Ok(frames);
+                            if let Some(heard) = self.heard(part) {
+                                yield heard;
                             }
                         }
                     }
-                    Next::Lagged => yield Ok(self.resync().await),
+                    Next::Lagged => yield Heard::Messages(vec![self.resync().await]),
                     Next::Heartbeat => {
                         if self.is_revoked() {
-                            yield Ok(closed("key_revoked"));
+                            yield Heard::Closed(Closing::KeyRevoked);
                             return;
                         }
-                        yield Ok(Bytes::from_static(b": heartbeat\n\n"));
+                        yield Heard::Heartbeat;
                     }
                     Next::Stopped => {
-                        yield Ok(closed("shutting_down"));
+                        yield Heard::Closed(Closing::ShuttingDown);
                         return;
                     }
                 }
@@ -167,7 +228,7 @@ impl Subscriber {
     }
 
     /// The state after events were missed.
-    async fn resync(&self) -> Bytes {
+    async fn resync(&self) -> Message {
         let state = match self.app.services.control.refresh().await {
             Ok(state) => state,
             Err(error) => {
@@ -175,10 +236,10 @@ impl Subscriber {
                 self.app.services.control.current()
             }
         };
-        self.sync(&state, true, None).into()
+        self.sync(&state, true, None)
     }
 
-    fn sync(&self, state: &ControlState, gap: bool, at: Option<EventId>) -> String {
+    fn sync(&self, state: &ControlState, gap: bool, at: Option<EventId>) -> Message {
         let bound = self.principal.tenant();
         let reaches = |tenant| bound.is_none() || tenant == bound || Option::is_none(&tenant);
         let kills = state.kills().in_force().filter(|kill| reaches(kill.scope.tenant_id()));
@@ -188,20 +249,21 @@ impl Subscriber {
             gap,
             kills: kills.map(|kill| KillView::of(state, kill.as_ref().clone()).into()).collect(),
         };
-        frame(at, "sync", &sync)
+        Message::new(at, "sync", &sync)
     }
 
     /// Those of `events` that the subscriber may hear and wants to; `None` when there are none.
-    fn frames(&self, events: &[Published]) -> Option<Bytes> {
+    fn heard(&self, events: &[Published]) -> Option<Heard> {
         let bound = self.principal.tenant();
-        let mut text = String::new();
-        for Published { position, event, .. } in events {
-            if bound.is_none_or(|tenant| event.concerns(tenant)) && self.filter.admits(event) {
+        let may = |event: &Event| bound.is_none_or(|tenant| event.concerns(tenant));
+        let told = events.iter().filter(|each| may(&each.event) && self.filter.admits(&each.event));
+        let messages: Vec<_> = told
+            .map(|Published { position, event, .. }| {
                 let id = self.app.services.events.id(*position);
-                text.push_str(&frame(Some(id), event.name(), &EventLine::of(event)));
-            }
-        }
-        (!text.is_empty()).then(|| text.into())
+                Message::new(Some(id), event.name(), &EventLine::of(event))
+            })
+            .collect();
+        (!messages.is_empty()).then_some(Heard::Messages(messages))
     }
 
     fn is_revoked(&self) -> bool {
@@ -216,7 +278,7 @@ fn heartbeat(period: Duration) -> Interval {
 }
 
 async fn next(
-    live: &mut broadcast::Receiver<std::sync::Arc<[Published]>>,
+    live: &mut broadcast::Receiver<Arc<[Published]>>,
     heartbeat: &mut Interval,
     shutdown: Option<&mut watch::Receiver<bool>>,
 ) -> Next {
@@ -241,55 +303,4 @@ async fn next(
 
 fn is_revocation(event: &Event) -> bool {
     matches!(event, Event::Registry(change) if change.kind == RegistryChange::KeyRevoked)
-}
-
-fn closed(code: &'static str) -> Bytes {
-    frame(None, "closed", &serde_json::json!({ "event": "closed", "code": code })).into()
-}
-
-/// One server-sent event. JSON has no line breaks, so one `data` line holds it.
-fn frame(id: Option<EventId>, name: &str, data: &impl Serialize) -> String {
-    // Writing what is built of strings and numbers to memory does not fail.
-    let data = serde_json::to_string(data).unwrap_or_default();
-    match id {
-        Some(id) => format!("id: {id}\nevent: {name}\ndata: {data}\n\n"),
-        None => format!("event: {name}\ndata: {data}\n\n"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(types: &str) -> Option<Vec<&'static str>> {
-        TypeFilter::parse(Some(types)).ok().and_then(|filter| filter.0)
-    }
-
-    #[test]
-    fn patterns_stand_for_names() {
-        let kills = vec!["kill_switch.disabled", "kill_switch.restored"];
-        assert_eq!(names("kill_switch.*"), Some(kills));
-        assert_eq!(
-            names("policy.check.deny, provenance.signed"),
-            Some(vec!["policy.check.deny", "provenance.signed"])
-        );
-        assert_eq!(names("policy.*").map(|names| names.len()), Some(2));
-        assert!(TypeFilter::parse(None).unwrap().0.is_none());
-    }
-
-    #[test]
-    fn a_pattern_that_fits_nothing_is_refused() {
-        for types in [
-            "",
-            "*",
-            "kill_switch",
-            "kill_switch.disable",
-            "kill*",
-            "policy.check.deny,",
-            "KILL_SWITCH.*",
-        ] {
-            assert!(names(types).is_none(), "{types}");
-        }
-        assert!(names(&["registry.*"; MAX_PATTERNS + 1].join(",")).is_none());
-    }
 }

@@ -27,6 +27,7 @@ mod routes;
 mod wire;
 
 pub use auth::AuthMode;
+pub use metrics::{Durations, Labels, Measure, Source, Values};
 pub use openapi::openapi;
 
 /// How the interface is offered.
@@ -43,6 +44,8 @@ pub struct Options {
     pub max_subscribers: usize,
     /// Event streams end once this turns `true` or its sender is gone.
     pub shutdown: Option<watch::Receiver<bool>>,
+    /// What `/metrics` tells besides what is counted here.
+    pub sources: Vec<Source>,
 }
 
 impl Default for Options {
@@ -53,6 +56,7 @@ impl Default for Options {
             heartbeat: Duration::from_secs(15),
             max_subscribers: 1000,
             shutdown: None,
+            sources: Vec::new(),
         }
     }
 }

@@ -17,6 +17,11 @@ use sentinel_core::policy::PolicyStatus;
 use sentinel_service::Services;
 use utoipa::openapi::OpenApi;
 
+mod source;
+
+pub(crate) use source::Sources;
+pub use source::{Durations, Labels, Measure, Source, Values};
+
 /// Upper bounds of the check duration's buckets, in seconds.
 const BUCKETS: [f64; 14] = [
     0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.5, 2.5,
@@ -96,9 +101,10 @@ impl RouteCounters {
 }
 
 impl Metrics {
-    /// Metrics with a counter for each route of the document.
-    pub(crate) fn new(document: &OpenApi) -> Self {
+    /// Metrics with a counter for each route of the document, and those of `sources`.
+    pub(crate) fn new(document: &OpenApi, sources: Vec<Source>) -> Self {
         let mut registry = Registry::with_prefix("sentinel");
+        registry.register_collector(Box::new(Sources(sources)));
         let requests = Family::<RouteLabels, Counter>::default();
         let routes = document.paths.paths.iter().map(|(path, item)| {
             let methods = crate::openapi::methods(item);

@@ -1,6 +1,6 @@
 //! What happened to events on their way, for metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 macro_rules! counters {
     ($(#[doc = $about:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $field:ident,)+ }) => {
@@ -10,7 +10,11 @@ macro_rules! counters {
 
         /// The counters as they are counted.
         #[derive(Debug, Default)]
-        pub(crate) struct Counts { $(pub(crate) $field: AtomicU64,)+ }
+        pub(crate) struct Counts {
+            $(pub(crate) $field: AtomicU64,)+
+            /// Readers that are connected.
+            pub(crate) readers: AtomicUsize,
+        }
 
         impl Counts {
             pub(crate) fn read(&self) -> $name {

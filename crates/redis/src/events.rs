@@ -1,6 +1,7 @@
 //! Events of every replica for the subscribers of every other.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sentinel_core::epoch::Epoch;
@@ -108,6 +109,13 @@ impl RedisEvents {
         self.counts.read()
     }
 
+    /// Whether what others publish is received just now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let readers = 1 + usize::from(self.others.is_some());
+        self.counts.readers.load(Ordering::Relaxed) >= readers
+    }
+
     /// Returns once Redis was reached and whatever others publish from then on is received.
     pub async fn following(&self) {
         let readers = 1 + usize::from(self.others.is_some());
@@ -171,7 +179,7 @@ impl Lanes {
             kept: self.settings.kept,
         };
         let reader = Reader {
-            link: link(RESPONSE),
+            link: link(RESPONSE).of_reader(),
             stream,
             replica: self.replica,
             sink: Arc::clone(&self.sink),

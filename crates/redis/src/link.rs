@@ -1,6 +1,7 @@
 //! One connection that is made again whenever it is lost.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -20,6 +21,8 @@ pub(crate) struct Link {
     backoff: Backoff,
     /// Failures since the last command that succeeded.
     failures: u32,
+    /// Whether this is a reader's, whose connection is always in use, so that a loss is noticed.
+    reads: bool,
 }
 
 impl Link {
@@ -30,7 +33,21 @@ impl Link {
         counts: Arc<Counts>,
     ) -> Self {
         let backoff = Backoff::new();
-        Self { target, purpose, response, counts, connection: None, backoff, failures: 0 }
+        Self {
+            target,
+            purpose,
+            response,
+            counts,
+            connection: None,
+            backoff,
+            failures: 0,
+            reads: false,
+        }
+    }
+
+    /// The same, for a reader.
+    pub(crate) fn of_reader(self) -> Self {
+        Self { reads: true, ..self }
     }
 
     /// The connection; returns only once there is one. The first attempt after a loss is made at
@@ -44,7 +61,12 @@ impl Link {
                 self.backoff.wait().await;
             }
             match self.target.connect(self.response).await {
-                Ok(connection) => self.connection = Some(connection),
+                Ok(connection) => {
+                    self.connection = Some(connection);
+                    if self.reads {
+                        self.counts.readers.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
                 Err(error) => self.lost(&error),
             }
         }
@@ -55,7 +77,9 @@ impl Link {
         if self.failures == 0 {
             tracing::warn!(%error, purpose = self.purpose, "redis was lost; trying again");
         }
-        self.connection = None;
+        if self.connection.take().is_some() && self.reads {
+            self.counts.readers.fetch_sub(1, Ordering::Relaxed);
+        }
         self.failures = self.failures.saturating_add(1);
         add(&self.counts.disconnects, 1);
     }

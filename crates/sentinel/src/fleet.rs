@@ -60,8 +60,8 @@ impl Fleet {
         let settings =
             RateSettings { prefix: self.prefix.clone(), on_loss, ..RateSettings::default() };
         let rates = Arc::new(RedisRates::start(&self.target, settings)?);
-        let shared = Shared { events, others: Some(carrier.clone()), rates: Some(rates) };
-        Ok(Joined { shared, carrier })
+        let shared = Shared { events, others: Some(carrier.clone()), rates: Some(rates.clone()) };
+        Ok(Joined { shared, carrier, rates })
     }
 }
 
@@ -70,6 +70,7 @@ impl Fleet {
 pub(crate) struct Joined {
     pub(crate) shared: Shared,
     pub(crate) carrier: Arc<RedisEvents>,
+    pub(crate) rates: Arc<RedisRates>,
 }
 
 /// Time that the last events get to leave a server that stops.

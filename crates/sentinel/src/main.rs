@@ -9,6 +9,7 @@ mod dev;
 mod event_log;
 mod failure;
 mod fleet;
+mod metrics;
 mod node;
 mod output;
 mod server;

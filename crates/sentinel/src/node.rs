@@ -16,7 +16,7 @@ use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
 use sentinel_service::{Ports, Services, Settings, Shared};
-use sentinel_store_postgres::PostgresStore;
+use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -31,6 +31,8 @@ use crate::signing_key::{Prepared, Source};
 
 /// How often what is no longer needed is removed.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// Time that WebSockets get to be closed once all else has ended.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Time the event log gets to write what is left.
 const LOG_GRACE: Duration = Duration::from_secs(1);
 
@@ -46,6 +48,8 @@ pub(crate) struct Node {
     carrier: Option<Arc<RedisEvents>>,
     /// What tells of changes that other servers made; none when there can be no others.
     epochs: Vec<watch::Receiver<Epoch>>,
+    /// What its parts count.
+    sources: Vec<sentinel_http::Source>,
 }
 
 /// What a control plane is made of.
@@ -96,9 +100,19 @@ impl Node {
         let signer = Arc::new(signer);
         let joined = fleet.map(|fleet| fleet.join()).transpose();
         let joined = joined.or_fail(|| "cannot use Redis".to_owned())?;
+        let mut sources: Vec<_> =
+            opened.postgres.iter().cloned().map(crate::metrics::of_postgres).collect();
         let (shared, carrier) = match (joined, &opened.postgres) {
-            (Some(Joined { shared, carrier }), _) => (shared, Some(carrier)),
-            (None, Some(postgres)) => (by_notify(postgres), None),
+            (Some(Joined { shared, carrier, rates }), _) => {
+                sources.push(crate::metrics::of_redis_events(Arc::clone(&carrier)));
+                sources.push(crate::metrics::of_redis_rates(rates));
+                (shared, Some(carrier))
+            }
+            (None, Some(postgres)) => {
+                let (shared, carrier) = by_notify(postgres);
+                sources.push(crate::metrics::of_notify(carrier));
+                (shared, None)
+            }
             (None, None) => (Shared::default(), None),
         };
         let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
@@ -122,7 +136,7 @@ impl Node {
             );
         }
         let postgres = opened.postgres;
-        Ok(Self { services, policy, signer, clock, policy_dir, postgres, carrier, epochs })
+        Ok(Self { services, policy, signer, clock, policy_dir, postgres, carrier, epochs, sources })
     }
 
     /// Serves until the process is told to stop; `ready` is called once requests are answered.
@@ -145,6 +159,7 @@ impl Node {
                 auth: serving.auth,
                 allowed_hosts: serving.allowed_hosts,
                 shutdown: Some(shutdown),
+                sources: self.sources.clone(),
                 ..sentinel_http::Options::default()
             },
         );
@@ -181,6 +196,9 @@ impl Node {
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
         }
+        // WebSockets are no connections of the server's any more. Each holds a receiver until its
+        // client has been told; the router, which held another, is gone.
+        drop(tokio::time::timeout(FAREWELL, stopping.closed()).await);
         if let Some(carrier) = &self.carrier {
             // Late events are of no use to anybody when Redis is away.
             drop(tokio::time::timeout(FLUSH, carrier.flush()).await);
@@ -202,10 +220,11 @@ impl Node {
 }
 
 /// Without Redis, the database carries control events.
-fn by_notify(postgres: &PostgresStore) -> Shared {
+fn by_notify(postgres: &PostgresStore) -> (Shared, Arc<PostgresEvents>) {
     let events = Arc::new(InProcessBus::default());
-    let others: Arc<dyn Bus> = Arc::new(postgres.carry_events(events.foreign()));
-    Shared { events, others: Some(others), rates: None }
+    let carrier = Arc::new(postgres.carry_events(events.foreign()));
+    let others: Arc<dyn Bus> = carrier.clone();
+    (Shared { events, others: Some(others), rates: None }, carrier)
 }
 
 /// An engine that vets with this program; nothing is loaded.

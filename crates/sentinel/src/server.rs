@@ -7,10 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Time a client gets to send the head of a request; also how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -37,7 +36,7 @@ pub(crate) async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> usize {
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(());
     let mut connections = tokio::task::JoinSet::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
     tokio::pin!(stop);
@@ -55,7 +54,7 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = graceful.watch(connection(stream, &router));
+                let connection = until(stopped.clone(), connection(stream, &router));
                 connections.spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!(%peer, %error, "a connection ended early");
@@ -71,16 +70,28 @@ pub(crate) async fn serve(
     }
     drop(listener);
     // Idle connections close at once, busy ones after their answer.
-    let done = tokio::time::timeout(limits.grace, graceful.shutdown()).await;
+    drop(stopping);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    let done = tokio::time::timeout(limits.grace, ended).await;
     let cut = if done.is_err() { connections.len() } else { 0 };
     connections.shutdown().await;
     cut
 }
 
-fn connection(
-    stream: TcpStream,
-    router: &Router,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+/// Lets `connection` go on until the sender of `stopped` is gone, then only to the end of its answer.
+async fn until(mut stopped: watch::Receiver<()>, connection: Connection) -> hyper::Result<()> {
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+type Connection = http1::UpgradeableConnection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+
+/// A connection that becomes a WebSocket ends here: the subscribers' limit bounds those.
+fn connection(stream: TcpStream, router: &Router) -> Connection {
     // Answers are small and each is awaited: delaying them gains nothing. A failure here only
     // makes it slower.
     if let Err(error) = stream.set_nodelay(true) {
@@ -92,6 +103,7 @@ fn connection(
         .max_buf_size(MAX_HEAD)
         .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+        .with_upgrades()
 }
 
 /// Binds `address`.

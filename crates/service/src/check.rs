@@ -23,7 +23,7 @@ use crate::ServiceError;
 use crate::control::Control;
 use crate::group::Group;
 use crate::permit::{Permit, PermitSeal};
-use crate::rate::RateGuard;
+use crate::rate::{RateDecisions, RateGuard};
 use crate::usage::UsageCache;
 
 /// How often a check whose ground changed under it is decided anew before it is given up. Each
@@ -53,6 +53,12 @@ pub struct Checked {
 }
 
 impl Checker {
+    /// How calls with rate limits fared.
+    #[must_use]
+    pub fn rate_decisions(&self) -> RateDecisions {
+        self.rates.counts.read()
+    }
+
     /// Decides, counts and records one call; answers only when that is durable.
     ///
     /// # Errors

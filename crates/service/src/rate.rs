@@ -1,6 +1,7 @@
 //! Rate limits: which apply to a call, and the limiter that counts within this process.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,24 @@ pub(crate) struct RateGuard {
     pub(crate) limiter: Arc<dyn RateLimiter>,
     /// Limits of every call.
     pub(crate) rules: Vec<RateRule>,
+    pub(crate) counts: RateCounts,
+}
+
+/// How calls with limits fared.
+#[derive(Debug, Default)]
+pub(crate) struct RateCounts {
+    granted: AtomicU64,
+    limited: AtomicU64,
+    unavailable: AtomicU64,
+}
+
+/// Calls with rate limits since the start of this replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RateDecisions {
+    pub granted: u64,
+    pub limited: u64,
+    /// Denied because no limiter could count them.
+    pub unavailable: u64,
 }
 
 impl RateGuard {
@@ -60,7 +79,11 @@ impl RateGuard {
         demands: Vec<RateDemand>,
         taken: &mut Vec<RateDemand>,
     ) -> Verdict {
-        match self.limiter.take(&demands).await {
+        let taking = self.limiter.take(&demands).await;
+        if !demands.is_empty() {
+            self.counts.count(&taking);
+        }
+        match taking {
             Ok(RateVerdict::Granted) => {
                 taken.extend(demands);
                 verdict
@@ -84,6 +107,25 @@ impl RateGuard {
     pub(crate) fn malformed(verdict: Verdict, error: RateLimitError) -> Verdict {
         let reason = format!("the policy's answer is malformed: {error}");
         denied(verdict, ReasonCode::PolicyMalformed, reason)
+    }
+}
+
+impl RateCounts {
+    fn count(&self, taking: &Result<RateVerdict, RateError>) {
+        let counter = match taking {
+            Ok(RateVerdict::Granted) => &self.granted,
+            Ok(RateVerdict::Limited { .. }) => &self.limited,
+            Err(_) => &self.unavailable,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> RateDecisions {
+        RateDecisions {
+            granted: self.granted.load(Ordering::Relaxed),
+            limited: self.limited.load(Ordering::Relaxed),
+            unavailable: self.unavailable.load(Ordering::Relaxed),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::kill::KillSwitch;
 use crate::permit::{PermitSeal, Redeemer};
 use crate::provenance::{ManifestWriter, Provenance};
 use crate::quotas::Quotas;
-use crate::rate::{LocalRates, RateGuard};
+use crate::rate::{LocalRates, RateCounts, RateGuard};
 use crate::registry::Registry;
 use crate::usage::UsageCache;
 
@@ -124,7 +124,11 @@ impl Services {
                 control: Arc::clone(&control),
                 policy: Arc::clone(&policy),
                 usage,
-                rates: RateGuard { limiter: rates, rules: settings.rate_limits },
+                rates: RateGuard {
+                    limiter: rates,
+                    rules: settings.rate_limits,
+                    counts: RateCounts::default(),
+                },
                 commits: Group::start(Arc::new(decisions), settings.queue, Batch::MAX),
                 places: Semaphore::new(settings.queue.min(Semaphore::MAX_PERMITS)),
                 seal: seal.clone(),

@@ -3,6 +3,7 @@
 //! must hold depends on an event.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sentinel_core::event::{Bus, Event};
@@ -35,7 +36,37 @@ struct Message {
 #[derive(Debug)]
 pub struct PostgresEvents {
     queue: mpsc::Sender<Event>,
+    counts: Arc<Counts>,
     _tasks: JoinSet<()>,
+}
+
+/// Counts of events since the start of this replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventCounters {
+    /// Events that the server took.
+    pub sent: u64,
+    /// Events of other replicas handed on.
+    pub received: u64,
+    /// Events that never left: too many waited, one was too large, or the server did not take it.
+    pub dropped: u64,
+    /// Events of other replicas that could not be read.
+    pub malformed: u64,
+    /// Connections that listened and were lost, or could not be made.
+    pub disconnects: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU64,
+    received: AtomicU64,
+    dropped: AtomicU64,
+    malformed: AtomicU64,
+    disconnects: AtomicU64,
+    listening: AtomicBool,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl PostgresEvents {
@@ -54,9 +85,28 @@ impl PostgresEvents {
             .acquire_timeout(acquire_timeout)
             .connect_lazy_with(connect);
         let mut tasks = JoinSet::new();
-        tasks.spawn(send(pool, replica, waiting));
-        tasks.spawn(receive(listening, replica, sink));
-        Self { queue, _tasks: tasks }
+        let counts = Arc::new(Counts::default());
+        tasks.spawn(send(pool, replica, waiting, Arc::clone(&counts)));
+        tasks.spawn(receive(listening, replica, sink, Arc::clone(&counts)));
+        Self { queue, counts, _tasks: tasks }
+    }
+
+    #[must_use]
+    pub fn counters(&self) -> EventCounters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        EventCounters {
+            sent: read(&self.counts.sent),
+            received: read(&self.counts.received),
+            dropped: read(&self.counts.dropped),
+            malformed: read(&self.counts.malformed),
+            disconnects: read(&self.counts.disconnects),
+        }
+    }
+
+    /// Whether what others send is received just now.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.counts.listening.load(Ordering::Relaxed)
     }
 }
 
@@ -64,32 +114,44 @@ impl Bus for PostgresEvents {
     fn publish(&self, events: Vec<Event>) {
         for event in events.into_iter().filter(Event::is_control) {
             if self.queue.try_send(event).is_err() {
+                count(&self.counts.dropped);
                 tracing::warn!("an event was dropped: too many wait for the database");
             }
         }
     }
 }
 
-async fn send(pool: PgPool, replica: Uuid, mut waiting: mpsc::Receiver<Event>) {
+async fn send(
+    pool: PgPool,
+    replica: Uuid,
+    mut waiting: mpsc::Receiver<Event>,
+    counts: Arc<Counts>,
+) {
     while let Some(event) = waiting.recv().await {
         let name = event.name();
         let payload = match serde_json::to_string(&Message { replica, event }) {
             Ok(payload) if payload.len() <= MAX_PAYLOAD => payload,
             _ => {
+                count(&counts.dropped);
                 tracing::warn!(event = name, "an event is too large for other replicas");
                 continue;
             }
         };
         let sent = query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&pool);
         if let Err(error) = sent.await {
+            count(&counts.dropped);
             tracing::warn!(%error, event = name, "an event did not reach other replicas");
+        } else {
+            count(&counts.sent);
         }
     }
 }
 
-async fn receive(pool: PgPool, replica: Uuid, sink: Arc<dyn Bus>) {
+async fn receive(pool: PgPool, replica: Uuid, sink: Arc<dyn Bus>, counts: Arc<Counts>) {
     loop {
-        let Err(error) = listen(&pool, replica, sink.as_ref()).await;
+        let Err(error) = listen(&pool, replica, sink.as_ref(), &counts).await;
+        counts.listening.store(false, Ordering::Relaxed);
+        count(&counts.disconnects);
         tracing::warn!(%error, "not listening for events; trying again");
         sleep(PAUSE).await;
     }
@@ -100,18 +162,26 @@ async fn listen(
     pool: &PgPool,
     replica: Uuid,
     sink: &dyn Bus,
+    counts: &Counts,
 ) -> sqlx::Result<std::convert::Infallible> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
+    counts.listening.store(true, Ordering::Relaxed);
     loop {
         while let Ok(heard) = timeout(SILENCE, listener.try_recv()).await {
             let lost = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
             let notification = heard?.ok_or_else(lost)?;
             match serde_json::from_str::<Message>(notification.payload()) {
                 Ok(message) if message.replica == replica => {}
-                Ok(message) => sink.publish(vec![message.event]),
-                Err(error) => tracing::warn!(%error, "an event of another replica is unreadable"),
+                Ok(message) => {
+                    count(&counts.received);
+                    sink.publish(vec![message.event]);
+                }
+                Err(error) => {
+                    count(&counts.malformed);
+                    tracing::warn!(%error, "an event of another replica is unreadable");
+                }
             }
         }
         // The connection may be dead without a word.

@@ -17,6 +17,7 @@ mod fault;
 mod kills;
 mod listing;
 mod manifests;
+mod measures;
 mod meta;
 mod migrations;
 mod options;
@@ -50,9 +51,10 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::watch;
 
-pub use crate::events::PostgresEvents;
+pub use crate::events::{EventCounters, PostgresEvents};
 #[cfg(feature = "planted-faults")]
 pub use crate::fault::Fault;
+pub use crate::measures::{PoolUse, Transactions};
 pub use crate::options::Options;
 
 use crate::committers::Committers;
@@ -147,6 +149,19 @@ impl PostgresStore {
     #[must_use]
     pub fn epochs(&self) -> watch::Receiver<Epoch> {
         self.epochs.receiver()
+    }
+
+    /// The transactions of this process, by name and end.
+    #[must_use]
+    pub fn transactions(&self) -> Vec<Transactions> {
+        measures::transactions()
+    }
+
+    /// The connections that queries and changes of control state share.
+    #[must_use]
+    pub fn pool_use(&self) -> PoolUse {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        PoolUse { open: self.pool.size(), idle }
     }
 
     /// Starts to carry control events between the replicas of this database: those of others go to

@@ -1,4 +1,4 @@
-//! Transactions: each has a name, under which its duration and its end are logged.
+//! Transactions: each has a name, under which its duration and its end are counted and logged.
 
 use std::time::Instant;
 
@@ -6,6 +6,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, raw_sql};
 
 use crate::error::Result;
+use crate::measures::count;
 
 /// How a transaction begins.
 ///
@@ -61,7 +62,7 @@ impl Transaction {
     pub(crate) async fn end<T>(mut self, result: Result<T>) -> Result<T> {
         let (sql, outcome) = match result {
             Ok(_) => ("COMMIT", "committed"),
-            Err(_) => ("ROLLBACK", "rolled back"),
+            Err(_) => ("ROLLBACK", "rolled_back"),
         };
         let ended = raw_sql(sql).execute(&mut *self.connection).await;
         self.ended = ended.is_ok();
@@ -96,7 +97,7 @@ impl Drop for Transaction {
     }
 }
 
-/// Logs, when dropped, how long a transaction took and how it ended.
+/// Counts and logs, when dropped, how long a transaction took and how it ended.
 #[derive(Debug)]
 pub(crate) struct Measured {
     name: &'static str,
@@ -113,7 +114,9 @@ impl Measured {
 impl Drop for Measured {
     fn drop(&mut self) {
         let (transaction, outcome) = (self.name, self.outcome);
-        let duration_us = self.started.elapsed().as_micros();
+        let took = self.started.elapsed();
+        count(transaction, outcome, took);
+        let duration_us = took.as_micros();
         tracing::debug!(transaction, outcome, duration_us, "a transaction has ended");
     }
 }

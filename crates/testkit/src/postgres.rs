@@ -15,6 +15,7 @@ pub struct Server {
     folder: PathBuf,
     port: u16,
     fsync: bool,
+    tls: bool,
     /// The shell that watches over the server; `None` while it is stopped.
     watcher: Mutex<Option<Child>>,
 }
@@ -34,27 +35,50 @@ impl Server {
     /// Starts a server whose commits survive a crash.
     #[must_use]
     pub fn new() -> Self {
-        Self::create(true)
+        Self::create(true, None)
     }
 
     /// Starts a server that is faster, and loses data only if the machine crashes.
     #[must_use]
     pub fn without_fsync() -> Self {
-        Self::create(false)
+        Self::create(false, None)
     }
 
-    fn create(fsync: bool) -> Self {
+    /// Starts a server without fsync that also speaks TLS, with a certificate for the host name
+    /// `host` by an authority of its own.
+    #[must_use]
+    pub fn with_tls(host: &str) -> Self {
+        Self::create(false, Some(host))
+    }
+
+    /// The certificate of the authority of [`Server::with_tls`].
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("ca.crt")
+    }
+
+    fn create(fsync: bool, tls_host: Option<&str>) -> Self {
         let binaries = binaries();
         let folder = temporary_folder();
         let mut initdb = unprivileged(&binaries.join("initdb"));
         initdb.args(["--no-sync", "--auth=trust", "--username=sentinel", "--encoding=UTF8"]);
         initdb.args(["--locale=C.UTF-8", "-D"]).arg(folder.join("data"));
         run(&mut initdb);
+        if let Some(host) = tls_host {
+            certify(&folder, host);
+        }
         // Another process may take the port between choosing and using it: then another is tried.
         for _ in 0..5 {
             let (binaries, folder) = (binaries.clone(), folder.clone());
             let watcher = Mutex::new(None);
-            let server = Self { binaries, folder, port: free_port(), fsync, watcher };
+            let server = Self {
+                binaries,
+                folder,
+                port: free_port(),
+                fsync,
+                tls: tls_host.is_some(),
+                watcher,
+            };
             if server.try_start() {
                 return server;
             }
@@ -66,7 +90,13 @@ impl Server {
     /// The URL of a database of this server.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://sentinel@127.0.0.1:{}/{database}", self.port)
+        self.url_at("127.0.0.1", database)
+    }
+
+    /// The URL of a database of this server under another name of loopback.
+    #[must_use]
+    pub fn url_at(&self, host: &str, database: &str) -> String {
+        format!("postgres://sentinel@{host}:{}/{database}", self.port)
     }
 
     /// Creates a database, as a copy of `template`; `template0` is empty.
@@ -114,6 +144,7 @@ impl Server {
         shell.args(["-p", &self.port.to_string(), "-k"]).arg(&self.folder);
         shell.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]);
         shell.args(["-c", if self.fsync { "fsync=on" } else { "fsync=off" }]);
+        shell.args(["-c", if self.tls { "ssl=on" } else { "ssl=off" }]);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = shell.spawn().expect("`sh` can be run");
         *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
@@ -192,6 +223,25 @@ fn temporary_folder() -> PathBuf {
     let mut mktemp = unprivileged(Path::new("mktemp"));
     let folder = run(mktemp.args(["-d", "/tmp/sentinel-postgres-XXXXXXXX"]));
     PathBuf::from(folder.trim())
+}
+
+/// Makes an authority, and a certificate for `host` where the server looks for it.
+fn certify(folder: &Path, host: &str) {
+    let openssl = |args: &str| {
+        let mut command = unprivileged(Path::new("sh"));
+        command.args(["-c", "umask 077; cd \"$1\"; shift; exec openssl \"$@\"", "certify"]);
+        run(command.arg(folder).args(args.split(' ')));
+    };
+    let new = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!("{new} -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.crt"));
+    openssl(&format!(
+        "{new} -subj /CN={host} -addext subjectAltName=DNS:{host} \
+         -keyout data/server.key -out server.csr"
+    ));
+    openssl(
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
+         -copy_extensions copy -out data/server.crt",
+    );
 }
 
 fn run(command: &mut Command) -> String {

@@ -30,9 +30,7 @@ impl HostGuard {
         let from = match only(&parts.headers, ORIGIN) {
             Ok(None) => true,
             Ok(Some(origin)) => {
-                let authority =
-                    origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-                authority.is_some_and(|authority| self.allows(authority))
+                authority_of(origin).is_some_and(|authority| self.allows(authority))
             }
             Err(()) => false,
         };
@@ -43,6 +41,21 @@ impl HostGuard {
         let Some((host, port)) = split(authority) else { return false };
         self.0.iter().any(|(allowed, of)| *allowed == host && (of.is_none() || *of == port))
     }
+}
+
+/// Whether the request comes from no page, or from one of the very server it is addressed to.
+pub(crate) fn is_same_origin(parts: &Parts) -> bool {
+    match (only(&parts.headers, ORIGIN), only(&parts.headers, HOST)) {
+        (Ok(None), _) => true,
+        (Ok(Some(origin)), Ok(Some(host))) => {
+            authority_of(origin).is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        }
+        _ => false,
+    }
+}
+
+fn authority_of(origin: &str) -> Option<&str> {
+    origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
 }
 
 /// The value of a header that may come once.

@@ -11,8 +11,10 @@ use crate::app::Shared;
 use crate::problem::Problem;
 
 mod host;
+mod socket;
 
 pub(crate) use host::HostGuard;
+pub(crate) use socket::{PROTOCOL, SocketCaller};
 
 /// Whether callers must show a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,20 @@ pub enum AuthMode {
 pub(crate) struct Caller(Principal);
 
 impl Caller {
+    /// Whose key it is that `shown` finds in the request.
+    fn of<'a>(
+        app: &Shared,
+        shown: impl FnOnce() -> Result<&'a str, Problem>,
+    ) -> Result<Self, Problem> {
+        if app.options.auth == AuthMode::Off {
+            return Ok(Self(Principal::Unauthenticated));
+        }
+        match app.services.keys.authenticate(shown()?) {
+            Some(principal) => Ok(Self(principal)),
+            None => Err(Problem::invalid_key("the key is unknown or revoked")),
+        }
+    }
+
     pub(crate) const fn principal(&self) -> &Principal {
         &self.0
     }
@@ -66,14 +82,7 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
-        if app.options.auth == AuthMode::Off {
-            return Ok(Self(Principal::Unauthenticated));
-        }
-        let key = presented(&parts.headers)?;
-        match app.services.keys.authenticate(key) {
-            Some(principal) => Ok(Self(principal)),
-            None => Err(Problem::invalid_key("the key is unknown or revoked")),
-        }
+        Self::of(app, || presented(&parts.headers))
     }
 }
 
@@ -88,33 +97,43 @@ pub(crate) fn is_revoked(services: &Services, principal: &Principal) -> bool {
 /// The one key that the request shows.
 fn presented(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut shown = headers.get_all(AUTHORIZATION).iter().map(|value| (true, value));
-    let mut plain = headers.get_all("x-api-key").iter().map(|value| (false, value));
+    let mut plain = headers.get_all(API_KEY).iter().map(|value| (false, value));
     let first = shown.next().or_else(|| plain.next());
     let Some((is_authorization, value)) = first else {
         return Err(Problem::unauthenticated());
     };
     if shown.next().or_else(|| plain.next()).is_some() {
-        return Err(Problem::invalid_key("more than one key is presented; present one"));
+        return Err(more_than_one());
     }
-    let malformed = || {
-        Problem::invalid_key("the credentials are malformed; send `Authorization: Bearer snt_…`")
-    };
     let text = value.to_str().map_err(|_| malformed())?;
-    let key = if is_authorization {
-        let (scheme, key) = text.split_once(' ').ok_or_else(malformed)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(malformed());
-        }
-        key
-    } else {
-        text
-    };
-    let well_formed = key.len() <= MAX_KEY
-        && key.starts_with("snt_")
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if well_formed { Ok(key) } else { Err(malformed()) }
+    if !is_authorization {
+        return well_formed(text);
+    }
+    let (scheme, key) = text.split_once(' ').ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(malformed());
+    }
+    well_formed(key)
 }
 
+/// The key, when it can be one.
+fn well_formed(key: &str) -> Result<&str, Problem> {
+    let is_key = key.len() <= MAX_KEY
+        && key.starts_with("snt_")
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if is_key { Ok(key) } else { Err(malformed()) }
+}
+
+fn malformed() -> Problem {
+    Problem::invalid_key("the credentials are malformed; send `Authorization: Bearer snt_…`")
+}
+
+fn more_than_one() -> Problem {
+    Problem::invalid_key("more than one key is presented; present one")
+}
+
+/// The header that holds a key and nothing else.
+const API_KEY: &str = "x-api-key";
 /// No key is longer, in bytes.
 const MAX_KEY: usize = 128;
 

@@ -17,3 +17,4 @@ mod seed;
 #[path = "../support/mod.rs"]
 mod support;
 mod v1;
+mod ws;

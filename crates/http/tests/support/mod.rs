@@ -5,7 +5,9 @@ mod app;
 mod events;
 mod policy;
 mod store;
+mod ws;
 
 pub(crate) use answer::Answer;
 pub(crate) use app::{App, Key, Wanted};
 pub(crate) use policy::Mode;
+pub(crate) use ws::websocket;

@@ -1,6 +1,6 @@
 //! Reload, graceful stop, and what a crash leaves.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -85,6 +85,37 @@ fn a_stop_answers_the_requests_in_flight() {
     let again = folder.dev(&[]);
     let decisions = again.cli(&["decisions", "--json"]).exits(0).json();
     assert_eq!(decisions[0]["id"], answer["decision_id"]);
+}
+
+/// A WebSocket is none of the listener's connections any more, and is told all the same.
+#[test]
+fn a_stop_closes_websockets_in_good_order() {
+    for signal in ["TERM", "INT"] {
+        let folder = Folder::new();
+        let mut server = folder.dev(&[]);
+        let mut socket = server.connect();
+        let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                       sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let request = server.request("GET", "/v1/ws", "auditor", "");
+        let request = request.replace("connection: close\r\n", upgrade);
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut heard = Vec::new();
+        let told = |heard: &[u8], text: &str| String::from_utf8_lossy(heard).contains(text);
+        while !told(&heard, "\"event\":\"sync\"") {
+            let mut part = [0; 4096];
+            let length = socket.read(&mut part).unwrap();
+            assert!(length > 0, "{}", String::from_utf8_lossy(&heard));
+            heard.extend_from_slice(&part[..length]);
+        }
+        assert!(heard.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&heard));
+        server.signal(signal);
+        heard.clear();
+        socket.read_to_end(&mut heard).unwrap();
+        assert!(told(&heard, "\"event\":\"closed\""), "{}", String::from_utf8_lossy(&heard));
+        // A close frame: its code, going away, and why.
+        assert!(heard.ends_with(b"\x88\x0f\x03\xe9shutting_down"), "{heard:?}");
+        assert!(server.wait().success());
+    }
 }
 
 #[test]

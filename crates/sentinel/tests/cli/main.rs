@@ -9,6 +9,7 @@
 
 mod client;
 mod dev;
+mod fleet;
 mod lifecycle;
 mod policy;
 mod provenance;

@@ -5,14 +5,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::support::{Folder, Ran, Server, run, sentinel};
 
 /// A folder with a configuration that is sound but for its keys.
-struct Deployment {
-    folder: Folder,
-    config: String,
+pub(crate) struct Deployment {
+    pub(crate) folder: Folder,
+    pub(crate) config: String,
 }
 
 impl Deployment {
     fn new() -> Self {
         let folder = Folder::new();
+        let database = format!("database_url: sqlite://{}/sentinel.db", folder.path().display());
+        Self::on(folder, &database)
+    }
+
+    /// One with these lines in its configuration, which name a database.
+    pub(crate) fn on(folder: Folder, lines: &str) -> Self {
         let root = folder.path().display().to_string();
         let key = folder.path().join("key.pem");
         let made = std::process::Command::new("openssl")
@@ -26,7 +32,7 @@ impl Deployment {
         let config = folder.file(
             "config.yaml",
             &format!(
-                "listen: 127.0.0.1:0\ndatabase_url: sqlite://{root}/sentinel.db\n\
+                "listen: 127.0.0.1:0\n{lines}\n\
                  policy_dir: {root}/policies\nsigning_key_file: {root}/key.pem\n\
                  log_format: json\ndrain_seconds: 1\n"
             ),
@@ -48,7 +54,7 @@ impl Deployment {
         assert!(refused.stdout.is_empty(), "{refused:?}");
     }
 
-    fn key(&self, role: &str) -> String {
+    pub(crate) fn key(&self, role: &str) -> String {
         let args = ["key", "create", "--config", &self.config, "--role", role, "--name=first"];
         run(&args).exits(0).stdout.trim().to_owned()
     }

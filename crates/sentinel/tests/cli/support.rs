@@ -172,6 +172,15 @@ impl Server {
         answer(stream)
     }
 
+    /// The metrics, for a key that may read them.
+    pub(crate) fn metrics(&self, key: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(self.request_with(key, "GET", "/metrics", "").as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
     pub(crate) fn request(&self, method: &str, path: &str, role: &str, body: &str) -> String {
         self.request_with(&self.key(role), method, path, body)
     }

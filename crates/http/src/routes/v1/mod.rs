@@ -28,6 +28,7 @@ mod tools_get;
 mod tools_list;
 mod tools_retire;
 mod tools_update;
+mod ws;
 
 /// The endpoints below `/v1`.
 pub(super) fn table() -> OpenApiRouter<Shared> {
@@ -54,4 +55,5 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(keys_list::keys_list, keys_create::keys_create))
         .routes(routes!(keys_revoke::keys_revoke))
         .routes(routes!(events::events))
+        .routes(routes!(ws::ws))
 }

@@ -1,0 +1,98 @@
+//! What the parts of this server count, brought to `/metrics`.
+
+use std::sync::Arc;
+
+use sentinel_http::{Durations, Labels, Measure, Source, Values};
+use sentinel_redis::{RedisEvents, RedisRates};
+use sentinel_store_postgres::{PostgresEvents, PostgresStore};
+
+/// Counters with one label each.
+fn counters(
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    values: &[(&'static str, u64)],
+) -> Measure {
+    let values = values.iter().map(|(value, count)| (vec![(label, *value)], *count)).collect();
+    Measure { name, help, values: Values::Counters(values) }
+}
+
+fn is(name: &'static str, help: &'static str, labels: Labels, holds: bool) -> Measure {
+    Measure { name, help, values: Values::Gauges(vec![(labels, i64::from(holds))]) }
+}
+
+/// Events between replicas; the same names whatever carries them.
+fn events(carrier: &'static str, connected: bool, counts: &[(&'static str, u64)]) -> Vec<Measure> {
+    let connected_help = "Whether events of other replicas are received";
+    vec![
+        is("carrier_connected", connected_help, vec![("carrier", carrier)], connected),
+        counters("carrier_events", "Events between replicas", "what", counts),
+    ]
+}
+
+pub(crate) fn of_redis_events(carrier: Arc<RedisEvents>) -> Source {
+    Source::new(move || {
+        let counts = carrier.counters();
+        let counts = [
+            ("sent", counts.sent),
+            ("received", counts.received),
+            ("dropped", counts.dropped),
+            ("dropped_control", counts.dropped_control),
+            ("missed_groups", counts.missed_groups),
+            ("malformed", counts.malformed_groups),
+            ("disconnects", counts.disconnects),
+        ];
+        events("redis", carrier.is_connected(), &counts)
+    })
+}
+
+pub(crate) fn of_notify(carrier: Arc<PostgresEvents>) -> Source {
+    Source::new(move || {
+        let counts = carrier.counters();
+        let counts = [
+            ("sent", counts.sent),
+            ("received", counts.received),
+            // It carries control events only.
+            ("dropped_control", counts.dropped),
+            ("malformed", counts.malformed),
+            ("disconnects", counts.disconnects),
+        ];
+        events("notify", carrier.is_listening(), &counts)
+    })
+}
+
+pub(crate) fn of_redis_rates(rates: Arc<RedisRates>) -> Source {
+    Source::new(move || {
+        let counts = rates.counters();
+        let help = "Whether rate limits are counted in Redis";
+        let told = [("answered_without_redis", counts.without_redis), ("losses", counts.losses)];
+        vec![
+            is("rate_limiter_connected", help, vec![("limiter", "redis")], rates.is_connected()),
+            counters("rate_limiter", "Redis as the counter of rate limits", "what", &told),
+        ]
+    })
+}
+
+pub(crate) fn of_postgres(store: Arc<PostgresStore>) -> Source {
+    Source::new(move || {
+        let transactions = store.transactions().into_iter().map(|of| {
+            let labels = vec![("name", of.name), ("outcome", of.outcome)];
+            (labels, Durations { buckets: of.buckets, sum: of.sum })
+        });
+        let pool = store.pool_use();
+        let connections = [("used", pool.open.saturating_sub(pool.idle)), ("idle", pool.idle)];
+        let connections = connections.map(|(state, n)| (vec![("state", state)], i64::from(n)));
+        vec![
+            Measure {
+                name: "transaction_duration_seconds",
+                help: "Transactions of the store, from their begin to their end",
+                values: Values::Histograms(transactions.collect()),
+            },
+            Measure {
+                name: "database_pool_connections",
+                help: "Connections that queries and changes of control state share",
+                values: Values::Gauges(connections.to_vec()),
+            },
+        ]
+    })
+}

@@ -1,0 +1,121 @@
+//! Replicas on one PostgreSQL: what each says about itself and about what it shares.
+
+use std::time::{Duration, Instant};
+
+use sentinel_testkit::postgres;
+use sentinel_testkit::redis::RedisServer;
+use serde_json::json;
+
+use crate::serve::Deployment;
+use crate::support::{Folder, Server, run, sentinel};
+
+/// Two replicas, and a key of their administrator.
+struct Fleet {
+    replicas: [Server; 2],
+    key: String,
+    _deployment: Deployment,
+    _database: postgres::Server,
+}
+
+impl Fleet {
+    fn start(lines: &str) -> Self {
+        let database = postgres::Server::without_fsync();
+        database.create_database("fleet", "template0");
+        let lines = format!("database_url: {}\n{lines}", database.url("fleet"));
+        let deployment = Deployment::on(Folder::new(), &lines);
+        run(&["migrate", "--config", &deployment.config]).exits(0);
+        let key = deployment.key("admin");
+        let replicas = std::array::from_fn(|_| {
+            let command = sentinel(&["serve", "--config", &deployment.config]);
+            Server::start(command, deployment.folder.path().to_owned())
+        });
+        let fleet = Self { replicas, key, _deployment: deployment, _database: database };
+        let tool = json!({
+            "tenant_slug": "lab", "name": "probe", "url": "https://a.example/", "owner": "l",
+        });
+        assert_eq!(fleet.post(0, "/register", &tool).0, 201);
+        fleet
+    }
+
+    fn post(&self, replica: usize, path: &str, body: &serde_json::Value) -> (u16, String) {
+        let answer = self.replicas[replica].http_with(&self.key, "POST", path, &body.to_string());
+        (answer.0, answer.1["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn check(&self, replica: usize) -> String {
+        let call = json!({"tenant_slug": "lab", "tool_name": "probe", "action": "read"});
+        self.post(replica, "/policy/check", &call).1
+    }
+
+    fn kill(&self, replica: usize) {
+        assert_eq!(self.post(replica, "/kill", &json!({"agent": "ghost", "reason": "x"})).0, 200);
+    }
+
+    /// Waits until a replica's metrics have a line.
+    #[track_caller]
+    fn tells(&self, replica: usize, line: &str) {
+        let started = Instant::now();
+        loop {
+            let metrics = self.replicas[replica].metrics(&self.key);
+            if metrics.lines().any(|each| each == line) {
+                return;
+            }
+            assert!(started.elapsed() < Duration::from_secs(10), "no `{line}` in {metrics}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn metrics_tell_of_redis_of_rate_limits_and_of_transactions() {
+    let mut redis = RedisServer::start();
+    let lines = format!("redis_url: {}\nrate_limits: [\"agent:2/1h\"]", redis.url());
+    let fleet = Fleet::start(&lines);
+    for replica in [0, 1] {
+        fleet.tells(replica, "sentinel_carrier_connected{carrier=\"redis\"} 1");
+        fleet.tells(replica, "sentinel_rate_limiter_connected{limiter=\"redis\"} 1");
+        fleet.tells(replica, "sentinel_rate_limit_decisions_total{outcome=\"unavailable\"} 0");
+    }
+    let codes = [0, 1, 0].map(|replica| fleet.check(replica));
+    assert_eq!(codes, ["allowed", "allowed", "rate_limited"]);
+    fleet.tells(0, "sentinel_rate_limit_decisions_total{outcome=\"granted\"} 1");
+    fleet.tells(0, "sentinel_rate_limit_decisions_total{outcome=\"limited\"} 1");
+    fleet.tells(1, "sentinel_rate_limit_decisions_total{outcome=\"granted\"} 1");
+    fleet.kill(0);
+    let kill = "{name=\"kill\",outcome=\"committed\"} 1";
+    fleet.tells(0, &format!("sentinel_transaction_duration_seconds_count{kill}"));
+    fleet.tells(0, "sentinel_carrier_events_total{what=\"dropped_control\"} 0");
+    // The decision of replica 1, and that of neither is its own: two checks and a kill of 0, with
+    // the tool and its tenant.
+    let received = fleet.replicas[1].metrics(&fleet.key);
+    assert!(!received.contains("carrier_events_total{what=\"received\"} 0"), "{received}");
+    redis.kill();
+    fleet.tells(0, "sentinel_carrier_connected{carrier=\"redis\"} 0");
+    assert_eq!(fleet.check(0), "rate_limiter_unavailable");
+    fleet.tells(0, "sentinel_rate_limiter_connected{limiter=\"redis\"} 0");
+    fleet.tells(0, "sentinel_rate_limit_decisions_total{outcome=\"unavailable\"} 1");
+    fleet.tells(0, "sentinel_rate_limiter_total{what=\"answered_without_redis\"} 1");
+    redis.restart();
+    fleet.tells(0, "sentinel_carrier_connected{carrier=\"redis\"} 1");
+    fleet.tells(0, "sentinel_rate_limiter_connected{limiter=\"redis\"} 1");
+}
+
+#[test]
+fn metrics_tell_of_events_that_the_database_carries() {
+    let fleet = Fleet::start("");
+    fleet.tells(0, "sentinel_carrier_connected{carrier=\"notify\"} 1");
+    fleet.tells(1, "sentinel_carrier_connected{carrier=\"notify\"} 1");
+    let before = fleet.replicas[1].metrics(&fleet.key);
+    let received = |metrics: &str| -> u64 {
+        let name = "sentinel_carrier_events_total{what=\"received\"} ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.expect("it is always there").parse().unwrap()
+    };
+    fleet.kill(0);
+    let line =
+        format!("sentinel_carrier_events_total{{what=\"received\"}} {}", received(&before) + 1);
+    fleet.tells(1, &line);
+    let metrics = fleet.replicas[0].metrics(&fleet.key);
+    assert!(metrics.contains("sentinel_database_pool_connections{state=\"idle\"} "), "{metrics}");
+    assert!(!metrics.contains("redis") && !metrics.contains("ghost"), "{metrics}");
+}
