@@ -5,6 +5,7 @@
 //! the next one, so what a commit reads is what holds until it has ended: see
 //! [`sentinel_core::store`] and [`sentinel_core::commit`].
 
+mod archive;
 mod commit;
 mod committers;
 mod counters;
@@ -49,6 +50,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::watch;
 
+pub use crate::archive::{ArchivedMonth, ArchivingError, ClosedMonth};
 pub use crate::events::PostgresEvents;
 #[cfg(feature = "planted-faults")]
 pub use crate::fault::Fault;
