@@ -96,9 +96,8 @@ impl Archive {
     /// [`ArchiveError::Conflict`] when one of other content is there, or the object storage fails.
     pub async fn publish(&self, manifest: &Manifest) -> Result<Published, ArchiveError> {
         let month = manifest.month;
-        let json = serde_json::to_vec_pretty(manifest).map_err(|error| {
-            ArchiveError::Unwritable { month, what: error.to_string() }
-        })?;
+        let json = serde_json::to_vec_pretty(manifest)
+            .map_err(|error| ArchiveError::Unwritable { month, what: error.to_string() })?;
         let path = self.path(month, "manifest.json");
         match self.create(&path, json.into()).await {
             Ok(()) => return Ok(Published::New),

@@ -138,7 +138,10 @@ impl Lines {
             return Err(format!("part `{name}` holds {} bytes, not {}", self.bytes, said.bytes));
         }
         if self.count != said.count {
-            return Err(format!("part `{name}` holds {} decisions, not {}", self.count, said.count));
+            return Err(format!(
+                "part `{name}` holds {} decisions, not {}",
+                self.count, said.count
+            ));
         }
         let hash = hex::encode(std::mem::take(&mut self.digest).finalize());
         if hash != said.sha256 {

@@ -190,11 +190,8 @@ impl Session {
         if self.content(month, Place::Attached).await? != manifest.content {
             return Err(ArchivingError::Different(month));
         }
-        let published = if is_there {
-            Published::Before
-        } else {
-            archive.publish(&manifest).await?
-        };
+        let published =
+            if is_there { Published::Before } else { archive.publish(&manifest).await? };
         Ok((manifest, published))
     }
 
