@@ -285,6 +285,10 @@ impl Store for PostgresStore {
         self.read(async { by_id(&mut *self.pool.acquire().await?, id.0).await }).await
     }
 
+    async fn has_archived(&self, at: Timestamp) -> Result<bool, StoreError> {
+        self.read(async { partitions::is_gone(&mut *self.pool.acquire().await?, at).await }).await
+    }
+
     async fn decisions(
         &self,
         filter: DecisionFilter,

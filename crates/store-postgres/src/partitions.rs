@@ -8,6 +8,7 @@ use sentinel_archive::Month;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, query_scalar, raw_sql};
 
 use crate::error::{Result, unavailable};
+use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
 
 /// Makes the partition of the month of `now` and of so many months after it, as far as they are
@@ -117,6 +118,15 @@ pub(crate) async fn months(connection: &mut PgConnection) -> Result<Vec<(Month, 
         Some((month.replace('_', "-").parse().ok()?, place))
     });
     Ok(parsed.collect())
+}
+
+/// Whether the month of `at` is over and has no table: it was archived, or, for a time before the
+/// log began, never had one.
+pub(crate) async fn is_gone(connection: &mut PgConnection, at: Timestamp) -> Result<bool> {
+    let Some(month) = Month::of(at) else { return Ok(false) };
+    let sql = "SELECT $1 <= now()";
+    let over = query_scalar(sql).bind(Time(month.end())).fetch_one(&mut *connection).await?;
+    Ok(over && !months(connection).await?.iter().any(|(found, _)| *found == month))
 }
 
 /// Takes a month out of the log, in a transaction that holds the epoch lock alone: so no commit is

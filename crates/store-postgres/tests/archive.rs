@@ -170,6 +170,11 @@ async fn a_month_moves_and_reads_back_as_it_was() {
     assert_eq!(scene.later().await, later);
     assert_eq!(scene.store.decision(january[0].id).await.unwrap(), None);
     assert!(!scene.store.redeem_permit(january[0].id, build::NOW).await.unwrap());
+    // So a manifest that names one of them is not called a forgery, and others still are.
+    assert!(scene.store.has_archived(time("2020-01-31T23:59:59Z")).await.unwrap());
+    assert!(!scene.store.has_archived(time("2020-02-01T00:00:00Z")).await.unwrap());
+    assert!(!scene.store.has_archived(Timestamp::now()).await.unwrap());
+    assert!(!scene.store.has_archived(time("2999-01-01T00:00:00Z")).await.unwrap());
 
     let manifest = archive.verify(month("2020-01")).await.unwrap();
     assert_eq!(manifest, archived.manifest);
