@@ -121,8 +121,7 @@ impl PostgresStore {
             return Ok(None);
         };
         let archived = session.archive(month, archive, made).await;
-        // The lock ends with the connection; only now, since others may begin then.
-        drop(session.connection.close().await);
+        session.end().await;
         archived
     }
 }
@@ -147,6 +146,15 @@ impl Session {
             Ok(alone.then_some(Self { connection, limit }))
         };
         Ok(within(limit, starting).await?)
+    }
+
+    /// Gives the lock back, so that the next month can have it at once: a server ends a session a
+    /// little after its client has left.
+    async fn end(mut self) {
+        let unlock = raw_sql("SELECT pg_advisory_unlock(1936618606)").execute(&mut self.connection);
+        // Without an answer the lock ends with the connection.
+        drop(timeout(self.limit, unlock).await);
+        drop(timeout(self.limit, self.connection.close()).await);
     }
 
     async fn archive(
