@@ -12,7 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-provenance", &[]),
     ("sentinel-policy", &["sentinel-core"]),
     ("sentinel-redis", &["sentinel-core"]),
-    ("sentinel-store-postgres", &["sentinel-core"]),
+    ("sentinel-archive", &["sentinel-core"]),
+    ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
     ("sentinel-service", &["sentinel-core", "sentinel-provenance"]),
     ("sentinel-http", &["sentinel-core", "sentinel-provenance", "sentinel-service"]),
@@ -20,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "sentinel",
         &[
             "sentinel-core",
+            "sentinel-archive",
             "sentinel-provenance",
             "sentinel-policy",
             "sentinel-store-sqlite",
@@ -56,6 +58,7 @@ const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["sentinel-store-postgres", "sentinel-chaos"]),
     ("sqlx-postgres", &["sentinel-store-postgres", "sentinel-chaos"]),
+    ("object_store", &["sentinel-archive"]),
 ];
 
 /// Compares the workspace with the allowed edges.

@@ -89,6 +89,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// One decision.
     async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError>;
 
+    /// Whether decisions of this time were moved to an archive, so that the absence of one does not
+    /// mean that it was never recorded. A store that moves none answers no.
+    async fn has_archived(&self, _at: Timestamp) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     /// Decisions, newest first.
     async fn decisions(
         &self,

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod audit;
 mod check;
 mod decisions;
 mod dev;
@@ -52,6 +53,9 @@ enum Command {
     Key(key::Command),
     /// Shows, follows and exports decisions.
     Decisions(decisions::Args),
+    /// Lists, verifies and reads archived months of decisions, without a server.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Shows what is used of each quota.
     Quotas(quotas::Args),
     /// Vets, tests and tries policies, without a server.
@@ -85,6 +89,7 @@ impl Cli {
             Command::Restore(args) => restore::run(args, json).await,
             Command::Key(command) => key::run(command, json).await,
             Command::Decisions(args) => decisions::run(args, json).await,
+            Command::Audit(command) => audit::run(command, json).await,
             Command::Quotas(args) => quotas::run(args, json).await,
             Command::Policy(command) => policy::run(command, json).await,
             Command::Provenance(command) => provenance::run(command, json).await,

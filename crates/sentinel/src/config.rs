@@ -41,6 +41,17 @@ pub(crate) struct Config {
     #[serde(default = "default_statement_timeout")]
     #[schemars(range(min = 100, max = 60_000))]
     pub(crate) database_statement_timeout_ms: u64,
+    /// Where past months of decisions are archived: `file:///absolute/directory` that all servers
+    /// share, or `s3://bucket/folder` with credentials in the usual `AWS_…` variables. A month is
+    /// removed from PostgreSQL only after its archive was read back and compared. Without it every
+    /// decision stays in the database.
+    #[serde(default)]
+    pub(crate) audit_archive_url: Option<String>,
+    /// Months of decisions that stay in PostgreSQL besides the current one when
+    /// `audit_archive_url` is set; 12 unless stated.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1200))]
+    pub(crate) audit_keep_months: Option<u32>,
     /// A Redis that all servers share, `redis://host:6379` or `rediss://…` with TLS: carries events
     /// between them and counts rate limits for all of them. No guarantee rests on it.
     #[serde(default)]
@@ -198,6 +209,8 @@ impl Default for Config {
             database_read_url: None,
             database_connections: default_database_connections(),
             database_statement_timeout_ms: default_statement_timeout(),
+            audit_archive_url: None,
+            audit_keep_months: None,
             redis_url: None,
             redis_prefix: default_redis_prefix(),
             redis_decision_events: true,

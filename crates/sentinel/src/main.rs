@@ -1,5 +1,6 @@
 //! The one binary of Sentinel MCP: the server and the commands that talk to it.
 
+mod archiving;
 mod cli;
 mod client;
 mod clock;

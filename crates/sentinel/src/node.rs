@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::archiving::Archiving;
 use crate::clock::SystemClock;
 use crate::database::Database;
 use crate::event_log::{EventLog, EventLogOptions};
@@ -30,7 +31,7 @@ use crate::server;
 use crate::signing_key::{Prepared, Source};
 
 /// How often what is no longer needed is removed.
-const HOUSEKEEPING: Duration = Duration::from_secs(600);
+pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(600);
 /// Time that WebSockets get to be closed once all else has ended.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Time the event log gets to write what is left.
@@ -73,6 +74,8 @@ pub(crate) struct Serving {
     /// Which networks health checks dial, and how often; `None` polls none.
     pub(crate) health_checks: Option<(Networks, Duration)>,
     pub(crate) event_log: EventLogOptions,
+    /// Where past months of decisions go; `None` keeps them all.
+    pub(crate) archiving: Option<Archiving>,
 }
 
 impl Node {
@@ -173,6 +176,9 @@ impl Node {
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
         if let Some(postgres) = &self.postgres {
             tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
+            if let Some(archiving) = serving.archiving {
+                tasks.spawn(archiving.run(Arc::clone(postgres), Arc::clone(&self.clock)));
+            }
         }
         for epochs in &self.epochs {
             // Ends with the services.

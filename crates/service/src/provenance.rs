@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::clock::Clock;
 use sentinel_core::event::{Bus, Event, ProvenanceEvent};
@@ -59,6 +60,19 @@ pub struct Signed {
     pub salt: Salt,
 }
 
+/// What became of the decision that a manifest names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecisionLink {
+    /// It names none.
+    NoDecision,
+    /// It is recorded, and of the same tenant and tool.
+    Holds,
+    /// It is not recorded, or of another tenant or tool.
+    Broken,
+    /// The decisions of its month are in the archive, so this cannot be checked here.
+    Archived,
+}
+
 /// A manifest with what verifying it showed.
 #[derive(Debug)]
 pub struct Verified {
@@ -66,9 +80,7 @@ pub struct Verified {
     pub verification: Verification,
     /// The DSSE signature, base64; `None` when the envelope cannot be read.
     pub signature: Option<String>,
-    /// Whether the decision that the manifest names is recorded, and is of the same tenant and
-    /// tool; `None` when it names none.
-    pub decision_link: Option<bool>,
+    pub decision_link: DecisionLink,
     /// Whether the row under which the bundle is stored says what the statement says; `None` when
     /// there is no sound statement. A sound bundle of another action must not pass for this one.
     pub record_match: Option<bool>,
@@ -79,7 +91,7 @@ impl Verified {
     #[must_use]
     pub fn verified(&self) -> bool {
         self.verification.verified()
-            && self.decision_link != Some(false)
+            && self.decision_link != DecisionLink::Broken
             && self.record_match == Some(true)
     }
 }
@@ -146,8 +158,8 @@ impl Provenance {
             .ok()
             .map(|bundle| bundle.envelope.signature().to_base64());
         let decision_link = match manifest.decision_id {
-            Some(id) => Some(self.link_holds(id, &manifest).await?),
-            None => None,
+            Some(id) => self.decision_link(id, &manifest).await?,
+            None => DecisionLink::NoDecision,
         };
         let record_match = verification.statement().map(|said| self.matches(&manifest, said));
         let verified = Verified { manifest, verification, signature, decision_link, record_match };
@@ -286,11 +298,26 @@ impl Provenance {
             && said.payload_digest().as_bytes() == &row.payload_digest
     }
 
-    async fn link_holds(&self, id: DecisionId, manifest: &Manifest) -> Result<bool, ServiceError> {
-        let decision = self.store.decision(id).await?;
-        Ok(decision.is_some_and(|decision| {
-            decision.tenant_id == Some(manifest.tenant_id) && decision.tool == manifest.tool
-        }))
+    async fn decision_link(
+        &self,
+        id: DecisionId,
+        manifest: &Manifest,
+    ) -> Result<DecisionLink, ServiceError> {
+        if let Some(decision) = self.store.decision(id).await? {
+            let same = decision.tenant_id == Some(manifest.tenant_id);
+            let holds = same && decision.tool == manifest.tool;
+            return Ok(if holds { DecisionLink::Holds } else { DecisionLink::Broken });
+        }
+        // Its identifier begins with its time.
+        let at = id.0.get_timestamp().and_then(|at| {
+            let (seconds, nanoseconds) = at.to_unix();
+            let seconds = i64::try_from(seconds).ok()?;
+            Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
+        });
+        match at {
+            Some(at) if self.store.has_archived(at).await? => Ok(DecisionLink::Archived),
+            _ => Ok(DecisionLink::Broken),
+        }
     }
 
     fn announce_verified(&self, verified: &Verified) {

@@ -5,6 +5,7 @@
 //! the next one, so what a commit reads is what holds until it has ended: see
 //! [`sentinel_core::store`] and [`sentinel_core::commit`].
 
+mod archive;
 mod commit;
 mod committers;
 mod counters;
@@ -51,6 +52,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::watch;
 
+pub use crate::archive::{ArchivedMonth, ArchivingError, ClosedMonth};
 pub use crate::events::{EventCounters, PostgresEvents};
 #[cfg(feature = "planted-faults")]
 pub use crate::fault::Fault;
@@ -297,6 +299,10 @@ impl Store for PostgresStore {
 
     async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {
         self.read(async { by_id(&mut *self.pool.acquire().await?, id.0).await }).await
+    }
+
+    async fn has_archived(&self, at: Timestamp) -> Result<bool, StoreError> {
+        self.read(async { partitions::is_gone(&mut *self.pool.acquire().await?, at).await }).await
     }
 
     async fn decisions(

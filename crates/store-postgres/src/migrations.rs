@@ -72,7 +72,8 @@ pub(crate) async fn check(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-fn known() -> u32 {
+/// The version of the schema that this version works with.
+pub(crate) fn known() -> u32 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 

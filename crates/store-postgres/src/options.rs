@@ -11,8 +11,8 @@ use crate::error::{Result, unavailable};
 
 /// Limits of one replica's use of the server.
 ///
-/// Connections in all: `max_connections`, `committers`, one that listens, and `max_connections`
-/// again at the read replica when there is one.
+/// Connections in all: `max_connections`, `committers`, one that listens, one more while a month is
+/// archived, and `max_connections` again at the read replica when there is one.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Connections that queries and changes of control state share.

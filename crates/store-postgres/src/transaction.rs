@@ -28,7 +28,7 @@ pub(crate) const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ
     SELECT epoch FROM meta";
 
 impl Begin {
-    const fn sql(self) -> &'static str {
+    pub(crate) const fn sql(self) -> &'static str {
         match self {
             Self::Exclusive => {
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;

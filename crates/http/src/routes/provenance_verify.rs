@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::principal::Role;
 use sentinel_provenance::{AgentAction, Outcome};
-use sentinel_service::provenance::Verified;
+use sentinel_service::provenance::{DecisionLink, Verified};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -113,11 +113,16 @@ fn checks(verified: &Verified) -> Vec<CheckShown> {
     };
     let link = CheckShown {
         name: Value::from("decision_link"),
-        outcome: outcome(verified.decision_link),
+        outcome: match verified.decision_link {
+            DecisionLink::Holds => Outcome::Passed,
+            DecisionLink::Broken => Outcome::Failed,
+            DecisionLink::NoDecision | DecisionLink::Archived => Outcome::Skipped,
+        },
         detail: match verified.decision_link {
-            Some(true) => "the decision is recorded, and of the same tenant and tool",
-            Some(false) => "the decision is not recorded, or of another tenant or tool",
-            None => "the manifest names no decision",
+            DecisionLink::Holds => "the decision is recorded, and of the same tenant and tool",
+            DecisionLink::Broken => "the decision is not recorded, or of another tenant or tool",
+            DecisionLink::NoDecision => "the manifest names no decision",
+            DecisionLink::Archived => "the decisions of that month are archived: not checked here",
         }
         .to_owned(),
     };

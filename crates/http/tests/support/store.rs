@@ -89,6 +89,7 @@ delegate! {
     commit_decisions(batch: Batch, expire: Timestamp) -> Batch;
     expire_claims(before: Timestamp) -> u64;
     decision(id: DecisionId) -> Option<DecisionRecord>;
+    has_archived(at: Timestamp) -> bool;
     decisions(filter: DecisionFilter, page: Page) -> Paged<DecisionRecord>;
     counters(tenant: Option<TenantId>, at: Timestamp, page: Page) -> Paged<Counter>;
     redeem_permit(id: DecisionId, at: Timestamp) -> bool;

@@ -90,6 +90,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         health_checks: (!args.no_health_checks)
             .then_some((Networks::PublicAndPrivate, HEALTH_INTERVAL)),
         event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },
+        archiving: None,
     };
     node.serve(serving, |address| {
         let ready = Ready {

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, fleet, rate_limits, policy_dir, signing_key_file } = checked;
+    let Checked { database, archiving, fleet, rate_limits, policy_dir, signing_key_file } = checked;
     let signing_key = Source::File(signing_key_file);
     let settings = Settings { queue: config.max_waiting, rate_limits };
     let node = Node::start(Parts { database, fleet, policy_dir, signing_key, settings }).await?;
@@ -46,10 +46,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let listener = server::bind(config.listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let policy = node.policy.status();
-    node.serve(serving(config, listener, format), |address| {
-        ready(&format!("http://{address}"), &policy, format)
-    })
-    .await
+    let serving = Serving { archiving, ..serving(config, listener, format) };
+    node.serve(serving, |address| ready(&format!("http://{address}"), &policy, format)).await
 }
 
 fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat) -> Serving {
@@ -78,6 +76,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
             colours: output::colours(),
             quiet: !config.log_checks,
         },
+        archiving: None,
     }
 }
 

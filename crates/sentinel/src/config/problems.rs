@@ -6,6 +6,7 @@ use sentinel_core::rate::RateRule;
 use url::Url;
 
 use super::Config;
+use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
 use crate::signing_key;
@@ -27,6 +28,7 @@ impl Problem {
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub(crate) database: Database,
+    pub(crate) archiving: Option<Archiving>,
     pub(crate) fleet: Option<Fleet>,
     pub(crate) rate_limits: Vec<RateRule>,
     pub(crate) policy_dir: PathBuf,
@@ -44,17 +46,19 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let signing_key_file = or_problem(signing_key_file(config), &mut problems);
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
+    let archiving = or_problem(archiving(config), &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
-    match (database, fleet, rate_limits, policy_dir, signing_key_file) {
+    match (database, archiving, fleet, rate_limits, policy_dir, signing_key_file) {
         (
             Some(database),
+            Some(archiving),
             Some(fleet),
             Some(rate_limits),
             Some(policy_dir),
             Some(signing_key_file),
         ) if problems.is_empty() => {
-            Ok(Checked { database, fleet, rate_limits, policy_dir, signing_key_file })
+            Ok(Checked { database, archiving, fleet, rate_limits, policy_dir, signing_key_file })
         }
         _ => Err(problems),
     }
@@ -149,6 +153,32 @@ fn sqlite(url: &str, config: &Config, example: &str) -> Result<PathBuf, Problem>
     Ok(path.to_owned())
 }
 
+fn archiving(config: &Config) -> Result<Option<Archiving>, Problem> {
+    let Some(url) = &config.audit_archive_url else {
+        return match config.audit_keep_months {
+            None => Ok(None),
+            Some(months) => Err(Problem::new(
+                format!("`audit_keep_months: {months}` without `audit_archive_url` does nothing"),
+                "set `audit_archive_url` to where older months go, or remove `audit_keep_months`",
+            )),
+        };
+    };
+    let on_sqlite = config.database_url.as_ref().is_some_and(|url| url.starts_with("sqlite:"));
+    if on_sqlite {
+        return Err(Problem::new(
+            "`audit_archive_url` is for PostgreSQL, and `database_url` names SQLite",
+            "remove `audit_archive_url`; `sentinel decisions --export FILE` copies decisions",
+        ));
+    }
+    Archiving::of(url, config.audit_keep_months, crate::environment()).map(Some).map_err(|error| {
+        Problem::new(
+            format!("`audit_archive_url` cannot be used: {error}"),
+            "set `audit_archive_url: file:///var/lib/sentinel/archive` to a directory that \
+             exists, or `audit_archive_url: s3://bucket/folder`",
+        )
+    })
+}
+
 fn fleet(config: &Config) -> Result<Option<Fleet>, Problem> {
     Fleet::of(config).map_err(|error| {
         Problem::new(
@@ -236,6 +266,7 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ("database_connections", config.database_connections.into(), 4, 1000),
         ("database_statement_timeout_ms", config.database_statement_timeout_ms, 100, 60_000),
         ("replicas", config.replicas.into(), 1, 10_000),
+        ("audit_keep_months", config.audit_keep_months.unwrap_or(1).into(), 1, 1200),
     ];
     for (name, value, least, most) in bounds {
         if !(least..=most).contains(&value) {
@@ -252,6 +283,47 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn archiving_of(url: Option<&str>, keep: Option<u32>) -> Result<Option<Archiving>, Problem> {
+        archiving(&Config {
+            database_url: Some("postgres://u@localhost/d".to_owned()),
+            audit_archive_url: url.map(str::to_owned),
+            audit_keep_months: keep,
+            ..Config::default()
+        })
+    }
+
+    #[test]
+    fn an_archive_is_somewhere_or_nothing_is_removed() {
+        assert!(archiving_of(None, None).unwrap().is_none());
+        let dir = tempfile::tempdir().unwrap();
+        let url = url::Url::from_directory_path(dir.path()).unwrap().to_string();
+        assert_eq!(archiving_of(Some(&url), None).unwrap().unwrap().keep_months, 12);
+        assert_eq!(archiving_of(Some("s3://b/f"), Some(1)).unwrap().unwrap().keep_months, 1);
+        for (url, keep, why) in [
+            (None, Some(3), "without `audit_archive_url` does nothing"),
+            (Some("file:///no/such/directory"), None, "`/no/such/directory` does not exist"),
+            (Some("file://host/directory"), None, "names a machine"),
+            (Some("relative/directory"), None, "no address"),
+            (Some("https://b.s3.amazonaws.com/"), None, "neither with `file:///` nor"),
+            (Some("s3:///folder"), None, "names no bucket"),
+            (Some("s3://key:hunter2@bucket/"), None, "belong into the environment"),
+            (Some("s3://bucket/?secret=hunter2"), None, "belong into the environment"),
+        ] {
+            let problem = archiving_of(url, keep).unwrap_err();
+            assert!(problem.what.contains(why), "{problem:?}");
+            assert!(!format!("{problem:?}").contains("hunter2"), "{problem:?}");
+        }
+        let on_sqlite = archiving(&Config {
+            database_url: Some("sqlite:///x/y.db".to_owned()),
+            audit_archive_url: Some(url),
+            ..Config::default()
+        });
+        assert!(on_sqlite.unwrap_err().what.contains("names SQLite"));
+        let mut problems = Vec::new();
+        limits(&Config { audit_keep_months: Some(0), ..Config::default() }, &mut problems);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+    }
 
     #[test]
     fn an_address_of_another_machine_needs_verified_tls() {

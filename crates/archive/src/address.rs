@@ -1,0 +1,85 @@
+//! Where an archive lies, as an address says it.
+
+use std::sync::Arc;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use url::Url;
+
+use crate::archive::Archive;
+
+/// Why an address cannot be used. The address is not repeated, as it may contain a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    #[error("it is no address: {0}")]
+    NotAnAddress(#[from] url::ParseError),
+    #[error("it begins neither with `file:///` nor with `s3://`")]
+    Scheme,
+    #[error("it names a machine or has more than a path behind `file:///`")]
+    NotAPath,
+    #[error("the directory `{0}` does not exist")]
+    NoDirectory(String),
+    #[error("it names no bucket")]
+    NoBucket,
+    #[error("it contains a name, a password or parameters, which belong into the environment")]
+    Secrets,
+    #[error(transparent)]
+    Storage(#[from] object_store::Error),
+}
+
+impl Archive {
+    /// The archive at `url`: `file:///directory`, or `s3://bucket/folder`, for which the variables
+    /// of `environment` that begin with `AWS_` say the rest. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn open(
+        url: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, AddressError> {
+        let url = Url::parse(url)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(AddressError::Secrets);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(AddressError::Secrets);
+        }
+        match url.scheme() {
+            "file" => directory(&url),
+            "s3" => bucket(&url, environment),
+            _ => Err(AddressError::Scheme),
+        }
+    }
+}
+
+fn directory(url: &Url) -> Result<Archive, AddressError> {
+    let path = url.to_file_path().map_err(|()| AddressError::NotAPath)?;
+    if !path.is_dir() {
+        return Err(AddressError::NoDirectory(path.display().to_string()));
+    }
+    // What was written is deleted elsewhere soon: it has to be on the disk.
+    let storage = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
+    Ok(Archive::within(Arc::new(storage), ""))
+}
+
+fn bucket(
+    url: &Url,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Archive, AddressError> {
+    let Some(bucket) = url.host_str().filter(|host| !host.is_empty()) else {
+        return Err(AddressError::NoBucket);
+    };
+    let folder = Path::from_url_path(url.path()).map_err(object_store::Error::from)?;
+    let mut builder = AmazonS3Builder::new();
+    for (name, value) in environment {
+        let key = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse());
+        if let Some(Ok(key)) = key {
+            let key: AmazonS3ConfigKey = key;
+            builder = builder.with_config(key, value);
+        }
+    }
+    // The address wins over a variable that names another bucket.
+    let storage = builder.with_bucket_name(bucket).build()?;
+    Ok(Archive::within(Arc::new(storage), folder.as_ref()))
+}
