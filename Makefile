@@ -46,4 +46,4 @@ docs: ## Regenerate the committed OpenAPI document, configuration schema and ref
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf .venv
+	rm -rf .venv .tools
