@@ -119,6 +119,12 @@ impl Drop for Server {
     }
 }
 
+/// OPA's command line.
+#[must_use]
+pub fn command() -> Command {
+    Command::new(binary())
+}
+
 /// Where `scripts/install.sh` puts OPA. The version that it pins is the one that tests are about, so
 /// no other is looked for.
 fn binary() -> PathBuf {
@@ -171,7 +177,8 @@ impl Connection {
     ) -> std::io::Result<(u16, Value)> {
         let body = body.unwrap_or_default();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: opa\r\n");
-        let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        let fields =
+            format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
         self.stream.get_mut().write_all(format!("{head}{fields}\r\n{body}").as_bytes())?;
         let broken = || std::io::Error::other("not an answer with a length");
         let status = self.line()?.split(' ').nth(1).and_then(|code| code.parse().ok());
