@@ -5,6 +5,8 @@ pub(crate) mod disk;
 pub(crate) mod fleet;
 pub(crate) mod kills;
 pub(crate) mod manifests;
+pub(crate) mod opa;
+pub(crate) mod rows;
 pub(crate) mod starts;
 pub(crate) mod tools;
 

@@ -21,9 +21,9 @@ use crate::{
 };
 
 const REPLICAS: [usize; 2] = [1, 3];
-const DATABASE: &str = "bench";
+pub(super) const DATABASE: &str = "bench";
 /// The steady rate at which latency is promised, per second.
-const STEADY: f64 = 1000.0;
+pub(super) const STEADY: f64 = 1000.0;
 
 /// Loads one replica, then three, on a PostgreSQL of its own that waits for the disk.
 pub(crate) fn measure(
@@ -32,8 +32,7 @@ pub(crate) fn measure(
     baseline: &Baseline,
 ) -> anyhow::Result<Table> {
     let database = postgres::Server::new();
-    database.create_database(DATABASE, "template0");
-    let deployment = Deployment::new(product, &database.url(DATABASE))?;
+    let deployment = Deployment::on(product, &database)?;
     let mut table = Table::new("replicas on PostgreSQL", LOAD_COLUMNS);
     for count in REPLICAS {
         let fleet = deployment.start(count)?;
@@ -53,13 +52,19 @@ fn replicas(count: usize) -> String {
 }
 
 /// A configuration, migrated and with one tool.
-struct Deployment {
+pub(super) struct Deployment {
     binary: PathBuf,
     config: PathBuf,
     key: String,
 }
 
 impl Deployment {
+    /// In an empty database of this server.
+    pub(super) fn on(product: &Product, database: &postgres::Server) -> anyhow::Result<Self> {
+        database.create_database(DATABASE, "template0");
+        Self::new(product, &database.url(DATABASE))
+    }
+
     fn new(product: &Product, database_url: &str) -> anyhow::Result<Self> {
         let folder = std::path::absolute(product.scratch.join("fleet"))?;
         fs::create_dir_all(&folder)?;
@@ -105,7 +110,7 @@ impl Deployment {
         Ok(())
     }
 
-    fn start(&self, count: usize) -> anyhow::Result<Fleet> {
+    pub(super) fn start(&self, count: usize) -> anyhow::Result<Fleet> {
         let mut fleet = Fleet { servers: Vec::new(), addresses: Vec::new(), key: self.key.clone() };
         for _ in 0..count {
             let mut command = Command::new(&self.binary);
@@ -126,18 +131,27 @@ fn make_key(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Replicas that run until this is dropped.
-struct Fleet {
+pub(super) struct Fleet {
     servers: Vec<Server>,
-    addresses: Vec<std::net::SocketAddr>,
+    pub(super) addresses: Vec<std::net::SocketAddr>,
     key: String,
 }
 
 impl Fleet {
-    fn load(&self, times: Times, connections: usize, mode: Mode) -> anyhow::Result<LoadResult> {
-        let request = RequestHead::new("POST", "/policy/check", "localhost")
+    /// The head of a request with the key of the deployment.
+    pub(super) fn request(&self, method: &str, path: &str) -> RequestHead {
+        RequestHead::new(method, path, "localhost")
             .header("content-type", "application/json")
             .header("authorization", &format!("Bearer {}", self.key))
-            .request(CHECK_BODY.as_bytes());
+    }
+
+    pub(super) fn load(
+        &self,
+        times: Times,
+        connections: usize,
+        mode: Mode,
+    ) -> anyhow::Result<LoadResult> {
+        let request = self.request("POST", "/policy/check").request(CHECK_BODY.as_bytes());
         let plan = LoadPlan {
             addresses: self.addresses.clone(),
             connections,
