@@ -31,6 +31,7 @@ demo: ## Govern a real MCP tool on the running server (start `make run` first)
 	@scripts/demo.sh
 
 bench: build ## Measure, beside a bare echo in the same run
+	@scripts/install.sh test
 	cargo build --release --locked --package sentinel-bench
 	target/release/sentinel-bench all --sentinel $(SENTINEL)
 
@@ -46,4 +47,4 @@ docs: ## Regenerate the committed OpenAPI document, configuration schema and ref
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf .venv
+	rm -rf .venv .tools

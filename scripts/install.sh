@@ -34,6 +34,19 @@ cargo_install() {
   cargo install --locked --quiet --version "$2" "$1"
 }
 
+# The policy engine that the embedded one is compared with. It lands in .tools/bin, where the tests
+# and benchmarks look for it and nowhere else: another version on the path proves something else.
+OPA=1.22.2
+opa() {
+  [ -x .tools/bin/opa ] && .tools/bin/opa version | grep -qx "Version: $OPA" && return
+  command -v go >/dev/null || { echo "error: go is missing; install go 1.25 or newer" >&2; exit 1; }
+  say "building opa $OPA into .tools/bin (go install, takes a minute or two)"
+  # Flags of the caller's own modules do not apply; an older go fetches the one that opa asks for.
+  env GOBIN="$PWD/.tools/bin" GOFLAGS= GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" \
+    go install -trimpath -ldflags '-s -w' "github.com/open-policy-agent/opa@v$OPA"
+  .tools/bin/opa version | grep -qx "Version: $OPA" || { echo "error: .tools/bin/opa is not opa $OPA" >&2; exit 1; }
+}
+
 toolchain() {
   command -v cargo >/dev/null || { echo "error: cargo is missing; install rust 1.95 or newer" >&2; exit 1; }
   apt_install cc build-essential
@@ -65,6 +78,7 @@ for step in "$@"; do
       apt_install redis-server redis-server
       # The chaos suite changes the clock of one replica with it.
       apt_install faketime faketime
+      opa
       ;;
     lint)
       toolchain

@@ -104,6 +104,10 @@ struct AllArgs {
     /// Run this scenario only
     #[arg(long)]
     only: Option<Scenario>,
+    /// Where a scenario has phases of its own (`rows`), wait for a line on standard input before
+    /// each
+    #[arg(long)]
+    wait: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -116,6 +120,10 @@ enum Scenario {
     Propagation,
     /// Takes a minute or more, so only when asked for
     Million,
+    /// Beside a real OPA server
+    Opa,
+    /// With an audit log of up to ten million rows; takes minutes and 15 GB of disk
+    Rows,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -236,6 +244,13 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
     }
     if args.only == Some(Scenario::Million) {
         add(scenario::million::measure(&product, times)?);
+    }
+    if wanted(Scenario::Opa) {
+        add(scenario::opa::measure(&product, times, &baseline)?);
+    }
+    // Only when asked for by name.
+    if args.only == Some(Scenario::Rows) {
+        add(scenario::rows::measure(&product, times, args.wait)?);
     }
     println!("\nwritten to {}", report.write(&args.out)?.display());
     Ok(())

@@ -6,7 +6,9 @@ pub(crate) mod fleet;
 pub(crate) mod kills;
 pub(crate) mod manifests;
 pub(crate) mod million;
+pub(crate) mod opa;
 pub(crate) mod propagation;
+pub(crate) mod rows;
 pub(crate) mod starts;
 pub(crate) mod tools;
 

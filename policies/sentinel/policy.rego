@@ -62,17 +62,20 @@ reasons contains {"code": "quota_missing", "msg": "the tool has no quota"} if {
 
 reasons contains {"code": "usage_invalid", "msg": "the usage is not a number"} if {
 	tool_allowed
-	not is_number(input.usage)
+	not has_usage
 }
 
 reasons contains {"code": "quota_exceeded", "msg": "the quota is used up"} if {
 	tool_allowed
-	is_number(input.usage)
+	has_usage
 	input.usage >= quota.limit
 }
 
 tool_allowed if data.allowlist[input.tenant][input.tool] == true
 
 has_purpose if is_string(input.purpose)
+
+# A rule of its own: OPA reads `not is_number(input.usage)` as undefined when there is no usage.
+has_usage if is_number(input.usage)
 
 purpose_allowed if input.purpose in data.allowed_purposes[input.tenant][input.tool]

@@ -23,7 +23,7 @@ use crate::{
 const REPLICAS: [usize; 2] = [1, 3];
 pub(super) const DATABASE: &str = "bench";
 /// The steady rate at which latency is promised, per second.
-const STEADY: f64 = 1000.0;
+pub(super) const STEADY: f64 = 1000.0;
 
 /// Loads one replica, then three, on a PostgreSQL of its own that waits for the disk.
 pub(crate) fn measure(
@@ -32,8 +32,7 @@ pub(crate) fn measure(
     baseline: &Baseline,
 ) -> anyhow::Result<Table> {
     let database = postgres::Server::new();
-    database.create_database(DATABASE, "template0");
-    let deployment = Deployment::new(product, &database.url(DATABASE), "")?;
+    let deployment = Deployment::on(product, &database)?;
     let mut table = Table::new("replicas on PostgreSQL", LOAD_COLUMNS);
     for count in REPLICAS {
         let fleet = deployment.start(count)?;
@@ -60,6 +59,12 @@ pub(super) struct Deployment {
 }
 
 impl Deployment {
+    /// In an empty database of this server.
+    pub(super) fn on(product: &Product, database: &postgres::Server) -> anyhow::Result<Self> {
+        database.create_database(DATABASE, "template0");
+        Self::new(product, &database.url(DATABASE), "")
+    }
+
     /// With these `lines` in the configuration, besides what is in every one.
     pub(super) fn new(product: &Product, database_url: &str, lines: &str) -> anyhow::Result<Self> {
         let folder = std::path::absolute(product.scratch.join("fleet"))?;
@@ -141,7 +146,12 @@ impl Fleet {
             .header("authorization", &format!("Bearer {}", self.key))
     }
 
-    fn load(&self, times: Times, connections: usize, mode: Mode) -> anyhow::Result<LoadResult> {
+    pub(super) fn load(
+        &self,
+        times: Times,
+        connections: usize,
+        mode: Mode,
+    ) -> anyhow::Result<LoadResult> {
         let request = self.request("POST", "/policy/check").request(CHECK_BODY.as_bytes());
         let plan = LoadPlan {
             addresses: self.addresses.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use regorus::Engine;
 use serde_json::Value;
 
 use crate::build::{Include, build};
@@ -23,26 +24,46 @@ pub struct Evaluation {
     pub duration_us: u128,
 }
 
-/// Evaluates a query, such as the rule `data.sentinel.policy.decision`, on any input. Errors tell
-/// everything here, values of the input included.
+/// A policy that is asked more than once.
+#[derive(Debug)]
+pub struct Evaluator(Engine);
+
+impl Evaluator {
+    /// # Errors
+    /// When the policy cannot be built.
+    pub fn new(policy: &Vetted) -> Result<Self, LoadError> {
+        Ok(Self(build(policy.source(), Include::Policy, TIME_LIMIT)?.engine))
+    }
+
+    /// Evaluates a query, such as the rule `data.sentinel.policy.decision`, on any input. Errors
+    /// tell everything here, values of the input included.
+    ///
+    /// # Errors
+    /// When the query cannot be parsed or evaluated.
+    pub fn eval(&mut self, query: &str, input: &Value) -> Result<Evaluation, LoadError> {
+        let engine = &mut self.0;
+        engine.set_input(json_value(input));
+        let started = Instant::now();
+        let results = engine
+            .eval_query(query.to_owned(), false)
+            .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
+        let duration_us = started.elapsed().as_micros();
+        let value = results.result.first().and_then(|result| result.expressions.first());
+        let result = value
+            .map(|expression| &expression.value)
+            .filter(|value| **value != regorus::Value::Undefined)
+            .map(serde_json::to_value)
+            .transpose()
+            .map_err(|error| LoadError::Evaluation(error.to_string()))?;
+        let prints = engine.take_prints().unwrap_or_default();
+        Ok(Evaluation { result, prints, duration_us })
+    }
+}
+
+/// Evaluates a query once, as [`Evaluator::eval`] does.
 ///
 /// # Errors
 /// When the policy cannot be built, or the query cannot be parsed or evaluated.
 pub fn eval(policy: &Vetted, query: &str, input: &Value) -> Result<Evaluation, LoadError> {
-    let mut engine = build(policy.source(), Include::Policy, TIME_LIMIT)?.engine;
-    engine.set_input(json_value(input));
-    let started = Instant::now();
-    let results = engine
-        .eval_query(query.to_owned(), false)
-        .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
-    let duration_us = started.elapsed().as_micros();
-    let value = results.result.first().and_then(|result| result.expressions.first());
-    let result = value
-        .map(|expression| &expression.value)
-        .filter(|value| **value != regorus::Value::Undefined)
-        .map(serde_json::to_value)
-        .transpose()
-        .map_err(|error| LoadError::Evaluation(error.to_string()))?;
-    let prints = engine.take_prints().unwrap_or_default();
-    Ok(Evaluation { result, prints, duration_us })
+    Evaluator::new(policy)?.eval(query, input)
 }

@@ -23,7 +23,7 @@ mod vet;
 
 pub use crate::embedded::{EmbeddedConfig, EmbeddedEngine};
 pub use crate::error::LoadError;
-pub use crate::eval::{Evaluation, eval};
+pub use crate::eval::{Evaluation, Evaluator, eval};
 pub use crate::shipped::shipped;
 pub use crate::source::{Manifest, PolicySource, SourceLimits};
 pub use crate::test_runner::{Outcome, TestResult, run_tests};

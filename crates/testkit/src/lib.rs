@@ -11,5 +11,6 @@
 pub mod build;
 pub mod clock;
 pub mod conformance;
+pub mod opa;
 pub mod postgres;
 pub mod redis;
