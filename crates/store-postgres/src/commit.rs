@@ -46,7 +46,7 @@ pub(crate) async fn commit(
     }
     let records: Vec<_> = batch.records().collect();
     if !records.is_empty() {
-        let first = decisions::insert(connection, epoch, &records).await?;
+        let first = decisions::insert(connection, committers.schema, epoch, &records).await?;
         batch.number(first);
     }
     #[cfg(feature = "planted-faults")]

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::error::{Result, is_lost, unavailable};
+use crate::migrations::Schema;
 use crate::options::{Options, too_slow};
 use crate::transaction::{BEGIN_SHARED, Measured};
 
@@ -22,6 +23,7 @@ pub(crate) struct Committers {
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<PgConnection>>>,
+    pub(crate) schema: Schema,
     #[cfg(feature = "planted-faults")]
     pub(crate) planted: crate::fault::Planted,
 }
@@ -39,13 +41,14 @@ pub(crate) struct Committer {
 }
 
 impl Committers {
-    pub(crate) fn new(connect: PgConnectOptions, options: &Options) -> Self {
+    pub(crate) fn new(connect: PgConnectOptions, options: &Options, schema: Schema) -> Self {
         let count = usize::try_from(options.committers.max(1)).unwrap_or(1);
         Self {
             connect,
             acquire_timeout: options.acquire_timeout,
             permits: Arc::new(Semaphore::new(count)),
             idle: Arc::default(),
+            schema,
             #[cfg(feature = "planted-faults")]
             planted: crate::fault::Planted::default(),
         }

@@ -13,13 +13,15 @@ use sqlx::{PgConnection, PgPool, Row as _, query};
 
 use crate::error::Result;
 use crate::listing::{Listing, Order};
+use crate::migrations::Schema;
 use crate::registry::json;
 use crate::row::{Columns, Stored};
 use crate::time::Time;
 
 /// Takes a block of numbers and gives one to each row, in the order of the arrays; answers the
 /// first.
-const INSERT: &str = "WITH block AS MATERIALIZED (SELECT nextval('policy_log_blocks') AS first),
+pub(crate) const INSERT: &str =
+    "WITH block AS MATERIALIZED (SELECT nextval('policy_log_blocks') AS first),
     inserted AS (
         INSERT INTO policy_logs (sequence, epoch, id, tenant_id, tool_id, tenant_slug, tool_name,
             decision, code, reason, reasons, quota_limit, quota_window, quota_remaining,
@@ -98,22 +100,23 @@ fn read_quota(columns: &mut Columns<'_>) -> Result<Option<Quota>> {
 /// of the first, from which the others count on.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
+    schema: Schema,
     epoch: Epoch,
     records: &[&DecisionRecord],
 ) -> Result<u64> {
     // Bound before anything is awaited: the query owns copies.
-    let query = bind(epoch, records)?;
+    let query = bind(schema, epoch, records)?;
     let first: i64 = query.fetch_one(connection).await?.try_get(0)?;
     Ok(first.cast_unsigned())
 }
 
-fn bind(epoch: Epoch, records: &[&DecisionRecord]) -> Result<crate::row::Query> {
+fn bind(schema: Schema, epoch: Epoch, records: &[&DecisionRecord]) -> Result<crate::row::Query> {
     let reasons = |record: &&DecisionRecord| match record.reasons.as_slice() {
         [] => Ok(None),
         reasons => json(&reasons).map(|json| Some(without_nul_in_json(json))),
     };
     let metadata = |record: &&DecisionRecord| json(&record.event_metadata).map(without_nul_in_json);
-    Ok(query(INSERT)
+    Ok(query(schema.insert_decisions)
         .bind(epoch.0.cast_signed())
         .bind(column(records, |record| record.id.0))
         .bind(column(records, |record| record.tenant_id.map(|id| id.0)))

@@ -22,6 +22,8 @@ mod migrations;
 mod options;
 mod partitions;
 mod registry;
+#[cfg(feature = "rehearsal")]
+mod rehearsal;
 mod row;
 mod time;
 mod transaction;
@@ -52,11 +54,13 @@ use tokio::sync::watch;
 pub use crate::events::PostgresEvents;
 #[cfg(feature = "planted-faults")]
 pub use crate::fault::Fault;
+pub use crate::migrations::Step;
 pub use crate::options::Options;
 
 use crate::committers::Committers;
 use crate::epochs::Epochs;
 use crate::error::Result as Work;
+use crate::migrations::Schema;
 use crate::options::too_slow;
 use crate::row::by_id;
 
@@ -73,6 +77,7 @@ pub struct PostgresStore {
     committers: Arc<Committers>,
     epochs: Epochs,
     connect: PgConnectOptions,
+    schema: Schema,
     acquire_timeout: Duration,
     call_timeout: Duration,
 }
@@ -86,21 +91,21 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`] when the server does not answer, commits without waiting for
     /// the disk, or has an older schema or an edited one; [`StoreError::SchemaTooNew`] when a
-    /// newer version has migrated it.
+    /// newer version has migrated it so that this one cannot use it.
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
         let call_timeout = options.call_timeout;
-        in_time(call_timeout, Self::connect(url, options)).await
+        in_time(call_timeout, Self::connect(url, options, migrations::CURRENT)).await
     }
 
-    async fn connect(url: &str, options: Options) -> Work<Self> {
-        let connect = options.connect(url)?;
+    async fn connect(url: &str, options: Options, schema: Schema) -> Work<Self> {
+        let connect = options.connect(url)?.application_name(&schema.application_name());
         let pool = pool(&options).connect_with(connect.clone()).await?;
         let listings = match &options.read_url {
             Some(url) => pool_of_replica(url, &options)?,
             None => pool.clone(),
         };
         let mut connection = pool.acquire().await?;
-        migrations::check(&mut connection).await?;
+        migrations::check(&mut connection, schema).await?;
         let now = check_durable(&mut connection).await?;
         let epoch = meta::epoch(&mut connection).await?;
         drop(connection);
@@ -111,21 +116,36 @@ impl PostgresStore {
         Ok(Self {
             pool,
             listings,
-            committers: Arc::new(Committers::new(connect.clone(), &options)),
+            committers: Arc::new(Committers::new(connect.clone(), &options, schema)),
             epochs: Epochs::listen(connect.clone(), &options, epoch),
             connect,
+            schema,
             acquire_timeout: options.acquire_timeout,
             call_timeout: options.call_timeout,
         })
     }
 
-    /// Brings the schema of the database at `url` up to date; answers its version. Others that do
-    /// the same at the same time wait for each other.
+    /// Brings the schema of the database at `url` to what this version needs; answers its version.
+    /// Others that do the same at the same time wait for each other.
     ///
     /// # Errors
     /// Those of [`PostgresStore::open`].
     pub async fn migrate(url: &str) -> Result<u32, StoreError> {
-        Ok(migrations::migrate(url).await?)
+        Self::migrate_to(url, Step::Expand, &|_| {}).await
+    }
+
+    /// Brings the schema to a step of an upgrade, while servers work on it; says in words to `tell`
+    /// what is done and what is waited for. An empty database gets everything at once.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::open`]; [`StoreError::Unavailable`] when the schema is to be
+    /// contracted and a server is connected that would then fail.
+    pub async fn migrate_to(
+        url: &str,
+        step: Step,
+        tell: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<u32, StoreError> {
+        Ok(migrations::migrate(url, migrations::CURRENT, step, tell).await?)
     }
 
     /// Makes the partitions of the audit log for the month of `now` and so many months after it;
@@ -366,7 +386,7 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let pool = self.pool.clone();
-        self.to_end(async move { meta::ping(&pool).await }).await
+        let (pool, schema) = (self.pool.clone(), self.schema);
+        self.to_end(async move { meta::ping(&pool, schema).await }).await
     }
 }
