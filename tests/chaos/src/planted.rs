@@ -1,4 +1,5 @@
-//! A replica that is this program, put together as `sentinel serve` is, with a fault in its store.
+//! A replica that is this program, put together as `sentinel serve` is, with a fault in its store or of the
+//! next version.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,8 +51,11 @@ impl Planted {
 pub(crate) struct Args {
     #[arg(long)]
     config: PathBuf,
-    #[arg(long)]
+    #[arg(long, value_enum, default_value_t = Planted::Nothing)]
     planted: Planted,
+    /// Be of the next version.
+    #[arg(long)]
+    next: bool,
     /// Vets the policy.
     #[arg(long)]
     sentinel: PathBuf,
@@ -73,6 +77,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let config = Config::read(&args.config)?;
     let url = config.field("database_url")?;
     let store = match args.planted.fault() {
+        _ if args.next => PostgresStore::open_next(url, Options::default()).await?,
         Some(fault) => PostgresStore::open_with_fault(url, Options::default(), fault).await?,
         None => PostgresStore::open(url, Options::default()).await?,
     };
@@ -99,9 +104,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let shared = Shared { events, others: Some(carrier), rates: Some(rates) };
     let ports = Ports { store: store.clone(), policy, signer, clock: Arc::new(SystemClock) };
     let services = Arc::new(Services::start_shared(ports, Settings::default(), shared).await?);
-    // Nobody tells this replica of changes: it looks each second, and whatever must hold before is
-    // left to the commit.
-    let (_silent, epochs) = watch::channel(Epoch::default());
+    // Nobody tells a replica with a fault of changes: it looks each second, and whatever must hold
+    // before is left to the commit.
+    let (_silent, silent) = watch::channel(Epoch::default());
+    let epochs = if args.next { store.epochs() } else { silent };
     tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));
     let router = sentinel_http::router(services, sentinel_http::Options::default());
     let listener = TcpListener::bind(config.field("listen")?).await?;
