@@ -5,4 +5,4 @@ WITH batch AS MATERIALIZED (
     FROM batch AS b
     WHERE p.id = b.id AND p.created_at = b.created_at AND p.principal_digest IS NULL
 )
-SELECT max(sequence) FROM batch
+SELECT CASE WHEN count(*) = 500 THEN max(sequence) END FROM batch

@@ -45,7 +45,8 @@ pub(crate) enum Phase {
         /// The version that a server must know from here on.
         oldest: u32,
         /// A statement that fills in what old servers did not write: a batch of the rows whose
-        /// `sequence` is larger than `$1`. It answers the largest one of the batch, null at the end.
+        /// `sequence` is larger than `$1`. It answers the largest one of a full batch, and null of
+        /// one that is not: whoever waited for an empty one would run after the newest rows for ever.
         backfill: Option<&'static str>,
     },
 }

@@ -88,6 +88,8 @@ pub(crate) async fn run(args: &Args) -> Result<bool> {
     let mut violations = checker::check(&history, &LEAST);
     violations.extend(checker::lost_requests(&history));
     println!("{}", report::summary(&history));
+    let slowest = history.observations.iter().map(|each| each.ended - each.sent).max();
+    println!("the slowest request took {} ms", slowest.unwrap_or(0) / 1000);
     print!("{}", report::violations(&history, &violations));
     if violations.is_empty() {
         println!("no request was lost, and every guarantee held");

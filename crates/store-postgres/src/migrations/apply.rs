@@ -183,7 +183,7 @@ impl Migrator<'_> {
     /// One pass over all rows, in batches of a transaction each. A row whose number is low may
     /// appear late, so the pass that counts is the one after the last old server has ended.
     async fn backfill(&mut self, migration: &Migration, batch: &'static str) -> Result<()> {
-        let (mut after, mut batches) = (0_i64, 0_u64);
+        let (mut after, mut batches) = (0_i64, 1_u64);
         while let Some(last) =
             query_scalar(batch).bind(after).fetch_one(&mut self.connection).await?
         {
