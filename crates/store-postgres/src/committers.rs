@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::error::{Result, is_lost, unavailable};
-use crate::migrations::Schema;
+use crate::migrations::{self, Schema};
 use crate::options::{Options, too_slow};
 use crate::transaction::{BEGIN_SHARED, Measured};
 
@@ -81,6 +81,7 @@ impl Committers {
             timeout(self.acquire_timeout, PgConnection::connect_with(&self.connect))
                 .await
                 .map_err(|_| too_slow("connecting", self.acquire_timeout))??;
+        migrations::usable(&mut connection, self.schema).await?;
         let epoch = begin(&mut connection).await?;
         Ok((connection, epoch))
     }

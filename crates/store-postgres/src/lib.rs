@@ -47,8 +47,8 @@ use sentinel_core::quota::Counter;
 use sentinel_core::store::{Registered, Restored, Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::watch;
 
 pub use crate::events::PostgresEvents;
@@ -99,16 +99,23 @@ impl PostgresStore {
 
     async fn connect(url: &str, options: Options, schema: Schema) -> Work<Self> {
         let connect = options.connect(url)?.application_name(&schema.application_name());
-        let pool = pool(&options).connect_with(connect.clone()).await?;
+        // Past the pool, which would go on trying.
+        let mut connection = PgConnection::connect_with(&connect).await?;
+        migrations::check(&mut connection, schema).await?;
+        let now = check_durable(&mut connection).await?;
+        let epoch = meta::epoch(&mut connection).await?;
+        connection.close().await?;
+        let pool = pool(&options).after_connect(move |connection, _| {
+            Box::pin(async move {
+                let usable = migrations::usable(connection, schema).await;
+                usable.map(|_| ()).map_err(sqlx::Error::from)
+            })
+        });
+        let pool = pool.connect_with(connect.clone()).await?;
         let listings = match &options.read_url {
             Some(url) => pool_of_replica(url, &options)?,
             None => pool.clone(),
         };
-        let mut connection = pool.acquire().await?;
-        migrations::check(&mut connection, schema).await?;
-        let now = check_durable(&mut connection).await?;
-        let epoch = meta::epoch(&mut connection).await?;
-        drop(connection);
         if let Err(error) = partitions::ensure(&pool, now, Self::MONTHS_AHEAD).await {
             // Nothing is lost: what has no partition goes to the default one.
             tracing::warn!(%error, "the partitions of the coming months could not be made");

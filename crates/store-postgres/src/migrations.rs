@@ -118,8 +118,22 @@ impl Schema {
 /// In front of the version; a server from before this rule is called `sentinel` and no more.
 const APPLICATION: &str = "sentinel schema";
 
-/// Refuses a schema that a server which knows `schema` cannot work on.
+/// Refuses a schema that a server which knows `schema` cannot work on, and says when it is another
+/// one than its own.
 pub(crate) async fn check(connection: &mut PgConnection, schema: Schema) -> Result<()> {
+    let (found, known) = (usable(connection, schema).await?, schema.known());
+    if found > known {
+        tracing::warn!(found, known, "the schema is newer, and says that this version may use it");
+    } else if found < known {
+        let todo = "an upgrade is to be ended: `sentinel migrate --step contract`";
+        tracing::info!(found, known, "{todo}");
+    }
+    Ok(())
+}
+
+/// The version of a schema that a server which knows `schema` can work on. Looked at on each new
+/// connection: a server whose connections were cut is not seen by a contraction, and must see it.
+pub(crate) async fn usable(connection: &mut PgConnection, schema: Schema) -> Result<u32> {
     raw_sql("BEGIN").execute(&mut *connection).await?;
     raw_sql(START_LOCK).execute(&mut *connection).await?;
     let sql = "SELECT to_regclass('schema_migrations') IS NOT NULL";
@@ -131,18 +145,7 @@ pub(crate) async fn check(connection: &mut PgConnection, schema: Schema) -> Resu
         let why = format!("the database has schema {found}, this version needs {known}");
         return Err(unavailable(format!("{why}: run `sentinel migrate`")));
     }
-    if found > schema.known() {
-        let known = schema.known();
-        tracing::warn!(found, known, "the schema is newer, and says that this version may use it");
-    } else if found < schema.known() {
-        let known = schema.known();
-        tracing::info!(
-            found,
-            known,
-            "an upgrade is to be ended: `sentinel migrate --step contract`"
-        );
-    }
-    Ok(())
+    Ok(found)
 }
 
 fn checksum(migration: &Migration) -> Vec<u8> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use sentinel_core::epoch::Epoch;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_postgres::{Options, PostgresStore, Step};
 use sentinel_testkit::build;
@@ -151,6 +152,34 @@ async fn a_history_that_an_earlier_version_began_is_gone_on_with() {
         FROM schema_migrations";
     assert_eq!(database.query(history), "- 1 1");
     drop(database.open().await);
+}
+
+/// A contraction cannot see a server that has no connection; that server looks when it has one again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_server_that_was_cut_off_during_the_contraction_allows_nothing_afterwards() {
+    let database = Database::new().await;
+    let old = database.open().await;
+    let tool = scene(&old).await;
+    let state = control(&old).await;
+    let check = build::check(&state, "acme", "search");
+    commit(&old, &check, &state, 1).await.unwrap();
+    assert_eq!(next(&database, Step::Expand).await, Ok(3));
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'sentinel schema 1'";
+    let mut contracted = false;
+    for _ in 0..200 {
+        assert!(!database.query(cut).is_empty());
+        contracted = next(&database, Step::Contract).await.is_ok();
+        if contracted {
+            break;
+        }
+    }
+    assert!(contracted, "it connects faster than it can be cut off");
+    let refused = commit(&old, &check, &state, 1).await.unwrap_err();
+    assert_eq!(refused, StoreError::SchemaTooNew { found: 6, known: 1 });
+    let killed = old.kill(build::kill(build::scope_of(&tool))).await;
+    assert!(matches!(killed, Err(StoreError::Unavailable(_))), "{killed:?}");
+    old.control_changes(Epoch(0)).await.unwrap_err();
 }
 
 /// A server from before servers said what they know counts as older than any.
