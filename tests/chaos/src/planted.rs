@@ -21,7 +21,9 @@ use sentinel_service::control::Control;
 use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_postgres::{Fault, Options, PostgresStore};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 /// What is wrong with the replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -71,7 +73,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Serves until it is killed.
+/// Serves until it is told to end.
 pub(crate) async fn run(args: Args) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let config = Config::read(&args.config)?;
@@ -109,11 +111,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let (_silent, silent) = watch::channel(Epoch::default());
     let epochs = if args.next { store.epochs() } else { silent };
     tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));
-    let router = sentinel_http::router(services, sentinel_http::Options::default());
+    let (stopping, shutdown) = watch::channel(false);
+    let options =
+        sentinel_http::Options { shutdown: Some(shutdown), ..sentinel_http::Options::default() };
+    let router = sentinel_http::router(services, options);
+    let drain = config.field("drain_seconds").map_or(Ok(0), str::parse)?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let stopped = async move {
+        terminated.recv().await;
+        stopping.send_replace(true);
+        sleep(Duration::from_secs(drain)).await;
+    };
     let listener = TcpListener::bind(config.field("listen")?).await?;
     println!("{{\"event\":\"server.ready\"}}");
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    Ok(axum::serve(listener, router).await?)
+    Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
 }
 
 /// The configuration that [`crate::cluster`] writes: one field in each line.

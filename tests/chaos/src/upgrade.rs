@@ -116,6 +116,9 @@ impl Upgrade<'_> {
             return self.stage("contract, too early", self.contract_heedlessly()).await;
         }
         self.stage("replacement of replica 0", self.replace(0, Build::Next)).await?;
+        // Until the contraction the upgrade can be given up.
+        self.stage("return of replica 0", self.replace(0, Build::Product)).await?;
+        self.stage("replacement of replica 0", self.replace(0, Build::Next)).await?;
         let rest = async {
             tokio::try_join!(self.migrate(Step::Backfill, 3), async {
                 self.replace(1, Build::Next).await?;

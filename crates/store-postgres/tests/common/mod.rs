@@ -1,5 +1,6 @@
 //! One server for each test process, one database for each test.
-#![allow(dead_code, reason = "the conformance suite uses a part of it")]
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::panic, reason = "tests fail by panicking")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
