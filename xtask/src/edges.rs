@@ -61,10 +61,15 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("object_store", &["sentinel-archive"]),
 ];
 
+/// Features that change what a store does, and the crates that may turn them on: not the product.
+const TEST_FEATURES: &[&str] = &["planted-faults", "rehearsal"];
+const TURN_ON: &[&str] = &["sentinel-chaos"];
+
 /// Compares the workspace with the allowed edges.
 pub(crate) fn check() -> Result<String> {
-    let dependencies = dependencies()?;
-    let mut wrong = Vec::new();
+    let packages = packages()?;
+    let dependencies = dependencies(&packages)?;
+    let mut wrong = test_features(&packages)?;
     for (name, depends_on) in &dependencies {
         let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| known == name) else {
             wrong.push(format!("crate `{name}` is not in xtask/src/edges.rs"));
@@ -89,8 +94,8 @@ pub(crate) fn check() -> Result<String> {
     Ok(format!("edges: {} crates depend only on what the architecture allows", dependencies.len()))
 }
 
-/// Every crate of the workspace with its direct dependencies, those of tests left out.
-fn dependencies() -> Result<BTreeMap<String, Vec<String>>> {
+/// The crates of the workspace, as cargo describes them.
+fn packages() -> Result<Vec<Value>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
         .output()
@@ -99,7 +104,32 @@ fn dependencies() -> Result<BTreeMap<String, Vec<String>>> {
         bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = metadata.get("packages").and_then(Value::as_array).context("no packages")?;
+    Ok(metadata.get("packages").and_then(Value::as_array).context("no packages")?.clone())
+}
+
+/// Each place where a crate turns on what only tests may.
+fn test_features(packages: &[Value]) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for package in packages {
+        let name = package.get("name").and_then(Value::as_str).context("a package has no name")?;
+        let direct = package.get("dependencies").and_then(Value::as_array);
+        let features = direct
+            .into_iter()
+            .flatten()
+            .filter_map(|dependency| dependency.get("features")?.as_array())
+            .flatten()
+            .filter_map(Value::as_str);
+        for feature in features {
+            if TEST_FEATURES.contains(&feature) && !TURN_ON.contains(&name) {
+                wrong.push(format!("`{name}` must not turn on the feature `{feature}`"));
+            }
+        }
+    }
+    Ok(wrong)
+}
+
+/// Every crate with its direct dependencies, those of tests left out.
+fn dependencies(packages: &[Value]) -> Result<BTreeMap<String, Vec<String>>> {
     let mut dependencies = BTreeMap::new();
     for package in packages {
         let name = package.get("name").and_then(Value::as_str).context("a package has no name")?;

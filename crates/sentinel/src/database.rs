@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sentinel_core::epoch::Epoch;
 use sentinel_core::store::{Store, StoreError};
-use sentinel_store_postgres::{Options, PostgresStore};
+use sentinel_store_postgres::{Options, PostgresStore, Step};
 use sentinel_store_sqlite::SqliteStore;
 use tokio::sync::watch;
 
@@ -71,14 +71,17 @@ impl Database {
         }
     }
 
-    /// Brings its schema up to date; answers the version.
+    /// Brings its schema to a step of an upgrade; answers the version. `SQLite` is this server's
+    /// alone and needs no steps.
     ///
     /// # Errors
     /// Those of the stores.
-    pub(crate) async fn migrate(&self) -> Result<u32, StoreError> {
+    pub(crate) async fn migrate(&self, step: Step) -> Result<u32, StoreError> {
         match self {
             Self::Sqlite(path) => SqliteStore::migrate(path),
-            Self::Postgres { url, .. } => PostgresStore::migrate(url).await,
+            Self::Postgres { url, .. } => {
+                PostgresStore::migrate_to(url, step, &|text| eprintln!("{text}")).await
+            }
         }
     }
 }

@@ -116,7 +116,7 @@ impl PostgresStore {
         by: &str,
     ) -> Result<Option<ArchivedMonth>> {
         let ClosedMonth(month) = month;
-        let made = Made { at: now, by: by.to_owned(), schema_version: migrations::known() };
+        let made = Made { at: now, by: by.to_owned(), schema_version: migrations::CURRENT.known() };
         let Some(mut session) = Session::start(&self.connect, self.call_timeout).await? else {
             return Ok(None);
         };

@@ -38,7 +38,7 @@ pub(crate) async fn commit(
     if plain && committers.commits_in_one_call() {
         let (epoch, reservations) = (batch.epoch(), batch.reservations());
         let connection = &mut committer.connection;
-        if record(connection, &mut batch, epoch, &reservations).await? == Recorded::Yes {
+        if record(connection, committers.schema, &mut batch, epoch, &reservations).await? == Recorded::Yes {
             committer.make_durable().await?;
             committer.committed();
             return Ok(batch);
@@ -49,10 +49,6 @@ pub(crate) async fn commit(
 
 /// The same in a transaction of several round trips, for what has to look at more than the epoch.
 async fn in_steps(
-    #[cfg_attr(
-        not(feature = "planted-faults"),
-        expect(unused_variables, reason = "has no faults")
-    )]
     committers: &Committers,
     mut committer: Committer,
     mut batch: Batch,
@@ -72,7 +68,7 @@ async fn in_steps(
     let counted = false;
     let reservations = if counted { Vec::new() } else { batch.reservations() };
     if batch.records().next().is_some()
-        && record(connection, &mut batch, epoch, &reservations).await? != Recorded::Yes
+        && record(connection, committers.schema, &mut batch, epoch, &reservations).await? != Recorded::Yes
     {
         return Err(unavailable("the epoch changed while its lock was held"));
     }

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::error::{Result, unavailable};
+use crate::migrations::{self, Schema};
 use crate::options::{Options, too_slow};
 use crate::transaction::{BEGIN_SHARED, Measured};
 
@@ -22,6 +23,7 @@ pub(crate) struct Committers {
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
     idle: Idle,
+    pub(crate) schema: Schema,
     #[cfg(feature = "planted-faults")]
     pub(crate) planted: crate::fault::Planted,
 }
@@ -43,13 +45,14 @@ pub(crate) struct Committer {
 }
 
 impl Committers {
-    pub(crate) fn new(connect: PgConnectOptions, options: &Options) -> Self {
+    pub(crate) fn new(connect: PgConnectOptions, options: &Options, schema: Schema) -> Self {
         let count = usize::try_from(options.committers.max(1)).unwrap_or(1);
         Self {
             connect,
             acquire_timeout: options.acquire_timeout,
             permits: Arc::new(Semaphore::new(count)),
             idle: Arc::default(),
+            schema,
             #[cfg(feature = "planted-faults")]
             planted: crate::fault::Planted::default(),
         }
@@ -90,7 +93,10 @@ impl Committers {
             }
         }
         let connected = timeout(self.acquire_timeout, connect(&self.connect)).await;
-        Ok(connected.map_err(|_| too_slow("connecting", self.acquire_timeout))??)
+        let mut connection =
+            connected.map_err(|_| too_slow("connecting", self.acquire_timeout))??;
+        migrations::usable(&mut connection, self.schema).await?;
+        Ok(connection)
     }
 
     fn reuse(&self) -> Option<(PgConnection, Instant)> {

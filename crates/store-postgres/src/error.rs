@@ -28,6 +28,16 @@ impl From<Failure> for StoreError {
     }
 }
 
+/// For the pool, which knows no other errors.
+impl From<Failure> for sqlx::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Sql(error) => error,
+            Failure::Store(error) => Self::Configuration(Box::new(error)),
+        }
+    }
+}
+
 fn of_sql(error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {

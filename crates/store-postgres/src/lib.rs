@@ -25,6 +25,8 @@ mod options;
 mod partitions;
 mod recording;
 mod registry;
+#[cfg(feature = "rehearsal")]
+mod rehearsal;
 mod row;
 mod time;
 mod transaction;
@@ -48,8 +50,8 @@ use sentinel_core::quota::Counter;
 use sentinel_core::store::{Registered, Restored, Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::watch;
 
 pub use crate::archive::{ArchivedMonth, ArchivingError, ClosedMonth};
@@ -57,11 +59,13 @@ pub use crate::events::{EventCounters, PostgresEvents};
 #[cfg(feature = "planted-faults")]
 pub use crate::fault::Fault;
 pub use crate::measures::{PoolUse, Transactions};
+pub use crate::migrations::Step;
 pub use crate::options::Options;
 
 use crate::committers::Committers;
 use crate::epochs::Epochs;
 use crate::error::Result as Work;
+use crate::migrations::Schema;
 use crate::options::too_slow;
 use crate::row::by_id;
 
@@ -78,6 +82,7 @@ pub struct PostgresStore {
     committers: Arc<Committers>,
     epochs: Epochs,
     connect: PgConnectOptions,
+    schema: Schema,
     acquire_timeout: Duration,
     call_timeout: Duration,
 }
@@ -91,24 +96,31 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`] when the server does not answer, commits without waiting for
     /// the disk, or has an older schema or an edited one; [`StoreError::SchemaTooNew`] when a
-    /// newer version has migrated it.
+    /// newer version has migrated it so that this one cannot use it.
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
         let call_timeout = options.call_timeout;
-        in_time(call_timeout, Self::connect(url, options)).await
+        in_time(call_timeout, Self::connect(url, options, migrations::CURRENT)).await
     }
 
-    async fn connect(url: &str, options: Options) -> Work<Self> {
-        let connect = options.connect(url)?;
-        let pool = pool(&options).connect_with(connect.clone()).await?;
+    async fn connect(url: &str, options: Options, schema: Schema) -> Work<Self> {
+        let connect = options.connect(url)?.application_name(&schema.application_name());
+        // Past the pool, which would go on trying.
+        let mut connection = PgConnection::connect_with(&connect).await?;
+        migrations::check(&mut connection, schema).await?;
+        let now = check_durable(&mut connection).await?;
+        let epoch = meta::epoch(&mut connection).await?;
+        connection.close().await?;
+        let pool = pool(&options).after_connect(move |connection, _| {
+            Box::pin(async move {
+                let usable = migrations::usable(connection, schema).await;
+                usable.map(|_| ()).map_err(sqlx::Error::from)
+            })
+        });
+        let pool = pool.connect_with(connect.clone()).await?;
         let listings = match &options.read_url {
             Some(url) => pool_of_replica(url, &options)?,
             None => pool.clone(),
         };
-        let mut connection = pool.acquire().await?;
-        migrations::check(&mut connection).await?;
-        let now = check_durable(&mut connection).await?;
-        let epoch = meta::epoch(&mut connection).await?;
-        drop(connection);
         if let Err(error) = partitions::ensure(&pool, now, Self::MONTHS_AHEAD).await {
             // Nothing is lost: what has no partition goes to the default one.
             tracing::warn!(%error, "the partitions of the coming months could not be made");
@@ -116,21 +128,36 @@ impl PostgresStore {
         Ok(Self {
             pool,
             listings,
-            committers: Arc::new(Committers::new(connect.clone(), &options)),
+            committers: Arc::new(Committers::new(connect.clone(), &options, schema)),
             epochs: Epochs::listen(connect.clone(), &options, epoch),
             connect,
+            schema,
             acquire_timeout: options.acquire_timeout,
             call_timeout: options.call_timeout,
         })
     }
 
-    /// Brings the schema of the database at `url` up to date; answers its version. Others that do
-    /// the same at the same time wait for each other.
+    /// Brings the schema of the database at `url` to what this version needs; answers its version.
+    /// Others that do the same at the same time wait for each other.
     ///
     /// # Errors
     /// Those of [`PostgresStore::open`].
     pub async fn migrate(url: &str) -> Result<u32, StoreError> {
-        Ok(migrations::migrate(url).await?)
+        Self::migrate_to(url, Step::Expand, &|_| {}).await
+    }
+
+    /// Brings the schema to a step of an upgrade, while servers work on it; says in words to `tell`
+    /// what is done and what is waited for. An empty database gets everything at once.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::open`]; [`StoreError::Unavailable`] when the schema is to be
+    /// contracted and a server is connected that would then fail.
+    pub async fn migrate_to(
+        url: &str,
+        step: Step,
+        tell: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<u32, StoreError> {
+        Ok(migrations::migrate(url, migrations::CURRENT, step, tell).await?)
     }
 
     /// Makes the partitions of the audit log for the month of `now` and so many months after it;
@@ -388,7 +415,7 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let pool = self.pool.clone();
-        self.to_end(async move { meta::ping(&pool).await }).await
+        let (pool, schema) = (self.pool.clone(), self.schema);
+        self.to_end(async move { meta::ping(&pool, schema).await }).await
     }
 }

@@ -8,6 +8,7 @@ use sentinel_core::store::StoreError;
 use sqlx::{PgConnection, PgPool, query, query_scalar};
 
 use crate::error::Result;
+use crate::migrations::Schema;
 use crate::row::{Stored, all};
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
@@ -84,8 +85,10 @@ pub(crate) async fn redeem_permit(pool: &PgPool, id: DecisionId, at: Timestamp) 
     Ok(done.rows_affected() == 1)
 }
 
+pub(crate) const PING: &str = "UPDATE meta SET pings = pings + 1";
+
 /// Writes one row, so that the commit finds out whether the disk takes it.
-pub(crate) async fn ping(pool: &PgPool) -> Result<()> {
-    query("UPDATE meta SET pings = pings + 1").execute(pool).await?;
+pub(crate) async fn ping(pool: &PgPool, schema: Schema) -> Result<()> {
+    query(schema.ping).execute(pool).await?;
     Ok(())
 }

@@ -1,98 +1,184 @@
 //! The schema and its history. Migrations are append-only: one that was applied is never edited.
+//!
+//! Each belongs to a phase of an upgrade. What *expands* the schema leaves everything in place that
+//! servers of the version before use, so they go on, and may start again; what *contracts* it takes
+//! away what only they used, and waits until none of them is connected. Each row of
+//! `schema_migrations` says in `compatible_from` which version of the schema a server must know at
+//! least: that is how an old server tells a newer schema that it may use from one that it may not.
+
+mod apply;
 
 use sentinel_core::store::StoreError;
 use sha2::{Digest, Sha256};
-use sqlx::{Connection as _, PgConnection, query, query_as, query_scalar, raw_sql};
+use sqlx::{PgConnection, query_as, query_scalar, raw_sql};
+
+pub(crate) use apply::migrate;
 
 use crate::error::{Result, unavailable};
-use crate::options;
+use crate::{meta, recording};
 
-struct Migration {
-    version: u32,
-    name: &'static str,
-    sql: &'static str,
+/// How far [`crate::PostgresStore::migrate_to`] goes. Each step includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// What servers of the version before can live with.
+    Expand,
+    /// Fills in, batch by batch, what they did not write. May be repeated.
+    Backfill,
+    /// Takes away what only they used; refused while one of them is connected.
+    Contract,
 }
 
-const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "0001_initial",
-        sql: include_str!("../migrations/0001_initial.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "0002_commit_in_one_call",
-        sql: include_str!("../migrations/0002_commit_in_one_call.sql"),
-    },
-];
+#[derive(Debug)]
+pub(crate) struct Migration {
+    pub(crate) version: u32,
+    pub(crate) name: &'static str,
+    pub(crate) sql: &'static str,
+    pub(crate) phase: Phase,
+    pub(crate) run: Run,
+}
 
-/// The number is the lock under which migrations are applied, one process after the other; the one
-/// next to the epoch lock.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-    SELECT pg_advisory_xact_lock(1936618605);
-    CREATE TABLE IF NOT EXISTS schema_migrations (
-        version integer PRIMARY KEY,
-        name text NOT NULL,
-        checksum bytea NOT NULL,
-        applied_at timestamptz NOT NULL
-    )";
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Phase {
+    Expand,
+    #[cfg_attr(not(feature = "rehearsal"), expect(dead_code, reason = "not needed so far"))]
+    Contract {
+        /// The version that a server must know from here on.
+        oldest: u32,
+        /// A statement that fills in what old servers did not write: a batch of the rows whose
+        /// `sequence` is larger than `$1`. It answers the largest one of a full batch, and null of
+        /// one that is not: whoever waited for an empty one would run after the newest rows for ever.
+        backfill: Option<&'static str>,
+    },
+}
 
-/// Brings the schema of the database at `url` up to date; answers its version. Without a limit of
-/// time: a migration takes as long as it takes.
-pub(crate) async fn migrate(url: &str) -> Result<u32> {
-    let mut connection = PgConnection::connect_with(&options::parse(url)?).await?;
-    raw_sql(BEGIN).execute(&mut connection).await?;
-    let found = version(&mut connection).await?;
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
-        raw_sql(migration.sql).execute(&mut connection).await?;
-        let sql = "INSERT INTO schema_migrations (version, name, checksum, applied_at)
-            VALUES ($1, $2, $3, now())";
-        query(sql)
-            .bind(migration.version.cast_signed())
-            .bind(migration.name)
-            .bind(checksum(migration))
-            .execute(&mut connection)
-            .await?;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// In one transaction that holds the epoch lock alone, so that it never waits for a commit that
+    /// waits for it. It has to be over in a moment: nothing that reads a table from end to end.
+    Alone,
+    /// Beside the commits, each statement for itself, for as long as it takes: `… CONCURRENTLY` and
+    /// `VALIDATE CONSTRAINT`, which hold nobody up. It begins anew when it was broken off, so it
+    /// first removes what may be left. Statements are parted by a line `-- next`.
+    #[cfg_attr(not(feature = "rehearsal"), expect(dead_code, reason = "not needed so far"))]
+    Alongside,
+}
+
+/// What a version knows of the schema, and the statements in which versions differ.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schema {
+    pub(crate) migrations: &'static [Migration],
+    pub(crate) commit: &'static str,
+    pub(crate) ping: &'static str,
+}
+
+pub(crate) const INITIAL: Migration = Migration {
+    version: 1,
+    name: "0001_initial",
+    sql: include_str!("../migrations/0001_initial.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
+pub(crate) const COMMIT_IN_ONE_CALL: Migration = Migration {
+    version: 2,
+    name: "0002_commit_in_one_call",
+    sql: include_str!("../migrations/0002_commit_in_one_call.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
+/// The one of this version.
+pub(crate) const CURRENT: Schema =
+    Schema { migrations: &[INITIAL, COMMIT_IN_ONE_CALL], commit: recording::CALL, ping: meta::PING };
+
+/// Held shared while a server looks whether it may start, and alone while a contraction looks
+/// whether an old server is connected: one of them sees the other.
+const START_LOCK: &str = "SELECT pg_advisory_xact_lock_shared(1936618606)";
+
+impl Schema {
+    /// The version up to which this schema is known.
+    pub(crate) fn known(self) -> u32 {
+        self.migrations.last().map_or(0, |migration| migration.version)
     }
-    raw_sql("COMMIT").execute(&mut connection).await?;
-    connection.close().await?;
-    Ok(known())
+
+    /// The version without which a server cannot work: contractions may come later.
+    fn required(self) -> u32 {
+        let expanding = |migration: &&Migration| matches!(migration.phase, Phase::Expand);
+        self.migrations.iter().rfind(expanding).map_or(0, |migration| migration.version)
+    }
+
+    /// The version that a server must know once the schema is at `version`.
+    fn compatible_from(self, version: u32) -> u32 {
+        let applied = self.migrations.iter().filter(|migration| migration.version <= version);
+        let oldest = applied.filter_map(|migration| match migration.phase {
+            Phase::Expand => None,
+            Phase::Contract { oldest, .. } => Some(oldest),
+        });
+        oldest.max().unwrap_or(1)
+    }
+
+    /// What a server that knows this schema calls its connections.
+    pub(crate) fn application_name(self) -> String {
+        format!("{APPLICATION} {}", self.known())
+    }
 }
 
-/// Refuses a schema that is not exactly the one this version knows.
-pub(crate) async fn check(connection: &mut PgConnection) -> Result<()> {
-    let sql = "SELECT to_regclass('schema_migrations') IS NOT NULL";
-    let exists: bool = query_scalar(sql).fetch_one(&mut *connection).await?;
-    let found = if exists { version(connection).await? } else { 0 };
-    if found < known() {
-        let known = known();
-        let why = format!("the database has schema {found}, this version needs {known}");
-        return Err(unavailable(format!("{why}: run `sentinel migrate`")));
+/// In front of the version; a server from before this rule is called `sentinel` and no more.
+const APPLICATION: &str = "sentinel schema";
+
+/// Refuses a schema that a server which knows `schema` cannot work on, and says when it is another
+/// one than its own.
+pub(crate) async fn check(connection: &mut PgConnection, schema: Schema) -> Result<()> {
+    let (found, known) = (usable(connection, schema).await?, schema.known());
+    if found > known {
+        tracing::warn!(found, known, "the schema is newer, and says that this version may use it");
+    } else if found < known {
+        let todo = "an upgrade is to be ended: `sentinel migrate --step contract`";
+        tracing::info!(found, known, "{todo}");
     }
     Ok(())
 }
 
-/// The version of the schema that this version works with.
-pub(crate) fn known() -> u32 {
-    MIGRATIONS.last().map_or(0, |migration| migration.version)
+/// The version of a schema that a server which knows `schema` can work on. Looked at on each new
+/// connection: a server whose connections were cut is not seen by a contraction, and must see it.
+pub(crate) async fn usable(connection: &mut PgConnection, schema: Schema) -> Result<u32> {
+    raw_sql("BEGIN").execute(&mut *connection).await?;
+    raw_sql(START_LOCK).execute(&mut *connection).await?;
+    let sql = "SELECT to_regclass('schema_migrations') IS NOT NULL";
+    let exists: bool = query_scalar(sql).fetch_one(&mut *connection).await?;
+    let found = if exists { version(connection, schema).await? } else { 0 };
+    raw_sql("COMMIT").execute(connection).await?;
+    if found < schema.required() {
+        let known = schema.required();
+        let why = format!("the database has schema {found}, this version needs {known}");
+        return Err(unavailable(format!("{why}: run `sentinel migrate`")));
+    }
+    Ok(found)
 }
 
 fn checksum(migration: &Migration) -> Vec<u8> {
     Sha256::digest(migration.sql).to_vec()
 }
 
-/// The version of the schema; an error when it is newer, or came from a migration that has been
-/// edited since.
-async fn version(connection: &mut PgConnection) -> Result<u32> {
-    let sql = "SELECT version, checksum FROM schema_migrations ORDER BY version";
-    let applied: Vec<(i32, Vec<u8>)> = query_as(sql).fetch_all(connection).await?;
-    let found = applied.last().map_or(0, |(version, _)| version.cast_unsigned());
-    if found > known() {
-        return Err(StoreError::SchemaTooNew { found, known: known() }.into());
+/// The version of the schema; an error when it is newer and does not say that this version may use
+/// it, or came from a migration that has been edited since.
+async fn version(connection: &mut PgConnection, schema: Schema) -> Result<u32> {
+    // Earlier versions made the table without the last column.
+    let sql = "SELECT version, checksum, (to_jsonb(m) ->> 'compatible_from')::integer
+        FROM schema_migrations AS m ORDER BY version";
+    let applied: Vec<(i32, Vec<u8>, Option<i32>)> = query_as(sql).fetch_all(connection).await?;
+    let (found, known) =
+        (applied.last().map_or(0, |(version, ..)| version.cast_unsigned()), schema.known());
+    let newer = applied.iter().filter(|(version, ..)| version.cast_unsigned() > known);
+    let oldest = newer.map(|(.., from)| from.map_or(u32::MAX, i32::cast_unsigned)).max();
+    if oldest.is_some_and(|oldest| oldest > known) {
+        return Err(StoreError::SchemaTooNew { found, known }.into());
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version <= found) {
-        let version = migration.version.cast_signed();
-        if !applied.contains(&(version, checksum(migration))) {
+    for migration in schema.migrations.iter().filter(|migration| migration.version <= found) {
+        let same = applied.iter().any(|(version, applied, _)| {
+            version.cast_unsigned() == migration.version && *applied == checksum(migration)
+        });
+        if !same {
             let why = "was edited after this database applied it";
             return Err(unavailable(format!("migration `{}` {why}", migration.name)));
         }

@@ -11,11 +11,12 @@ use sqlx::{Row as _, query};
 use uuid::Uuid;
 
 use crate::error::{Result, unavailable};
+use crate::migrations::Schema;
 use crate::registry::json;
 use crate::row::Query;
 use crate::time::Time;
 
-const CALL: &str = "SELECT store_epoch, first_sequence, used_before, granted
+pub(crate) const CALL: &str = "SELECT store_epoch, first_sequence, used_before, granted
     FROM sentinel_commit_decisions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
         $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)";
 
@@ -32,12 +33,13 @@ pub(crate) enum Recorded {
 /// that of the store. Outside a transaction this is also the commit.
 pub(crate) async fn record(
     connection: &mut PgConnection,
+    schema: Schema,
     batch: &mut Batch,
     epoch: Epoch,
     reservations: &[Reservation],
 ) -> Result<Recorded> {
     // Bound before anything is awaited: the query owns copies.
-    let call = bind(epoch, batch, reservations)?;
+    let call = bind(schema, epoch, batch, reservations)?;
     let row = call.fetch_one(connection).await?;
     let found = Epoch(row.try_get::<i64, _>(0)?.cast_unsigned());
     if found != epoch {
@@ -63,8 +65,13 @@ fn grants(row: &PgRow, expected: usize) -> Result<Vec<Grant>> {
     Ok(before.into_iter().zip(granted).map(grant).collect())
 }
 
-fn bind(epoch: Epoch, batch: &Batch, reservations: &[Reservation]) -> Result<Query> {
-    let call = bind_counters(query(CALL).bind(epoch.0.cast_signed()), reservations);
+fn bind(
+    schema: Schema,
+    epoch: Epoch,
+    batch: &Batch,
+    reservations: &[Reservation],
+) -> Result<Query> {
+    let call = bind_counters(query(schema.commit).bind(epoch.0.cast_signed()), reservations);
     let records: Vec<&DecisionRecord> = batch.records().collect();
     bind_records(bind_turns(call, &records, &batch.turns(reservations)), &records)
 }

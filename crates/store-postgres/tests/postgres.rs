@@ -5,55 +5,26 @@
 mod common;
 
 use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sentinel_core::commit::{Outcome, claims_expire_before};
-use sentinel_core::control::ControlState;
+use sentinel_core::commit::claims_expire_before;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::{Bus, Event, RegistryChange, RegistryEvent};
 use sentinel_core::kill::KillScope;
 use sentinel_core::page::Page;
 use sentinel_core::quota::Window;
 use sentinel_core::store::{Store, StoreError};
-use sentinel_core::tool::Tool;
 use sentinel_store_postgres::{Options, PostgresStore};
 use sentinel_testkit::build;
 use sentinel_testkit::postgres::Server;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 
-use crate::common::Database;
-
-async fn control(store: &PostgresStore) -> Arc<ControlState> {
-    let changes = store.control_changes(Epoch(0)).await.unwrap();
-    Arc::new(ControlState::default().after(changes))
-}
-
-/// Registers `search` of `acme`.
-async fn scene(store: &PostgresStore) -> Tool {
-    let tenant = build::tenant("acme");
-    let tool = build::tool(&tenant, "search");
-    store.register_tool(tenant, tool).await.unwrap().tool
-}
-
-/// Commits `count` copies of a check; answers the identifiers of what was allowed.
-async fn commit(
-    store: &PostgresStore,
-    check: &build::Check,
-    control: &Arc<ControlState>,
-    count: usize,
-) -> Result<Vec<String>, StoreError> {
-    let pendings = (0..count).map(|_| check.pending()).collect();
-    let batch = build::batch(control, pendings);
-    let done = store.commit_decisions(batch, claims_expire_before(build::NOW)).await?;
-    let allowed = done.into_committed().outcomes.into_iter().filter_map(|outcome| match outcome {
-        Outcome::Recorded(record) => record.allow.then(|| record.id.to_string()),
-        other => panic!("{other:?}"),
-    });
-    Ok(allowed.collect())
-}
+use crate::common::{Database, commit, control, scene};
 
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
@@ -64,6 +35,26 @@ async fn a_newer_schema_is_refused() {
     let opened = PostgresStore::open(&database.url(), Options::default()).await;
     assert_eq!(opened.unwrap_err(), refused);
     assert_eq!(PostgresStore::migrate(&database.url()).await, Err(refused));
+}
+
+/// What was released is never edited: a file, its line in the list and what a database gets are the
+/// same. A new migration adds its line, the output of `sha256sum`.
+#[tokio::test]
+async fn migrations_are_those_of_the_committed_list() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let listed = fs::read_to_string(folder.join("checksums")).unwrap();
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "checksums")
+        .collect();
+    files.sort();
+    let names: Vec<_> = listed.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    assert_eq!(names, files);
+    let database = Database::new().await;
+    let applied = "SELECT encode(checksum, 'hex') || '  ' || name || '.sql'
+        FROM schema_migrations ORDER BY version";
+    assert_eq!(database.query(applied).trim(), listed.trim());
 }
 
 #[tokio::test]

@@ -67,6 +67,29 @@ fn a_newer_schema_is_refused() {
     assert_eq!(refused, StoreError::SchemaTooNew { found: 7, known: 1 });
 }
 
+/// What was released is never edited: a file, its line in the list and what a database gets are the
+/// same. A new migration adds its line, the output of `sha256sum`.
+#[test]
+fn migrations_are_those_of_the_committed_list() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let listed = std::fs::read_to_string(folder.join("checksums")).unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "checksums")
+        .collect();
+    files.sort();
+    let names: Vec<_> = listed.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    assert_eq!(names, files);
+    let (_folder, path) = place();
+    SqliteStore::migrate(&path).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT group_concat(lower(hex(checksum)) || '  ' || name || '.sql', char(10))
+        FROM (SELECT * FROM schema_migrations ORDER BY version)";
+    let applied: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(applied, listed.trim());
+}
+
 #[test]
 fn an_edited_migration_is_refused() {
     let (_folder, path) = place();

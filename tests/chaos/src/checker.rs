@@ -4,12 +4,14 @@ mod decisions;
 mod kills;
 mod progress;
 mod quotas;
+mod requests;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
 pub(crate) use progress::{RECOVERY, count as counts};
+pub(crate) use requests::lost as lost_requests;
 
 use crate::observation::{Event, Micros, Observation};
 use crate::rows::Rows;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use crate::fleet::Fleet;
 use crate::observation::{Answered, Asked, Call, Journal, Observation, Scope};
 use crate::world::{ACTION, PURPOSE};
 
@@ -14,7 +15,7 @@ use crate::world::{ACTION, PURPOSE};
 pub(crate) struct Client {
     id: u16,
     http: reqwest::Client,
-    urls: Arc<Vec<String>>,
+    fleet: Arc<Fleet>,
     key: Arc<str>,
     journal: Arc<Journal>,
 }
@@ -39,7 +40,7 @@ impl Seen {
 impl Client {
     pub(crate) fn new(
         id: u16,
-        urls: &Arc<Vec<String>>,
+        fleet: &Arc<Fleet>,
         key: &str,
         timeout: Duration,
         journal: &Arc<Journal>,
@@ -51,12 +52,12 @@ impl Client {
             .no_proxy()
             .retry(reqwest::retry::never())
             .build()?;
-        let (urls, journal) = (Arc::clone(urls), Arc::clone(journal));
-        Ok(Self { id, http, urls, key: key.into(), journal })
+        let (fleet, journal) = (Arc::clone(fleet), Arc::clone(journal));
+        Ok(Self { id, http, fleet, key: key.into(), journal })
     }
 
     pub(crate) fn replicas(&self) -> usize {
-        self.urls.len()
+        self.fleet.len()
     }
 
     pub(crate) async fn check(&self, replica: usize, call: Call) -> Seen {
@@ -113,7 +114,8 @@ impl Client {
         Ok(body)
     }
 
-    async fn send(&self, replica: usize, path: &str, body: Value, asked: Asked) -> Seen {
+    async fn send(&self, wanted: usize, path: &str, body: Value, asked: Asked) -> Seen {
+        let replica = self.fleet.route(wanted);
         let sent = self.journal.now();
         let result = self.exchange(replica, path, &body).await;
         let ended = self.journal.now();
@@ -138,7 +140,7 @@ impl Client {
         path: &str,
         body: &Value,
     ) -> Result<(u16, Value), &'static str> {
-        let url = self.urls.get(replica).ok_or("no such replica")?;
+        let url = self.fleet.url(replica).ok_or("no such replica")?;
         let request = self.http.post(format!("{url}{path}")).bearer_auth(&self.key).json(body);
         let response = request.send().await.map_err(|error| word(&error))?;
         let status = response.status().as_u16();

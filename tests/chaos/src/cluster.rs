@@ -17,10 +17,11 @@ use tokio::sync::Mutex;
 
 use crate::client::{Client, id_of};
 use crate::disk::Disk;
+use crate::fleet::Fleet;
 use crate::observation::Journal;
 use crate::proxy::Proxy;
 use crate::random::Random;
-use crate::replica::{Program, Replica};
+use crate::replica::{Build, Program, Replica};
 use crate::world;
 
 const DATABASE: &str = "sentinel";
@@ -36,13 +37,15 @@ pub(crate) struct Plan {
     pub(crate) small_disk: bool,
     /// Whether the last replica runs under a clock that can be set.
     pub(crate) own_clock: bool,
+    /// How long a replica serves on when it is asked to end; otherwise the default.
+    pub(crate) drain_seconds: Option<u64>,
 }
 
 /// Everything that runs. It ends when this is dropped, or with the process.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) replicas: Vec<Mutex<Replica>>,
-    pub(crate) urls: Arc<Vec<String>>,
+    pub(crate) fleet: Arc<Fleet>,
     pub(crate) redis: Mutex<RedisServer>,
     pub(crate) postgres: Arc<Postgres>,
     /// Where PostgreSQL keeps everything but, with a small disk, the tables.
@@ -74,10 +77,10 @@ impl Cluster {
             );
             let home = folder.path().join(format!("replica-{index}"));
             let listen = free_port()?;
-            let config = write_replica(&home, listen, &proxies, folder.path())?;
+            let config = write_replica(&home, listen, &proxies, folder.path(), plan.drain_seconds)?;
             let program = Program {
                 sentinel: plan.sentinel.clone(),
-                planted: plan.planted.clone(),
+                build: plan.planted.clone().map_or(Build::Product, Build::Planted),
                 config,
                 own_clock: plan.own_clock && index + 1 == plan.replicas,
             };
@@ -91,13 +94,13 @@ impl Cluster {
         for replica in &mut replicas {
             replica.start().await?;
         }
-        let urls = Arc::new(replicas.iter().map(|each| each.url.clone()).collect::<Vec<_>>());
+        let fleet = Arc::new(Fleet::new(replicas.iter().map(|each| each.url.clone())));
         let journal = Arc::new(Journal::new());
-        let admin = Client::new(u16::MAX, &urls, &admin_key, Duration::from_secs(10), &journal)?;
+        let admin = Client::new(u16::MAX, &fleet, &admin_key, Duration::from_secs(10), &journal)?;
         let tool_ids = register(&admin).await?;
         Ok(Self {
             replicas: replicas.into_iter().map(Mutex::new).collect(),
-            urls,
+            fleet,
             redis: Mutex::new(redis),
             postgres,
             data,
@@ -111,7 +114,7 @@ impl Cluster {
     }
 
     pub(crate) fn client(&self, id: u16, key: &str, timeout: Duration) -> Result<Client> {
-        Client::new(id, &self.urls, key, timeout, &self.journal)
+        Client::new(id, &self.fleet, key, timeout, &self.journal)
     }
 
     /// Past the proxies.
@@ -145,6 +148,7 @@ fn write_replica(
     listen: u16,
     (database, redis): &(Proxy, Proxy),
     shared: &Path,
+    drain_seconds: Option<u64>,
 ) -> Result<PathBuf> {
     let policies = home.join("policies");
     fs::create_dir_all(&policies)?;
@@ -159,7 +163,8 @@ fn write_replica(
         policies.display(),
         shared.join("key.pem").display(),
     );
-    fs::write(&config, text)?;
+    let drain = drain_seconds.map(|seconds| format!("drain_seconds: {seconds}\n"));
+    fs::write(&config, text + &drain.unwrap_or_default())?;
     Ok(config)
 }
 

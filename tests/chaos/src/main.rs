@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod disk;
 mod fault;
+mod fleet;
 mod load;
 mod observation;
 mod planted;
@@ -15,6 +16,7 @@ mod replica;
 mod report;
 mod rows;
 mod run;
+mod upgrade;
 mod world;
 
 use std::os::unix::process::CommandExt as _;
@@ -34,8 +36,10 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Subcommand {
-    /// Serves as one replica, with a fault in its store.
+    /// Serves as one replica, with a fault in its store or as the next version.
     Replica(planted::Args),
+    /// Rehearses an upgrade to the next version under load.
+    Upgrade(upgrade::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,7 @@ fn start(cli: Cli) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
         Some(Subcommand::Replica(args)) => runtime.block_on(planted::run(args)).map(|()| true),
+        Some(Subcommand::Upgrade(args)) => runtime.block_on(upgrade::run(&args)),
         None => runtime.block_on(run::run(&cli.run)),
     }
 }

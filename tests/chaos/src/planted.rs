@@ -1,4 +1,5 @@
-//! A replica that is this program, put together as `sentinel serve` is, with a fault in its store.
+//! A replica that is this program, put together as `sentinel serve` is, with a fault in its store or of the
+//! next version.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use sentinel_service::control::Control;
 use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_postgres::{Fault, Options, PostgresStore};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 /// What is wrong with the replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,8 +53,11 @@ impl Planted {
 pub(crate) struct Args {
     #[arg(long)]
     config: PathBuf,
-    #[arg(long)]
+    #[arg(long, value_enum, default_value_t = Planted::Nothing)]
     planted: Planted,
+    /// Be of the next version.
+    #[arg(long)]
+    next: bool,
     /// Vets the policy.
     #[arg(long)]
     sentinel: PathBuf,
@@ -67,12 +73,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// Serves until it is killed.
+/// Serves until it is told to end.
 pub(crate) async fn run(args: Args) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let config = Config::read(&args.config)?;
     let url = config.field("database_url")?;
     let store = match args.planted.fault() {
+        _ if args.next => PostgresStore::open_next(url, Options::default()).await?,
         Some(fault) => PostgresStore::open_with_fault(url, Options::default(), fault).await?,
         None => PostgresStore::open(url, Options::default()).await?,
     };
@@ -99,15 +106,26 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let shared = Shared { events, others: Some(carrier), rates: Some(rates) };
     let ports = Ports { store: store.clone(), policy, signer, clock: Arc::new(SystemClock) };
     let services = Arc::new(Services::start_shared(ports, Settings::default(), shared).await?);
-    // Nobody tells this replica of changes: it looks each second, and whatever must hold before is
-    // left to the commit.
-    let (_silent, epochs) = watch::channel(Epoch::default());
+    // Nobody tells a replica with a fault of changes: it looks each second, and whatever must hold
+    // before is left to the commit.
+    let (_silent, silent) = watch::channel(Epoch::default());
+    let epochs = if args.next { store.epochs() } else { silent };
     tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));
-    let router = sentinel_http::router(services, sentinel_http::Options::default());
+    let (stopping, shutdown) = watch::channel(false);
+    let options =
+        sentinel_http::Options { shutdown: Some(shutdown), ..sentinel_http::Options::default() };
+    let router = sentinel_http::router(services, options);
+    let drain = config.field("drain_seconds").map_or(Ok(0), str::parse)?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let stopped = async move {
+        terminated.recv().await;
+        stopping.send_replace(true);
+        sleep(Duration::from_secs(drain)).await;
+    };
     let listener = TcpListener::bind(config.field("listen")?).await?;
     println!("{{\"event\":\"server.ready\"}}");
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    Ok(axum::serve(listener, router).await?)
+    Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
 }
 
 /// The configuration that [`crate::cluster`] writes: one field in each line.

@@ -15,13 +15,26 @@ use tokio::time::{sleep, timeout};
 use crate::proxy::Proxy;
 
 const START: Duration = Duration::from_secs(30);
+/// How long a replica may take to end when it is asked to.
+const END: Duration = Duration::from_secs(30);
 const RESTART: Duration = Duration::from_millis(200);
+
+/// Which program a replica is.
+#[derive(Debug, Clone)]
+pub(crate) enum Build {
+    /// `sentinel serve`.
+    Product,
+    /// The same put together by this suite, with that fault in its store.
+    Planted(String),
+    /// The same put together by this suite, of the next version.
+    Next,
+}
 
 /// What a replica runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     pub(crate) sentinel: PathBuf,
-    pub(crate) planted: Option<String>,
+    pub(crate) build: Build,
     pub(crate) config: PathBuf,
     pub(crate) own_clock: bool,
 }
@@ -38,13 +51,17 @@ impl Program {
     fn serve(&self, clock: &Path) -> Result<Command> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
-        match &self.planted {
-            Some(fault) => {
+        match &self.build {
+            Build::Product => {
+                command.arg(&self.sentinel).arg("serve");
+            }
+            Build::Planted(fault) => {
                 command.arg(std::env::current_exe()?).arg("replica");
                 command.args(["--planted", fault]).arg("--sentinel").arg(&self.sentinel);
             }
-            None => {
-                command.arg(&self.sentinel).arg("serve");
+            Build::Next => {
+                command.arg(std::env::current_exe()?).arg("replica");
+                command.arg("--next").arg("--sentinel").arg(&self.sentinel);
             }
         }
         command.arg("--config").arg(&self.config);
@@ -125,6 +142,16 @@ impl Replica {
     pub(crate) async fn kill(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end, as an orchestrator does, and waits until it has.
+    pub(crate) async fn terminate(&mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        if let Some(mut child) = self.child.take() {
+            let status = timeout(END, child.wait()).await.context("a replica does not end")??;
+            ensure!(status.success(), "replica {} ended with {status}", self.index);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::cluster::{Cluster, Plan};
 use crate::fault::{self, Kind};
 use crate::load::{self, Load};
+use crate::observation::Journal;
 use crate::planted::Planted;
 use crate::random::Random;
 use crate::report;
@@ -87,6 +88,7 @@ pub(crate) async fn run(args: &Args) -> Result<bool> {
         replicas: args.replicas,
         small_disk: kinds.contains(&Kind::DiskFull),
         own_clock: kinds.contains(&Kind::ClockJump),
+        drain_seconds: None,
     };
     println!("seed {}", args.seed);
     let cluster = Cluster::start(&plan).await?;
@@ -191,23 +193,31 @@ impl<'a> Chaos<'a> {
         load::kill_everything(&operator, &mut self.random).await
     }
 
-    /// Waits until every replica allows again.
     async fn recover(&mut self, after: &str) {
-        let began = self.cluster.journal.now();
-        for replica in 0..self.prober.replicas() {
-            let limit = Duration::from_micros(RECOVERY * 2);
-            let allowed = async {
-                while !self.prober.check(replica, load::probe()).await.allows() {
-                    sleep(Duration::from_millis(20)).await;
-                }
-            };
-            let allowed = timeout(limit, allowed).await;
-            let took = allowed.ok().map(|()| self.cluster.journal.now() - began);
-            let slow =
-                took.map_or_else(|| "never".to_owned(), |took| format!("{} ms", took / 1000));
-            println!("  after {after}: replica {replica} allows again: {slow}");
-            self.recoveries.push(Recovery { after: after.to_owned(), replica, took });
-        }
+        recover(&self.prober, &self.cluster.journal, after, &mut self.recoveries).await;
+    }
+}
+
+/// Waits until every replica allows again.
+pub(crate) async fn recover(
+    prober: &Client,
+    journal: &Journal,
+    after: &str,
+    recoveries: &mut Vec<Recovery>,
+) {
+    let began = journal.now();
+    for replica in 0..prober.replicas() {
+        let limit = Duration::from_micros(RECOVERY * 2);
+        let allowed = async {
+            while !prober.check(replica, load::probe()).await.allows() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let allowed = timeout(limit, allowed).await;
+        let took = allowed.ok().map(|()| journal.now() - began);
+        let slow = took.map_or_else(|| "never".to_owned(), |took| format!("{} ms", took / 1000));
+        println!("  after {after}: replica {replica} allows again: {slow}");
+        recoveries.push(Recovery { after: after.to_owned(), replica, took });
     }
 }
 

@@ -15,6 +15,30 @@ use crate::output;
 pub(crate) struct Args {
     #[command(flatten)]
     database: Named,
+    /// How far to go on PostgreSQL; each step includes those before it.
+    #[arg(long, value_enum, default_value_t = Step::Expand)]
+    step: Step,
+}
+
+/// A step of an upgrade.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Step {
+    /// What servers of the version before can live with.
+    Expand,
+    /// Fill in what they did not write, while they still run.
+    Backfill,
+    /// Take away what only they used; refused while one of them is connected.
+    Contract,
+}
+
+impl From<Step> for sentinel_store_postgres::Step {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Expand => Self::Expand,
+            Step::Backfill => Self::Backfill,
+            Step::Contract => Self::Contract,
+        }
+    }
 }
 
 /// A database, named by the configuration or data directory that it belongs to.
@@ -45,7 +69,8 @@ impl Named {
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let database = args.database.database()?;
-    let version = database.migrate().await.or_fail(|| "cannot migrate".to_owned())?;
+    let version =
+        database.migrate(args.step.into()).await.or_fail(|| "cannot migrate".to_owned())?;
     if json {
         return output::json(&json!({ "database": database.to_string(), "schema": version }));
     }

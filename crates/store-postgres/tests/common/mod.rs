@@ -1,10 +1,17 @@
 //! One server for each test process, one database for each test.
-#![allow(dead_code, reason = "the conformance suite uses a part of it")]
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::panic, reason = "tests fail by panicking")]
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use sentinel_core::commit::{Outcome, claims_expire_before};
+use sentinel_core::control::ControlState;
+use sentinel_core::epoch::Epoch;
+use sentinel_core::store::{Store, StoreError};
+use sentinel_core::tool::Tool;
 use sentinel_store_postgres::{Options, PostgresStore};
+use sentinel_testkit::build;
 use sentinel_testkit::postgres::Server;
 use tokio::sync::OnceCell;
 
@@ -67,4 +74,33 @@ impl Drop for Database {
     fn drop(&mut self) {
         self.server.drop_database(&self.name);
     }
+}
+
+pub(crate) async fn control(store: &PostgresStore) -> Arc<ControlState> {
+    let changes = store.control_changes(Epoch(0)).await.unwrap();
+    Arc::new(ControlState::default().after(changes))
+}
+
+/// Registers `search` of `acme`.
+pub(crate) async fn scene(store: &PostgresStore) -> Tool {
+    let tenant = build::tenant("acme");
+    let tool = build::tool(&tenant, "search");
+    store.register_tool(tenant, tool).await.unwrap().tool
+}
+
+/// Commits `count` copies of a check; answers the identifiers of what was allowed.
+pub(crate) async fn commit(
+    store: &PostgresStore,
+    check: &build::Check,
+    control: &Arc<ControlState>,
+    count: usize,
+) -> Result<Vec<String>, StoreError> {
+    let pendings = (0..count).map(|_| check.pending()).collect();
+    let batch = build::batch(control, pendings);
+    let done = store.commit_decisions(batch, claims_expire_before(build::NOW)).await?;
+    let allowed = done.into_committed().outcomes.into_iter().filter_map(|outcome| match outcome {
+        Outcome::Recorded(record) => record.allow.then(|| record.id.to_string()),
+        other => panic!("{other:?}"),
+    });
+    Ok(allowed.collect())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{History, Least, Recovery, check};
+use super::{History, Least, Recovery, check, lost_requests};
 use crate::observation::{Answered, Asked, Call, Event, Micros, Observation, Scope, Signed, Trace};
 use crate::rows::{Counter, Decision, Kill, Manifest};
 use crate::world::{BUSY, FORBIDDEN, SMALL, TOOLS};
@@ -317,4 +317,24 @@ fn a_system_that_denies_everything_does_not_pass() {
     let recovery = Recovery { after: "a fault".to_owned(), replica: 0, took: Some(1) };
     story.0.recoveries.push(recovery);
     assert_eq!(story.rules_with(Least { allows: 1, ..NONE }), ["no-real-test"]);
+}
+
+#[test]
+fn a_request_that_is_not_answered_as_it_should_be_is_lost() {
+    let denied = |code: &str| Answered {
+        status: 200,
+        allow: Some(false),
+        code: code.into(),
+        ..Answered::default()
+    };
+    let failed = |status| Answered { status, ..Answered::default() };
+    let sound = [denied("killed"), denied("quota_exceeded"), denied("policy_denied"), failed(409)];
+    let lost = [denied("rate_limiter_unavailable"), failed(503), failed(500), failed(429)];
+    let sound = sound.map(|answer| (Ok(answer), 0));
+    let lost = lost.map(Ok).into_iter().chain([Err("not connected")]).map(|answer| (answer, 1));
+    for (answer, expected) in sound.into_iter().chain(lost) {
+        let mut story = story();
+        story.observed((1, 2), Asked::Check(call(TOOL, None)), answer.clone());
+        assert_eq!(lost_requests(&story.0).len(), expected, "{answer:?}");
+    }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE policy_logs VALIDATE CONSTRAINT policy_logs_digest

@@ -1,0 +1,93 @@
+//! The version after this one, as far as an upgrade to it can be rehearsed. Compiled with the
+//! feature `rehearsal` only, which no part of the product turns on.
+//!
+//! It keeps the digest of the principal with each decision, counts pings in a table of their own,
+//! and finds manifests by the digest of their payload.
+
+use std::sync::LazyLock;
+
+use sentinel_core::store::StoreError;
+
+use crate::migrations::{self, COMMIT_IN_ONE_CALL, INITIAL, Migration, Phase, Run, Schema, Step};
+use crate::options::Options;
+use crate::{PostgresStore, in_time, recording};
+
+const MIGRATIONS: &[Migration] = &[
+    INITIAL,
+    COMMIT_IN_ONE_CALL,
+    Migration {
+        version: 3,
+        name: "0003_principal_digest",
+        sql: include_str!("../rehearsal/0003_principal_digest.sql"),
+        phase: Phase::Expand,
+        run: Run::Alone,
+    },
+    Migration {
+        version: 4,
+        name: "0004_manifests_by_digest",
+        sql: include_str!("../rehearsal/0004_manifests_by_digest.sql"),
+        phase: Phase::Expand,
+        run: Run::Alongside,
+    },
+    Migration {
+        version: 5,
+        name: "0005_digest_required",
+        sql: include_str!("../rehearsal/0005_digest_required.sql"),
+        phase: Phase::Contract { oldest: 4, backfill: Some(BACKFILL) },
+        run: Run::Alone,
+    },
+    Migration {
+        version: 6,
+        name: "0006_digest_validated",
+        sql: include_str!("../rehearsal/0006_digest_validated.sql"),
+        phase: Phase::Contract { oldest: 4, backfill: None },
+        run: Run::Alongside,
+    },
+    Migration {
+        version: 7,
+        name: "0007_without_old_pings",
+        sql: include_str!("../rehearsal/0007_without_old_pings.sql"),
+        phase: Phase::Contract { oldest: 4, backfill: None },
+        run: Run::Alone,
+    },
+];
+
+const BACKFILL: &str = include_str!("../rehearsal/backfill_principal_digest.sql");
+
+static COMMIT: LazyLock<String> =
+    LazyLock::new(|| recording::CALL.replace("sentinel_commit_decisions", "next_commit_decisions"));
+
+fn next() -> Schema {
+    let ping = "UPDATE pings SET count = count + 1";
+    Schema { migrations: MIGRATIONS, commit: &COMMIT, ping }
+}
+
+impl PostgresStore {
+    /// [`PostgresStore::open`] of the next version.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::open`].
+    pub async fn open_next(url: &str, options: Options) -> Result<Self, StoreError> {
+        let call_timeout = options.call_timeout;
+        in_time(call_timeout, Self::connect(url, options, next())).await
+    }
+
+    /// [`PostgresStore::migrate_to`] of the next version.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::migrate_to`].
+    pub async fn migrate_next(
+        url: &str,
+        step: Step,
+        tell: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<u32, StoreError> {
+        Ok(migrations::migrate(url, next(), step, tell).await?)
+    }
+
+    /// The SQL with which the next version begins to contract the schema, for whoever wants to make
+    /// the mistake of running it too early.
+    #[must_use]
+    pub fn next_contraction() -> &'static str {
+        include_str!("../rehearsal/0005_digest_required.sql")
+    }
+}
