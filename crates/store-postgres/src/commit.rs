@@ -38,7 +38,9 @@ pub(crate) async fn commit(
     if plain && committers.commits_in_one_call() {
         let (epoch, reservations) = (batch.epoch(), batch.reservations());
         let connection = &mut committer.connection;
-        if record(connection, committers.schema, &mut batch, epoch, &reservations).await? == Recorded::Yes {
+        if record(connection, committers.schema, &mut batch, epoch, &reservations).await?
+            == Recorded::Yes
+        {
             committer.make_durable().await?;
             committer.committed();
             return Ok(batch);
@@ -68,7 +70,8 @@ async fn in_steps(
     let counted = false;
     let reservations = if counted { Vec::new() } else { batch.reservations() };
     if batch.records().next().is_some()
-        && record(connection, committers.schema, &mut batch, epoch, &reservations).await? != Recorded::Yes
+        && record(connection, committers.schema, &mut batch, epoch, &reservations).await?
+            != Recorded::Yes
     {
         return Err(unavailable("the epoch changed while its lock was held"));
     }

@@ -88,8 +88,11 @@ pub(crate) const COMMIT_IN_ONE_CALL: Migration = Migration {
 };
 
 /// The one of this version.
-pub(crate) const CURRENT: Schema =
-    Schema { migrations: &[INITIAL, COMMIT_IN_ONE_CALL], commit: recording::CALL, ping: meta::PING };
+pub(crate) const CURRENT: Schema = Schema {
+    migrations: &[INITIAL, COMMIT_IN_ONE_CALL],
+    commit: recording::CALL,
+    ping: meta::PING,
+};
 
 /// Held shared while a server looks whether it may start, and alone while a contraction looks
 /// whether an old server is connected: one of them sees the other.
