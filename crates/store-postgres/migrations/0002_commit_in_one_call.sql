@@ -2,6 +2,9 @@
 -- transaction of its own: the locks that it takes are held while the server works, and not while
 -- messages travel, so a counter that all replicas use is soon free again.
 --
+-- The commit does not wait for the disk either: whoever calls this must make it durable, by a commit
+-- that does wait, before anything is answered.
+--
 -- Each statement of a volatile function has a snapshot of its own at this isolation level, so the
 -- epoch that is read after the lock was waited for is the one that holds until the commit.
 --
@@ -30,6 +33,7 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'decisions are committed at the isolation level read committed only';
     END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);
     -- The epoch lock, "sntl" in ASCII.
     PERFORM pg_advisory_xact_lock_shared(1936618604);
     SELECT m.epoch INTO store_epoch FROM meta AS m;

@@ -134,12 +134,12 @@ struct Session {
 }
 
 impl Session {
-    /// Connects and takes the lock, the one next to that of migrations; none when another replica
+    /// Connects and takes the lock, the one after those of migrations and of starting; none when another replica
     /// has it.
     async fn start(connect: &PgConnectOptions, limit: Duration) -> Result<Option<Self>> {
         let starting = async {
             let mut connection = PgConnection::connect_with(connect).await?;
-            let sql = "SELECT pg_try_advisory_lock(1936618606)";
+            let sql = "SELECT pg_try_advisory_lock(1936618607)";
             let alone: bool = query_scalar(sql).fetch_one(&mut connection).await?;
             let sql = format!("SET statement_timeout = {}", PATIENCE.as_millis());
             raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
@@ -151,7 +151,7 @@ impl Session {
     /// Gives the lock back, so that the next month can have it at once: a server ends a session a
     /// little after its client has left.
     async fn end(mut self) {
-        let unlock = raw_sql("SELECT pg_advisory_unlock(1936618606)").execute(&mut self.connection);
+        let unlock = raw_sql("SELECT pg_advisory_unlock(1936618607)").execute(&mut self.connection);
         // Without an answer the lock ends with the connection.
         drop(timeout(self.limit, unlock).await);
         drop(timeout(self.limit, self.connection.close()).await);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sentinel_core::epoch::Epoch;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection, Row as _, raw_sql};
+use sqlx::{Connection as _, PgConnection, Row as _, query, raw_sql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -92,7 +92,8 @@ impl Committers {
                 Err(_) => tracing::debug!("a connection is silent; connecting anew"),
             }
         }
-        let connected = timeout(self.acquire_timeout, connect(&self.connect)).await;
+        let connected =
+            timeout(self.acquire_timeout, PgConnection::connect_with(&self.connect)).await;
         let mut connection =
             connected.map_err(|_| too_slow("connecting", self.acquire_timeout))??;
         migrations::usable(&mut connection, self.schema).await?;
@@ -104,23 +105,14 @@ impl Committers {
     }
 }
 
-/// Connects for commits whose locks are not held until the disk has them: see
-/// [`Committer::make_durable`].
-async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
-    let mut connection = PgConnection::connect_with(options).await?;
-    raw_sql("SET synchronous_commit TO off").execute(&mut connection).await?;
-    Ok(connection)
-}
-
 impl Committer {
     /// Waits until what was committed on this connection is as durable as the server's setting of
-    /// `synchronous_commit` says, by a commit that waits for that itself: the log is written in
-    /// order, so all that is before it in the log is durable then, too. Others that compete for
-    /// the same counters go on meanwhile, and whatever they commit is further on in the log.
+    /// `synchronous_commit` says, by a commit that waits for that: the log is written in order, so
+    /// all that is before it in the log is durable then, too. Others that compete for the same
+    /// counters go on meanwhile, and whatever they commit is further on in the log.
     pub(crate) async fn make_durable(&mut self) -> Result<()> {
-        let sql = "BEGIN; SET LOCAL synchronous_commit TO DEFAULT;
-            SELECT pg_logical_emit_message(true, 'sentinel', ''); COMMIT";
-        raw_sql(sql).execute(&mut self.connection).await?;
+        let sql = "SELECT pg_logical_emit_message(true, 'sentinel', '')::text";
+        query(sql).execute(&mut self.connection).await?;
         Ok(())
     }
 
@@ -133,9 +125,10 @@ impl Committer {
         Ok(Epoch(row.try_get::<i64, _>(0)?.cast_unsigned()))
     }
 
-    /// Commits. When this fails it is unknown whether the commit took place.
+    /// Commits, durably. When this fails it is unknown whether the commit took place.
     pub(crate) async fn commit(mut self) -> Result<()> {
         raw_sql("COMMIT").execute(&mut self.connection).await?;
+        self.make_durable().await?;
         self.committed();
         Ok(())
     }

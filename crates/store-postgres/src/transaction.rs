@@ -1,4 +1,8 @@
 //! Transactions: each has a name, under which its duration and its end are counted and logged.
+//!
+//! The numbers of all advisory locks of this crate, none of which may be used twice: 1936618604
+//! (the epoch), 1936618605 (migrations), 1936618606 (a server that starts, against a contraction),
+//! 1936618607 (archiving).
 
 use std::time::Instant;
 
@@ -23,7 +27,6 @@ pub(crate) enum Begin {
 
 /// Takes the epoch lock along with the other commits, then reads the epoch.
 pub(crate) const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-    SET LOCAL synchronous_commit TO DEFAULT;
     SELECT pg_advisory_xact_lock_shared(1936618604);
     SELECT epoch FROM meta";
 

@@ -414,7 +414,7 @@ async fn a_store_that_is_away_or_lies_drops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_replicas_archive_once() {
+async fn two_replicas_archive_once_while_a_third_starts() {
     let scene = Scene::new().await;
     let other = scene.database.open().await;
     let closed = scene.closed("2020-01").await;
@@ -424,10 +424,16 @@ async fn two_replicas_archive_once() {
         Ok(())
     });
     let archive = Archive::within(storage, "");
-    let (one, two) = tokio::join!(
+    let (one, two, started) = tokio::join!(
         scene.store.archive_month(closed, &archive, build::NOW, BY),
-        other.archive_month(closed, &archive, build::NOW, BY)
+        other.archive_month(closed, &archive, build::NOW, BY),
+        async {
+            // Both are at it by now, and nobody who wants to start waits for them.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::timeout(Duration::from_secs(2), scene.database.open()).await
+        }
     );
+    started.expect("a server starts while a month is archived");
     let done: Vec<_> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
     assert_eq!(done.len(), 1, "{done:?}");
     assert_eq!(read_back(&archive, month("2020-01")).await.len(), 12);
