@@ -191,7 +191,7 @@ impl Upgrade<'_> {
         let output = output.context("the old version goes on serving")?;
         let errors = String::from_utf8_lossy(&output.stderr);
         println!("    the old version says: {}", errors.lines().next().unwrap_or_default());
-        let clear = errors.contains("has schema 6, this version knows 1: use a newer sentinel");
+        let clear = errors.contains("has schema 7, this version knows 2: use a newer sentinel");
         if output.status.success() || !clear {
             bail!("{}: {errors}", output.status);
         }
