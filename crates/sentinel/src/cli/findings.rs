@@ -21,7 +21,7 @@ pub(crate) fn refused(error: &LoadError, json: bool) -> Outcome {
     }
     show(&findings)?;
     let errors = findings.iter().filter(|found| found.lint.severity() == Severity::Error).count();
-    Err(Failure::new(format!("the policy is refused: {errors} of its findings are errors")))
+    Err(Failure::new(format!("the policy is refused; errors: {errors}")))
 }
 
 /// The findings for programs, each with what it means and how to mend it.
