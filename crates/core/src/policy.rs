@@ -102,4 +102,6 @@ pub struct PolicyStatus {
     pub loaded_at: Option<Timestamp>,
     /// Why the last attempt to load was refused, when it was.
     pub error: Option<String>,
+    /// Since when every attempt was refused with that error.
+    pub refused_at: Option<Timestamp>,
 }

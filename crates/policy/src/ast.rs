@@ -6,20 +6,22 @@
 use serde::Deserialize;
 
 use crate::error::LoadError;
+use crate::finding::{Finding, Lint};
 
 /// The syntax trees of an engine's policies.
 pub(crate) fn files(engine: &regorus::Engine) -> Result<Vec<File>, LoadError> {
     let tree = engine
         .get_ast_as_json()
-        .map_err(|error| LoadError::Vetoed(format!("no syntax tree: {error}")))?;
+        .map_err(|error| LoadError::Evaluation(format!("no syntax tree: {error}")))?;
     serde_json::from_str(&tree).map_err(|error| {
         let detail = error.to_string();
         let deep = detail.contains("recursion limit");
-        LoadError::Vetoed(if deep {
-            "expressions are nested too deeply".to_owned()
+        if deep {
+            let message = "expressions are nested too deeply";
+            LoadError::Refused(vec![Finding::new(Lint::TooDeep, message)])
         } else {
-            detail
-        })
+            LoadError::Evaluation(detail)
+        }
     })
 }
 
@@ -56,10 +58,11 @@ pub(crate) struct Import {
     pub alias: Option<Span>,
 }
 
-/// A place in a file: the line from 1, and byte offsets.
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// A place in a file: line and column from 1, and byte offsets.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(crate) struct Span {
     pub line: u32,
+    pub col: u32,
     pub start: usize,
     pub end: usize,
 }
@@ -124,6 +127,16 @@ pub(crate) enum AssignOp {
     ColEq,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum CompareOp {
+    Lt,
+    Le,
+    Eq,
+    Ge,
+    Gt,
+    Ne,
+}
+
 /// An expression. Boxes are needed only where an expression holds another directly.
 #[derive(Debug, Deserialize)]
 pub(crate) enum Expr {
@@ -136,7 +149,9 @@ pub(crate) enum Expr {
     Number {
         value: serde_json::Value,
     },
-    Bool {},
+    Bool {
+        value: bool,
+    },
     Null {},
     Var {
         span: Span,
@@ -165,6 +180,7 @@ pub(crate) enum Expr {
         query: Query,
     },
     Call {
+        span: Span,
         fcn: Box<Expr>,
         params: Vec<Expr>,
     },
@@ -173,10 +189,12 @@ pub(crate) enum Expr {
         expr: Box<Expr>,
     },
     RefDot {
+        span: Span,
         refr: Box<Expr>,
         field: (Span, String),
     },
     RefBrack {
+        span: Span,
         refr: Box<Expr>,
         index: Box<Expr>,
     },
@@ -187,6 +205,8 @@ pub(crate) enum Expr {
     },
     #[serde(rename = "BoolExpr")]
     Compare {
+        span: Span,
+        op: CompareOp,
         lhs: Box<Expr>,
         rhs: Box<Expr>,
     },
@@ -202,6 +222,7 @@ pub(crate) enum Expr {
         rhs: Box<Expr>,
     },
     Membership {
+        span: Span,
         key: Option<Box<Expr>>,
         value: Box<Expr>,
         collection: Box<Expr>,
@@ -221,16 +242,24 @@ pub(crate) enum Step<'a> {
 #[derive(Debug)]
 pub(crate) struct Reference<'a> {
     pub root: &'a str,
-    pub line: u32,
+    pub span: Span,
     pub steps: Vec<Step<'a>>,
 }
 
-impl Reference<'_> {
+impl<'a> Reference<'a> {
     /// The steps that are known from the text, up to the first that is not.
     pub(crate) fn known(&self) -> impl Iterator<Item = String> {
         self.steps.iter().map_while(|step| match step {
             Step::Name(name) => Some((*name).to_owned()),
             Step::Dynamic(_) => None,
+        })
+    }
+
+    /// The steps that are known only when they are evaluated.
+    pub(crate) fn dynamic(&self) -> impl Iterator<Item = &'a Expr> + '_ {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Name(_) => None,
+            Step::Dynamic(expr) => Some(*expr),
         })
     }
 
@@ -248,11 +277,11 @@ impl Expr {
         let mut at = self;
         loop {
             match at {
-                Self::RefDot { refr, field } => {
+                Self::RefDot { refr, field, .. } => {
                     steps.push(Step::Name(&field.1));
                     at = refr;
                 }
-                Self::RefBrack { refr, index } => {
+                Self::RefBrack { refr, index, .. } => {
                     steps.push(match index.as_ref() {
                         Self::String { value } | Self::RawString { value } => Step::Name(value),
                         other => Step::Dynamic(other),
@@ -262,7 +291,7 @@ impl Expr {
                 Self::Var { span, value } => {
                     steps.reverse();
                     let root = value.as_str();
-                    return (Some(Reference { root, line: span.line, steps }), None);
+                    return (Some(Reference { root, span: *span, steps }), None);
                 }
                 other => return (None, Some(other)),
             }
@@ -276,12 +305,55 @@ impl Expr {
         loop {
             match at {
                 Self::RefDot { refr, .. } => at = refr,
-                Self::RefBrack { refr, index } => {
+                Self::RefBrack { refr, index, .. } => {
                     found.push(index.as_ref());
                     at = refr;
                 }
                 _ => return found,
             }
+        }
+    }
+
+    /// The expressions directly inside, but for those of a comprehension.
+    pub(crate) fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Array { items } | Self::Set { items } => items.iter().collect(),
+            Self::Object { fields } => fields.iter().flat_map(|(_, k, v)| [k, v]).collect(),
+            // The function's name is no expression of its own.
+            Self::Call { params, .. } => params.iter().collect(),
+            Self::Unary { expr } => vec![expr],
+            Self::Bin { lhs, rhs }
+            | Self::Compare { lhs, rhs, .. }
+            | Self::Arith { lhs, rhs }
+            | Self::Assign { lhs, rhs, .. } => vec![lhs, rhs],
+            Self::Membership { key, value, collection, .. } => {
+                key.as_deref().into_iter().chain([value.as_ref(), collection.as_ref()]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The query of a comprehension, and the terms evaluated in it.
+    pub(crate) fn comprehension(&self) -> Option<(&Query, Vec<&Self>)> {
+        match self {
+            Self::ArrayCompr { term, query } | Self::SetCompr { term, query } => {
+                Some((query, vec![term]))
+            }
+            Self::ObjectCompr { key, value, query } => Some((query, vec![key, value])),
+            _ => None,
+        }
+    }
+
+    /// Where it stands, for the kinds of expressions that findings point at.
+    pub(crate) fn span(&self) -> Option<Span> {
+        match self {
+            Self::Var { span, .. }
+            | Self::Call { span, .. }
+            | Self::Compare { span, .. }
+            | Self::RefDot { span, .. }
+            | Self::RefBrack { span, .. }
+            | Self::Membership { span, .. } => Some(*span),
+            _ => None,
         }
     }
 }

@@ -4,33 +4,51 @@
 
 use regorus::Engine;
 
-use crate::ast::Expr;
+use crate::ast::{Expr, File};
 use crate::depend::{Call, Definition, Facts};
-use crate::error::LoadError;
+use crate::finding::{Finding, Lint};
 
 const MAX_RANGE: i64 = 10_000;
 const MAX_SHIFT: i64 = 256;
 
 /// Refuses calls without bound, and calls of functions that do not exist.
-pub(crate) fn check(facts: &Facts<'_>) -> Result<(), LoadError> {
+pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Vec<Finding> {
     let mut known: Vec<&str> = Vec::new();
+    let mut findings = Vec::new();
     for call in &facts.calls {
-        let refused = |detail: String| LoadError::Refused {
-            file: call.file.to_owned(),
-            line: call.line,
-            detail,
-        };
-        unbounded(call).map_or(Ok(()), |detail| Err(refused(detail)))?;
+        let refused = |lint, detail| Finding::new(lint, detail).at(files, call.file, call.span);
+        if let Some(detail) = unbounded(call) {
+            findings.push(refused(Lint::UnboundedBuiltin, detail));
+        }
         if call.params.is_none() || known.contains(&call.name.as_str()) {
             continue;
         }
-        if !is_rule(call, &facts.definitions) && !is_builtin(&call.name) {
-            return Err(refused(format!("there is no function `{}`", call.name)));
+        if is_rule(call, &facts.definitions) || is_builtin(&call.name) {
+            known.push(&call.name);
+            continue;
         }
-        known.push(&call.name);
+        let detail = format!("there is no function `{}`", call.name);
+        findings.push(if REFUSED.iter().any(|family| call.name.starts_with(family)) {
+            refused(Lint::RefusedBuiltin, format!("{detail} here"))
+        } else {
+            refused(Lint::UnknownFunction, detail)
+        });
     }
-    Ok(())
+    findings
 }
+
+/// Functions of OPA that reach out of the policy, or that the interpreter leaves out.
+const REFUSED: [&str; 9] = [
+    "http.",
+    "opa.",
+    "net.lookup_ip_addr",
+    "io.jwt.",
+    "crypto.",
+    "rego.",
+    "graphql.",
+    "providers.",
+    "net.cidr_merge",
+];
 
 /// Why the call is refused.
 fn unbounded(call: &Call<'_>) -> Option<String> {

@@ -25,7 +25,7 @@ pub(crate) fn builtin(name: &str) -> Path {
 pub(crate) struct Definition<'a> {
     pub path: Path,
     pub file: &'a str,
-    pub line: u32,
+    pub span: Span,
     /// What it refers to; also prefixes of rules' paths, which stand for all of them.
     pub uses: Vec<Path>,
     /// How deep its expressions are nested, itself included: what it costs in stack.
@@ -36,7 +36,7 @@ pub(crate) struct Definition<'a> {
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub file: &'a str,
-    pub line: u32,
+    pub span: Span,
     /// The function as it is written.
     pub name: String,
     /// Where a rule would lie that is meant.
@@ -88,7 +88,7 @@ pub(crate) fn collect(files: &[File]) -> Facts<'_> {
     facts
 }
 
-fn path_of(package: &Expr) -> Path {
+pub(crate) fn path_of(package: &Expr) -> Path {
     let (Some(reference), _) = package.reference() else { return Vec::new() };
     std::iter::once(reference.root.to_owned()).chain(reference.known()).collect()
 }
@@ -131,13 +131,13 @@ struct Walk<'a, 'f> {
 impl<'a> Walk<'a, '_> {
     fn rule(&mut self, rule: &'a Rule) {
         let none: &[Expr] = &[];
-        let (refr, line) = match rule {
+        let (refr, span) = match rule {
             Rule::Default { span, refr, args, value } => {
                 self.scope(|walk| {
                     walk.pattern(args);
                     walk.expr(value);
                 });
-                (refr, span.line)
+                (refr, *span)
             }
             Rule::Spec { span, head, bodies } => {
                 let (refr, args) = match head {
@@ -148,7 +148,7 @@ impl<'a> Walk<'a, '_> {
                     walk.pattern(args);
                     walk.bodies(head, bodies);
                 });
-                (refr, span.line)
+                (refr, *span)
             }
         };
         let (reference, _) = refr.reference();
@@ -159,7 +159,7 @@ impl<'a> Walk<'a, '_> {
         self.facts.definitions.push(Definition {
             path,
             file: &self.file.source.file,
-            line,
+            span,
             uses: std::mem::take(&mut self.uses),
             depth: self.deepest + 1,
         });
@@ -298,7 +298,7 @@ impl<'a> Walk<'a, '_> {
             Expr::String { .. }
             | Expr::RawString { .. }
             | Expr::Number { .. }
-            | Expr::Bool {}
+            | Expr::Bool { .. }
             | Expr::Null {} => {}
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.refer(expr),
             Expr::Array { items } | Expr::Set { items } => self.all(items),
@@ -329,12 +329,12 @@ impl<'a> Walk<'a, '_> {
                 self.pattern([lhs.as_ref()]);
             }
             Expr::Bin { lhs, rhs }
-            | Expr::Compare { lhs, rhs }
+            | Expr::Compare { lhs, rhs, .. }
             | Expr::Arith { lhs, rhs }
             | Expr::Assign { op: AssignOp::Eq, lhs, rhs } => {
                 self.all([lhs.as_ref(), rhs.as_ref()]);
             }
-            Expr::Membership { key, value, collection } => {
+            Expr::Membership { key, value, collection, .. } => {
                 self.all(key.as_deref().into_iter().chain([value.as_ref(), collection.as_ref()]));
             }
         }
@@ -383,8 +383,8 @@ impl<'a> Walk<'a, '_> {
         let targets = self.paths(function);
         self.uses.extend(targets.iter().cloned());
         self.uses.push(builtin(&name));
-        let (file, line) = (self.file.source.file.as_str(), function.line);
-        self.facts.calls.push(Call { file, line, name, targets, params });
+        let (file, span) = (self.file.source.file.as_str(), function.span);
+        self.facts.calls.push(Call { file, span, name, targets, params });
     }
 
     /// The paths that a reference may mean.

@@ -75,7 +75,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl EmbeddedEngine {
     #[must_use]
     pub fn new(config: EmbeddedConfig) -> Self {
-        let status = PolicyStatus { revision: None, engine: ENGINE, loaded_at: None, error: None };
+        let status = PolicyStatus {
+            revision: None,
+            engine: ENGINE,
+            loaded_at: None,
+            error: None,
+            refused_at: None,
+        };
         Self {
             config,
             snapshot: ArcSwapOption::empty(),
@@ -91,12 +97,17 @@ impl EmbeddedEngine {
     pub fn install(&self, policy: &Vetted, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let _one_at_a_time = lock(&self.loading);
         let installed = self.try_install(policy, now);
-        self.remember(&installed);
+        self.remember(&installed, now);
         installed
     }
 
-    pub(crate) fn remember<T>(&self, outcome: &Result<T, LoadError>) {
-        lock(&self.status).error = outcome.as_ref().err().map(ToString::to_string);
+    pub(crate) fn remember<T>(&self, outcome: &Result<T, LoadError>, now: Timestamp) {
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        let mut status = lock(&self.status);
+        if error != status.error {
+            status.refused_at = error.as_ref().map(|_| now);
+            status.error = error;
+        }
     }
 
     pub(crate) fn loading(&self) -> MutexGuard<'_, ()> {

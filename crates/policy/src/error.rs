@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::finding::{Finding, Lint, Severity};
+
 /// Why a policy was not loaded. The policy that was in force before stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -21,11 +23,9 @@ pub enum LoadError {
         "the policy defines neither `data.sentinel.policy.decision` nor `data.sentinel.policy.allow`"
     )]
     NoDecision,
-    /// Rules that refer to themselves; the interpreter would overflow its stack.
-    #[error("{file}:{line}: rules refer to themselves: {cycle}")]
-    Recursion { file: String, line: u32, cycle: String },
-    #[error("{file}:{line}: {detail}")]
-    Refused { file: String, line: u32, detail: String },
+    /// What vetting has against the policy; not empty.
+    #[error("{}", summary(.0))]
+    Refused(Vec<Finding>),
     /// What the vetting process said against the policy.
     #[error("{0}")]
     Vetoed(String),
@@ -46,6 +46,37 @@ pub enum LoadError {
 impl LoadError {
     pub(crate) fn invalid(file: impl Into<String>, detail: &(impl ToString + ?Sized)) -> Self {
         Self::Invalid { file: file.into(), detail: detail.to_string() }
+    }
+
+    /// The error as findings; none when it is not about the policy's text.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let finding = |lint| Finding::new(lint, self.to_string());
+        match self {
+            Self::Refused(findings) => findings.clone(),
+            Self::Invalid { file, detail } => {
+                let finding = Finding::new(Lint::InvalidFile, detail.as_str());
+                vec![finding.of_file(file)]
+            }
+            Self::Shadow { file, path, package } => {
+                let message = format!("data at `{path}` would shadow the rules of `{package}`");
+                vec![Finding::new(Lint::DataShadowsRule, message).of_file(file)]
+            }
+            Self::NoDecision => vec![finding(Lint::NoDecision)],
+            Self::VettingFailed(_) => vec![finding(Lint::VettingFailed)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The first of the findings that refuse the policy, and how many more there are.
+fn summary(findings: &[Finding]) -> String {
+    let mut errors = findings.iter().filter(|finding| finding.lint.severity() == Severity::Error);
+    let first = errors.next().map(|first| format!("{first} [{}]", first.lint.code()));
+    match (first, errors.count()) {
+        (Some(first), 0) => first,
+        (Some(first), more) => format!("{first} (and {more} more)"),
+        (None, _) => "the policy was refused".to_owned(),
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::ast::{File, Span};
 use crate::depend::{Facts, Path};
-use crate::error::LoadError;
+use crate::finding::{Finding, Lint};
 
 /// Greatest depth of nested expressions along a chain of rules. One level takes some 5 KiB of stack
 /// (measured), so this fills half of the smallest stack that evaluates, 2 MiB.
@@ -16,11 +17,11 @@ struct Node {
     uses: Vec<usize>,
     depth: usize,
     file: String,
-    line: u32,
+    span: Span,
 }
 
 /// Refuses recursion, and chains that are too deep.
-pub(crate) fn check(facts: &Facts<'_>) -> Result<(), LoadError> {
+pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Result<(), Finding> {
     let mut ids: BTreeMap<&Path, usize> = BTreeMap::new();
     let mut nodes: Vec<Node> = Vec::new();
     let names = facts.definitions.iter().map(|definition| &definition.path);
@@ -40,7 +41,7 @@ pub(crate) fn check(facts: &Facts<'_>) -> Result<(), LoadError> {
             node.depth = node.depth.max(definition.depth);
             if node.file.is_empty() {
                 node.file = definition.file.to_owned();
-                node.line = definition.line;
+                node.span = definition.span;
             }
         }
     }
@@ -54,7 +55,7 @@ pub(crate) fn check(facts: &Facts<'_>) -> Result<(), LoadError> {
         node.uses.dedup();
     }
     let names: BTreeMap<usize, &Path> = ids.iter().map(|(path, id)| (*id, *path)).collect();
-    Search { nodes: &nodes, names, state: vec![State::New; nodes.len()] }.run()
+    Search { nodes: &nodes, files, names, state: vec![State::New; nodes.len()] }.run()
 }
 
 /// Rules at `path`, above it and below it: evaluating a part of `data` evaluates all of them.
@@ -80,12 +81,13 @@ enum State {
 /// A depth-first search with a stack of its own, since the graph may be a chain as long as a file.
 struct Search<'a> {
     nodes: &'a [Node],
+    files: &'a [File],
     names: BTreeMap<usize, &'a Path>,
     state: Vec<State>,
 }
 
 impl Search<'_> {
-    fn run(mut self) -> Result<(), LoadError> {
+    fn run(mut self) -> Result<(), Finding> {
         for start in 0..self.nodes.len() {
             self.visit(start)?;
         }
@@ -102,7 +104,7 @@ impl Search<'_> {
         }
     }
 
-    fn visit(&mut self, start: usize) -> Result<(), LoadError> {
+    fn visit(&mut self, start: usize) -> Result<(), Finding> {
         if !matches!(self.state(start), State::New) {
             return Ok(());
         }
@@ -144,25 +146,22 @@ impl Search<'_> {
         }
     }
 
-    fn recursion(&self, open: &[(usize, usize, usize)], again: usize) -> LoadError {
+    fn recursion(&self, open: &[(usize, usize, usize)], again: usize) -> Finding {
         let cycle = open.iter().map(|(id, ..)| *id).skip_while(|id| *id != again).chain([again]);
         let names: Vec<String> = cycle.map(|id| self.name(id)).collect();
-        let node = self.nodes.get(again);
-        LoadError::Recursion {
-            file: node.map(|node| node.file.clone()).unwrap_or_default(),
-            line: node.map_or(0, |node| node.line),
-            cycle: names.join(" → "),
+        let message = format!("rules refer to themselves: {}", names.join(" → "));
+        let finding = Finding::new(Lint::Recursion, message);
+        match self.nodes.get(again) {
+            Some(node) => finding.at(self.files, &node.file, node.span),
+            None => finding,
         }
     }
 
-    fn too_deep(&self, id: usize, node: &Node) -> LoadError {
-        LoadError::Refused {
-            file: node.file.clone(),
-            line: node.line,
-            detail: format!(
-                "{} and the rules it refers to are nested more than {MAX_DEPTH} levels deep",
-                self.name(id)
-            ),
-        }
+    fn too_deep(&self, id: usize, node: &Node) -> Finding {
+        let message = format!(
+            "{} and the rules it refers to are nested more than {MAX_DEPTH} levels deep",
+            self.name(id)
+        );
+        Finding::new(Lint::TooDeep, message).at(self.files, &node.file, node.span)
     }
 }

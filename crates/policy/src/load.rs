@@ -19,7 +19,7 @@ impl EmbeddedEngine {
     pub fn load(&self, dir: &Path, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let _one_at_a_time = self.loading();
         let loaded = self.try_load(dir, now);
-        self.remember(&loaded);
+        self.remember(&loaded, now);
         loaded
     }
 

@@ -75,7 +75,7 @@ pub fn run_tests(policy: &Vetted) -> Result<Vec<TestResult>, LoadError> {
             let mut result = TestResult {
                 name: name.clone(),
                 file: definition.file.to_owned(),
-                line: definition.line,
+                line: definition.span.line,
                 outcome: Outcome::Skipped,
                 error: None,
                 prints: Vec::new(),

@@ -23,32 +23,43 @@ use serde::{Deserialize, Serialize};
 use crate::build::{Built, Include, Shape, build};
 use crate::embedded::answers;
 use crate::error::LoadError;
+use crate::finding::{Finding, Lint, Severity};
 use crate::source::{PolicySource, SourceLimits};
-use crate::{builtins, depend, graph};
+use crate::{builtins, depend, graph, lint};
 
 const STACK: usize = 4 * 1024 * 1024;
 /// Of processor time, in seconds.
 const CPU_SECONDS: u64 = 20;
 const ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
-/// A verdict is one line, and an error message is bounded.
-const MAX_VERDICT: u64 = 64 * 1024;
+/// A verdict is one line; findings are bounded in number and size.
+const MAX_VERDICT: u64 = 1024 * 1024;
+const MAX_FINDINGS: usize = 100;
 /// What one rule may take on an input of the vetter.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A policy that has been vetted, or is trusted: the evidence that building it is safe.
 #[derive(Debug, Clone)]
-pub struct Vetted(PolicySource);
+pub struct Vetted {
+    source: PolicySource,
+    warnings: Vec<Finding>,
+}
 
 impl Vetted {
     /// Takes a policy on trust: one that is compiled into the program, or written by a test.
     #[must_use]
     pub fn trusted(source: PolicySource) -> Self {
-        Self(source)
+        Self { source, warnings: Vec::new() }
     }
 
     #[must_use]
     pub fn source(&self) -> &PolicySource {
-        &self.0
+        &self.source
+    }
+
+    /// What vetting found that does not speak against loading it.
+    #[must_use]
+    pub fn warnings(&self) -> &[Finding] {
+        &self.warnings
     }
 }
 
@@ -66,8 +77,10 @@ pub struct Vetter {
 struct Verdict {
     /// Of what was vetted.
     digest: String,
-    /// `None` when nothing speaks against it.
+    /// Why it could not be vetted.
     error: Option<String>,
+    /// Errors first. Those speak against it.
+    findings: Vec<Finding>,
 }
 
 impl Vetter {
@@ -97,10 +110,13 @@ impl Vetter {
         if let Some(error) = verdict.error {
             return Err(LoadError::Vetoed(error));
         }
+        if verdict.findings.iter().any(is_error) {
+            return Err(LoadError::Refused(verdict.findings));
+        }
         if verdict.digest != source.digest() {
             return Err(LoadError::Changed);
         }
-        Ok(Vetted(source))
+        Ok(Vetted { source, warnings: verdict.findings })
     }
 
     fn ask(&self, dir: &Path) -> Result<Verdict, LoadError> {
@@ -192,12 +208,16 @@ fn limit_resources() -> std::io::Result<()> {
 }
 
 fn verdict(dir: &Path) -> Verdict {
-    match PolicySource::read(dir, &UNBOUNDED) {
-        Ok(source) => Verdict {
-            digest: source.digest().to_owned(),
-            error: examine(&source).err().map(|error| error.to_string()),
-        },
-        Err(error) => Verdict { digest: String::new(), error: Some(error.to_string()) },
+    let source = PolicySource::read(dir, &UNBOUNDED);
+    let digest = source.as_ref().map(|source| source.digest().to_owned()).unwrap_or_default();
+    match source.and_then(|source| examine(&source)) {
+        Ok(findings) => Verdict { digest, error: None, findings },
+        Err(error) => {
+            let mut findings = error.findings();
+            findings.truncate(MAX_FINDINGS);
+            let error = findings.is_empty().then(|| error.to_string());
+            Verdict { digest, error, findings }
+        }
     }
 }
 
@@ -205,25 +225,51 @@ fn verdict(dir: &Path) -> Verdict {
 const UNBOUNDED: SourceLimits =
     SourceLimits { max_files: u64::MAX, max_bytes: u64::MAX, max_depth: 64 };
 
-/// Parses, checks the text, and tries.
-fn examine(source: &PolicySource) -> Result<(), LoadError> {
-    let Built { engine, shape } = build(source, Include::Policy, PROBE_LIMIT)?;
-    check_text(&engine)?;
-    probe(&Built { engine, shape }, shape.ok_or(LoadError::NoDecision)?)
+pub(crate) fn is_error(finding: &Finding) -> bool {
+    finding.lint.severity() == Severity::Error
 }
 
-/// What can be told from the text alone: recursion, depth, functions without bound.
+/// Parses, checks the text, and tries. Returns what is reported only.
+fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
+    let built = build(source, Include::Policy, PROBE_LIMIT).map_err(|error| match error {
+        LoadError::Invalid { file, detail } => {
+            let text = source.rego.get(&file).map(String::as_str).unwrap_or_default();
+            let finding = Finding::new(Lint::InvalidFile, detail.as_str());
+            LoadError::Refused(vec![finding.with_place_of(&file, text, &detail)])
+        }
+        other => other,
+    })?;
+    let files = crate::ast::files(&built.engine)?;
+    let facts = depend::collect(&files);
+    let mut findings = builtins::check(&facts, &files);
+    findings.extend(graph::check(&facts, &files).err());
+    findings.extend(lint::run(&files, &facts));
+    // Errors first, each in the order of the text.
+    findings.sort_by_key(|finding| finding.lint.severity());
+    findings.truncate(MAX_FINDINGS);
+    if findings.iter().any(is_error) {
+        return Err(LoadError::Refused(findings));
+    }
+    // Only what does not recurse may be evaluated.
+    probe(&built, built.shape.ok_or(LoadError::NoDecision)?)?;
+    Ok(findings)
+}
+
+/// What can take the process down, told from the text alone: recursion, depth, functions without
+/// bound.
 pub(crate) fn check_text(engine: &regorus::Engine) -> Result<(), LoadError> {
     let files = crate::ast::files(engine)?;
     let facts = depend::collect(&files);
-    graph::check(&facts)?;
-    builtins::check(&facts)
+    graph::check(&facts, &files).map_err(|finding| LoadError::Refused(vec![finding]))?;
+    let findings = builtins::check(&facts, &files);
+    if findings.is_empty() { Ok(()) } else { Err(LoadError::Refused(findings)) }
 }
 
 /// Evaluates the policy as the server will: it must end, and not everything it says may be
 /// malformed. That it denies, or is undefined for an input it does not know, is its own affair.
 fn probe(built: &Built, shape: Shape) -> Result<(), LoadError> {
     let revision = Arc::from("vetting");
+    let refused = |lint, message: String| LoadError::Refused(vec![Finding::new(lint, message)]);
     let mut complaint = None;
     let mut sound = false;
     for input in PROBES {
@@ -233,8 +279,8 @@ fn probe(built: &Built, shape: Shape) -> Result<(), LoadError> {
         engine.set_input(input);
         match answers(&mut engine, shape).and_then(|answers| answers.read(0, &revision)) {
             Err(PolicyError::TimedOut) => {
-                let detail = format!("takes longer than {} s", PROBE_LIMIT.as_secs());
-                return Err(LoadError::Vetoed(format!("the policy {detail}")));
+                let detail = format!("the policy takes longer than {} s", PROBE_LIMIT.as_secs());
+                return Err(refused(Lint::TooSlow, detail));
             }
             Err(error @ (PolicyError::Malformed(_) | PolicyError::UnknownObligation(_))) => {
                 complaint = Some(error);
@@ -243,7 +289,7 @@ fn probe(built: &Built, shape: Shape) -> Result<(), LoadError> {
         }
     }
     match complaint {
-        Some(error) if !sound => Err(LoadError::Vetoed(error.to_string())),
+        Some(error) if !sound => Err(refused(Lint::MalformedDecision, error.to_string())),
         _ => Ok(()),
     }
 }

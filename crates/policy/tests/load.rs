@@ -36,8 +36,8 @@ fn a_failed_reload_keeps_the_last_good_and_says_why() {
     assert_eq!((status.loaded_at, status.error), (Some(now()), None));
 
     let bad = [
-        ("p.rego", "package sentinel.policy\n\nallow if {", "p.rego: 3:"),
-        ("p.rego", "package sentinel.policy\nallow if y\ny if allow", "p.rego:2: rules refer"),
+        ("p.rego", "package sentinel.policy\n\nallow if {", "p.rego:3:"),
+        ("p.rego", "package sentinel.policy\nallow if y\ny if allow", "p.rego:2:1: rules refer"),
         ("data.json", "{\"a\": 1, \"a\": 2}", "data.json: "),
         ("data.json", "[]", "data.json: data must be an object"),
         ("p.rego", "package other\nx := 1", "neither"),
@@ -56,6 +56,24 @@ fn a_failed_reload_keeps_the_last_good_and_says_why() {
     write(dir.path(), &[("p.rego", ALLOW), ("data.json", "{}"), (".manifest", "{}")]);
     engine.load(dir.path(), now()).unwrap();
     assert_eq!(engine.status().error, None);
+}
+
+#[test]
+fn the_status_says_since_when_a_candidate_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine();
+    let minute = |n: i64| now() + jiff::SignedDuration::from_mins(n);
+    write(dir.path(), &[("p.rego", "package sentinel.policy\nallow if {")]);
+    for n in 0..3 {
+        engine.load(dir.path(), minute(n)).unwrap_err();
+        assert_eq!(engine.status().refused_at, Some(minute(0)));
+    }
+    write(dir.path(), &[("p.rego", "package sentinel.policy\nallow if x\nx if allow")]);
+    engine.load(dir.path(), minute(3)).unwrap_err();
+    assert_eq!(engine.status().refused_at, Some(minute(3)));
+    write(dir.path(), &[("p.rego", ALLOW)]);
+    engine.load(dir.path(), minute(4)).unwrap();
+    assert_eq!((engine.status().refused_at, engine.status().error), (None, None));
 }
 
 #[test]
@@ -149,7 +167,7 @@ fn the_dialect_is_what_manifest_and_imports_say() {
     assert!(vet_files(&[("p.rego", old), (".manifest", &version("1"))]).is_err());
     let mixed = "package sentinel.policy\nimport rego.v1\nallow { input.usage < 5 }";
     let error = vet_files(&[("p.rego", mixed)]).expect_err("v1 by its import").to_string();
-    assert!(error.contains("p.rego: 3:"), "{error}");
+    assert!(error.contains("p.rego:3:"), "{error}");
 }
 
 #[test]
@@ -271,7 +289,7 @@ helper if { false }";
 fn recursive_tests_are_refused() {
     let files =
         [("p.rego", ALLOW.to_owned()), ("p_test.rego", "package t\ntest_a if test_a".to_owned())];
-    assert!(matches!(run_tests(&trusted(files)), Err(LoadError::Recursion { .. })));
+    assert!(matches!(run_tests(&trusted(files)), Err(LoadError::Refused(_))));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod check;
 mod decisions;
 mod dev;
 mod doctor;
+mod findings;
 mod key;
 mod kill;
 mod migrate;

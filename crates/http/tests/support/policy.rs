@@ -71,6 +71,7 @@ impl PolicyEngine for FakePolicy {
             engine: "fake",
             loaded_at: Some(jiff::Timestamp::UNIX_EPOCH),
             error: None,
+            refused_at: None,
         }
     }
 }

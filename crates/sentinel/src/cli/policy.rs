@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sentinel_policy::{Evaluation, SourceLimits, TestResult, Vetted, Vetter};
 use serde_json::{Value, json};
 
+use crate::cli::findings;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
 
@@ -52,11 +53,20 @@ fn vet(dir: &Path) -> Outcome<Vetted> {
 }
 
 fn check(dir: &Path, json: bool) -> Outcome {
-    let vetted = vet(dir)?;
+    let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
+    let vetted = match vetter.vet(dir, &SourceLimits::default()) {
+        Ok(vetted) => vetted,
+        Err(error) => return findings::refused(&error, json),
+    };
     let source = vetted.source();
     if json {
-        return output::json(&json!({ "revision": source.revision(), "digest": source.digest() }));
+        return output::json(&json!({
+            "revision": source.revision(),
+            "digest": source.digest(),
+            "findings": findings::as_json(vetted.warnings()),
+        }));
     }
+    findings::show(vetted.warnings())?;
     output::line(&format!("sound  {}  revision {}", dir.display(), source.revision()))
 }
 

@@ -41,7 +41,8 @@ fn what_is_wrong_is_told_with_its_place() {
     folder.file("broken/p.rego", "package sentinel.policy\nallow if {");
     let broken = folder.path().join("broken");
     let refused = run(&["policy", "check", broken.to_str().unwrap()]).exits(1);
-    assert!(refused.stderr.contains("p.rego: 2:11"), "{refused:?}");
+    assert!(refused.stdout.contains("--> p.rego:2:11"), "{refused:?}");
+    assert!(refused.stdout.contains("error[invalid_file]"), "{refused:?}");
     folder.file("failing/p.rego", "package sentinel.policy\ndefault allow := false\n");
     folder.file("failing/p_test.rego", "package sentinel.policy_test\ntest_no if false\n");
     let failing = folder.path().join("failing");

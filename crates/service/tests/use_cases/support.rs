@@ -53,6 +53,7 @@ impl PolicyEngine for ScriptedPolicy {
             engine: "scripted",
             loaded_at: None,
             error: None,
+            refused_at: None,
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct PolicyAnswer {
     loaded_at: Option<Timestamp>,
     /// Why the last attempt to load was refused, when it was.
     error: Option<String>,
+    /// Since when every attempt was refused with that error.
+    refused_at: Option<Timestamp>,
 }
 
 /// Get the policy's status
@@ -35,6 +37,7 @@ pub(crate) async fn policy_status(
     caller: Caller,
 ) -> Result<Json<PolicyAnswer>, Problem> {
     caller.require(&[Role::Author, Role::Auditor])?;
-    let PolicyStatus { revision, engine, loaded_at, error } = app.services.policy.status();
-    Ok(Json(PolicyAnswer { revision, engine, loaded_at, error }))
+    let PolicyStatus { revision, engine, loaded_at, error, refused_at } =
+        app.services.policy.status();
+    Ok(Json(PolicyAnswer { revision, engine, loaded_at, error, refused_at }))
 }
