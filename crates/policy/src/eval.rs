@@ -11,7 +11,7 @@ use crate::input::json_value;
 use crate::vet::Vetted;
 
 /// What one query may take.
-const TIME_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a query came to.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -48,16 +48,21 @@ impl Evaluator {
             .eval_query(query.to_owned(), false)
             .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
         let duration_us = started.elapsed().as_micros();
-        let value = results.result.first().and_then(|result| result.expressions.first());
-        let result = value
-            .map(|expression| &expression.value)
-            .filter(|value| **value != regorus::Value::Undefined)
-            .map(serde_json::to_value)
-            .transpose()
-            .map_err(|error| LoadError::Evaluation(error.to_string()))?;
+        let result = first(&results)?;
         let prints = engine.take_prints().unwrap_or_default();
         Ok(Evaluation { result, prints, duration_us })
     }
+}
+
+/// What a query came to; `None` when undefined.
+pub(crate) fn first(results: &regorus::QueryResults) -> Result<Option<Value>, LoadError> {
+    let value = results.result.first().and_then(|result| result.expressions.first());
+    value
+        .map(|expression| &expression.value)
+        .filter(|value| **value != regorus::Value::Undefined)
+        .map(serde_json::to_value)
+        .transpose()
+        .map_err(|error| LoadError::Evaluation(error.to_string()))
 }
 
 /// Evaluates a query once, as [`Evaluator::eval`] does.

@@ -12,22 +12,31 @@ mod document;
 mod embedded;
 mod error;
 mod eval;
+mod explain;
 mod finding;
 mod graph;
 mod input;
 mod lint;
 mod load;
 mod memo;
+mod replay;
 mod shipped;
 mod source;
+mod syntax;
 mod test_runner;
 mod vet;
 
 pub use crate::embedded::{EmbeddedConfig, EmbeddedEngine};
 pub use crate::error::LoadError;
 pub use crate::eval::{Evaluation, Evaluator, eval};
+pub use crate::explain::{
+    ExplainedBody, ExplainedCondition, ExplainedRule, Explanation, Seen, explain,
+};
+pub use crate::replay::{Replayed, Replayer};
 pub use crate::finding::{Finding, Lint, Place, Severity};
 pub use crate::shipped::shipped;
 pub use crate::source::{Manifest, PolicySource, SourceLimits};
-pub use crate::test_runner::{Outcome, TestResult, run_tests};
+pub use crate::test_runner::{
+    CoveredFile, Outcome, TestReport, TestResult, run_selected, run_tests,
+};
 pub use crate::vet::{Vetted, Vetter, run_child};

@@ -86,11 +86,15 @@ fn what_is_not_a_decision_is_malformed(#[case] rules: &str) {
     }
 }
 
-#[test]
-fn an_unknown_obligation_is_no_allow() {
-    let error =
-        error_of("decision := {\"allow\": true, \"obligations\": [{\"type\": \"approve\"}]}");
-    assert_eq!(error, PolicyError::UnknownObligation("approve".to_owned()));
+/// `require_approval` among them: nobody asks for the approval, so the call must not go on.
+#[rstest]
+#[case("approve")]
+#[case("require_approval")]
+#[case("Alert")]
+fn an_unknown_obligation_is_no_allow(#[case] kind: &str) {
+    let rules =
+        format!("decision := {{\"allow\": true, \"obligations\": [{{\"type\": \"{kind}\"}}]}}");
+    assert_eq!(error_of(&rules), PolicyError::UnknownObligation(kind.to_owned()));
 }
 
 #[rstest]

@@ -264,7 +264,8 @@ test_undefined if { false }
 test_number := 1
 test_error if { [1][0] + \"x\" == 1 }
 test_decision if { print(\"seen\"); policy.decision.allow }
-todo_later if { false }
+todo_test_later if { false }
+todo_no_test if { false }
 helper if { false }";
     let files = [("p.rego", ALLOW.to_owned()), ("p_test.rego", tests.to_owned())];
     let results = run_tests(&trusted(files)).unwrap();
@@ -277,7 +278,7 @@ helper if { false }";
         ("test_number", Outcome::Fail),
         ("test_true", Outcome::Pass),
         ("test_undefined", Outcome::Fail),
-        ("todo_later", Outcome::Skipped),
+        ("todo_test_later", Outcome::Skipped),
     ];
     assert_eq!(found, expected);
     assert_eq!(results[0].prints.len(), 1);

@@ -57,3 +57,70 @@ fn the_vetting_process_answers_in_one_line() {
     let verdict: Value = serde_json::from_str(answered.stdout.trim_end()).unwrap();
     assert_eq!((answered.stdout.lines().count(), &verdict["error"]), (1, &Value::Null));
 }
+
+#[test]
+fn coverage_has_a_threshold_and_results_are_written_as_junit() {
+    let folder = Folder::new();
+    folder.file(
+        "p/p.rego",
+        "package sentinel.policy\n\ndefault allow := false\n\nallow if input.a\n",
+    );
+    folder.file("p/other.rego", "package other\n\nx if input.a\n");
+    let test = "package sentinel.policy_test\n\nimport data.sentinel.policy\n\n\
+        test_yes if policy.allow with input as {\"a\": true}\n\ntest_no if {\n\tpolicy.allow\n}\n";
+    folder.file("p/p_test.rego", test);
+    let dir = folder.path().join("p").to_str().unwrap().to_owned();
+    let junit = folder.path().join("junit.xml");
+    let failed = run(&["policy", "test", &dir, "--junit", junit.to_str().unwrap()]).exits(1);
+    assert!(failed.stdout.contains("line 8 does not hold"), "{failed:?}");
+    let xml = std::fs::read_to_string(junit).unwrap();
+    assert!(xml.contains("tests=\"2\" failures=\"1\" errors=\"0\""), "{xml}");
+    let one = run(&["policy", "test", &dir, "--run", "yes$", "--threshold", "10"]).exits(0);
+    assert!(one.stdout.contains("1 passed, 0 failed"), "{one:?}");
+    assert!(one.stdout.contains("other.rego  not evaluated: 3"), "{one:?}");
+    let low = run(&["policy", "test", &dir, "--run", "yes$", "--threshold", "100"]).exits(1);
+    assert!(low.stderr.contains("not 100 %"), "{low:?}");
+    run(&["policy", "test", &dir, "--run", "nothing"]).exits(1);
+}
+
+#[test]
+fn an_evaluation_is_explained() {
+    let folder = Folder::new();
+    let input = folder.file("input.json", r#"{"tenant":"demo","tool":"rm","usage":0}"#);
+    let told = run(&["policy", "eval", shipped(), "--explain", "--input", &input]).exits(0);
+    assert!(
+        told.stdout.contains("data.allowlist[input.tenant][input.tool] = undefined"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn recorded_decisions_are_replayed_from_a_file() {
+    let folder = Folder::new();
+    let mut lines = String::new();
+    for index in 0..3000 {
+        let purpose = if index % 3 == 0 { "curiosity" } else { "scheduling" };
+        let record = serde_json::json!({
+            "id": index.to_string(), "tenant": "demo", "tool": "mcp-server-time",
+            "decision": "allow", "code": "allowed", "reasons": [], "purpose": purpose,
+            "action": "call", "argument_hash": "00", "event_metadata": {},
+            "created_at": format!("2026-11-24T10:{:02}:00Z", index / 60),
+        });
+        lines.push_str(&format!("{record}\n"));
+    }
+    lines.push_str("{}\n");
+    let file = folder.file("decisions.ndjson", &lines);
+    let args = ["policy", "replay", shipped(), "--decisions", &file];
+    let all = run(&[&args[..], &["--json"]].concat()).exits(0).json();
+    assert_eq!(
+        (&all["total"]["replayed"], &all["total"]["newly_denied"]),
+        (&3000.into(), &1000.into())
+    );
+    assert_eq!(all["total"]["unreadable"], 1);
+    assert_eq!(all["by_tool"][0]["counts"]["newly_denied"], 1000);
+    assert_eq!(all["examples"].as_array().unwrap().len(), 3);
+    let part = [&args[..], &["--json", "--from=2026-11-24T10:10:00Z", "--to=2026-11-24T10:20:00Z"]];
+    assert_eq!(run(&part.concat()).exits(0).json()["total"]["replayed"], 600);
+    let told = run(&args).exits(0);
+    assert!(told.stdout.contains("newly denied  0"), "{told:?}");
+}

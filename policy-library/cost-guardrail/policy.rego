@@ -1,0 +1,13 @@
+# What the server asks for. Several policies of the library are combined here, and only here: allow
+# when every one of them allows, with the obligations of all.
+package sentinel.policy
+
+import data.library.cost_guardrail
+
+decision := {"allow": true, "obligations": [o | some o in cost_guardrail.obligations], "quota": cost_guardrail.quota} if cost_guardrail.allow
+
+else := {"allow": false, "reasons": cost_guardrail.reasons}
+
+default allow := false
+
+allow if decision.allow
