@@ -1,4 +1,4 @@
-//! Policy: Rego, evaluated by an embedded interpreter.
+//! Policy: Rego, evaluated by an embedded interpreter, or by an OPA that is asked over HTTP.
 //!
 //! A policy is a directory ([`PolicySource`]). Before it may decide, a process of its own survives
 //! it ([`Vetter`]); then it is built and swapped in ([`EmbeddedEngine`]). Whatever goes wrong on
@@ -16,6 +16,8 @@ mod graph;
 mod input;
 mod load;
 mod memo;
+mod opa;
+mod shadow;
 mod shipped;
 mod source;
 mod test_runner;
@@ -24,6 +26,8 @@ mod vet;
 pub use crate::embedded::{EmbeddedConfig, EmbeddedEngine};
 pub use crate::error::LoadError;
 pub use crate::eval::{Evaluation, Evaluator, eval};
+pub use crate::opa::{OpaConfig, OpaCounts, OpaEngine, OpaError};
+pub use crate::shadow::ShadowEngine;
 pub use crate::shipped::shipped;
 pub use crate::source::{Manifest, PolicySource, SourceLimits};
 pub use crate::test_runner::{Outcome, TestResult, run_tests};
