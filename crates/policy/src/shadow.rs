@@ -58,12 +58,12 @@ struct Findings {
 impl ShadowEngine {
     /// Starts the tasks that compare; they end with the engine. Call it within a tokio runtime.
     #[must_use]
-    pub fn start(embedded: Arc<EmbeddedEngine>, opa: Arc<OpaEngine>) -> Self {
+    pub fn start(embedded: Arc<EmbeddedEngine>, opa: &Arc<OpaEngine>) -> Self {
         let (waiting, receiver) = channel(WAITING);
         let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
         let findings = Arc::new(Findings::default());
         for _ in 0..WORKERS {
-            let work = compare(Arc::clone(&receiver), Arc::clone(&opa), Arc::clone(&findings));
+            let work = compare(Arc::clone(&receiver), Arc::clone(opa), Arc::clone(&findings));
             drop(tokio::spawn(work));
         }
         Self { embedded, waiting, findings }

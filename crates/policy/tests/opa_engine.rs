@@ -270,7 +270,7 @@ async fn the_same_policy_agrees_and_a_planted_change_is_reported() {
         call("secops", "incident-response-runbook", Some("postmortem"), 3),
     ];
     let opa = Arc::new(opa_at(&same.url(), PATIENT));
-    let shadow = ShadowEngine::start(Arc::clone(&embedded), opa);
+    let shadow = ShadowEngine::start(Arc::clone(&embedded), &opa);
     for call in calls.iter().cycle().take(30) {
         assert_eq!(shadow.evaluate(call.input()).await, call.decide(&embedded));
     }
@@ -283,7 +283,7 @@ async fn the_same_policy_agrees_and_a_planted_change_is_reported() {
     std::fs::write(changed.path().join("policy.rego"), planted).unwrap();
     let other = opa::Server::start(changed.path());
     let opa = Arc::new(opa_at(&other.url(), PATIENT));
-    let shadow = ShadowEngine::start(Arc::clone(&embedded), opa);
+    let shadow = ShadowEngine::start(Arc::clone(&embedded), &opa);
     for call in &calls {
         // What OPA says changes no answer.
         assert_eq!(shadow.evaluate(call.input()).await, call.decide(&embedded));
@@ -302,7 +302,7 @@ async fn a_shadow_that_does_not_answer_delays_nothing_and_is_counted() {
     let stub = Stub::start(http("200 OK", "{}"), Duration::from_secs(30));
     let embedded = Arc::new(shipped());
     let opa = Arc::new(opa_at(&stub.url, Duration::from_secs(30)));
-    let shadow = ShadowEngine::start(Arc::clone(&embedded), opa);
+    let shadow = ShadowEngine::start(Arc::clone(&embedded), &opa);
     let started = Instant::now();
     for _ in 0..2000 {
         assert!(shadow.evaluate(usual().input()).await.unwrap().allow);
@@ -313,7 +313,7 @@ async fn a_shadow_that_does_not_answer_delays_nothing_and_is_counted() {
     assert!((2000 - 1024 - 8..=2000 - 1024).contains(&counts.dropped), "{counts:?}");
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let opa = Arc::new(opa_at(&format!("http://{gone}"), PATIENT));
-    let shadow = ShadowEngine::start(embedded, opa);
+    let shadow = ShadowEngine::start(embedded, &opa);
     assert!(shadow.evaluate(usual().input()).await.unwrap().allow);
     compared(&shadow, 1).await;
     assert_eq!(shadow.counts().errors, 1);

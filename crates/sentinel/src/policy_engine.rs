@@ -58,7 +58,7 @@ impl Policy {
         };
         let shadow = match (&embedded, &opa) {
             (Some((embedded, _)), Some(opa)) => {
-                Some(Arc::new(ShadowEngine::start(embedded.clone(), Arc::clone(opa))))
+                Some(Arc::new(ShadowEngine::start(embedded.clone(), opa)))
             }
             _ => None,
         };

@@ -87,6 +87,7 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("post", "/v1/data/{*path}"), route(&[Agent]).body(input).decides()),
         (("get", "/v1/data/{*path}"), route(&[Agent]).query(by_query).decides()),
         (("get", "/v1/policies"), route(&[Author, Auditor])),
+        (("get", "/v1/policies/"), route(&[Author, Auditor])),
         (("get", "/v1/policy/shadow"), route(&[Author, Auditor])),
         (("post", "/access/v1/evaluation"), route(&[Agent]).body(evaluation).decides()),
         (("post", "/access/v1/evaluations"), route(&[Agent]).body(evaluations).decides()),

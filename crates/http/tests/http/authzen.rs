@@ -15,8 +15,9 @@ fn evaluation(change: Value) -> Value {
         "action": {"name": "invoke"},
         "resource": {"type": "tool", "id": "acme/search"},
     });
-    for (name, value) in change.as_object().unwrap() {
-        body[name] = value.clone();
+    let Value::Object(change) = change else { panic!("an object") };
+    for (name, value) in change {
+        body[name.as_str()] = value;
     }
     body
 }

@@ -11,8 +11,9 @@ const ALLOW: &str = "/v1/data/sentinel/policy/allow";
 
 fn input(change: Value) -> Value {
     let mut input = json!({"tenant": "acme", "tool": "search", "action": "invoke"});
-    for (name, value) in change.as_object().unwrap() {
-        input[name] = value.clone();
+    let Value::Object(change) = change else { panic!("an object") };
+    for (name, value) in change {
+        input[name.as_str()] = value;
     }
     json!({"input": input})
 }

@@ -76,7 +76,7 @@ fn an_opa_decides_and_without_it_everything_is_denied() {
     };
     assert_eq!(unready["reasons"], json!(["policy_unavailable"]));
     let metrics = running.server.metrics(&running.admin);
-    assert!(metrics.contains("sentinel_opa_up 0"), "{metrics}");
+    assert!(metrics.contains("sentinel_opa_up{} 0"), "{metrics}");
     assert!(metrics.contains("sentinel_opa_questions_total{outcome=\"decided\"} 1"), "{metrics}");
 }
 

@@ -33,6 +33,7 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(data_post::opa_data_post, data_get::opa_data_get))
         .routes(routes!(policies::opa_policies))
+        .routes(routes!(policies::opa_policies_slash))
         .routes(routes!(health::opa_health))
 }
 

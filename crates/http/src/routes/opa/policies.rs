@@ -45,3 +45,19 @@ pub(crate) async fn opa_policies(
     };
     Ok(Json(Policies { result: modules.map(module).collect() }))
 }
+
+/// List policy modules, as some of OPA's clients ask
+///
+/// As `/v1/policies`: OPA's Python client asks for it with a slash at the end.
+///
+/// Roles: `author`, `auditor`, `admin`; not for keys that are bound to a tenant.
+#[utoipa::path(
+    get, path = "/v1/policies/", tag = "opa",
+    responses((status = 200, description = "the modules", body = Policies)),
+)]
+pub(crate) async fn opa_policies_slash(
+    app: State<Shared>,
+    caller: Caller,
+) -> Result<Json<Policies>, Problem> {
+    opa_policies(app, caller).await
+}
