@@ -79,6 +79,10 @@ reason_codes! {
     PolicyMalformed = "policy_malformed",
     /// The policy demands an obligation that this version cannot fulfil.
     UnknownObligation = "unknown_obligation",
+    /// The remote policy engine cannot be reached, or broke off its answer.
+    PolicyUnavailable = "policy_unavailable",
+    /// The remote policy engine failed several times in a row and is not asked for a moment.
+    PolicyCircuitOpen = "policy_circuit_open",
 }
 
 impl ReasonCode {
@@ -104,7 +108,9 @@ impl ReasonCode {
             | Self::PolicyError
             | Self::PolicyTimeout
             | Self::PolicyMalformed
-            | Self::UnknownObligation => false,
+            | Self::UnknownObligation
+            | Self::PolicyUnavailable
+            | Self::PolicyCircuitOpen => false,
         }
     }
 }
@@ -114,7 +120,13 @@ impl ReasonCode {
     /// to try again. Such a deny makes no claim on its call id: repeating the call decides anew.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::RateLimited | Self::RateLimiterUnavailable)
+        matches!(
+            self,
+            Self::RateLimited
+                | Self::RateLimiterUnavailable
+                | Self::PolicyUnavailable
+                | Self::PolicyCircuitOpen
+        )
     }
 }
 
@@ -297,5 +309,7 @@ const fn code_of(error: &PolicyError) -> ReasonCode {
         PolicyError::TimedOut => ReasonCode::PolicyTimeout,
         PolicyError::Malformed(_) => ReasonCode::PolicyMalformed,
         PolicyError::UnknownObligation(_) => ReasonCode::UnknownObligation,
+        PolicyError::Unavailable(_) => ReasonCode::PolicyUnavailable,
+        PolicyError::CircuitOpen => ReasonCode::PolicyCircuitOpen,
     }
 }

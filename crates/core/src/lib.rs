@@ -23,6 +23,7 @@ pub mod policy;
 pub mod principal;
 pub mod quota;
 pub mod rate;
+pub mod shadow;
 pub mod store;
 pub mod tenant;
 pub mod tool;

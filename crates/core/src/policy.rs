@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
 use crate::principal::Principal;
 use crate::quota::Quota;
+use crate::shadow::ShadowReport;
 use crate::tool::Tool;
 
 /// What policy sees, as `input`:
@@ -77,6 +78,10 @@ pub enum PolicyError {
     Malformed(String),
     #[error("the policy demands an obligation of unknown type `{0}`")]
     UnknownObligation(String),
+    #[error("the policy engine gave no answer: {0}")]
+    Unavailable(String),
+    #[error("the policy engine failed several times and is not asked for a moment")]
+    CircuitOpen,
 }
 
 /// Evaluates policy. The embedded interpreter answers at once; a remote engine awaits.
@@ -90,6 +95,24 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
 
     /// What is in force now, for `GET /v1/policy`.
     fn status(&self) -> PolicyStatus;
+
+    /// The modules of the policy in force, where the engine knows them: a remote one keeps its own.
+    fn modules(&self) -> Vec<PolicyModule> {
+        Vec::new()
+    }
+
+    /// How another engine compares with this one, when one is asked as well.
+    fn shadow(&self) -> Option<ShadowReport> {
+        None
+    }
+}
+
+/// One file of Rego.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyModule {
+    /// Its path within the policy.
+    pub id: String,
+    pub raw: Arc<str>,
 }
 
 /// State of the policy in force.

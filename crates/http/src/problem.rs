@@ -129,6 +129,22 @@ impl Problem {
         self
     }
 
+    /// The error of a request that cannot be understood, in OPA's form, for OPA's clients.
+    pub(crate) fn into_opa(self) -> Response {
+        let status = match self.0.status {
+            // OPA knows no other status for what it cannot read.
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        let error = serde_json::json!({"code": "invalid_parameter", "message": self.0.detail});
+        (status, axum::Json(error)).into_response()
+    }
+
+    /// Status and words, for answers that hold several.
+    pub(crate) fn told(&self) -> (u16, &'static str, &str) {
+        (self.0.status.as_u16(), self.0.code, &self.0.detail)
+    }
+
     fn challenge(mut self, challenge: &'static str) -> Self {
         self.0.challenge = Some(challenge);
         self

@@ -16,7 +16,9 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use regorus::{Engine, LimitError, Value};
-use sentinel_core::policy::{PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus};
+use sentinel_core::policy::{
+    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyStatus,
+};
 
 use crate::build::{Include, Shape, build};
 use crate::document;
@@ -49,6 +51,7 @@ struct Snapshot {
     revision: Arc<str>,
     shape: Shape,
     reads: Option<Reads>,
+    modules: Vec<PolicyModule>,
     /// Prepared, never evaluated: each thread clones it.
     engine: Engine,
 }
@@ -129,7 +132,12 @@ impl EmbeddedEngine {
             .map_err(|error| LoadError::Evaluation(crate::error::one_line(&error)))?;
         let revision = Arc::clone(source.revision());
         let reads = Reads::of(&engine, shape);
-        let snapshot = Snapshot { revision: Arc::clone(&revision), shape, reads, engine };
+        let modules = source
+            .rego
+            .iter()
+            .map(|(id, text)| PolicyModule { id: id.clone(), raw: text.as_str().into() });
+        let modules = modules.collect();
+        let snapshot = Snapshot { revision: Arc::clone(&revision), shape, reads, modules, engine };
         let mut status = lock(&self.status);
         let old = self.snapshot.swap(Some(Arc::new(snapshot)));
         status.revision = Some(revision.as_ref().to_owned());
@@ -169,6 +177,10 @@ impl PolicyEngine for EmbeddedEngine {
 
     fn status(&self) -> PolicyStatus {
         lock(&self.status).clone()
+    }
+
+    fn modules(&self) -> Vec<PolicyModule> {
+        self.snapshot.load().as_ref().map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Policy: Rego, evaluated by an embedded interpreter.
+//! Policy: Rego, evaluated by an embedded interpreter, or by an OPA that is asked over HTTP.
 //!
 //! A policy is a directory ([`PolicySource`]). Before it may decide, a process of its own survives
 //! it ([`Vetter`]); then it is built and swapped in ([`EmbeddedEngine`]). Whatever goes wrong on
@@ -19,7 +19,9 @@ mod input;
 mod lint;
 mod load;
 mod memo;
+mod opa;
 mod replay;
+mod shadow;
 mod shipped;
 mod source;
 mod syntax;
@@ -32,8 +34,10 @@ pub use crate::eval::{Evaluation, Evaluator, eval};
 pub use crate::explain::{
     ExplainedBody, ExplainedCondition, ExplainedRule, Explanation, Seen, explain,
 };
-pub use crate::replay::{Replayed, Replayer};
 pub use crate::finding::{Finding, Lint, Place, Severity};
+pub use crate::opa::{OpaConfig, OpaCounts, OpaEngine, OpaError};
+pub use crate::replay::{Replayed, Replayer};
+pub use crate::shadow::ShadowEngine;
 pub use crate::shipped::shipped;
 pub use crate::source::{Manifest, PolicySource, SourceLimits};
 pub use crate::test_runner::{

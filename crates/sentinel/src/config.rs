@@ -75,9 +75,23 @@ pub(crate) struct Config {
     /// (`agent:100/1s`, `tenant:5000/1m:200`). As an environment variable, separated by commas.
     #[serde(default)]
     pub(crate) rate_limits: Vec<String>,
-    /// Directory with the policies (`*.rego`) and their data (`data.json`, `data.yaml`). Required.
+    /// Directory with the policies (`*.rego`) and their data (`data.json`, `data.yaml`). Required
+    /// unless `policy_engine` is `opa`.
     #[serde(default)]
     pub(crate) policy_dir: Option<PathBuf>,
+    /// What decides: the embedded engine, an OPA, or the embedded engine with an OPA that is
+    /// compared with it.
+    #[serde(default)]
+    pub(crate) policy_engine: PolicyEngine,
+    /// Where the API of that OPA is: `http://127.0.0.1:8181`, or `https://…` on another machine.
+    /// Required when `policy_engine` is `opa` or `shadow`.
+    #[serde(default)]
+    pub(crate) opa_url: Option<String>,
+    /// Milliseconds that OPA may take for one decision before the check is denied with
+    /// `policy_timeout`.
+    #[serde(default = "default_opa_timeout")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) opa_timeout_ms: u64,
     /// ECDSA P-256 private key that signs manifests, as an unencrypted PKCS#8 PEM file that only
     /// its owner can read. Required.
     #[serde(default)]
@@ -142,6 +156,20 @@ pub(crate) enum HealthNetworks {
     PublicAndPrivate,
 }
 
+/// What decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PolicyEngine {
+    /// The engine in this program, by the policies in `policy_dir`.
+    #[default]
+    Embedded,
+    /// The OPA at `opa_url`, by whatever it runs; when it does not answer, everything is denied.
+    Opa,
+    /// The embedded engine; the OPA at `opa_url` is asked too, without influence, and
+    /// disagreements are recorded.
+    Shadow,
+}
+
 /// The answer to calls with rate limits that cannot be counted for all servers. Never unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -189,6 +217,10 @@ const fn default_connections() -> usize {
     8192
 }
 
+const fn default_opa_timeout() -> u64 {
+    100
+}
+
 const fn default_drain() -> u64 {
     3
 }
@@ -218,6 +250,9 @@ impl Default for Config {
             replicas: default_replicas(),
             rate_limits: Vec::new(),
             policy_dir: None,
+            policy_engine: PolicyEngine::default(),
+            opa_url: None,
+            opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,
             tls_terminated_upstream: false,
             allowed_hosts: Vec::new(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sentinel_http::{Durations, Labels, Measure, Source, Values};
+use sentinel_policy::{OpaEngine, ShadowEngine};
 use sentinel_redis::{RedisEvents, RedisRates};
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 
@@ -70,6 +71,41 @@ pub(crate) fn of_redis_rates(rates: Arc<RedisRates>) -> Source {
             is("rate_limiter_connected", help, vec![("limiter", "redis")], rates.is_connected()),
             counters("rate_limiter", "Redis as the counter of rate limits", "what", &told),
         ]
+    })
+}
+
+pub(crate) fn of_opa(opa: Arc<OpaEngine>) -> Source {
+    Source::new(move || {
+        let counts = opa.counts();
+        let outcomes = [
+            ("decided", counts.decided),
+            ("undefined", counts.undefined),
+            ("malformed", counts.malformed),
+            ("failed", counts.failed),
+            ("timed_out", counts.timed_out),
+            ("unavailable", counts.unavailable),
+            ("circuit_open", counts.circuit_open),
+        ];
+        let open = "Whether OPA is not asked, since it did not answer several times in a row";
+        vec![
+            is("opa_up", "Whether OPA's health check passes", Vec::new(), opa.is_up()),
+            is("opa_circuit_open", open, Vec::new(), opa.is_circuit_open()),
+            counters("opa_questions", "Decisions asked of OPA", "outcome", &outcomes),
+        ]
+    })
+}
+
+pub(crate) fn of_shadow(shadow: Arc<ShadowEngine>) -> Source {
+    Source::new(move || {
+        let counts = shadow.counts();
+        let outcomes = [
+            ("agreed", counts.agreed),
+            ("disagreed", counts.disagreed),
+            ("error", counts.errors),
+            ("dropped", counts.dropped),
+        ];
+        let help = "Decisions compared with the shadow engine";
+        vec![counters("policy_shadow_comparisons", help, "outcome", &outcomes)]
     })
 }
 

@@ -1,7 +1,6 @@
 //! One running control plane: its parts put together, served, reloaded and stopped.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use sentinel_core::commit::claims_expire_before;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::store::{Store, StoreError};
-use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, LoadError, Vetter};
 use sentinel_provenance::{EcdsaP256Signer, Signer as _};
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
@@ -27,6 +25,7 @@ use crate::database::Database;
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::fleet::{FLUSH, Fleet, Joined};
+use crate::policy_engine::{Engine, Policy, Reloader};
 use crate::server;
 use crate::signing_key::{Prepared, Source};
 
@@ -41,10 +40,9 @@ const LOG_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) services: Arc<Services>,
-    pub(crate) policy: Arc<EmbeddedEngine>,
+    policy: Policy,
     signer: Arc<EcdsaP256Signer>,
     clock: Arc<dyn Clock>,
-    policy_dir: PathBuf,
     postgres: Option<Arc<PostgresStore>>,
     carrier: Option<Arc<RedisEvents>>,
     /// What tells of changes that other servers made; none when there can be no others.
@@ -58,7 +56,7 @@ pub(crate) struct Node {
 pub(crate) struct Parts {
     pub(crate) database: Database,
     pub(crate) fleet: Option<Fleet>,
-    pub(crate) policy_dir: PathBuf,
+    pub(crate) engine: Engine,
     pub(crate) signing_key: Source,
     pub(crate) settings: Settings,
 }
@@ -86,12 +84,12 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, fleet, policy_dir, signing_key, settings } = parts;
+        let Parts { database, fleet, engine, signing_key, settings } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let policy = Arc::new(engine()?);
+        let policy = Policy::new(&engine)?;
         let loading = {
-            let (policy, dir, now) = (Arc::clone(&policy), policy_dir.clone(), clock.now());
-            tokio::task::spawn_blocking(move || policy.load(&dir, now))
+            let (reloader, now) = (policy.reloader(), clock.now());
+            tokio::task::spawn_blocking(move || reloader.load(now))
         };
         let preparing = tokio::task::spawn_blocking(move || signing_key.prepare());
         let opened = database.open().await.map_err(|error| open_failure(&error))?;
@@ -122,24 +120,26 @@ impl Node {
         epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
         let ports = Ports {
             store: opened.store,
-            policy: policy.clone(),
+            policy: Arc::clone(&policy.port),
             signer: signer.clone(),
             clock: Arc::clone(&clock),
         };
         let services = Services::start_shared(ports, settings, shared).await;
         let services = Arc::new(services.or_fail(|| "cannot start".to_owned())?);
         let loaded = loading.await.or_fail(|| "cannot load the policy".to_owned())?;
+        policy.look(clock.now()).await;
+        sources.extend(policy.sources());
         if let Err(error) = loaded {
-            let dir = policy_dir.display();
+            let dir = policy.reloader().dir().map(|dir| dir.display().to_string());
             tracing::error!(
                 %error,
-                policy_dir = %dir,
+                policy_dir = dir.unwrap_or_default(),
                 "the policy was refused: EVERY CHECK IS DENIED until a policy is loaded; mend it, \
                  try it with `sentinel policy check`, and send SIGHUP"
             );
         }
         let postgres = opened.postgres;
-        Ok(Self { services, policy, signer, clock, policy_dir, postgres, carrier, epochs, sources })
+        Ok(Self { services, policy, signer, clock, postgres, carrier, epochs, sources })
     }
 
     /// Serves until the process is told to stop; `ready` is called once requests are answered.
@@ -172,7 +172,10 @@ impl Node {
                 .or_fail(setup)?;
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn_blocking(warm_up(Arc::clone(&self.signer)));
-        tasks.spawn(reload_on(hangup, self.reloader()));
+        tasks.spawn(reload_on(hangup, self.policy.reloader(), Arc::clone(&self.clock)));
+        if let Some(watch) = self.policy.watch(&self.clock) {
+            tasks.spawn(watch);
+        }
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
         if let Some(postgres) = &self.postgres {
             tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
@@ -216,13 +219,6 @@ impl Node {
         tracing::info!("stopped");
         Ok(())
     }
-
-    /// Loads the policy directory anew; blocks while it is vetted.
-    fn reloader(&self) -> impl Fn() -> Result<Arc<str>, LoadError> + Clone + Send + 'static {
-        let (policy, dir) = (Arc::clone(&self.policy), self.policy_dir.clone());
-        let clock = Arc::clone(&self.clock);
-        move || policy.load(&dir, clock.now())
-    }
 }
 
 /// Without Redis, the database carries control events.
@@ -231,12 +227,6 @@ fn by_notify(postgres: &PostgresStore) -> (Shared, Arc<PostgresEvents>) {
     let carrier = Arc::new(postgres.carry_events(events.foreign()));
     let others: Arc<dyn Bus> = carrier.clone();
     (Shared { events, others: Some(others), rates: None }, carrier)
-}
-
-/// An engine that vets with this program; nothing is loaded.
-pub(crate) fn engine() -> Outcome<EmbeddedEngine> {
-    let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    Ok(EmbeddedEngine::new(EmbeddedConfig { vetter: Some(vetter), ..EmbeddedConfig::default() }))
 }
 
 /// Whether the database cannot be opened because another process has it open.
@@ -289,13 +279,12 @@ fn warm_up(signer: Arc<EcdsaP256Signer>) -> impl FnOnce() + Send + 'static {
     }
 }
 
-async fn reload_on(
-    mut hangup: Signal,
-    reload: impl Fn() -> Result<Arc<str>, LoadError> + Clone + Send + 'static,
-) {
+async fn reload_on(mut hangup: Signal, reloader: Reloader, clock: Arc<dyn Clock>) {
     while hangup.recv().await.is_some() {
-        match tokio::task::spawn_blocking(reload.clone()).await {
-            Ok(Ok(revision)) => tracing::info!(%revision, "the policy was loaded anew"),
+        let (reloader, now) = (reloader.clone(), clock.now());
+        match tokio::task::spawn_blocking(move || reloader.load(now)).await {
+            Ok(Ok(Some(revision))) => tracing::info!(%revision, "the policy was loaded anew"),
+            Ok(Ok(None)) => tracing::info!("nothing to load: OPA decides, by what it loads itself"),
             Ok(Err(error)) => {
                 tracing::error!(%error, "the policy was refused; the one before stays in force");
             }

@@ -6,11 +6,14 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 
+mod ask;
+mod authzen;
 mod docs;
 mod healthz;
 mod kill;
 mod kill_restore;
 mod metrics;
+mod opa;
 mod openapi_json;
 mod policy_check;
 mod provenance_sign;
@@ -34,6 +37,8 @@ pub(crate) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(provenance_sign::provenance_sign))
         .routes(routes!(provenance_verify::provenance_verify))
         .merge(v1::table())
+        .merge(opa::table())
+        .merge(authzen::table())
         .routes(routes!(healthz::healthz))
         .routes(routes!(readyz::readyz))
         .routes(routes!(metrics::metrics))

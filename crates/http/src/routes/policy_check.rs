@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::DecisionId;
@@ -20,6 +19,7 @@ use crate::body::Unread;
 use crate::deadline::Deadline;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
+use crate::routes::ask::{Asked, ask};
 use crate::wire::{Reason, reason_code};
 
 /// The call that is to be decided.
@@ -94,7 +94,7 @@ pub(crate) struct CheckAnswer<'a> {
     policy_revision: Option<&'a str>,
     /// With an allow: the token that proves it, to be redeemed once, within 60 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    permit: Option<String>,
+    permit: Option<&'a str>,
 }
 
 /// Decide a call
@@ -135,15 +135,13 @@ pub(crate) async fn policy_check(
     caller.require(&[Role::Agent])?;
     let body: CheckBody = body.object().await?;
     let request = body.into_request(caller.into_principal(), request_id, deadline);
-    let checked = app.services.checker.check(request).await?;
-    let decision = &checked.decision;
-    app.metrics.checked(decision, arrived.elapsed());
+    let asked = ask(&app, request, arrived).await?;
+    let decision = &asked.decision;
     if let Some(status) = refused(decision.code) {
         let problem = Problem::new(status, decision.code.as_str(), decision.reason.as_str());
         return Err(problem.decision(decision.id));
     }
-    let permit = checked.permit.as_ref().map(|permit| app.services.checker.token(permit));
-    Ok(Json(answer(decision, permit)).into_response())
+    Ok(Json(answer(&asked)).into_response())
 }
 
 /// The decisions that are answered as errors, as the seed's clients expect.
@@ -155,16 +153,16 @@ const fn refused(code: ReasonCode) -> Option<StatusCode> {
     }
 }
 
-fn answer(decision: &DecisionRecord, permit: Option<String>) -> CheckAnswer<'_> {
+fn answer(asked: &Asked) -> CheckAnswer<'_> {
+    let decision = &asked.decision;
     CheckAnswer {
-        // An allow without a permit could not be made good, so it is none.
-        allow: decision.allow && permit.is_some(),
+        allow: asked.allows(),
         code: decision.code,
         reason: &decision.reason,
         quota_remaining: decision.quota_remaining,
         decision_id: decision.id,
         reasons: decision.reasons.iter().map(Reason::from).collect(),
         policy_revision: decision.policy_revision.as_deref(),
-        permit,
+        permit: asked.permit.as_deref(),
     }
 }

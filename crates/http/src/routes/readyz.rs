@@ -30,8 +30,9 @@ pub(crate) struct Ready {
 
 /// Whether the server can decide
 ///
-/// Ready means: the store can write, the writers run, and a policy is loaded. Otherwise 503
-/// (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`, `stopping`.
+/// Ready means: the store can write, the writers run, and a policy is loaded, or the OPA that decides
+/// is healthy. Otherwise 503 (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`,
+/// `no_policy`, `policy_unavailable`, `stopping`.
 ///
 /// Public: needs no key.
 #[utoipa::path(
@@ -39,8 +40,19 @@ pub(crate) struct Ready {
     responses((status = 200, description = "ready", body = Ready)),
 )]
 pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Problem> {
+    let reasons = not_ready(&app).await;
+    if reasons.is_empty() {
+        return Ok(Json(Ready { status: "ready" }));
+    }
+    let detail = format!("not ready: {}", reasons.join(", "));
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail);
+    Err(problem.reasons(reasons))
+}
+
+/// Why the server cannot decide; nothing when it can.
+pub(super) async fn not_ready(app: &Shared) -> Vec<&'static str> {
     let stopping = app.options.shutdown.as_ref().is_some_and(|shutdown| *shutdown.borrow());
-    let reasons = match app.readiness.recent() {
+    match app.readiness.recent() {
         _ if stopping => vec!["stopping"],
         Some(reasons) => reasons,
         None => {
@@ -48,13 +60,7 @@ pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Pro
             app.readiness.keep(reasons.clone());
             reasons
         }
-    };
-    if reasons.is_empty() {
-        return Ok(Json(Ready { status: "ready" }));
     }
-    let detail = format!("not ready: {}", reasons.join(", "));
-    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail);
-    Err(problem.reasons(reasons))
 }
 
 async fn reasons(services: &Services) -> Vec<&'static str> {
@@ -73,8 +79,9 @@ async fn reasons(services: &Services) -> Vec<&'static str> {
     if !services.checker.is_running() || !services.provenance.is_running() {
         reasons.push("writer_stopped");
     }
-    if services.policy.status().revision.is_none() {
-        reasons.push("no_policy");
+    let policy = services.policy.status();
+    if policy.revision.is_none() {
+        reasons.push(if policy.engine == "opa" { "policy_unavailable" } else { "no_policy" });
     }
     reasons
 }

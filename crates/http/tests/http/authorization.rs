@@ -17,6 +17,8 @@ struct Route {
     body: Option<Value>,
     /// Requests that aim at the tenant `other`: what is appended to the path, and a body.
     foreign: Vec<(&'static str, Option<Value>)>,
+    /// Whether it answers decisions, so that a refused tenant is a deny rather than an error.
+    decides: bool,
 }
 
 /// Identifiers of things of the tenant `other`.
@@ -28,7 +30,7 @@ struct Other {
 }
 
 fn route(roles: &'static [Role]) -> Route {
-    Route { roles, body: None, foreign: vec![("", None)] }
+    Route { roles, body: None, foreign: vec![("", None)], decides: false }
 }
 
 impl Route {
@@ -40,13 +42,25 @@ impl Route {
         Self { foreign: vec![("", None), (query, None)], ..self }
     }
 
+    fn decides(self) -> Self {
+        Self { decides: true, ..self }
+    }
+
     fn also(mut self, body: Value) -> Self {
         self.foreign.push(("", Some(body)));
         self
     }
 }
 
-const PUBLIC: [&str; 5] = ["/healthz", "/readyz", "/openapi.json", "/docs", "/docs/{file}"];
+const PUBLIC: [&str; 7] = [
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/docs",
+    "/docs/{file}",
+    "/health",
+    "/.well-known/authzen-configuration",
+];
 
 fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     let tool = json!({
@@ -61,7 +75,22 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     let key = json!({"name": "probe", "role": "agent", "tenant_slug": "other"});
     let readers: &[Role] = &[Agent, Operator, Author, Auditor];
     let manifest: &[Role] = &[Agent, Auditor];
+    let input = json!({"input": {"tenant": "other", "tool": "vault", "action": "invoke"}});
+    let by_query = "?input={\"tenant\":\"other\",\"tool\":\"vault\",\"action\":\"invoke\"}";
+    let evaluation = json!({
+        "subject": {"type": "agent", "id": "probe"}, "action": {"name": "invoke"},
+        "resource": {"type": "tool", "id": "other/vault"},
+    });
+    let mut evaluations = evaluation.clone();
+    evaluations["evaluations"] = json!([{}, {}]);
     BTreeMap::from([
+        (("post", "/v1/data/{*path}"), route(&[Agent]).body(input).decides()),
+        (("get", "/v1/data/{*path}"), route(&[Agent]).query(by_query).decides()),
+        (("get", "/v1/policies"), route(&[Author, Auditor])),
+        (("get", "/v1/policies/"), route(&[Author, Auditor])),
+        (("get", "/v1/policy/shadow"), route(&[Author, Auditor])),
+        (("post", "/access/v1/evaluation"), route(&[Agent]).body(evaluation).decides()),
+        (("post", "/access/v1/evaluations"), route(&[Agent]).body(evaluations).decides()),
         (("post", "/policy/check"), route(&[Agent]).body(check)),
         (("post", "/register"), route(&[]).body(tool)),
         (("get", "/register"), route(readers).query("?tenant_slug=other")),
@@ -185,7 +214,10 @@ fn path_of(template: &str, other: &Other) -> String {
         path if path.contains("/keys/") => &other.key.id,
         _ => &other.manifest,
     };
-    template.replace("{id}", id).replace("{file}", "swagger-ui.css")
+    template
+        .replace("{id}", id)
+        .replace("{file}", "swagger-ui.css")
+        .replace("{*path}", "sentinel/policy/decision")
 }
 
 #[test]
@@ -272,6 +304,15 @@ async fn a_key_of_another_tenant_reaches_nothing_and_changes_nothing() {
                 let at = format!("{path}{query}");
                 let answer = send(&app, method, &at, Some(&key), body.as_ref()).await;
                 let what = format!("{method} {at} {role:?}: {answer:?}");
+                if route.decides {
+                    let denied = answer.text.contains("\"code\":\"tenant_forbidden\"")
+                        && !answer.text.contains("true");
+                    // Without an input there is nothing to decide.
+                    assert!(denied || answer.status == 400, "{what}");
+                    assert!(denied || (body.is_none() && query.is_empty()), "{what}");
+                    assert!(!answer.text.contains("secret-") && !answer.text.contains(&tenant_id));
+                    continue;
+                }
                 let aims = template.contains("{id}") || !query.is_empty() || body.is_some();
                 if aims {
                     assert!(matches!(answer.status, 403 | 404), "{what}");

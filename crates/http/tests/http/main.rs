@@ -8,11 +8,13 @@
 )]
 
 mod authorization;
+mod authzen;
 mod errors;
 mod events;
 mod generated;
 mod idempotency;
 mod input;
+mod opa;
 mod seed;
 #[path = "../support/mod.rs"]
 mod support;

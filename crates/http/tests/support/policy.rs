@@ -2,7 +2,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::policy::{
-    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyReason, PolicyStatus,
+    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyReason,
+    PolicyStatus,
 };
 use sentinel_core::quota::{Quota, Window};
 
@@ -73,5 +74,10 @@ impl PolicyEngine for FakePolicy {
             error: None,
             refused_at: None,
         }
+    }
+
+    fn modules(&self) -> Vec<PolicyModule> {
+        let raw = Arc::from("package sentinel.policy");
+        vec![PolicyModule { id: "sentinel/policy.rego".to_owned(), raw }]
     }
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sentinel_core::policy::PolicyEngine as _;
 use sentinel_core::principal::{Principal, Role};
 use sentinel_service::Settings;
 use sentinel_service::health::Networks;
@@ -17,6 +16,7 @@ use crate::dev::{self, keys, policies, seed};
 use crate::event_log::EventLogOptions;
 use crate::failure::{Failure, Outcome};
 use crate::node::{Node, Parts, Serving};
+use crate::policy_engine::Engine;
 use crate::signing_key::Source;
 use crate::telemetry::{self, LogFormat};
 use crate::{output, server};
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let node = Node::start(Parts {
         database: Database::Sqlite(data_dir.database()),
         fleet: None,
-        policy_dir: policy_dir.clone(),
+        engine: Engine::Embedded(policy_dir.clone()),
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
         settings: Settings::default(),
     })
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let admin = keys.as_ref().and_then(|keys| keys.all.get(&Role::Admin));
     let admin = admin.and_then(|key| node.services.keys.authenticate(key));
     let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::Unauthenticated)).await?;
-    let policy = node.policy.status();
+    let policy = node.services.policy.status();
     let serving = Serving {
         listener,
         auth: if args.no_auth {

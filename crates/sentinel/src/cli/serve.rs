@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sentinel_core::page::Page;
-use sentinel_core::policy::{PolicyEngine as _, PolicyStatus};
+use sentinel_core::policy::PolicyStatus;
 use sentinel_service::health::Networks;
 use sentinel_service::{Services, Settings};
 use serde_json::json;
@@ -36,16 +36,16 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, archiving, fleet, rate_limits, policy_dir, signing_key_file } = checked;
+    let Checked { database, archiving, fleet, rate_limits, engine, signing_key_file } = checked;
     let signing_key = Source::File(signing_key_file);
     let settings = Settings { queue: config.max_waiting, rate_limits };
-    let node = Node::start(Parts { database, fleet, policy_dir, signing_key, settings }).await?;
+    let node = Node::start(Parts { database, fleet, engine, signing_key, settings }).await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }
     let listener = server::bind(config.listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
-    let policy = node.policy.status();
+    let policy = node.services.policy.status();
     let serving = Serving { archiving, ..serving(config, listener, format) };
     node.serve(serving, |address| ready(&format!("http://{address}"), &policy, format)).await
 }

@@ -1,14 +1,17 @@
 //! What makes a configuration unsafe or incomplete, all at once, and how to mend each.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sentinel_core::rate::RateRule;
+use sentinel_policy::OpaConfig;
 use url::Url;
 
-use super::Config;
+use super::{Config, PolicyEngine};
 use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
+use crate::policy_engine::Engine;
 use crate::signing_key;
 
 /// One reason not to start.
@@ -31,7 +34,7 @@ pub(crate) struct Checked {
     pub(crate) archiving: Option<Archiving>,
     pub(crate) fleet: Option<Fleet>,
     pub(crate) rate_limits: Vec<RateRule>,
-    pub(crate) policy_dir: PathBuf,
+    pub(crate) engine: Engine,
     pub(crate) signing_key_file: PathBuf,
 }
 
@@ -42,23 +45,23 @@ pub(crate) struct Checked {
 pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let mut problems = Vec::new();
     let database = or_problem(database(config), &mut problems);
-    let policy_dir = or_problem(policy_dir(config), &mut problems);
+    let engine = engine(config, &mut problems);
     let signing_key_file = or_problem(signing_key_file(config), &mut problems);
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
     let archiving = or_problem(archiving(config), &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
-    match (database, archiving, fleet, rate_limits, policy_dir, signing_key_file) {
+    match (database, archiving, fleet, rate_limits, engine, signing_key_file) {
         (
             Some(database),
             Some(archiving),
             Some(fleet),
             Some(rate_limits),
-            Some(policy_dir),
+            Some(engine),
             Some(signing_key_file),
         ) if problems.is_empty() => {
-            Ok(Checked { database, archiving, fleet, rate_limits, policy_dir, signing_key_file })
+            Ok(Checked { database, archiving, fleet, rate_limits, engine, signing_key_file })
         }
         _ => Err(problems),
     }
@@ -200,6 +203,37 @@ fn rate_limits(config: &Config) -> Result<Vec<RateRule>, Problem> {
     config.rate_limits.iter().map(rule).collect()
 }
 
+/// What decides; each part that is missing or unsafe is a problem of its own.
+fn engine(config: &Config, problems: &mut Vec<Problem>) -> Option<Engine> {
+    let engine = config.policy_engine;
+    if engine == PolicyEngine::Embedded {
+        if config.opa_url.is_some() {
+            problems.push(Problem::new(
+                "`opa_url` is set, and `policy_engine: embedded` asks no OPA",
+                "set `policy_engine: opa` or `policy_engine: shadow`, or remove `opa_url`",
+            ));
+        }
+        return or_problem(policy_dir(config), problems).map(Engine::Embedded);
+    }
+    let opa = or_problem(opa(config), problems);
+    if engine == PolicyEngine::Opa {
+        return opa.map(Engine::Opa);
+    }
+    let dir = or_problem(policy_dir(config), problems);
+    dir.zip(opa).map(|(dir, opa)| Engine::Shadow(dir, opa))
+}
+
+fn opa(config: &Config) -> Result<OpaConfig, Problem> {
+    let mend = "set `opa_url: http://127.0.0.1:8181` (or SENTINEL_OPA_URL) to an OPA beside this \
+                server, or `https://opa.example.com` to one on another machine";
+    let Some(url) = &config.opa_url else {
+        return Err(Problem::new("`policy_engine` needs an OPA, and `opa_url` is missing", mend));
+    };
+    // The address may contain a password, so it is not repeated.
+    OpaConfig::new(url, Duration::from_millis(config.opa_timeout_ms))
+        .map_err(|error| Problem::new(format!("`opa_url` cannot be used: {error}"), mend))
+}
+
 fn policy_dir(config: &Config) -> Result<PathBuf, Problem> {
     let Some(dir) = &config.policy_dir else {
         let mend = "set `policy_dir` (or SENTINEL_POLICY_DIR) to a directory with *.rego files";
@@ -265,6 +299,7 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ("drain_seconds", config.drain_seconds, 0, 3600),
         ("database_connections", config.database_connections.into(), 4, 1000),
         ("database_statement_timeout_ms", config.database_statement_timeout_ms, 100, 60_000),
+        ("opa_timeout_ms", config.opa_timeout_ms, 1, 10_000),
         ("replicas", config.replicas.into(), 1, 10_000),
         ("audit_keep_months", config.audit_keep_months.unwrap_or(1).into(), 1, 1200),
     ];
@@ -323,6 +358,37 @@ mod tests {
         let mut problems = Vec::new();
         limits(&Config { audit_keep_months: Some(0), ..Config::default() }, &mut problems);
         assert_eq!(problems.len(), 1, "{problems:?}");
+    }
+
+    #[test]
+    fn an_opa_is_named_where_one_is_asked_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |policy_engine, with_dir: bool, opa_url: Option<&str>| {
+            let mut problems = Vec::new();
+            let config = Config {
+                policy_engine,
+                policy_dir: with_dir.then(|| dir.path().to_owned()),
+                opa_url: opa_url.map(str::to_owned),
+                ..Config::default()
+            };
+            let found = engine(&config, &mut problems);
+            assert_eq!(found.is_none(), !problems.is_empty(), "{problems:?}");
+            found.ok_or_else(|| format!("{problems:?}"))
+        };
+        let url = Some("http://127.0.0.1:8181");
+        let (embedded, opa, shadow) =
+            (PolicyEngine::Embedded, PolicyEngine::Opa, PolicyEngine::Shadow);
+        assert!(matches!(of(embedded, true, None), Ok(Engine::Embedded(_))));
+        assert!(matches!(of(opa, false, url), Ok(Engine::Opa(_))));
+        assert!(matches!(of(shadow, true, url), Ok(Engine::Shadow(..))));
+        assert!(of(embedded, false, None).unwrap_err().contains("`policy_dir` is missing"));
+        assert!(of(opa, true, None).unwrap_err().contains("`opa_url` is missing"));
+        let both = of(shadow, false, None).unwrap_err();
+        assert!(both.contains("`opa_url`") && both.contains("`policy_dir`"), "{both}");
+        let clear = of(opa, false, Some("http://opa.example:8181")).unwrap_err();
+        assert!(clear.contains("to another machine"), "{clear}");
+        let secret = of(opa, false, Some("https://u:hunter2@opa.example")).unwrap_err();
+        assert!(secret.contains("has a user") && !secret.contains("hunter2"), "{secret}");
     }
 
     #[test]

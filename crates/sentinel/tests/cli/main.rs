@@ -9,6 +9,7 @@
 
 mod client;
 mod dev;
+mod engines;
 mod fleet;
 mod lifecycle;
 mod policy;

@@ -83,6 +83,12 @@ fn each_unsafe_or_incomplete_configuration_is_refused_with_its_mend() {
         "mkdir -m 700",
     );
     refuses(&[("SENTINEL_POLICY_DIR", "/nonexistent")], "policy directory", "policy_dir");
+    refuses(&[("SENTINEL_POLICY_ENGINE", "opa")], "`opa_url` is missing", "http://127.0.0.1:8181");
+    refuses(
+        &[("SENTINEL_POLICY_ENGINE", "shadow"), ("SENTINEL_OPA_URL", "http://opa.example:8181")],
+        "to another machine",
+        "https://opa.example.com",
+    );
     refuses(&[("SENTINEL_SIGNING_KEY_FILE", "/nonexistent")], "signing key", "openssl genpkey");
     refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "clear text", "tls_terminated_upstream: true");
     refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "any host name", "allowed_hosts:");

@@ -55,6 +55,8 @@ async fn every_failure_of_policy_denies_with_its_own_code() {
         (PolicyError::TimedOut, ReasonCode::PolicyTimeout),
         (PolicyError::Malformed("x".to_owned()), ReasonCode::PolicyMalformed),
         (PolicyError::UnknownObligation("x".to_owned()), ReasonCode::UnknownObligation),
+        (PolicyError::Unavailable("x".to_owned()), ReasonCode::PolicyUnavailable),
+        (PolicyError::CircuitOpen, ReasonCode::PolicyCircuitOpen),
     ] {
         app.policy.set(Err(error));
         assert_eq!(code(&app).await, expected);

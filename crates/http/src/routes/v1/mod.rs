@@ -19,6 +19,7 @@ mod manifests_get;
 mod manifests_list;
 mod manifests_salt;
 mod permits_redeem;
+mod policy_shadow;
 mod policy_status;
 mod public_key;
 mod quotas_list;
@@ -46,6 +47,7 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(kills_list::kills_list))
         .routes(routes!(quotas_list::quotas_list))
         .routes(routes!(policy_status::policy_status))
+        .routes(routes!(policy_shadow::policy_shadow))
         .routes(routes!(permits_redeem::permits_redeem))
         .routes(routes!(manifests_list::manifests_list))
         .routes(routes!(manifests_get::manifests_get))

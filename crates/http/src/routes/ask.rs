@@ -1,0 +1,36 @@
+//! What every endpoint has in common that has a call decided.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::check::CheckRequest;
+
+use crate::app::Shared;
+use crate::problem::Problem;
+
+/// A decision on disk, and the token that goes with an allow.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) decision: Arc<DecisionRecord>,
+    pub(super) permit: Option<String>,
+}
+
+impl Asked {
+    /// An allow without a permit could not be made good, so it is none.
+    pub(super) fn allows(&self) -> bool {
+        self.decision.allow && self.permit.is_some()
+    }
+}
+
+/// Has the call decided and recorded, on the one path there is, and counts it in the metrics.
+pub(super) async fn ask(
+    app: &Shared,
+    request: CheckRequest,
+    arrived: Instant,
+) -> Result<Asked, Problem> {
+    let checked = app.services.checker.check(request).await?;
+    app.metrics.checked(&checked.decision, arrived.elapsed());
+    let permit = checked.permit.as_ref().map(|permit| app.services.checker.token(permit));
+    Ok(Asked { decision: checked.decision, permit })
+}

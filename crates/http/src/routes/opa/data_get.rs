@@ -1,0 +1,52 @@
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::response::Response;
+use sentinel_core::json::{Limits, parse_object_as};
+use sentinel_core::principal::Role;
+
+use super::{DataAnswer, DataQuery, Input, Rule, decide, undefined};
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::deadline::Deadline;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::request_id::RequestId;
+
+/// Decide a call, as OPA, by GET
+///
+/// As the POST, with the input in the query. It decides, records and counts as the POST does, so
+/// it must not be prefetched or repeated.
+///
+/// Roles: `agent`, `admin`.
+#[utoipa::path(
+    get, path = "/v1/data/{*path}", tag = "opa",
+    params(
+        ("path" = String, Path, description = "`sentinel/policy/decision` or `…/allow`"),
+        ("input" = Option<String>, Query, description = "the input, as JSON"),
+    ),
+    responses((status = 200, description = "what the rule comes to", body = DataAnswer)),
+)]
+pub(crate) async fn opa_data_get(
+    State(app): State<Shared>,
+    caller: Caller,
+    Id(path): Id<String>,
+    query: Result<Params<DataQuery>, Problem>,
+    request_id: RequestId,
+    deadline: Deadline,
+) -> Result<Response, Problem> {
+    let arrived = Instant::now();
+    caller.require(&[Role::Agent])?;
+    let Some(rule) = Rule::of(&path) else { return Ok(undefined()) };
+    let input = query.and_then(|Params(query)| {
+        let text = query.input.ok_or_else(|| {
+            Problem::bad_request("invalid_query", "the parameter `input` is missing")
+        })?;
+        Ok(parse_object_as::<Input>(text.as_bytes(), &Limits::REQUEST)?)
+    });
+    match input {
+        Ok(input) => decide(&app, rule, input, caller, (request_id, deadline), arrived).await,
+        Err(problem) => Ok(problem.into_opa()),
+    }
+}

@@ -1,0 +1,67 @@
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::response::Response;
+use sentinel_core::principal::Role;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{DataAnswer, DataQuery, Input, Rule, decide, undefined};
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::body::Unread;
+use crate::deadline::Deadline;
+use crate::path::Id;
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::request_id::RequestId;
+
+/// The question, as OPA takes it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OpaQuestion)]
+pub(crate) struct Question {
+    input: Input,
+}
+
+/// Decide a call, as OPA
+///
+/// OPA's data API for `sentinel/policy/decision` and `sentinel/policy/allow`. Every question is a
+/// check: it is recorded, and an allow counts against the quota. A deny, that of an unknown tool
+/// or of a foreign tenant too, is a `result`. Any other path is undefined: `{}`. What cannot be
+/// read is answered 400 in OPA's form, `{code, message}`.
+///
+/// Roles: `agent`, `admin`.
+#[utoipa::path(
+    post, path = "/v1/data/{*path}", tag = "opa",
+    params(("path" = String, Path, description = "`sentinel/policy/decision` or `…/allow`")),
+    request_body = Question,
+    responses((status = 200, description = "what the rule comes to", body = DataAnswer)),
+)]
+pub(crate) async fn opa_data_post(
+    State(app): State<Shared>,
+    caller: Caller,
+    Id(path): Id<String>,
+    query: Result<Params<DataQuery>, Problem>,
+    request_id: RequestId,
+    deadline: Deadline,
+    body: Unread,
+) -> Result<Response, Problem> {
+    let arrived = Instant::now();
+    caller.require(&[Role::Agent])?;
+    match query {
+        Err(problem) => return Ok(problem.into_opa()),
+        Ok(Params(DataQuery { input: Some(_), .. })) => {
+            let detail = "`input` belongs into the body of a POST";
+            return Ok(Problem::bad_request("invalid_query", detail).into_opa());
+        }
+        Ok(_) => {}
+    }
+    let Some(rule) = Rule::of(&path) else { return Ok(undefined()) };
+    match body.object::<Question>().await {
+        Ok(Question { input }) => {
+            decide(&app, rule, input, caller, (request_id, deadline), arrived).await
+        }
+        Err(problem) => Ok(problem.into_opa()),
+    }
+}

@@ -1,0 +1,199 @@
+//! OPA's REST API, so that OPA's clients can point at this server unchanged. What they ask is
+//! decided as every other call is: with quota and kill switch, and recorded.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use sentinel_core::check::{Arguments, CheckRequest};
+use sentinel_core::decision::ReasonCode;
+use sentinel_core::id::DecisionId;
+use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::deadline::Deadline;
+use crate::problem::Problem;
+use crate::request_id::RequestId;
+use crate::routes::ask::{Asked, ask};
+use crate::wire::{Reason, reason_code};
+
+mod data_get;
+mod data_post;
+mod health;
+mod policies;
+
+/// The endpoints of OPA.
+pub(super) fn table() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(data_post::opa_data_post, data_get::opa_data_get))
+        .routes(routes!(policies::opa_policies))
+        .routes(routes!(policies::opa_policies_slash))
+        .routes(routes!(health::opa_health))
+}
+
+/// The rules that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Decision,
+    Allow,
+}
+
+impl Rule {
+    /// OPA takes a slash at the end for nothing.
+    fn of(path: &str) -> Option<Self> {
+        match path.trim_matches('/') {
+            "sentinel/policy/decision" => Some(Self::Decision),
+            "sentinel/policy/allow" => Some(Self::Allow),
+            _ => None,
+        }
+    }
+}
+
+/// The call that is to be decided: the part of the policy's `input` that callers state. What the
+/// server knows itself (`principal`, `tool_record`, `time`) is refused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OpaInput)]
+pub(crate) struct Input {
+    #[schema(value_type = String, example = "platform-eng")]
+    tenant: TenantSlug,
+    #[schema(value_type = String, example = "langsmith-docs-search")]
+    tool: ToolName,
+    #[schema(value_type = String, example = "invoke")]
+    action: Action,
+    #[schema(value_type = Option<String>, example = "documentation_lookup")]
+    purpose: Option<Purpose>,
+    usage: Option<u64>,
+    #[schema(value_type = Option<Object>)]
+    context: Option<Map<String, Value>>,
+    #[schema(value_type = Option<String>)]
+    agent: Option<AgentName>,
+    #[schema(value_type = Option<Object>)]
+    arguments: Option<Map<String, Value>>,
+    /// Makes the question idempotent for 24 hours; no part of OPA's input.
+    #[schema(value_type = Option<String>)]
+    call_id: Option<CallId>,
+}
+
+/// The parameters of OPA's data API. But for `input` they ask for what is not given here, and
+/// have no effect.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DataQuery {
+    input: Option<String>,
+    #[serde(rename = "pretty")]
+    _pretty: Option<String>,
+    #[serde(rename = "provenance")]
+    _provenance: Option<String>,
+    #[serde(rename = "explain")]
+    _explain: Option<String>,
+    #[serde(rename = "metrics")]
+    _metrics: Option<String>,
+    #[serde(rename = "instrument")]
+    _instrument: Option<String>,
+    #[serde(rename = "strict-builtin-errors")]
+    _strict_builtin_errors: Option<String>,
+}
+
+/// What a rule comes to; without `result` when there is no such rule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpaAnswer)]
+pub(crate) struct DataAnswer<'a> {
+    result: RuleResult<'a>,
+    #[schema(value_type = uuid::Uuid)]
+    decision_id: DecisionId,
+}
+
+/// The value of the rule.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = OpaResult)]
+pub(crate) enum RuleResult<'a> {
+    /// Of `sentinel/policy/decision`.
+    Decision(Box<Decision<'a>>),
+    /// Of `sentinel/policy/allow`.
+    Allow(bool),
+}
+
+/// The decision document, as it was enforced.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpaDecision)]
+pub(crate) struct Decision<'a> {
+    allow: bool,
+    #[schema(schema_with = reason_code)]
+    code: ReasonCode,
+    reason: &'a str,
+    reasons: Vec<Reason<'a>>,
+    #[schema(value_type = Vec<Object>)]
+    obligations: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    quota: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_revision: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permit: Option<&'a str>,
+}
+
+/// Has the call decided, and answers what `rule` comes to.
+async fn decide(
+    app: &Shared,
+    rule: Rule,
+    input: Input,
+    caller: Caller,
+    (RequestId(request_id), Deadline(deadline)): (RequestId, Deadline),
+    arrived: Instant,
+) -> Result<Response, Problem> {
+    let request = CheckRequest {
+        principal: caller.into_principal(),
+        tenant: input.tenant,
+        tool: input.tool,
+        action: input.action,
+        purpose: input.purpose,
+        usage: input.usage.unwrap_or(0),
+        context: input.context.unwrap_or_default(),
+        agent: input.agent,
+        arguments: Arguments::new(input.arguments.unwrap_or_default()),
+        call_id: input.call_id,
+        request_id,
+        deadline,
+    };
+    let asked = ask(app, request, arrived).await?;
+    let result = match rule {
+        Rule::Allow => RuleResult::Allow(asked.allows()),
+        Rule::Decision => RuleResult::Decision(Box::new(decision(&asked))),
+    };
+    Ok(Json(DataAnswer { result, decision_id: asked.decision.id }).into_response())
+}
+
+fn decision(asked: &Asked) -> Decision<'_> {
+    let record = &asked.decision;
+    let obligations = record.event_metadata.get("obligations").cloned();
+    Decision {
+        allow: asked.allows(),
+        code: record.code,
+        reason: &record.reason,
+        reasons: record.reasons.iter().map(Reason::from).collect(),
+        obligations: obligations.unwrap_or_else(|| json!([])),
+        quota: record.quota.map(|quota| {
+            json!({
+                "limit": quota.limit,
+                "window": quota.window.to_string(),
+                "remaining": record.quota_remaining,
+            })
+        }),
+        policy_revision: record.policy_revision.as_deref(),
+        permit: asked.permit.as_deref(),
+    }
+}
+
+/// The answer about a rule that there is not, as OPA gives it.
+fn undefined() -> Response {
+    Json(json!({})).into_response()
+}
