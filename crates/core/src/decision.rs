@@ -86,6 +86,21 @@ reason_codes! {
 }
 
 impl ReasonCode {
+    /// The code of a deny because policy could not be asked.
+    #[must_use]
+    pub const fn of_policy_error(error: &PolicyError) -> ReasonCode {
+        match error {
+            PolicyError::NoPolicy => ReasonCode::NoPolicy,
+            PolicyError::Undefined => ReasonCode::PolicyUndefined,
+            PolicyError::Failed(_) => ReasonCode::PolicyError,
+            PolicyError::TimedOut => ReasonCode::PolicyTimeout,
+            PolicyError::Malformed(_) => ReasonCode::PolicyMalformed,
+            PolicyError::UnknownObligation(_) => ReasonCode::UnknownObligation,
+            PolicyError::Unavailable(_) => ReasonCode::PolicyUnavailable,
+            PolicyError::CircuitOpen => ReasonCode::PolicyCircuitOpen,
+        }
+    }
+
     /// Whether the control state, rather than policy or quota, decided. Such a deny holds even
     /// for a call id that was allowed before.
     #[must_use]
@@ -261,7 +276,7 @@ impl UsageSeen {
 #[must_use]
 pub fn decide(policy: Result<PolicyDecision, PolicyError>, usage: UsageSeen) -> Verdict {
     match policy {
-        Err(error) => Verdict::deny(code_of(&error), error.to_string()),
+        Err(error) => Verdict::deny(ReasonCode::of_policy_error(&error), error.to_string()),
         Ok(decision) => of_policy(decision, usage),
     }
 }
@@ -299,17 +314,4 @@ fn wording(reasons: &[PolicyReason]) -> String {
 #[must_use]
 pub fn exceeded_wording(quota: Quota) -> String {
     format!("quota of {} per {} is used up", quota.limit, quota.window)
-}
-
-const fn code_of(error: &PolicyError) -> ReasonCode {
-    match error {
-        PolicyError::NoPolicy => ReasonCode::NoPolicy,
-        PolicyError::Undefined => ReasonCode::PolicyUndefined,
-        PolicyError::Failed(_) => ReasonCode::PolicyError,
-        PolicyError::TimedOut => ReasonCode::PolicyTimeout,
-        PolicyError::Malformed(_) => ReasonCode::PolicyMalformed,
-        PolicyError::UnknownObligation(_) => ReasonCode::UnknownObligation,
-        PolicyError::Unavailable(_) => ReasonCode::PolicyUnavailable,
-        PolicyError::CircuitOpen => ReasonCode::PolicyCircuitOpen,
-    }
 }

@@ -155,6 +155,7 @@ impl OpaEngine {
                 engine: ENGINE,
                 loaded_at: None,
                 error,
+                refused_at: None,
             }),
         })
     }

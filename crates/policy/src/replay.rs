@@ -11,7 +11,6 @@ use std::sync::Arc;
 use regorus::{Engine, Value as RegoValue};
 use sentinel_core::check::Arguments;
 use sentinel_core::decision::ReasonCode;
-use sentinel_core::policy::PolicyError;
 use serde_json::{Map, Value};
 
 use crate::build::{Include, Shape, build};
@@ -137,7 +136,8 @@ impl Replayer {
             self.engine = self.prepared.clone();
         }
         let decision = answers.and_then(|answers| answers.read(usage, &self.revision));
-        let decision = decision.map_err(|error| vec![code_of(&error).as_str().to_owned()])?;
+        let decision = decision
+            .map_err(|error| vec![ReasonCode::of_policy_error(&error).as_str().to_owned()])?;
         if !decision.allow {
             let codes: BTreeSet<_> =
                 decision.reasons.into_iter().map(|reason| reason.code).collect();
@@ -201,15 +201,4 @@ fn counted(record: &Value) -> Option<u64> {
     let used = limit.checked_sub(record.get("quota_remaining")?.as_u64()?)?;
     let itself = record.get("decision").is_some_and(|decision| decision == "allow");
     Some(used.saturating_sub(u64::from(itself)))
-}
-
-fn code_of(error: &PolicyError) -> ReasonCode {
-    match error {
-        PolicyError::NoPolicy => ReasonCode::NoPolicy,
-        PolicyError::Undefined => ReasonCode::PolicyUndefined,
-        PolicyError::Failed(_) => ReasonCode::PolicyError,
-        PolicyError::TimedOut => ReasonCode::PolicyTimeout,
-        PolicyError::Malformed(_) => ReasonCode::PolicyMalformed,
-        PolicyError::UnknownObligation(_) => ReasonCode::UnknownObligation,
-    }
 }

@@ -105,15 +105,23 @@ fn metrics_tell_of_events_that_the_database_carries() {
     let fleet = Fleet::start("");
     fleet.tells(0, "sentinel_carrier_connected{carrier=\"notify\"} 1");
     fleet.tells(1, "sentinel_carrier_connected{carrier=\"notify\"} 1");
-    let before = fleet.replicas[1].metrics(&fleet.key);
-    let received = |metrics: &str| -> u64 {
+    let received = || -> u64 {
         let name = "sentinel_carrier_events_total{what=\"received\"} ";
+        let metrics = fleet.replicas[1].metrics(&fleet.key);
         let line = metrics.lines().find_map(|line| line.strip_prefix(name));
         line.expect("it is always there").parse().unwrap()
     };
+    // The events of the set-up may still be on their way.
+    let mut before = received();
+    loop {
+        std::thread::sleep(Duration::from_millis(500));
+        match received() {
+            same if same == before => break,
+            more => before = more,
+        }
+    }
     fleet.kill(0);
-    let line =
-        format!("sentinel_carrier_events_total{{what=\"received\"}} {}", received(&before) + 1);
+    let line = format!("sentinel_carrier_events_total{{what=\"received\"}} {}", before + 1);
     fleet.tells(1, &line);
     let metrics = fleet.replicas[0].metrics(&fleet.key);
     assert!(metrics.contains("sentinel_database_pool_connections{state=\"idle\"} "), "{metrics}");
