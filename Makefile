@@ -43,7 +43,7 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 60)
 	@fuzz/run.sh
 
 docs: ## Regenerate the committed OpenAPI document, configuration schema and reference
-	UPDATE_OPENAPI=1 UPDATE_DOCS=1 cargo test --locked --package sentinel-core --package sentinel-policy --package sentinel-http --package sentinel --quiet generated
+	UPDATE_OPENAPI=1 UPDATE_DOCS=1 cargo test --locked --package sentinel-core --package sentinel-policy --package sentinel-http --package sentinel --quiet -- generated committed
 
 clean: ## Remove what was built
 	cargo clean

@@ -82,8 +82,20 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+        refuse_other_sites(&parts.headers, app)?;
         Self::of(app, || presented(&parts.headers))
     }
+}
+
+/// Where no key is needed, any page that a developer has open could ask in their name, if only by an
+/// image whose address is a check. Browsers say that of a request, and nothing a page does unsays it.
+fn refuse_other_sites(headers: &HeaderMap, app: &Shared) -> Result<(), Problem> {
+    let from = headers.get("sec-fetch-site");
+    if app.options.auth == AuthMode::Off && from.is_some_and(|site| site == "cross-site") {
+        let detail = "without authentication, no page of another site may ask";
+        return Err(Problem::forbidden("origin_forbidden", detail));
+    }
+    Ok(())
 }
 
 /// Whether the key that `principal` showed was revoked since; for answers that take long.

@@ -389,6 +389,14 @@ async fn with_authentication_off_everyone_is_the_administrator() {
         sentinel_http::Options { auth: sentinel_http::AuthMode::Off, ..Default::default() };
     let app = App::with(options).await;
     app.send(app.request(Method::GET, "/v1/keys")).await.ok();
+    // Except a page of somebody else's that the administrator's browser shows.
+    let input = "/v1/data/sentinel/policy/decision?input=%7B%7D";
+    for path in ["/v1/keys", input] {
+        let from = |site| app.request(Method::GET, path).header("sec-fetch-site", site);
+        app.send(from("cross-site")).await.problem(403, "origin_forbidden");
+    }
+    let typed = app.request(Method::GET, "/v1/keys").header("sec-fetch-site", "none");
+    app.send(typed).await.ok();
 }
 
 #[tokio::test]
