@@ -2,9 +2,9 @@
 //!
 //! Two round trips when the epoch is the one that the batch was decided under and no call carries a
 //! call id, which is nearly always: the commit, and the wait for the disk, during which no lock is
-//! held. Else three, and two more at most for the call ids. Every
-//! transaction locks claims before counters, and both in the order of their keys, so none waits
-//! for another in a circle.
+//! held. Else four (beginning, rows, end, the wait for the disk), and two more at most for the call
+//! ids. Every transaction locks claims before counters, and both in the order of their keys, so none
+//! waits for another in a circle.
 
 use std::collections::HashSet;
 
