@@ -137,3 +137,39 @@ fn fields(known: impl Iterator<Item = (&'static str, Kind)>) -> Struct {
     let fields: HashMap<_, _> = known.map(|(name, kind)| (name.to_owned(), value(kind))).collect();
     Struct { fields }
 }
+
+#[cfg(test)]
+mod tests {
+    use envoy_types::pb::envoy::r#type::v3::StatusCode as EnvoyStatus;
+
+    use super::*;
+
+    #[test]
+    fn no_problem_lets_a_call_through() {
+        for status in 100..1000 {
+            let status = StatusCode::from_u16(status).unwrap();
+            let problem = Problem::new(status, "probe", "probe");
+            let told = denied(problem, None, &RequestId::or_new(None));
+            assert_ne!(told.status.unwrap().code, code::OK, "{status}");
+            let Some(HttpResponse::DeniedResponse(shown)) = told.http_response else {
+                panic!("{status} is no deny")
+            };
+            let shown = EnvoyStatus::try_from(shown.status.unwrap().code).unwrap();
+            assert!(shown as i32 >= 400, "{status}: {shown:?}");
+        }
+    }
+
+    #[test]
+    fn load_is_told_as_load() {
+        let told = |status| statuses(status).1.as_u16();
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS), 429);
+        let shed =
+            denied(Problem::overloaded("overloaded", "probe"), None, &RequestId::or_new(None));
+        let Some(HttpResponse::DeniedResponse(shed)) = shed.http_response else {
+            panic!("no deny")
+        };
+        assert_eq!(shed.status.unwrap().code, 503);
+        let headers = shed.headers.into_iter().filter_map(|option| option.header);
+        assert!(headers.into_iter().any(|header| header.key == "retry-after"));
+    }
+}

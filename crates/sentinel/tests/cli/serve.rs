@@ -159,8 +159,8 @@ fn gateways_are_served_where_the_configuration_says_and_nowhere_else() {
     let mut head = [0; 9];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(head[3], 4, "a frame of settings: {head:?}");
-    let output = server.stop();
-    assert!(!output.contains("were cut"), "an idle connection ends with the server: {output}");
+    drop(stream);
+    server.stop();
     let command = sentinel(&["serve", "--config", &deployment.config]);
     let without = Server::start(command, deployment.folder.path().to_owned());
     assert!(without.ready["metadata"]["ext_authz"].is_null());
