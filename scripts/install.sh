@@ -68,7 +68,7 @@ python() {
 
 # The public clients that the tests ask with.
 clients() {
-  command -v npm >/dev/null || { echo "error: npm is missing; install node 22 or newer" >&2; exit 1; }
+  command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
   cmp -s scripts/clients/package-lock.json scripts/clients/node_modules/installed.json && return
   say "installing OPA's TypeScript SDK into scripts/clients (npm ci)"
   npm --prefix scripts/clients ci --silent --no-audit --no-fund
