@@ -372,6 +372,10 @@ def by_envoy(sentinel: Sentinel) -> None:
     with envoy(sentinel, wrong) as gateway:
         status, _, text = request(gateway, "POST", "/docs/7", agent, {})
         require(status == 403, f"an unknown key to be denied, got {status} {text[:200]}")  # noqa: PLR2004
+    # Without this the two above would show nothing.
+    with envoy(sentinel, {**large, "port_value: 9191 ": "port_value: 1 "}) as gateway:
+        status, _, text = request(gateway, "POST", "/docs/7", agent, {})
+        require(status == 200, f"a call to pass when nobody can be asked, got {status}")  # noqa: PLR2004
     passed("Envoy: forwarded with a permit, denied, killed, denied even where failures pass")
 
 
