@@ -66,6 +66,15 @@ python() {
   fi
 }
 
+# The public clients that the tests ask with.
+clients() {
+  command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
+  cmp -s scripts/clients/package-lock.json scripts/clients/node_modules/installed.json && return
+  say "installing OPA's TypeScript SDK into scripts/clients (npm ci)"
+  npm --prefix scripts/clients ci --silent --no-audit --no-fund
+  cp scripts/clients/package-lock.json scripts/clients/node_modules/installed.json
+}
+
 for step in "$@"; do
   case "$step" in
     build) toolchain ;;
@@ -86,6 +95,7 @@ for step in "$@"; do
       cargo_install cargo-deny 0.20.2
       ;;
     python) python ;;
+    clients) clients ;;
     *) echo "error: unknown step \`$step\`" >&2; exit 2 ;;
   esac
 done

@@ -54,14 +54,18 @@ impl Unread {
         {
             return Err(JsonError::TooLarge { size, limit }.into());
         }
-        match tokio::time::timeout(TIMEOUT, to_bytes(self.body, limit)).await {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) => Err(unreadable(&error, limit)),
-            Err(_) => {
-                let detail =
-                    format!("the body did not arrive within {} seconds", TIMEOUT.as_secs());
-                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
-            }
+        read(self.body, limit).await
+    }
+}
+
+/// Reads a body of any kind, no further than `limit`.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(TIMEOUT, to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => Err(unreadable(&error, limit)),
+        Err(_) => {
+            let detail = format!("the body did not arrive within {} seconds", TIMEOUT.as_secs());
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
         }
     }
 }

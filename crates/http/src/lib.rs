@@ -17,6 +17,7 @@ mod body;
 mod deadline;
 mod edge;
 mod event_stream;
+mod ext_authz;
 mod metrics;
 mod openapi;
 mod path;
@@ -63,12 +64,26 @@ impl Default for Options {
 
 /// Every endpoint, ready to be served.
 pub fn router(services: Arc<Services>, options: Options) -> axum::Router {
+    interfaces(services, options).http
+}
+
+/// Both interfaces, over the same services and metrics.
+#[derive(Debug)]
+pub struct Interfaces {
+    pub http: axum::Router,
+    /// For gateways, by HTTP/2: see `docs/ext-authz.md`.
+    pub ext_authz: axum::Router,
+}
+
+/// What [`router`] serves, and the same decisions for Envoy.
+pub fn interfaces(services: Arc<Services>, options: Options) -> Interfaces {
     let (router, document) = routes::table().split_for_parts();
     let document = openapi::complete(document);
     let app = Arc::new(app::App::new(services, options, &document));
-    router
+    let http = router
         .fallback(problem::unknown_route)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(edge::EdgeLayer::new(Arc::clone(&app)))
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    Interfaces { http, ext_authz: ext_authz::router(app) }
 }

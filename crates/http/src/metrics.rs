@@ -17,6 +17,8 @@ use sentinel_core::policy::PolicyStatus;
 use sentinel_service::Services;
 use utoipa::openapi::OpenApi;
 
+use crate::ext_authz;
+
 mod source;
 
 pub(crate) use source::Sources;
@@ -111,6 +113,9 @@ impl Metrics {
             let counters = methods.iter().map(|method| RouteCounters::new(&requests, path, method));
             (path.clone(), counters.collect())
         });
+        let mut routes: HashMap<_, _> = routes.collect();
+        let ext_authz = RouteCounters::new(&requests, ext_authz::CHECK, &Method::POST);
+        routes.insert(ext_authz::CHECK.to_owned(), vec![ext_authz]);
         let mut metrics = Self {
             checks: Family::default(),
             check_duration: Histogram::new(BUCKETS),
@@ -121,7 +126,7 @@ impl Metrics {
             policy: Family::default(),
             epoch: Gauge::default(),
             kills_in_force: Gauge::default(),
-            routes: routes.collect(),
+            routes,
             unmatched: RouteCounters::new(&requests, UNMATCHED, &Method::GET),
             registry: Registry::default(),
         };

@@ -119,6 +119,11 @@ impl Problem {
         problem.cause(cause.into())
     }
 
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
+    }
+
     pub(crate) fn decision(mut self, id: DecisionId) -> Self {
         self.0.decision_id = Some(id);
         self
@@ -155,11 +160,17 @@ impl Problem {
         self
     }
 
-    /// Writes the document, and the cause to the log. `is_check` closes a client that reads
-    /// `allow` only.
-    pub(crate) fn write(self, headers: &HeaderMap, request_id: &str, is_check: bool) -> Response {
-        let Inner { status, code, detail, decision_id, reasons, retry_after, challenge, cause } =
-            *self.0;
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(crate) const fn retry_after(&self) -> Option<u32> {
+        self.0.retry_after
+    }
+
+    /// The document, JSON. Writes the cause to the log.
+    pub(crate) fn document(&self, request_id: &str, is_check: bool) -> String {
+        let Inner { status, code, detail, decision_id, reasons, cause, .. } = &*self.0;
         if let Some(cause) = cause {
             tracing::error!(request_id, code, cause, "a request failed");
         }
@@ -167,15 +178,22 @@ impl Problem {
             kind: format!("{TYPES}{code}"),
             title: title(code),
             status: status.as_u16(),
-            detail: &detail,
+            detail,
             code,
             request_id,
             allow: is_check.then_some(false),
-            decision_id,
-            reasons: &reasons,
+            decision_id: *decision_id,
+            reasons,
         };
         // Writing strings and numbers to memory does not fail.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+
+    /// Writes the document, and the cause to the log. `is_check` closes a client that reads
+    /// `allow` only.
+    pub(crate) fn write(self, headers: &HeaderMap, request_id: &str, is_check: bool) -> Response {
+        let body = self.document(request_id, is_check);
+        let Inner { status, retry_after, challenge, .. } = *self.0;
         let mut response = Response::new(body.into());
         *response.status_mut() = status;
         let answer = response.headers_mut();

@@ -24,6 +24,15 @@ impl RequestId {
         {
             return Self(Arc::from(sane));
         }
+        Self::new()
+    }
+
+    /// The identifier that a gateway gave to the request it asks about, if it is a sane one.
+    pub(crate) fn or_new(given: Option<&str>) -> Self {
+        given.filter(|text| is_sane(text)).map_or_else(Self::new, |text| Self(Arc::from(text)))
+    }
+
+    fn new() -> Self {
         let mut buffer = Uuid::encode_buffer();
         Self(Arc::from(&*Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer)))
     }
@@ -35,9 +44,11 @@ impl RequestId {
 }
 
 fn sane(value: &HeaderValue) -> Option<&str> {
-    let text = value.to_str().ok()?;
-    let fits = !text.is_empty() && text.len() <= MAX;
-    (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
+    value.to_str().ok().filter(|text| is_sane(text))
+}
+
+fn is_sane(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl<S: Sync> FromRequestParts<S> for RequestId {

@@ -23,6 +23,10 @@ pub(crate) struct Config {
     /// `tls_terminated_upstream` and `allowed_hosts`.
     #[serde(default = "default_listen")]
     pub(crate) listen: SocketAddr,
+    /// Address and port where Envoy asks by gRPC (`ext_authz`), without TLS; nowhere unless stated.
+    /// An address other than loopback also needs `tls_terminated_upstream`.
+    #[serde(default)]
+    pub(crate) ext_authz_listen: Option<SocketAddr>,
     /// Where decisions, manifests and the registry are kept: `sqlite:///absolute/path` for one
     /// server, `postgres://user:password@host/database?sslmode=verify-full` for one or more.
     /// Required.
@@ -237,6 +241,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: default_listen(),
+            ext_authz_listen: None,
             database_url: None,
             database_read_url: None,
             database_connections: default_database_connections(),

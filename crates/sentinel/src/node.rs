@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::claims_expire_before;
 use sentinel_core::epoch::Epoch;
@@ -65,6 +66,8 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct Serving {
     pub(crate) listener: TcpListener,
+    /// Where gateways ask; `None` serves none.
+    pub(crate) ext_authz: Option<TcpListener>,
     pub(crate) auth: sentinel_http::AuthMode,
     /// Host names by which clients may address the server; `None` allows any.
     pub(crate) allowed_hosts: Option<Vec<String>>,
@@ -156,7 +159,7 @@ impl Node {
         let mut stop = Stop::new().or_fail(setup)?;
         let hangup = signal(SignalKind::hangup()).or_fail(setup)?;
         let (stopping, shutdown) = watch::channel(false);
-        let router = sentinel_http::router(
+        let interfaces = sentinel_http::interfaces(
             Arc::clone(&self.services),
             sentinel_http::Options {
                 auth: serving.auth,
@@ -191,6 +194,7 @@ impl Node {
             let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
             tasks.spawn(poll_health(store, clock, networks, interval));
         }
+        let limits = serving.limits;
         let stopped = async {
             let signal = stop.told().await;
             // Event streams end, and readiness is over, at once; nothing else is cut.
@@ -198,10 +202,19 @@ impl Node {
             tracing::info!(signal, "stopping: what was accepted is finished first");
             if signal == SIGTERM {
                 // A second signal ends the wait.
-                drop(tokio::time::timeout(serving.limits.drain, stop.told()).await);
+                drop(tokio::time::timeout(limits.drain, stop.told()).await);
             }
         };
-        let cut = server::serve(serving.listener, router, serving.limits, stopped).await;
+        let stopped = stopped.shared();
+        let gateways = async {
+            let Some(listener) = serving.ext_authz else { return 0 };
+            let connect = server::http2(interfaces.ext_authz);
+            server::serve(listener, connect, limits, stopped.clone()).await
+        };
+        let connect = server::http1(interfaces.http);
+        let clients = server::serve(serving.listener, connect, limits, stopped.clone());
+        let (clients, gateways) = tokio::join!(clients, gateways);
+        let cut = clients + gateways;
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
         }

@@ -1,12 +1,13 @@
-//! The HTTP listener: accepts connections, bounds what they may hold, and ends in good order.
+//! The listeners: accept connections, bound what they may hold, and end in good order.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -15,6 +16,11 @@ use tokio::sync::{Semaphore, watch};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes that the head of a request may have.
 const MAX_HEAD: usize = 64 * 1024;
+/// Calls that one connection of a gateway may have under way.
+const MAX_STREAMS: u32 = 1000;
+/// Time after which a silent connection of HTTP/2 is asked whether it is still there, and then gets
+/// to answer.
+const PING: Duration = Duration::from_secs(30);
 /// Pause after an `accept` that failed for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -28,11 +34,11 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
 }
 
-/// Serves `router` until `stop` completes, then answers what was accepted. Answers how many
-/// connections had to be cut.
-pub(crate) async fn serve(
+/// Serves connections that `connect` makes until `stop` completes, then answers what was accepted.
+/// Answers how many connections had to be cut.
+pub(crate) async fn serve<C: Connection>(
     listener: TcpListener,
-    router: Router,
+    connect: impl Fn(TcpStream) -> C,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> usize {
@@ -54,7 +60,7 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = until(stopped.clone(), connection(stream, &router));
+                let connection = until(stopped.clone(), connect(nodelay(stream)));
                 connections.spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!(%peer, %error, "a connection ended early");
@@ -79,31 +85,81 @@ pub(crate) async fn serve(
 }
 
 /// Lets `connection` go on until the sender of `stopped` is gone, then only to the end of its answer.
-async fn until(mut stopped: watch::Receiver<()>, connection: Connection) -> hyper::Result<()> {
+async fn until(mut stopped: watch::Receiver<()>, connection: impl Connection) -> hyper::Result<()> {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+        _ = stopped.changed() => connection.as_mut().finish(),
     }
     connection.await
 }
 
-type Connection = http1::UpgradeableConnection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+/// A connection that can be told to take nothing new.
+pub(crate) trait Connection: Future<Output = hyper::Result<()>> + Send + 'static {
+    fn finish(self: Pin<&mut Self>);
+}
 
-/// A connection that becomes a WebSocket ends here: the subscribers' limit bounds those.
-fn connection(stream: TcpStream, router: &Router) -> Connection {
-    // Answers are small and each is awaited: delaying them gains nothing. A failure here only
-    // makes it slower.
+type Service = TowerToHyperService<Router>;
+type Http1 = http1::UpgradeableConnection<TokioIo<TcpStream>, Service>;
+type Http2 = http2::Connection<TokioIo<TcpStream>, Service, TokioExecutor>;
+
+impl Connection for Http1 {
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl Connection for Http2 {
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Serves `router` by HTTP/1.1. A connection that becomes a WebSocket ends here: the subscribers'
+/// limit bounds those.
+pub(crate) fn http1(router: Router) -> impl Fn(TcpStream) -> Http1 {
+    let service = TowerToHyperService::new(router);
+    move |stream| {
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD)
+            .pipeline_flush(true)
+            .serve_connection(TokioIo::new(stream), service.clone())
+            .with_upgrades()
+    }
+}
+
+/// Serves `router` by HTTP/2 without TLS, as gateways speak it to a service beside them.
+pub(crate) fn http2(router: Router) -> impl Fn(TcpStream) -> Http2 {
+    let service = TowerToHyperService::new(router);
+    move |stream| {
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .serve_connection(TokioIo::new(stream), service.clone())
+    }
+}
+
+/// Answers are small and each is awaited: delaying them gains nothing. A failure here only makes it
+/// slower.
+fn nodelay(stream: TcpStream) -> TcpStream {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
-        .with_upgrades()
+    stream
+}
+
+/// Binds `address` if there is one, and says where.
+pub(crate) async fn bind_if(
+    address: Option<SocketAddr>,
+) -> crate::failure::Outcome<(Option<TcpListener>, Option<SocketAddr>)> {
+    let Some(address) = address else { return Ok((None, None)) };
+    let listener = bind(address).await?;
+    let bound = listener.local_addr().unwrap_or(address);
+    Ok((Some(listener), Some(bound)))
 }
 
 /// Binds `address`.

@@ -11,20 +11,20 @@ use crate::problem::Problem;
 
 /// A decision on disk, and the token that goes with an allow.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) decision: Arc<DecisionRecord>,
-    pub(super) permit: Option<String>,
+pub(crate) struct Asked {
+    pub(crate) decision: Arc<DecisionRecord>,
+    pub(crate) permit: Option<String>,
 }
 
 impl Asked {
     /// An allow without a permit could not be made good, so it is none.
-    pub(super) fn allows(&self) -> bool {
+    pub(crate) fn allows(&self) -> bool {
         self.decision.allow && self.permit.is_some()
     }
 }
 
 /// Has the call decided and recorded, on the one path there is, and counts it in the metrics.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     app: &Shared,
     request: CheckRequest,
     arrived: Instant,

@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 
-mod ask;
+pub(crate) mod ask;
 mod authzen;
 mod docs;
 mod healthz;
@@ -24,7 +24,7 @@ mod register_list;
 mod register_tenants;
 mod v1;
 
-pub(crate) use readyz::Readiness;
+pub(crate) use readyz::{Readiness, not_ready};
 
 /// Every endpoint.
 pub(crate) fn table() -> OpenApiRouter<Shared> {

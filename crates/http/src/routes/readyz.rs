@@ -50,7 +50,7 @@ pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Pro
 }
 
 /// Why the server cannot decide; nothing when it can.
-pub(super) async fn not_ready(app: &Shared) -> Vec<&'static str> {
+pub(crate) async fn not_ready(app: &Shared) -> Vec<&'static str> {
     let stopping = app.options.shutdown.as_ref().is_some_and(|shutdown| *shutdown.borrow());
     match app.readiness.recent() {
         _ if stopping => vec!["stopping"],

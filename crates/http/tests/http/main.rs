@@ -11,6 +11,7 @@ mod authorization;
 mod authzen;
 mod errors;
 mod events;
+mod ext_authz;
 mod generated;
 mod idempotency;
 mod input;

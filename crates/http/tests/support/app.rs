@@ -56,16 +56,18 @@ pub(crate) struct App {
     pub(crate) services: Arc<Services>,
     pub(crate) admin: Key,
     pub(crate) base: String,
+    /// Where gateways ask.
+    pub(crate) gateway: String,
     pub(crate) client: reqwest::Client,
     policy: Arc<FakePolicy>,
     store: Arc<Flaky>,
-    server: tokio::task::JoinHandle<()>,
+    servers: [tokio::task::JoinHandle<()>; 2],
     _directory: TempDir,
 }
 
 impl Drop for App {
     fn drop(&mut self) {
-        self.server.abort();
+        self.servers.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -89,10 +91,17 @@ impl App {
         let admin = key(&services, Wanted::role(Role::Admin)).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let router = sentinel_http::router(Arc::clone(&services), options);
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let interfaces = sentinel_http::interfaces(Arc::clone(&services), options);
+        let gateways = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = format!("http://{}", gateways.local_addr().unwrap());
+        let servers = [(listener, interfaces.http), (gateways, interfaces.ext_authz)].map(
+            |(listener, router)| {
+                tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+            },
+        );
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { services, admin, base, client, policy, store, server, _directory: directory }
+        let _directory = directory;
+        Self { services, admin, base, gateway, client, policy, store, servers, _directory }
     }
 
     /// A server with two tenants of one tool each: `acme/search` and `other/ledger`.

@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Address on loopback, and port; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// Address on loopback, and port, where Envoy asks by gRPC (`ext_authz`); nowhere unless given.
+    #[arg(long, value_name = "ADDRESS")]
+    ext_authz_listen: Option<SocketAddr>,
     /// Where everything is kept.
     #[arg(long, env = "SENTINEL_DATA_DIR", default_value = dev::DATA_DIR, value_name = "DIR")]
     data_dir: PathBuf,
@@ -54,12 +57,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
-    refuse_exposure(args.listen)?;
+    refuse_exposure("--listen", args.listen)?;
+    if let Some(listen) = args.ext_authz_listen {
+        refuse_exposure("--ext-authz-listen", listen)?;
+    }
     let asked = args.log.or(json.then_some(LogFormat::Json));
     let format = LogFormat::or_for(asked, &std::io::stdout());
     telemetry::start(asked, &args.log_level);
     let data_dir = DataDir::open(&args.data_dir)?;
     let listener = server::bind(args.listen).await?;
+    let (ext_authz, ext_authz_address) = server::bind_if(args.ext_authz_listen).await?;
     let (policy_dir, kept) = policy_dir(&args, &data_dir)?;
     let node = Node::start(Parts {
         database: Database::Sqlite(data_dir.database()),
@@ -80,6 +87,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let policy = node.services.policy.status();
     let serving = Serving {
         listener,
+        ext_authz,
         auth: if args.no_auth {
             sentinel_http::AuthMode::Off
         } else {
@@ -95,6 +103,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     node.serve(serving, |address| {
         let ready = Ready {
             address,
+            ext_authz: ext_authz_address,
             data_dir: &data_dir,
             policy_dir: &policy_dir,
             policy: &policy,
@@ -110,12 +119,12 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     .await
 }
 
-fn refuse_exposure(listen: SocketAddr) -> Outcome {
+fn refuse_exposure(option: &str, listen: SocketAddr) -> Outcome {
     if listen.ip().is_loopback() {
         return Ok(());
     }
     Err(Failure::usage(format!("`sentinel dev` listens on loopback only, not on {listen}"))
-        .help(format!("use --listen 127.0.0.1:{}", listen.port()))
+        .help(format!("use {option} 127.0.0.1:{}", listen.port()))
         .help("`sentinel serve --config FILE` serves other machines"))
 }
 

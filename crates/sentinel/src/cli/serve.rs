@@ -1,5 +1,6 @@
 //! `sentinel serve`: a server from a configuration.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,10 +45,14 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         return Err(refusal(&[no_keys(&args.config)]));
     }
     let listener = server::bind(config.listen).await?;
+    let (ext_authz, ext_authz_address) = server::bind_if(config.ext_authz_listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let policy = node.services.policy.status();
-    let serving = Serving { archiving, ..serving(config, listener, format) };
-    node.serve(serving, |address| ready(&format!("http://{address}"), &policy, format)).await
+    let serving = Serving { archiving, ext_authz, ..serving(config, listener, format) };
+    node.serve(serving, |address| {
+        ready(&format!("http://{address}"), ext_authz_address, &policy, format)
+    })
+    .await
 }
 
 fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat) -> Serving {
@@ -58,6 +63,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
     let interval = Duration::from_secs(config.health_check_interval_seconds);
     Serving {
         listener,
+        ext_authz: None,
         auth: sentinel_http::AuthMode::Keys,
         // Empty is refused unless we listen on loopback, where only its names are used.
         allowed_hosts: Some(if config.allowed_hosts.is_empty() {
@@ -80,7 +86,12 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
     }
 }
 
-fn ready(url: &str, policy: &PolicyStatus, format: LogFormat) -> Outcome {
+fn ready(
+    url: &str,
+    ext_authz: Option<SocketAddr>,
+    policy: &PolicyStatus,
+    format: LogFormat,
+) -> Outcome {
     match format {
         LogFormat::Json => output::line(
             &json!({
@@ -91,6 +102,7 @@ fn ready(url: &str, policy: &PolicyStatus, format: LogFormat) -> Outcome {
                     "mode": "serve",
                     "version": env!("CARGO_PKG_VERSION"),
                     "pid": std::process::id(),
+                    "ext_authz": ext_authz,
                     "policy_revision": policy.revision,
                     "policy_error": policy.error,
                 },
@@ -98,8 +110,9 @@ fn ready(url: &str, policy: &PolicyStatus, format: LogFormat) -> Outcome {
             .to_string(),
         ),
         LogFormat::Text => output::line(&format!(
-            "Sentinel MCP {} on {url}, {}",
+            "Sentinel MCP {} on {url}{}, {}",
             env!("CARGO_PKG_VERSION"),
+            ext_authz.map(|address| format!(" and {address} (ext_authz)")).unwrap_or_default(),
             match &policy.revision {
                 Some(revision) => format!("policy revision {revision}"),
                 None => "without policy: every check is denied".to_owned(),

@@ -271,17 +271,20 @@ fn signing_key_file(config: &Config) -> Result<PathBuf, Problem> {
 }
 
 fn exposure(config: &Config, problems: &mut Vec<Problem>) {
-    if config.listen.ip().is_loopback() {
-        return;
-    }
-    if !config.tls_terminated_upstream {
+    let listeners =
+        [("listen", Some(config.listen)), ("ext_authz_listen", config.ext_authz_listen)];
+    for (name, address) in listeners {
+        let Some(address) = address.filter(|address| !address.ip().is_loopback()) else { continue };
+        if config.tls_terminated_upstream {
+            continue;
+        }
         problems.push(Problem::new(
-            format!("`listen: {}` would carry API keys in clear text", config.listen),
+            format!("`{name}: {address}` would carry API keys in clear text"),
             "there is no TLS listener yet: listen on loopback, or put a proxy that terminates TLS \
              in front and set `tls_terminated_upstream: true`",
         ));
     }
-    if config.allowed_hosts.is_empty() {
+    if !config.listen.ip().is_loopback() && config.allowed_hosts.is_empty() {
         problems.push(Problem::new(
             format!("`listen: {}` without `allowed_hosts` answers to any host name", config.listen),
             "set `allowed_hosts: [sentinel.example.com]` (or SENTINEL_ALLOWED_HOSTS) to the names \

@@ -16,6 +16,8 @@ use crate::output::{self, BOLD, DIM, RED, styled};
 /// What there is to say.
 pub(crate) struct Ready<'a> {
     pub(crate) address: SocketAddr,
+    /// Where gateways ask, if anywhere.
+    pub(crate) ext_authz: Option<SocketAddr>,
     pub(crate) data_dir: &'a DataDir,
     pub(crate) policy_dir: &'a Path,
     pub(crate) policy: &'a PolicyStatus,
@@ -43,6 +45,7 @@ impl Ready<'_> {
                 "mode": "dev",
                 "version": env!("CARGO_PKG_VERSION"),
                 "pid": std::process::id(),
+                "ext_authz": self.ext_authz,
                 "data_dir": self.data_dir.path(),
                 "keys_file": keys_file,
                 "keys_created": self.keys.is_some_and(|keys| !keys.new.is_empty()),
@@ -76,6 +79,9 @@ impl Ready<'_> {
         let _ = write!(out, "\n  {title}  {}\n\n", dim("dev, this machine only"));
         for (name, value) in facts {
             let _ = writeln!(out, "  {name:<10}{value}");
+        }
+        if let Some(address) = self.ext_authz {
+            let _ = writeln!(out, "  {:<10}{address} (gRPC, ext_authz)", "Envoy");
         }
         self.keys(&mut out);
         let _ = write!(out, "\n  Try it\n\n{}\n", self.example());

@@ -115,6 +115,9 @@ fn other_addresses_than_loopback_are_refused() {
         run(&["dev", "--listen=0.0.0.0:8000", "--data-dir", data.to_str().unwrap()]).exits(2);
     assert!(refused.stderr.contains("loopback"), "{refused:?}");
     assert!(refused.stderr.contains("sentinel serve"), "{refused:?}");
+    let listen = ["dev", "--listen=127.0.0.1:0", "--ext-authz-listen=0.0.0.0:0", "--data-dir"];
+    let refused = run(&[&listen[..], &[data.to_str().unwrap()]].concat()).exits(2);
+    assert!(refused.stderr.contains("--ext-authz-listen 127.0.0.1:0"), "{refused:?}");
     assert!(!data.exists());
 }
 

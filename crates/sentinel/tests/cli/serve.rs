@@ -1,5 +1,6 @@
 //! `sentinel serve`: what it refuses, and that it serves what is sound.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::{Folder, Ran, Server, run, sentinel};
@@ -92,6 +93,7 @@ fn each_unsafe_or_incomplete_configuration_is_refused_with_its_mend() {
     refuses(&[("SENTINEL_SIGNING_KEY_FILE", "/nonexistent")], "signing key", "openssl genpkey");
     refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "clear text", "tls_terminated_upstream: true");
     refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "any host name", "allowed_hosts:");
+    refuses(&[("SENTINEL_EXT_AUTHZ_LISTEN", "0.0.0.0:0")], "`ext_authz_listen: 0", "TLS listener");
     refuses(&[("SENTINEL_MAX_WAITING", "0")], "max_waiting", "between 1 and");
     refuses(&[("SENTINEL_LOG_LEVEL", "a=b=c")], "log_level", "debug");
     let key = deployment.folder.path().join("key.pem");
@@ -141,6 +143,27 @@ fn told_to_stop_it_is_first_unready_then_answers_what_it_accepted_and_ends() {
     let body = r#"{"tenant_slug":"lab","tool_name":"probe","action":"read"}"#;
     assert_eq!(server.http_with(&key, "POST", "/policy/check", body).0, 404, "it is decided");
     assert!(server.wait().success());
+}
+
+/// HTTP/2 begins with the client's preface, and the server answers it with its settings.
+#[test]
+fn gateways_are_served_where_the_configuration_says_and_nowhere_else() {
+    let deployment = Deployment::new();
+    deployment.key("admin");
+    let mut command = sentinel(&["serve", "--config", &deployment.config]);
+    command.env("SENTINEL_EXT_AUTHZ_LISTEN", "127.0.0.1:0");
+    let server = Server::start(command, deployment.folder.path().to_owned());
+    let address = server.ready["metadata"]["ext_authz"].as_str().unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head[3], 4, "a frame of settings: {head:?}");
+    drop(stream);
+    server.stop();
+    let command = sentinel(&["serve", "--config", &deployment.config]);
+    let without = Server::start(command, deployment.folder.path().to_owned());
+    assert!(without.ready["metadata"]["ext_authz"].is_null());
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! Envoy's external authorization (`envoy.service.auth.v3`, gRPC), so that a gateway has each call
+//! decided before it forwards it.
+//!
+//! A gateway can be told to forward a call when the RPC fails (`failure_mode_allow`), and what makes
+//! one fail may be in the hands of the agent: a body that is too large. So no failure of ours ends
+//! the RPC: a request that is too large, unreadable or without a key is a deny like any other.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::response::Response;
+use axum::routing::post;
+use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use futures::FutureExt as _;
+use http::StatusCode;
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::decision::ReasonCode;
+use sentinel_core::principal::Role;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::body;
+use crate::edge;
+use crate::problem::Problem;
+use crate::request_id::RequestId;
+use crate::routes::ask::{Asked, ask};
+
+mod answer;
+mod call;
+mod grpc;
+mod health;
+
+/// The one method there is.
+pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+/// Bytes of a message: what a check may have, and the headers of the call.
+const MAX_MESSAGE: usize = 512 * 1024;
+
+/// The methods, to be served by HTTP/2.
+pub(crate) fn router(app: Shared) -> Router {
+    Router::new()
+        .route(CHECK, post(check))
+        .route(health::CHECK, post(health::check))
+        .fallback(grpc::unimplemented)
+        .method_not_allowed_fallback(grpc::unimplemented)
+        .with_state(app)
+}
+
+async fn check(State(app): State<Shared>, request: Request) -> Response {
+    if !grpc::is_grpc(request.headers()) {
+        return grpc::unsupported();
+    }
+    let mut request_id = RequestId::of(request.headers());
+    let decided = AssertUnwindSafe(decide(&app, request, &mut request_id)).catch_unwind().await;
+    let decided =
+        decided.unwrap_or_else(|panic| Err(Problem::internal(edge::message(panic.as_ref()))));
+    let (status, answer) = answered(decided, &request_id);
+    app.metrics.route(Some(CHECK), &http::Method::POST).count(status);
+    grpc::message(&answer)
+}
+
+/// Reads who asks for what, and has it decided. `request_id` becomes that of the call.
+async fn decide(
+    app: &Shared,
+    request: Request,
+    request_id: &mut RequestId,
+) -> Result<Asked, Problem> {
+    let arrived = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let deadline = grpc::timeout(&parts.headers)?.and_then(|wait| arrived.checked_add(wait));
+    let caller = Caller::from_request_parts(&mut parts, app).await?;
+    caller.require(&[Role::Agent])?;
+    let reading = body::read(body, MAX_MESSAGE + grpc::PREFIX);
+    let bytes = match deadline {
+        Some(at) => tokio::time::timeout_at(at.into(), reading).await.unwrap_or_else(|_| {
+            let detail = "the message did not arrive before the deadline";
+            Err(Problem::overloaded("deadline_exceeded", detail))
+        })?,
+        None => reading.await?,
+    };
+    let message: CheckRequest = grpc::parse(&bytes)?;
+    let attributes = message.attributes.unwrap_or_default();
+    *request_id = RequestId::or_new(call::request_id(&attributes));
+    let tenant = caller.principal().tenant().and_then(|id| {
+        let control = app.services.control.current();
+        control.tenant_by_id(id).map(|tenant| tenant.slug.clone())
+    });
+    let asker = call::Asker {
+        principal: caller.into_principal(),
+        tenant,
+        request_id: Arc::clone(&request_id.0),
+        deadline,
+    };
+    ask(app, call::request(attributes, asker)?, arrived).await
+}
+
+/// The answer to the gateway, and the status that its client gets unless the call is forwarded.
+fn answered(
+    decided: Result<Asked, Problem>,
+    request_id: &RequestId,
+) -> (StatusCode, CheckResponse) {
+    match decided {
+        Ok(Asked { decision, permit: Some(permit) }) if decision.allow => {
+            (StatusCode::OK, answer::allowed(&decision, permit))
+        }
+        Ok(Asked { decision, .. }) => {
+            let problem = denial(&decision);
+            (problem.status(), answer::denied(problem, Some(&decision), request_id))
+        }
+        Err(problem) => (problem.status(), answer::denied(problem, None, request_id)),
+    }
+}
+
+/// A deny as the problem that the agent is shown.
+fn denial(decision: &DecisionRecord) -> Problem {
+    let (code, reason) = (decision.code.as_str(), decision.reason.as_str());
+    let problem = match decision.code {
+        ReasonCode::RateLimited | ReasonCode::QuotaExceeded => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, code, reason)
+        }
+        code if code.is_transient() => Problem::overloaded(code.as_str(), reason),
+        // An allow whose permit could not be made is none.
+        ReasonCode::Allowed => Problem::internal("an allow came without a permit"),
+        _ => Problem::forbidden(code, reason),
+    };
+    problem.decision(decision.id)
+}
