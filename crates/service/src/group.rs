@@ -1,10 +1,12 @@
 //! Group commit: items that arrive while the store is busy are written together with the next
-//! write. No item waits for others to arrive.
+//! write. No item waits for others to arrive, unless a delay is asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::ServiceError;
 
@@ -33,6 +35,16 @@ pub struct Waiting<Item, Answer> {
 pub type Settled<Answer> =
     (oneshot::Sender<Result<Answer, ServiceError>>, Result<Answer, ServiceError>);
 
+/// How large groups become.
+#[derive(Debug, Clone, Copy)]
+pub struct Grouping {
+    /// The most items of one group.
+    pub most: usize,
+    /// How long a group waits for those who are about to come: nothing is the least latency; a
+    /// little makes fewer, larger groups, where many writers share a busy store.
+    pub delay: Duration,
+}
+
 /// The entrance to a group writer.
 #[derive(Debug)]
 pub struct Group<Item, Answer> {
@@ -42,12 +54,12 @@ pub struct Group<Item, Answer> {
 impl<Item: Send + 'static, Answer: Send + 'static> Group<Item, Answer> {
     /// Starts the task that feeds `writer`. At most `capacity` items wait; more are refused. The
     /// task ends once this is dropped and everything accepted is answered.
-    pub fn start<W>(writer: Arc<W>, capacity: usize, group: usize) -> Self
+    pub fn start<W>(writer: Arc<W>, capacity: usize, grouping: Grouping) -> Self
     where
         W: GroupWriter<Item = Item, Answer = Answer>,
     {
         let (sender, receiver) = mpsc::channel(capacity);
-        tokio::spawn(feed(writer, receiver, group));
+        tokio::spawn(feed(writer, receiver, grouping));
         Self { sender }
     }
 
@@ -79,9 +91,10 @@ fn stopped() -> ServiceError {
 async fn feed<W: GroupWriter>(
     writer: Arc<W>,
     mut receiver: mpsc::Receiver<Waiting<W::Item, W::Answer>>,
-    group: usize,
+    grouping: Grouping,
 ) {
-    let mut queue = Vec::with_capacity(group);
+    let mut queue = Vec::with_capacity(grouping.most);
+    let mut answered = 0;
     loop {
         if queue.is_empty() {
             match receiver.recv().await {
@@ -89,13 +102,43 @@ async fn feed<W: GroupWriter>(
                 None => return,
             }
         }
-        while queue.len() < group {
-            let Ok(next) = receiver.try_recv() else { break };
-            queue.push(next);
+        take_waiting(&mut receiver, &mut queue, grouping.most);
+        // Whoever was answered last asks again soon, if the load goes on.
+        let expected = (queue.len() + answered).min(grouping.most);
+        if !grouping.delay.is_zero() && answered >= WORTH_WAITING_FOR {
+            wait_for(&mut receiver, &mut queue, expected, grouping.delay).await;
         }
-        for (answer, result) in writer.write(&mut queue).await {
+        let settled = writer.write(&mut queue).await;
+        answered = settled.len();
+        for (answer, result) in settled {
             // A waiter that has gone away has no use for its answer; what it asked is recorded.
             drop(answer.send(result));
+        }
+    }
+}
+
+/// A smaller group says that there is little load: then nothing is gained by a wait.
+const WORTH_WAITING_FOR: usize = 8;
+
+fn take_waiting<T>(receiver: &mut mpsc::Receiver<T>, queue: &mut Vec<T>, most: usize) {
+    while queue.len() < most {
+        let Ok(next) = receiver.try_recv() else { break };
+        queue.push(next);
+    }
+}
+
+/// Until nine in ten of those `expected` are there, or the `delay` is over.
+async fn wait_for<T>(
+    receiver: &mut mpsc::Receiver<T>,
+    queue: &mut Vec<T>,
+    expected: usize,
+    delay: Duration,
+) {
+    let (enough, deadline) = (expected - expected / 10, Instant::now() + delay);
+    while queue.len() < enough {
+        match timeout_at(deadline, receiver.recv()).await {
+            Ok(Some(next)) => queue.push(next),
+            Ok(None) | Err(_) => return,
         }
     }
 }

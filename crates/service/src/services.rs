@@ -1,6 +1,7 @@
 //! Wires the use cases to their ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::Batch;
@@ -22,7 +23,7 @@ use crate::bus::{FanOut, InProcessBus};
 use crate::check::Checker;
 use crate::commit::DecisionWriter;
 use crate::control::Control;
-use crate::group::Group;
+use crate::group::{Group, Grouping};
 use crate::keys::{Keys, random_bytes};
 use crate::kill::KillSwitch;
 use crate::permit::{PermitSeal, Redeemer};
@@ -57,13 +58,16 @@ pub struct Shared {
 pub struct Settings {
     /// Checks under way, and manifests that wait to be written, before more are refused.
     pub queue: usize,
+    /// How long decisions that are to be committed wait for others under load; see
+    /// [`Grouping::delay`].
+    pub commit_delay: Duration,
     /// Rate limits of every call, besides those that policy states.
     pub rate_limits: Vec<RateRule>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { queue: 2048, rate_limits: Vec::new() }
+        Self { queue: 2048, commit_delay: Duration::ZERO, rate_limits: Vec::new() }
     }
 }
 
@@ -129,7 +133,11 @@ impl Services {
                     rules: settings.rate_limits,
                     counts: RateCounts::default(),
                 },
-                commits: Group::start(Arc::new(decisions), settings.queue, Batch::MAX),
+                commits: Group::start(
+                    Arc::new(decisions),
+                    settings.queue,
+                    Grouping { most: Batch::MAX, delay: settings.commit_delay },
+                ),
                 places: Semaphore::new(settings.queue.min(Semaphore::MAX_PERMITS)),
                 seal: seal.clone(),
                 clock: Arc::clone(&clock),
@@ -164,7 +172,11 @@ impl Services {
                 bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
                 signer,
-                writes: Group::start(Arc::new(manifests), settings.queue, MANIFEST_GROUP),
+                writes: Group::start(
+                    Arc::new(manifests),
+                    settings.queue,
+                    Grouping { most: MANIFEST_GROUP, delay: Duration::ZERO },
+                ),
             },
             audit: Audit { control: Arc::clone(&control), store: Arc::clone(&store) },
             quotas: Quotas {

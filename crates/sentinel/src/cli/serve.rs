@@ -39,7 +39,11 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
     let Checked { database, archiving, fleet, rate_limits, engine, signing_key_file } = checked;
     let signing_key = Source::File(signing_key_file);
-    let settings = Settings { queue: config.max_waiting, rate_limits };
+    let settings = Settings {
+        queue: config.max_waiting,
+        commit_delay: Duration::from_micros(config.commit_delay_us),
+        rate_limits,
+    };
     let node = Node::start(Parts { database, fleet, engine, signing_key, settings }).await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));

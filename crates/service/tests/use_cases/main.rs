@@ -9,6 +9,7 @@
 
 mod check;
 mod follow;
+mod group;
 mod health;
 mod rate;
 mod support;

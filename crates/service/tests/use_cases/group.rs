@@ -1,0 +1,66 @@
+//! How items are gathered into groups, in a time that stands still unless everyone sleeps.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use sentinel_service::group::{Group, GroupWriter, Grouping, Settled, Waiting};
+use tokio::time::{Instant, sleep};
+
+/// Takes a while for each group, and remembers how large it was.
+#[derive(Default)]
+struct SlowWriter {
+    groups: Mutex<Vec<usize>>,
+}
+
+const WRITE: Duration = Duration::from_millis(2);
+
+#[async_trait]
+impl GroupWriter for SlowWriter {
+    type Item = u32;
+    type Answer = u32;
+
+    async fn write(&self, queue: &mut Vec<Waiting<u32, u32>>) -> Vec<Settled<u32>> {
+        self.groups.lock().unwrap().push(queue.len());
+        sleep(WRITE).await;
+        queue.drain(..).map(|Waiting { item, answer }| (answer, Ok(item))).collect()
+    }
+}
+
+/// The groups that so many clients make, each of whom asks ten times, and the time it took them.
+async fn run(clients: u32, delay: Duration) -> (Vec<usize>, Duration) {
+    let writer = Arc::new(SlowWriter::default());
+    let group = Group::start(Arc::clone(&writer), 1024, Grouping { most: 1024, delay });
+    let started = Instant::now();
+    join_all((0..clients).map(|client| {
+        let group = &group;
+        async move {
+            // Half of them are out of step with the other half.
+            sleep(Duration::from_millis(u64::from(client % 2))).await;
+            for _ in 0..10 {
+                assert_eq!(group.submit(client).await.unwrap(), client);
+                sleep(Duration::from_micros(500)).await;
+            }
+        }
+    }))
+    .await;
+    let groups = std::mem::take(&mut *writer.groups.lock().unwrap());
+    assert_eq!(groups.iter().sum::<usize>(), clients as usize * 10, "each is written once");
+    (groups, started.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_under_load_makes_fewer_and_larger_groups() {
+    let (prompt, _) = run(40, Duration::ZERO).await;
+    let (delayed, took) = run(40, Duration::from_millis(2)).await;
+    assert!(delayed.len() * 3 < prompt.len() * 2, "{} groups, not {}", delayed.len(), prompt.len());
+    assert!(took < Duration::from_millis(80), "a group that is complete waits no longer: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_holds_up_no_one_where_there_is_little_load() {
+    let (prompt, without) = run(4, Duration::ZERO).await;
+    let (delayed, with) = run(4, Duration::from_secs(1)).await;
+    assert_eq!((prompt, without), (delayed, with));
+}
