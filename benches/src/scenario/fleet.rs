@@ -21,6 +21,10 @@ use crate::{
 };
 
 const REPLICAS: [usize; 2] = [1, 3];
+
+/// What docs/scaling.md advises to replicas that share a few cores with their database.
+const SHARING: [(&str, &str); 2] =
+    [("TOKIO_WORKER_THREADS", "1"), ("SENTINEL_COMMIT_DELAY_US", "1000")];
 pub(super) const DATABASE: &str = "bench";
 /// The steady rate at which latency is promised, per second.
 pub(super) const STEADY: f64 = 1000.0;
@@ -34,15 +38,18 @@ pub(crate) fn measure(
     let database = postgres::Server::new();
     let deployment = Deployment::on(product, &database)?;
     let mut table = Table::new("replicas on PostgreSQL", LOAD_COLUMNS);
-    for count in REPLICAS {
-        let fleet = deployment.start(count)?;
-        for echo in &baseline.loads {
-            let result = fleet.load(times, echo.connections, Mode::Closed)?;
-            let label = format!("{}, {} connections", replicas(count), echo.connections);
-            table.push(Row::load(label, &result, Some(echo))?);
+    for (settings, note) in [(&[][..], ""), (&SHARING[..], " that share")] {
+        for count in REPLICAS {
+            let fleet = deployment.start_with(count, settings)?;
+            let name = format!("{}{note}", replicas(count));
+            for echo in &baseline.loads {
+                let result = fleet.load(times, echo.connections, Mode::Closed)?;
+                let label = format!("{name}, {} connections", echo.connections);
+                table.push(Row::load(label, &result, Some(echo))?);
+            }
+            let result = fleet.load(times, 128, Mode::Open { per_second: STEADY })?;
+            table.push(Row::load(format!("{name}, steady 1,000/s"), &result, None)?);
         }
-        let result = fleet.load(times, 128, Mode::Open { per_second: STEADY })?;
-        table.push(Row::load(format!("{}, steady 1,000/s", replicas(count)), &result, None)?);
     }
     Ok(table)
 }
@@ -112,10 +119,16 @@ impl Deployment {
     }
 
     pub(super) fn start(&self, count: usize) -> anyhow::Result<Fleet> {
+        self.start_with(count, &[])
+    }
+
+    /// Replicas with these variables in their environment.
+    fn start_with(&self, count: usize, settings: &[(&str, &str)]) -> anyhow::Result<Fleet> {
         let mut fleet = Fleet { servers: Vec::new(), addresses: Vec::new(), key: self.key.clone() };
         for _ in 0..count {
             let mut command = Command::new(&self.binary);
             command.args(["serve", "--config"]).arg(&self.config).stderr(Stdio::inherit());
+            command.envs(settings.iter().copied());
             let (server, address) = Server::start(command, ready_address)?;
             fleet.servers.push(server);
             fleet.addresses.push(address);
