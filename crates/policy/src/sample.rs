@@ -8,7 +8,7 @@ use crate::build::{Include, build};
 use crate::error::LoadError;
 use crate::eval::TIME_LIMIT;
 use crate::explain::ask;
-use crate::syntax::modules;
+use crate::syntax::{Module, modules};
 use crate::vet::{PROBES, Vetted, check_text};
 
 /// The inputs that the policy's tests state (`with input as …`), as far as they can be told without
@@ -21,14 +21,25 @@ pub fn sample_inputs(policy: &Vetted) -> Result<Vec<Value>, LoadError> {
     check_text(&engine)?;
     let mut found = Vec::new();
     for module in modules(&engine)? {
-        for text in &module.inputs {
+        for input in &module.inputs {
             // A variable of the test means nothing outside it.
-            let values = ask(&engine, &module, text, &[]).unwrap_or_default();
-            found.extend(values);
+            if input.references.iter().all(|reference| is_global(&module, reference)) {
+                found.extend(ask(&engine, &module, &input.text, &[]).unwrap_or_default());
+            }
         }
     }
     found.extend(PROBES.iter().filter_map(|probe| serde_json::from_str(probe).ok()));
     let mut known = BTreeSet::new();
     found.retain(|input| known.insert(input.to_string()));
     Ok(found)
+}
+
+/// Whether a reference is to a rule without arguments, to an import, or to data.
+fn is_global(module: &Module, reference: &str) -> bool {
+    let root = reference.split(['.', '[']).next().unwrap_or(reference);
+    let imports =
+        |import: &String| import.strip_suffix(root).is_some_and(|rest| rest.ends_with(['.', ' ']));
+    root == "data"
+        || module.rules.iter().any(|rule| rule.name == root)
+        || module.imports.iter().any(imports)
 }

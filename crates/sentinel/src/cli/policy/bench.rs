@@ -82,7 +82,7 @@ fn read(path: &Path) -> Outcome<Vec<Value>> {
 }
 
 fn show(report: &BenchReport) -> Outcome {
-    let mut table = Table::new(&["rule", "p50 µs", "p99 µs", "max µs", "evaluations", "errors"]);
+    let mut table = Table::new(&["rule", "p50", "p99", "max", "evaluations", "errors"]);
     for rule in &report.rules {
         let name = if rule.decides { format!("{} *", rule.rule) } else { rule.rule.clone() };
         let times = [rule.p50_us, rule.p99_us, rule.max_us].map(|time| format!("{time:.1}"));
@@ -91,8 +91,17 @@ fn show(report: &BenchReport) -> Outcome {
     }
     table.print("no rules")?;
     let of = if report.inputs == 1 { "input" } else { "inputs" };
-    output::line(&format!("over {} {of}; * is what the server asks for", report.inputs))?;
-    report.scans.iter().try_for_each(show_scan)
+    output::line(&format!(
+        "microseconds, over {} {of}; * is what the server asks for",
+        report.inputs
+    ))?;
+    report.scans.iter().try_for_each(show_scan)?;
+    if report.scans.is_empty() {
+        return Ok(());
+    }
+    output::line(
+        "     where it matters, look up by index: `data.allowlist[input.tenant][input.tool]`",
+    )
 }
 
 fn show_scan(scan: &Scan) -> Outcome {
@@ -106,6 +115,5 @@ fn show_scan(scan: &Scan) -> Outcome {
         scan.before_us,
         scan.after_us,
         scan.added,
-    ))?;
-    output::line("     look up by index instead: `data.allowlist[input.tenant][input.tool]`")
+    ))
 }
