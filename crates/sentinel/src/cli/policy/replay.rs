@@ -185,9 +185,11 @@ impl<'a> Replay<'a> {
         if !std::io::stderr().is_terminal() {
             return;
         }
-        let template = match length {
-            Some(_) => "{bar:40} {percent} %  {msg}  {eta} left",
-            None => "{spinner} {msg}",
+        // Decisions are spread over bytes evenly, over time they are not.
+        let template = match (length, &self.args.decisions) {
+            (Some(_), Some(_)) => "{bar:40} {percent} %  {msg}  {eta} left",
+            (Some(_), None) => "{bar:40} {percent} %  {msg}",
+            (None, _) => "{spinner} {msg}",
         };
         let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
