@@ -122,6 +122,12 @@ enum Scenario {
     Million,
     /// Beside a real OPA server
     Opa,
+    /// A thousand swaps of the policy under load; takes a minute or two, so only when asked for
+    Swaps,
+    /// With up to a million entries in the policy's data
+    Entries,
+    /// A million recorded decisions against a candidate policy; takes minutes
+    Replay,
     /// With an audit log of up to ten million rows; takes minutes and 15 GB of disk
     Rows,
 }
@@ -249,8 +255,12 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
         add(scenario::opa::measure(&product, times, &baseline)?);
     }
     // Only when asked for by name.
-    if args.only == Some(Scenario::Rows) {
-        add(scenario::rows::measure(&product, times, args.wait)?);
+    match args.only {
+        Some(Scenario::Swaps) => add(scenario::swaps::measure(&product, times)?),
+        Some(Scenario::Entries) => add(scenario::entries::measure(&product, times)?),
+        Some(Scenario::Replay) => add(scenario::replay::measure(&product)?),
+        Some(Scenario::Rows) => add(scenario::rows::measure(&product, times, args.wait)?),
+        _ => {}
     }
     println!("\nwritten to {}", report.write(&args.out)?.display());
     Ok(())

@@ -187,6 +187,22 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// The table, if what it should show holds; otherwise it is printed before the run fails.
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub(crate) fn provided(
+        self,
+        holds: bool,
+        complaint: impl FnOnce() -> String,
+    ) -> anyhow::Result<Self> {
+        if !holds {
+            print!("{self}");
+            anyhow::bail!(complaint());
+        }
+        Ok(self)
+    }
+
     fn to_json(&self) -> Value {
         let rows = self.rows.iter().map(|row| {
             let mut object = Map::from_iter([("label".to_owned(), json!(row.label))]);

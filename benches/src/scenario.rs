@@ -2,14 +2,17 @@
 
 pub(crate) mod checks;
 pub(crate) mod disk;
+pub(crate) mod entries;
 pub(crate) mod fleet;
 pub(crate) mod kills;
 pub(crate) mod manifests;
 pub(crate) mod million;
 pub(crate) mod opa;
 pub(crate) mod propagation;
+pub(crate) mod replay;
 pub(crate) mod rows;
 pub(crate) mod starts;
+pub(crate) mod swaps;
 pub(crate) mod tools;
 
 use std::time::Duration;

@@ -38,16 +38,24 @@ pub(crate) struct Product {
 impl Product {
     /// Starts it with an empty data folder called `name`.
     pub(crate) fn start(&self, name: &str) -> anyhow::Result<Sentinel> {
+        self.start_with(name, &self.policies_with_room()?)
+    }
+
+    /// As [`Self::start`], with other policies.
+    pub(crate) fn start_with(&self, name: &str, policies: &Path) -> anyhow::Result<Sentinel> {
         let data = self.scratch.join(name);
         if data.exists() {
             fs::remove_dir_all(&data)?;
         }
-        self.start_again(name)
+        self.run(data, policies)
     }
 
     /// Starts it with the data folder that `name` has already.
     pub(crate) fn start_again(&self, name: &str) -> anyhow::Result<Sentinel> {
-        let data = self.scratch.join(name);
+        self.run(self.scratch.join(name), &self.policies_with_room()?)
+    }
+
+    fn run(&self, data: PathBuf, policies: &Path) -> anyhow::Result<Sentinel> {
         // The server makes its data folder itself, closed to others.
         fs::create_dir_all(&self.scratch)?;
         let mut command = Command::new(&self.binary);
@@ -55,7 +63,7 @@ impl Product {
             .args(["dev", "--listen", "127.0.0.1:0", "--log", "json", "--data-dir"])
             .arg(&data)
             .arg("--policies")
-            .arg(self.policies_with_room()?)
+            .arg(policies)
             .stderr(Stdio::inherit());
         let (server, address) = Server::start(command, ready_address)?;
         let keys = fs::read(data.join("keys.json")).context("the server wrote no keys.json")?;

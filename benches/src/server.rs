@@ -93,8 +93,7 @@ impl Server {
     /// # Errors
     /// When the process has ended.
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        parse_memory(&status).context("the process has no memory: it has ended")
+        memory_of(self.pid())
     }
 }
 
@@ -124,6 +123,13 @@ fn parse_memory(status: &str) -> Option<Memory> {
         Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
     };
     Some(Memory { resident: bytes("VmRSS")?, peak: bytes("VmHWM")? })
+}
+
+/// # Errors
+/// When the process has ended.
+pub(crate) fn memory_of(pid: u32) -> anyhow::Result<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    parse_memory(&status).context("the process has no memory: it has ended")
 }
 
 /// CPU time that a process has used so far, user and system, to 10 ms.

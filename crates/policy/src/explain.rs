@@ -164,7 +164,7 @@ fn seen(engine: &Engine, module: &Module, at: &Condition, bound: &[Condition]) -
 }
 
 /// The values that `term` takes where `conditions` hold.
-fn ask(
+pub(crate) fn ask(
     engine: &Engine,
     module: &Module,
     term: &str,

@@ -5,6 +5,7 @@
 //! the way keeps the policy that was in force, and whatever goes wrong in a decision is a deny.
 
 mod ast;
+mod bench;
 mod build;
 mod builtins;
 mod depend;
@@ -16,11 +17,13 @@ mod explain;
 mod finding;
 mod graph;
 mod input;
+mod input_document;
 mod lint;
 mod load;
 mod memo;
 mod opa;
 mod replay;
+mod sample;
 mod shadow;
 mod shipped;
 mod source;
@@ -28,6 +31,7 @@ mod syntax;
 mod test_runner;
 mod vet;
 
+pub use crate::bench::{BenchReport, RuleTimes, Scan, bench};
 pub use crate::embedded::{EmbeddedConfig, EmbeddedEngine};
 pub use crate::error::LoadError;
 pub use crate::eval::{Evaluation, Evaluator, eval};
@@ -35,8 +39,10 @@ pub use crate::explain::{
     ExplainedBody, ExplainedCondition, ExplainedRule, Explanation, Seen, explain,
 };
 pub use crate::finding::{Finding, Lint, Place, Severity};
-pub use crate::opa::{OpaConfig, OpaCounts, OpaEngine, OpaError};
-pub use crate::replay::{Replayed, Replayer};
+pub use crate::input_document::{InputDocument, PrincipalDocument, ToolDocument, input_schema};
+pub use crate::opa::{OpaConfig, OpaCounts, OpaEngine, OpaError, input_document};
+pub use crate::replay::{Replayed, Replayer, recorded_input};
+pub use crate::sample::sample_inputs;
 pub use crate::shadow::ShadowEngine;
 pub use crate::shipped::shipped;
 pub use crate::source::{Manifest, PolicySource, SourceLimits};

@@ -338,7 +338,7 @@ thread_local! {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(crate) fn input_document(input: &PolicyInput<'_>) -> Result<Vec<u8>, PolicyError> {
+pub fn input_document(input: &PolicyInput<'_>) -> Result<Vec<u8>, PolicyError> {
     let value = BUILDER.with_borrow_mut(|builder| builder.build(input));
     serde_json::to_vec(&value)
         .map_err(|_| PolicyError::Failed("the input cannot be written as JSON".to_owned()))

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use regorus::{Engine, Value as RegoValue};
+use regorus::Engine;
 use sentinel_core::check::Arguments;
 use sentinel_core::decision::ReasonCode;
 use serde_json::{Map, Value};
@@ -128,7 +128,7 @@ impl Replayer {
     /// Whether the candidate allows, or the codes of its reasons.
     fn decide(&mut self, record: &Value, code: ReasonCode) -> Result<(), Vec<String>> {
         let (input, usage) = input(record);
-        self.engine.set_input(input);
+        self.engine.set_input(json_value(&input));
         let answers = answers(&mut self.engine, self.shape);
         drop(self.engine.take_prints());
         if answers.is_err() {
@@ -169,8 +169,15 @@ fn recorded_codes(record: &Value, code: ReasonCode) -> Vec<String> {
     if codes.is_empty() { vec![code.as_str().to_owned()] } else { codes.into_iter().collect() }
 }
 
+/// `input` of a recorded decision, as far as it is recorded; `None` when it is no such record.
+#[must_use]
+pub fn recorded_input(record: &Value) -> Option<Value> {
+    let is_text = |name: &str| record.get(name).is_some_and(Value::is_string);
+    ["tenant", "tool", "code"].into_iter().all(is_text).then(|| input(record).0)
+}
+
 /// `input` as far as it is recorded, and the usage.
-fn input(record: &Value) -> (RegoValue, u64) {
+fn input(record: &Value) -> (Value, u64) {
     let metadata = |name: &str| record.get("event_metadata")?.get(name);
     let reported = metadata("usage").and_then(Value::as_u64).unwrap_or(0);
     let usage = counted(record).unwrap_or(0).max(reported);
@@ -191,7 +198,7 @@ fn input(record: &Value) -> (RegoValue, u64) {
     if let Some(time) = record.get("created_at") {
         input.insert("time".to_owned(), time.clone());
     }
-    (json_value(&Value::Object(input)), usage)
+    (Value::Object(input), usage)
 }
 
 /// What was used of the quota before the call, where the record tells. The server's count is not

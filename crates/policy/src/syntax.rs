@@ -15,6 +15,8 @@ pub(crate) struct Module {
     pub imports: Vec<String>,
     /// Those that take no arguments and have a plain name.
     pub rules: Vec<Rule>,
+    /// What stands for `input` by `with input as …`.
+    pub inputs: Vec<Condition>,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub(crate) struct Body {
     pub conditions: Vec<Condition>,
 }
 
-/// One statement of a body.
+/// One statement of a body, or an expression.
 #[derive(Debug, Clone)]
 pub(crate) struct Condition {
     pub line: u32,
@@ -58,7 +60,10 @@ fn module(tree: &Value) -> Option<Module> {
     let package = text(contents, expression(ast.pointer("/package/refr")?)?)?;
     let imports = list(ast.get("imports").unwrap_or(&Value::Null));
     let rules = list(ast.get("rules")?);
+    let mut inputs = Vec::new();
+    replaced_inputs(contents, ast, &mut inputs);
     Some(Module {
+        inputs,
         file: tree.pointer("/source/file")?.as_str()?.to_owned(),
         package: format!("data.{package}"),
         imports: imports.iter().filter_map(|import| text(contents, import)).collect(),
@@ -117,6 +122,29 @@ fn collect(contents: &str, tree: &Value, found: &mut Vec<String>) {
                     _ => collect(contents, inner, found),
                 }
             }
+        }
+        _ => {}
+    }
+}
+
+fn replaced_inputs(contents: &str, tree: &Value, found: &mut Vec<Condition>) {
+    match tree {
+        Value::Array(items) => {
+            items.iter().for_each(|item| replaced_inputs(contents, item, found));
+        }
+        Value::Object(fields) => {
+            for with in fields.get("with_mods").map(list).unwrap_or_default() {
+                let part = |name: &str| Some((with.get(name)?, expression(with.get(name)?)?));
+                let name = part("refr").and_then(|(_, node)| text(contents, node));
+                if let (Some("input"), Some((tree, node))) = (name.as_deref(), part("as"))
+                    && let Some(text) = text(contents, node)
+                {
+                    let mut references = Vec::new();
+                    collect(contents, tree, &mut references);
+                    found.push(Condition { line: line(node), text, references });
+                }
+            }
+            fields.values().for_each(|inner| replaced_inputs(contents, inner, found));
         }
         _ => {}
     }

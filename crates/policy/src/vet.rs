@@ -295,7 +295,7 @@ fn probe(built: &Built, shape: Shape) -> Result<(), LoadError> {
 }
 
 /// Nothing, a usual call, one with every part filled, and one with every part of a wrong type.
-const PROBES: [&str; 4] = [
+pub(crate) const PROBES: [&str; 4] = [
     "{}",
     r#"{"tenant": "platform-eng", "tool": "langsmith-docs-search", "action": "call",
         "purpose": "documentation_lookup", "usage": 0, "context": {}, "arguments": {},

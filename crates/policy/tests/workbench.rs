@@ -11,7 +11,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use sentinel_policy::{Outcome, Replayed, Replayer, explain, run_selected, shipped};
+use sentinel_policy::{
+    Outcome, Replayed, Replayer, bench, explain, run_selected, sample_inputs, shipped,
+};
 use sentinel_testkit::opa;
 use serde_json::{Value, json};
 use support::{trusted, write};
@@ -188,4 +190,73 @@ fn what_reads_arguments_is_replayed_only_where_there_were_none() {
     let none = sentinel_core::check::Arguments::new(serde_json::Map::new()).hash().to_string();
     unknown["argument_hash"] = json!(none);
     assert_eq!(replayer.replay(&unknown), Replayed::Same);
+}
+
+#[test]
+fn a_rule_that_goes_through_the_data_is_told_from_one_that_looks_up() {
+    let rules = r#"package sentinel.policy
+
+default decision := {"allow": false}
+
+decision := {"allow": true} if {
+	indexed
+	whole_set
+	listed
+}
+
+indexed if data.allowlist[input.tenant][input.tool] == true
+
+names contains name if some name, _ in data.allowlist[input.tenant]
+
+whole_set if names[input.tool]
+
+listed if {
+	some owner in data.owners
+	owner.tool == input.tool
+}
+"#;
+    let data = json!({
+        "allowlist": {"t": {"a": true, "b": true}, "u": {"c": true}},
+        "owners": [{"tool": "z"}, {"tool": "a"}],
+    });
+    let policy = trusted([("p.rego", rules.to_owned()), ("data.json", data.to_string())]);
+    let inputs = [json!({"tenant": "t", "tool": "a"}), json!({"tenant": "u", "tool": "x"})];
+    let report = bench(&policy, &inputs, 50).unwrap();
+    assert_eq!((report.inputs, report.rules.len()), (2, 5));
+    let first = &report.rules[0];
+    assert_eq!((first.rule.as_str(), first.decides), ("data.sentinel.policy.decision", true));
+    for rule in &report.rules {
+        assert_eq!((rule.evaluations, rule.errors), (50, 0), "{rule:?}");
+        assert!(0.0 < rule.p50_us && rule.p50_us <= rule.p99_us && rule.p99_us <= rule.max_us);
+    }
+    // What only refers to a rule that scans is not told.
+    let scans: Vec<_> =
+        report.scans.iter().map(|scan| (scan.rule.as_str(), scan.data.as_str())).collect();
+    let expected = [
+        ("data.sentinel.policy.names", "data.allowlist[_]"),
+        ("data.sentinel.policy.listed", "data.owners"),
+    ];
+    assert_eq!(scans, expected, "{:?}", report.scans);
+    assert!(report.scans.iter().all(|scan| scan.after_us > scan.before_us + 30.0));
+}
+
+#[test]
+fn a_policy_that_looks_up_has_no_scans_and_its_tests_have_inputs() {
+    let policy = shipped().unwrap();
+    let inputs = sample_inputs(&policy).unwrap();
+    let usage = |wanted: u64| inputs.iter().any(|input| input["usage"] == json!(wanted));
+    // One that is written out, one that a function of the tests makes, one of the vetter's.
+    assert!(usage(0) && usage(999) && inputs.contains(&json!({})), "{inputs:?}");
+    let report = bench(&policy, &inputs, 10).unwrap();
+    assert!(report.scans.is_empty(), "{:?}", report.scans);
+    assert!(report.rules.iter().all(|rule| rule.errors == 0), "{:?}", report.rules);
+}
+
+#[test]
+fn a_rule_that_fails_is_counted() {
+    let rules =
+        "package sentinel.policy\n\ndefault allow := false\n\nallow if input.usage + 1 < 5\n";
+    let policy = trusted([("p.rego", rules.to_owned())]);
+    let report = bench(&policy, &[json!({"usage": "x"}), json!({"usage": 1})], 20).unwrap();
+    assert_eq!((report.rules[0].evaluations, report.rules[0].errors), (20, 10));
 }

@@ -150,3 +150,20 @@ pub(crate) fn in_message(expr: &Expr, scope: &Scope<'_>, found: &mut Found<'_>) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_those_of_the_schema() {
+        let schema = crate::input_document::input_schema();
+        let names = |of: &serde_json::Value| -> Vec<String> {
+            of["properties"].as_object().map_or_else(Vec::new, |all| all.keys().cloned().collect())
+        };
+        assert_eq!(names(&schema), FIELDS.map(|(name, _)| name));
+        for (name, inner) in FIELDS {
+            assert_eq!(names(&schema["properties"][name]), inner, "{name}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! `sentinel policy`: works on policies without a server.
 
+mod bench;
 mod eval;
 mod replay;
 mod test;
@@ -24,6 +25,10 @@ pub(crate) enum Command {
     Test(test::Args),
     /// Evaluates a policy on an input.
     Eval(eval::Args),
+    /// Measures each rule of a policy, and warns of those that go through all data.
+    Bench(bench::Args),
+    /// Prints the JSON Schema of `input`, for editors and `opa check --schema`.
+    Schema,
     /// Shows what a candidate would have decided otherwise, on recorded decisions.
     Replay(replay::Args),
 }
@@ -35,6 +40,8 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Check { dir } => check(&dir, json),
         Command::Test(args) => test::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
+        Command::Bench(args) => bench::run(&args, json),
+        Command::Schema => output::json(&sentinel_policy::input_schema()),
         Command::Replay(args) => replay::run(&args, json).await,
     }
 }

@@ -124,3 +124,29 @@ fn recorded_decisions_are_replayed_from_a_file() {
     let told = run(&args).exits(0);
     assert!(told.stdout.contains("newly denied  0"), "{told:?}");
 }
+
+#[test]
+fn rules_are_measured_and_scans_are_told() {
+    let folder = Folder::new();
+    let rules = "package sentinel.policy\n\ndefault allow := false\n\nallow if {\n\t\
+        some tool in data.tools\n\ttool == input.tool\n}\n";
+    folder.file("p/p.rego", rules);
+    folder.file("p/data.json", r#"{"tools": ["a", "b"]}"#);
+    let dir = folder.path().join("p").to_str().unwrap().to_owned();
+    let inputs = folder.file("inputs.ndjson", "{\"tool\": \"b\"}\n{\"tool\": \"x\"}\n");
+    let args = ["policy", "bench", &dir, "--evaluations", "20", "--input", &inputs];
+    let told = run(&args).exits(0);
+    let scan = "p.rego:5: `data.sentinel.policy.allow` goes through `data.tools`";
+    assert!(told.stdout.contains(scan), "{told:?}");
+    let json = run(&[&args[..], &["--json", "--deny-scans"]].concat()).exits(1).json();
+    assert_eq!(
+        (&json["inputs"], &json["rules"][0]["evaluations"]),
+        (&Value::from(2), &Value::from(20))
+    );
+    let recorded = r#"{"tenant":"demo","tool":"mcp-server-time","code":"allowed"}"#;
+    let decisions = folder.file("decisions.ndjson", &format!("{recorded}\n{{}}\n"));
+    let args = ["policy", "bench", shipped(), "--evaluations", "20", "--decisions", &decisions];
+    let json = run(&[&args[..], &["--json"]].concat()).exits(0).json();
+    assert_eq!((&json["inputs"], &json["scans"]), (&Value::from(1), &serde_json::json!([])));
+    run(&["policy", "bench", shipped(), "--evaluations", "20", "--deny-scans"]).exits(0);
+}

@@ -15,3 +15,4 @@ mod kill;
 mod quota;
 mod secrets;
 mod server;
+mod swap;

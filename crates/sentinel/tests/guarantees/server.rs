@@ -49,9 +49,20 @@ impl Server {
         child.wait().unwrap();
     }
 
+    /// Has it load its policy anew.
+    pub(crate) fn hang_up(&self) {
+        let pid = self.child.lock().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    }
+
+    /// Its policy directory.
+    pub(crate) fn policies(&self) -> PathBuf {
+        self.folder.path().join("policies")
+    }
+
     /// Starts it again on what it left behind.
     pub(crate) fn restart(&mut self) {
-        let (child, url) = spawn(&self.folder.path().join("policies"), &self.data, &self.output);
+        let (child, url) = spawn(&self.policies(), &self.data, &self.output);
         self.child = Mutex::new(child);
         self.url = url;
     }

@@ -20,7 +20,7 @@ use crate::output::{self, Table};
 const MAX_LINE: u64 = 1024 * 1024;
 /// Pairs of tenant and tool that are counted each on its own; the rest are counted together.
 const MAX_PAIRS: usize = 1000;
-/// Records between two looks at the clock.
+/// Lines between two looks at the clock.
 const STEP: u64 = 1000;
 
 #[derive(Debug, clap::Args)]
@@ -91,7 +91,11 @@ struct Replay<'a> {
     pairs: BTreeMap<(String, String), Counts>,
     examples: Vec<Example>,
     progress: ProgressBar,
+    /// Bytes and lines.
     read: u64,
+    lines: u64,
+    /// Of the first decision that the server sent: it sends the newest first.
+    newest: Option<jiff::Timestamp>,
     started: Instant,
     told: Instant,
 }
@@ -107,6 +111,8 @@ impl<'a> Replay<'a> {
             examples: Vec::new(),
             progress: ProgressBar::hidden(),
             read: 0,
+            lines: 0,
+            newest: None,
             started,
             told: started,
         }
@@ -150,7 +156,8 @@ impl<'a> Replay<'a> {
             ("to", args.to.map(|time| time.to_string())),
         ];
         let mut stream = client.stream(&["v1", "decisions", "export"], &query).await?;
-        self.watch(None);
+        // How many there are is not known; from the newest to `--from` it is so many milliseconds.
+        self.watch(args.from.map(|from| millis(jiff::Timestamp::now(), from)));
         let mut rest = Vec::new();
         while let Some(part) = stream.next().await {
             rest.extend(part?);
@@ -174,15 +181,17 @@ impl<'a> Replay<'a> {
     }
 
     /// Shows how far it is: a bar on a terminal, otherwise a line every few seconds.
-    fn watch(&mut self, bytes: Option<u64>) {
+    fn watch(&mut self, length: Option<u64>) {
         if !std::io::stderr().is_terminal() {
             return;
         }
-        let template = match bytes {
-            Some(_) => "{bar:40} {percent} %  {msg}  {eta} left",
-            None => "{spinner} {msg}",
+        // Decisions are spread over bytes evenly, over time they are not.
+        let template = match (length, &self.args.decisions) {
+            (Some(_), Some(_)) => "{bar:40} {percent} %  {msg}  {eta} left",
+            (Some(_), None) => "{bar:40} {percent} %  {msg}",
+            (None, _) => "{spinner} {msg}",
         };
-        let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -194,13 +203,15 @@ impl<'a> Replay<'a> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        match serde_json::from_slice::<Value>(line) {
+        let record = serde_json::from_slice::<Value>(line);
+        self.lines += 1;
+        if self.lines.is_multiple_of(STEP) {
+            self.tell(record.as_ref().ok());
+        }
+        match record {
             Ok(record) if self.wants(&record) => self.record(&record),
             Ok(_) => {}
             Err(_) => self.total.unreadable += 1,
-        }
-        if self.seen().is_multiple_of(STEP) {
-            self.tell();
         }
     }
 
@@ -214,8 +225,19 @@ impl<'a> Replay<'a> {
         self.seen().saturating_mul(1000) / millis.max(1)
     }
 
-    fn tell(&mut self) {
-        self.progress.set_position(self.read);
+    fn tell(&mut self, record: Option<&Value>) {
+        let at = || text(record?, "created_at").parse::<jiff::Timestamp>().ok();
+        match (&self.args.decisions, self.args.from) {
+            (Some(_), _) => self.progress.set_position(self.read),
+            (None, Some(from)) => {
+                if let Some(at) = at() {
+                    let newest = *self.newest.get_or_insert(at);
+                    self.progress.set_length(millis(newest, from));
+                    self.progress.set_position(millis(newest, at));
+                }
+            }
+            (None, None) => self.progress.tick(),
+        }
         let message = format!("{} decisions, {} a second", self.seen(), self.rate());
         if self.progress.is_hidden() && self.told.elapsed() > Duration::from_secs(5) {
             self.told = Instant::now();
@@ -324,6 +346,11 @@ impl<'a> Replay<'a> {
             self.total.not_by_policy, self.total.unreadable
         ))
     }
+}
+
+/// From the earlier to the later; none when they are the other way round.
+fn millis(later: jiff::Timestamp, earlier: jiff::Timestamp) -> u64 {
+    u64::try_from(later.as_millisecond() - earlier.as_millisecond()).unwrap_or(0)
 }
 
 fn show(example: &Example) -> Outcome {
