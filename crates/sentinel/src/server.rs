@@ -124,7 +124,6 @@ pub(crate) fn http1(router: Router) -> impl Fn(TcpStream) -> Http1 {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(MAX_HEAD)
-            .pipeline_flush(true)
             .serve_connection(TokioIo::new(stream), service.clone())
             .with_upgrades()
     }
@@ -175,4 +174,51 @@ pub(crate) async fn bind(address: SocketAddr) -> crate::failure::Outcome<TcpList
             failure
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::{Body, Bytes};
+    use axum::routing::get;
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    const CHUNK: usize = 64 * 1024;
+    const CHUNKS: usize = 4096;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_does_not_fill_the_memory() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&made);
+        let body = move || {
+            let chunks = (0..CHUNKS).map(move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; CHUNK]))
+            });
+            Body::from_stream(futures::stream::iter(chunks))
+        };
+        let router = Router::new().route("/", get(|| async move { body() }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            http1(router)(stream).await
+        });
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut before = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let now = made.load(Ordering::Relaxed);
+            if now > 0 && now == before {
+                break;
+            }
+            before = now;
+        }
+        // Sockets hold some megabytes; the rest of 256 MB waits to be asked for.
+        assert!(before < CHUNKS / 4, "{before} of {CHUNKS} chunks were made for nobody");
+    }
 }
