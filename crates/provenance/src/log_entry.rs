@@ -14,6 +14,27 @@ impl TransparencyLogEntry {
     /// States that `leaf` is at `index` of the log whose key is `log`, up to
     /// `checkpoint`. The proof is verified, so that no worthless one gets out.
     ///
+    /// ```
+    /// use sentinel_provenance::bundle::TransparencyLogEntry;
+    /// use sentinel_provenance::log::{
+    ///     Checkpoint, Ed25519NoteSigner, HashedRekord, NoteSigner as _,
+    /// };
+    /// use sentinel_provenance::{Bundle, EcdsaP256Signer, Envelope, Signer as _};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let signer = EcdsaP256Signer::generate()?;
+    /// # let log = Ed25519NoteSigner::generate("log.example")?;
+    /// # let envelope = Envelope::sign(b"{}".to_vec(), &signer)?;
+    /// let leaf = HashedRekord::of(&envelope, signer.public_key());
+    /// // The first and only entry of the log: its hash is the root, the proof is empty.
+    /// let note = Checkpoint::new("log.example", 1, leaf.leaf_hash())?.sign(&log)?.to_string();
+    /// let checkpoint = Checkpoint::open(&note, log.verifier_key())?;
+    /// let entry = TransparencyLogEntry::new(log.verifier_key(), &leaf, 0, vec![], &checkpoint)?;
+    /// let bundle = Bundle::new(envelope, signer.public_key())?.with_log_entry(entry)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`ProofMismatch`] when the proof does not lead to the checkpoint's root.
     pub fn new(

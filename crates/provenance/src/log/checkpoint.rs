@@ -34,6 +34,19 @@ pub enum CheckpointError {
 ///
 /// The specification allows more lines. They are refused: what they say could
 /// not be checked, and would be signed all the same.
+///
+/// ```
+/// use sentinel_provenance::log::{Checkpoint, Ed25519NoteSigner, NoteSigner as _, leaf_hash};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let signer = Ed25519NoteSigner::generate("log.example")?;
+/// let checkpoint = Checkpoint::new("log.example", 1, leaf_hash(b"the only leaf"))?;
+/// let published = checkpoint.sign(&signer)?.to_string();
+/// let opened = Checkpoint::open(&published, signer.verifier_key())?;
+/// assert_eq!(opened.checkpoint(), &checkpoint);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     origin: KeyName,

@@ -71,6 +71,18 @@ pub fn parse_entries(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, EntriesErro
 /// The bundles that change when `entries` are appended to a log of `size`
 /// entries, whose last bundle is `partial` (empty when there is none).
 ///
+/// ```
+/// use sentinel_provenance::log::{encode_entries, grow_entries};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let partial = encode_entries(["a"; 255])?;
+/// let changed = grow_entries(255, &partial, &["b", "c"])?;
+/// let paths: Vec<String> = changed.iter().map(|(tile, _)| tile.to_string()).collect();
+/// assert_eq!(paths, ["tile/entries/000", "tile/entries/001.p/1"]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`EntriesError`] when an entry is too long or `partial` is another bundle.
 pub fn grow_entries<T: AsRef<[u8]>>(

@@ -38,7 +38,28 @@ pub enum ProveError<E> {
 
 /// Proves that the leaf at `index` is in the tree of `size` leaves. The hashes
 /// go from the leaf upwards; verify them before handing them out, since damaged
-/// tiles make a worthless proof.
+/// tiles make a worthless proof. Each tile is read once, and a wider one will do.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use sentinel_provenance::log::{
+///     Frontier, Growth, inclusion_tiles, leaf_hash, prove_inclusion, verify_inclusion,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let leaves = [leaf_hash(b"leaf"); 300];
+/// # let growth = Growth::of(&Frontier::new(), &leaves, |_| Err("none"))?;
+/// # let stored: BTreeMap<_, _> = growth.tiles.into_iter().collect();
+/// // Where tiles are fetched asynchronously: first all of them, then the proof.
+/// let mut fetched = BTreeMap::new();
+/// for tile in inclusion_tiles(7, 300).ok_or("there is no such leaf")? {
+///     fetched.insert(tile, stored.get(&tile).cloned().ok_or("it was not stored")?);
+/// }
+/// let proof = prove_inclusion(7, 300, |tile| fetched.get(&tile).cloned().ok_or("unplanned"))?;
+/// verify_inclusion(7, 300, &leaf_hash(b"leaf"), &proof, &growth.frontier.root())?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`ProveError`] when there is no such leaf, or a tile is absent.
@@ -57,7 +78,24 @@ pub fn inclusion_tiles(index: u64, size: u64) -> Option<BTreeSet<Tile>> {
     tiles_of(&inclusion_spans(index, size)?, size)
 }
 
-/// Proves that the tree of `new_size` leaves begins with that of `old_size`.
+/// Proves that the tree of `new_size` leaves begins with that of `old_size`; see
+/// [`prove_inclusion`] about tiles.
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use sentinel_provenance::log::{Frontier, Growth, leaf_hash};
+/// use sentinel_provenance::log::{prove_consistency, verify_consistency};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let leaves = [leaf_hash(b"leaf"); 300];
+/// # let old = Growth::of(&Frontier::new(), &leaves[..10], |_| Err("none"))?.frontier;
+/// # let growth = Growth::of(&Frontier::new(), &leaves, |_| Err("none"))?;
+/// # let (stored, new): (BTreeMap<_, _>, _) = (growth.tiles.into_iter().collect(), growth.frontier);
+/// let proof = prove_consistency(10, 300, |tile| stored.get(&tile).cloned().ok_or("absent"))?;
+/// verify_consistency(10, &old.root(), 300, &new.root(), &proof)?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`ProveError`] when the old tree is larger, or a tile is absent.

@@ -1,20 +1,5 @@
 //! Witnesses: which to trust, and how to ask one (C2SP tlog-cosignature and
 //! tlog-witness). The request itself is made elsewhere.
-//!
-//! ```
-//! use sentinel_provenance::log::{AddCheckpoint, add_checkpoint_body};
-//! # use sentinel_provenance::log::{Checkpoint, Ed25519NoteSigner, leaf_hash};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let signer = Ed25519NoteSigner::generate("log.example")?;
-//! # let note = Checkpoint::new("log.example", 1, leaf_hash(b"leaf"))?.sign(&signer)?;
-//! // The first checkpoint that a witness sees needs no proof.
-//! let body = add_checkpoint_body(0, &[], &note)?;
-//! // …POST it to `<witness>/add-checkpoint`; the answer was 409, `7\n`…
-//! assert_eq!(AddCheckpoint::parse(409, b"7\n")?, AddCheckpoint::Conflict { size: 7 });
-//! # Ok(())
-//! # }
-//! ```
 
 use std::fmt::Write as _;
 
@@ -71,10 +56,8 @@ pub enum WitnessPolicyError {
 /// use sentinel_provenance::log::{VerifierKey, WitnessPolicy};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let witness = "witness.example/w+dd7ed6cc+BLkZpTNSl1eMNhoO5dxPR2AmBkK36x3BkXLlOAMwcHjD";
-/// # let witness = sentinel_provenance::log::VerifierKey::new("witness.example/w",
-/// #     sentinel_provenance::log::KeyKind::CosignatureV1, [9; 32])?.to_string();
-/// let policy = WitnessPolicy::new(1, vec![VerifierKey::parse(&witness)?])?;
+/// let witness = "witness.example/w+732d8984+BAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
+/// let policy = WitnessPolicy::new(1, vec![VerifierKey::parse(witness)?])?;
 /// assert_eq!(policy.quorum(), 1);
 /// # Ok(())
 /// # }
@@ -173,6 +156,21 @@ pub enum AddCheckpointError {
 
 /// The body of a request to cosign `checkpoint`: that the witness last saw
 /// `old_size` leaves, and the proof that they are still the first ones.
+///
+/// ```
+/// use sentinel_provenance::log::{AddCheckpoint, add_checkpoint_body};
+/// # use sentinel_provenance::log::{Checkpoint, Ed25519NoteSigner, leaf_hash};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let signer = Ed25519NoteSigner::generate("log.example")?;
+/// # let note = Checkpoint::new("log.example", 1, leaf_hash(b"leaf"))?.sign(&signer)?;
+/// // The first checkpoint that a witness sees needs no proof.
+/// let body = add_checkpoint_body(0, &[], &note)?;
+/// // …POST it to `<witness>/add-checkpoint`; the answer was 409, `7\n`…
+/// assert_eq!(AddCheckpoint::parse(409, b"7\n")?, AddCheckpoint::Conflict { size: 7 });
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`AddCheckpointError::ProofTooLong`].
