@@ -1,5 +1,7 @@
 //! The tiles that change when a tree grows.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use crate::digest::Sha256Digest;
@@ -49,8 +51,8 @@ pub struct Growth {
 
 impl Growth {
     /// Appends leaves, given by their hashes, to the tree of `frontier`.
-    /// `read_tile` is asked for at most one partial tile for each level, and may
-    /// answer with a wider one.
+    /// `read_tile` is asked for at most one partial tile for each level, those of
+    /// [`growth_tiles`], and may answer with a wider one.
     ///
     /// ```
     /// use sentinel_provenance::log::{Frontier, Growth, leaf_hash};
@@ -99,6 +101,29 @@ impl Growth {
         }
         Ok(Self { tiles, frontier: grown })
     }
+}
+
+/// The tiles that [`Growth::of`] will read when `added` leaves are appended to a
+/// tree of `size`, for callers who must fetch them first.
+///
+/// ```
+/// use sentinel_provenance::log::growth_tiles;
+///
+/// let paths: Vec<String> = growth_tiles(700, 100).iter().map(ToString::to_string).collect();
+/// assert_eq!(paths, ["tile/0/002.p/188", "tile/1/000.p/2"]);
+/// ```
+#[must_use]
+pub fn growth_tiles(size: u64, added: u64) -> BTreeSet<Tile> {
+    let grows = |level: &u8| {
+        let hashes = |size: u64| size.checked_shr(8 * u32::from(*level)).unwrap_or(0);
+        hashes(size.saturating_add(added)) > hashes(size)
+    };
+    let last = |level: u8| {
+        let index = size.checked_shr(8 * u32::from(level) + 8).unwrap_or(0);
+        Tile::in_tree(level, index, size)
+    };
+    // Once a level does not grow, none above it does.
+    (0..=u8::MAX).take_while(grows).filter_map(last).collect()
 }
 
 /// The partial tile at the right edge, checked against the frontier; empty when

@@ -60,7 +60,7 @@ mod witness;
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use entries::{EntriesError, MAX_ENTRY_BYTES, encode_entries, grow_entries, parse_entries};
 pub use frontier::{Frontier, FrontierError};
-pub use growth::{Growth, GrowthError};
+pub use growth::{Growth, GrowthError, growth_tiles};
 pub use leaf::{HashedRekord, LEAF_KIND, LEAF_VERSION, LeafError};
 pub use merkle::{MAX_TREE_SIZE, empty_root, leaf_hash, node_hash};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, Note, NoteError, NoteSignature};

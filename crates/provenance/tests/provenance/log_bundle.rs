@@ -352,19 +352,20 @@ fn says_the_same(json: &[u8]) -> bool {
         && keyid.is_none_or(|keyid| Some(keyid) == bundle.envelope.keyid())
 }
 
-/// Every bit of every byte is authenticated, but for the word `keyid`: envelopes may do without it.
+/// Every byte is authenticated, but for the word `keyid`: envelopes may do without it.
 #[test]
-fn flipping_any_bit_is_rejected() {
+fn changing_any_byte_is_rejected() {
     let Logged { bundle, .. } = &*LOGGED;
     let json = bundle.to_json().unwrap();
     let word = json.windows(5).position(|window| window == b"keyid").unwrap();
     for position in 0..json.len() {
-        for bit in 0..8 {
+        // Neighbours, the other case of a letter, and no longer ASCII.
+        for mask in [0x01, 0x02, 0x20, 0x80] {
             let mut changed = json.clone();
-            changed[position] ^= 1 << bit;
+            changed[position] ^= mask;
             if verify(&changed).verified() {
                 let unsigned = (word..word + 5).contains(&position);
-                assert!(unsigned && says_the_same(&changed), "byte {position} bit {bit}");
+                assert!(unsigned && says_the_same(&changed), "byte {position} mask {mask}");
             }
         }
     }

@@ -9,8 +9,8 @@ use sentinel_provenance::Sha256Digest;
 use sentinel_provenance::log::{
     EntriesError, EntryTile, Frontier, FrontierError, Growth, GrowthError, ProveError, Tile,
     TilePath, consistency_tiles, empty_root, encode_entries, frontier_tiles, grow_entries,
-    inclusion_tiles, leaf_hash, load_frontier, node_hash, parse_entries, prove_consistency,
-    prove_inclusion, verify_consistency, verify_inclusion,
+    growth_tiles, inclusion_tiles, leaf_hash, load_frontier, node_hash, parse_entries,
+    prove_consistency, prove_inclusion, verify_consistency, verify_inclusion,
 };
 
 use crate::memory_log::MemoryLog;
@@ -240,6 +240,7 @@ fn proofs_read_few_tiles_whatever_the_size() {
             let read_once: BTreeSet<Tile> = asked.take().into_iter().collect();
             assert_eq!(Some(&read_once), frontier_tiles(size).as_ref());
             assert!(read_once.len() <= levels);
+            assert!(growth_tiles(size, 256).len() <= levels);
         }
     }
 }
@@ -314,17 +315,26 @@ fn entry_bundles_are_strict() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// However a tree was grown, its tiles, root and proofs are the naive ones.
     #[test]
     fn grown_trees_are_naive_trees(
-        batches in prop::collection::vec(0u64..700, 1..8),
+        // With one of them a whole level is filled at once.
+        batches in prop::collection::vec(prop_oneof![9 => 0u64..700, 1 => Just(65_536)], 1..6),
         at: Index,
         from: Index,
     ) {
         let mut log = MemoryLog::new();
         for batch in batches {
+            let asked = RefCell::new(BTreeSet::new());
+            let added = vec![empty_root(); usize::try_from(batch).unwrap()];
+            let read = |tile| {
+                asked.borrow_mut().insert(tile);
+                log.read(tile)
+            };
+            prop_assert!(Growth::of(&log.frontier, &added, read).is_ok());
+            prop_assert_eq!(asked.take(), growth_tiles(log.frontier.size(), batch));
             log.fill(batch);
         }
         let size = usize::try_from(log.frontier.size()).unwrap();
