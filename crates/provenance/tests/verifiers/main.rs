@@ -15,6 +15,7 @@ mod fixture;
 mod forgery;
 #[path = "../provenance/memory_log.rs"]
 mod memory_log;
+mod rekor;
 mod verifiers;
 mod witness;
 
