@@ -47,4 +47,4 @@ docs: ## Regenerate the committed OpenAPI document, configuration schema and ref
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf .venv .tools scripts/clients/node_modules
+	rm -rf .venv .tools scripts/clients/node_modules crates/provenance/tests/verifiers/node/node_modules

@@ -34,17 +34,28 @@ cargo_install() {
   cargo install --locked --quiet --version "$2" "$1"
 }
 
-# The policy engine that the embedded one is compared with. It lands in .tools/bin, where the tests
-# and benchmarks look for it and nowhere else: another version on the path proves something else.
-OPA=1.22.2
-opa() {
-  [ -x .tools/bin/opa ] && .tools/bin/opa version | grep -qx "Version: $OPA" && return
+# go_tool COMMAND VERSION PACKAGE HINT: a program of a Go module. It lands in .tools/bin, where the
+# tests and benchmarks look for it and nowhere else: another version on the path proves something else.
+go_tool() {
+  local built=.tools/bin/$1
+  is_built() { [ -x "$built" ] && go version -m "$built" | grep -E "^\s+mod\s+\S+\s+v$2\s" >/dev/null; }
   command -v go >/dev/null || { echo "error: go is missing; install go 1.25 or newer" >&2; exit 1; }
-  say "building opa $OPA into .tools/bin (go install, takes a minute or two)"
-  # Flags of the caller's own modules do not apply; an older go fetches the one that opa asks for.
+  is_built "$@" && return
+  say "building $1 $2 into .tools/bin (go install, takes $4)"
+  # Flags of the caller's own modules do not apply; an older go fetches the one that is asked for.
   env GOBIN="$PWD/.tools/bin" GOFLAGS= GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" \
-    go install -trimpath -ldflags '-s -w' "github.com/open-policy-agent/opa@v$OPA"
-  .tools/bin/opa version | grep -qx "Version: $OPA" || { echo "error: .tools/bin/opa is not opa $OPA" >&2; exit 1; }
+    go install -trimpath -ldflags '-s -w' "$3@v$2"
+  is_built "$@" || { echo "error: $built is not $1 $2" >&2; exit 1; }
+}
+
+# Verifiers and a witness that are not ours, to which the tests show bundles and checkpoints.
+node_verifier() {
+  local at=crates/provenance/tests/verifiers/node
+  command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
+  cmp -s $at/package-lock.json $at/node_modules/installed.json && return
+  say "installing @sigstore/verify into $at (npm)"
+  npm ci --prefix $at --no-audit --no-fund --loglevel=error
+  cp $at/package-lock.json $at/node_modules/installed.json
 }
 
 toolchain() {
@@ -87,7 +98,11 @@ for step in "$@"; do
       apt_install redis-server redis-server
       # The chaos suite changes the clock of one replica with it.
       apt_install faketime faketime
-      opa
+      # The policy engine that the embedded one is compared with.
+      go_tool opa 1.22.2 github.com/open-policy-agent/opa "a minute or two"
+      go_tool cosign 3.1.1 github.com/sigstore/cosign/v3/cmd/cosign "about five minutes"
+      go_tool litewitness 0.10.0 filippo.io/torchwood/cmd/litewitness "a minute or two"
+      node_verifier
       ;;
     lint)
       toolchain

@@ -22,6 +22,12 @@ pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     engine.decode(text).ok()
 }
 
+/// The one spelling: standard alphabet, padded. For formats where each value has
+/// exactly one text.
+pub(crate) fn from_padded_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
 /// `#[serde(with = "base64_bytes")]` for a `Vec<u8>`.
 pub(crate) mod base64_bytes {
     use serde::de::Error as _;

@@ -4,7 +4,8 @@
 //! signed in a DSSE [`Envelope`] and handed out as a Sigstore [`Bundle`]. No
 //! format here is our own, so unmodified verifiers can read what we issue.
 //! The payload of an action never enters a manifest: the statement commits to it
-//! through a secret [`Salt`].
+//! through a secret [`Salt`]. What was signed is written to a transparency
+//! [`log`], and the bundle carries the proof.
 //!
 //! ```
 //! use sentinel_provenance::{
@@ -57,6 +58,9 @@ mod digest;
 mod dsse;
 mod encoding;
 mod json;
+pub mod log;
+mod log_entry;
+mod log_trust;
 mod public_key;
 mod signer;
 mod statement;
@@ -67,9 +71,13 @@ pub use commitment::{PAYLOAD_ROLE, Salt, TenantKey};
 pub use digest::Sha256Digest;
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, pae};
 pub use json::{JsonError, MAX_DEPTH};
+pub use log_trust::LogTrust;
 pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureMismatch};
 pub use signer::{EcdsaP256Signer, SignError, Signer};
 pub use statement::{
     AgentAction, DecisionRef, PREDICATE_TYPE, Phase, STATEMENT_TYPE, Statement, StatementError,
 };
-pub use verify::{Check, CheckName, Outcome, Verification, verify_bundle, verify_bundle_json};
+pub use verify::{
+    Check, CheckName, Outcome, Verification, verify_bundle, verify_bundle_json,
+    verify_logged_bundle, verify_logged_bundle_json,
+};

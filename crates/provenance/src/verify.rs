@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use crate::bundle::Bundle;
 use crate::digest::Sha256Digest;
+use crate::log_trust::{LogTrust, Logged};
 use crate::public_key::PublicKey;
 use crate::statement::Statement;
 
 /// What is checked, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CheckName {
@@ -18,8 +19,26 @@ pub enum CheckName {
     Signature,
     /// The payload is a sound statement about an agent's action.
     Statement,
+    /// A trusted log signed the state to which the proof leads.
+    Checkpoint,
+    /// The envelope, as the key signed it, is in that log.
+    Inclusion,
+    /// Enough witnesses saw that state of the log.
+    Witness,
     /// The artifact is what the statement commits to.
     PayloadCommitment,
+}
+
+impl CheckName {
+    const ALL: [Self; 7] = [
+        Self::Envelope,
+        Self::Signature,
+        Self::Statement,
+        Self::Checkpoint,
+        Self::Inclusion,
+        Self::Witness,
+        Self::PayloadCommitment,
+    ];
 }
 
 /// How a check ended.
@@ -55,8 +74,8 @@ pub struct Verification {
 
 impl Verification {
     /// Whether the trusted key signed a sound statement and nothing failed.
-    /// A commitment that was skipped, for want of an artifact, does not count
-    /// against it.
+    /// What was skipped, for want of an artifact or of trusted logs, does not
+    /// count against it.
     #[must_use]
     pub fn verified(&self) -> bool {
         let passed = |name| self.outcome(name) == Some(Outcome::Passed);
@@ -88,15 +107,40 @@ impl Verification {
 /// Verifies a bundle's JSON; any bytes may be given.
 ///
 /// `artifact` is `salt ‖ payload`, see [`crate::commitment`]. Log entries and
-/// timestamps in the bundle are not looked at.
+/// timestamps in the bundle are not looked at; [`verify_logged_bundle_json`]
+/// demands a log entry.
 #[must_use]
 pub fn verify_bundle_json(
     bytes: &[u8],
     trusted: &PublicKey,
     artifact: Option<&[u8]>,
 ) -> Verification {
+    parse_and_verify(bytes, trusted, None, artifact)
+}
+
+/// Verifies a bundle's JSON, and that what it says is in a trusted log.
+///
+/// Every entry that names a trusted log must hold, and there must be one. Those
+/// of other logs are not looked at: they prove nothing to who does not know
+/// their keys.
+#[must_use]
+pub fn verify_logged_bundle_json(
+    bytes: &[u8],
+    trusted: &PublicKey,
+    logs: &LogTrust,
+    artifact: Option<&[u8]>,
+) -> Verification {
+    parse_and_verify(bytes, trusted, Some(logs), artifact)
+}
+
+fn parse_and_verify(
+    bytes: &[u8],
+    trusted: &PublicKey,
+    logs: Option<&LogTrust>,
+    artifact: Option<&[u8]>,
+) -> Verification {
     match Bundle::parse(bytes) {
-        Ok(bundle) => verify_bundle(&bundle, trusted, artifact),
+        Ok(bundle) => verify(&bundle, trusted, logs, artifact),
         Err(error) => {
             let mut checks = Checks::default();
             checks.failed(CheckName::Envelope, error.to_string());
@@ -112,9 +156,37 @@ pub fn verify_bundle(
     trusted: &PublicKey,
     artifact: Option<&[u8]>,
 ) -> Verification {
+    verify(bundle, trusted, None, artifact)
+}
+
+/// Verifies a bundle that was already parsed; see [`verify_logged_bundle_json`].
+#[must_use]
+pub fn verify_logged_bundle(
+    bundle: &Bundle,
+    trusted: &PublicKey,
+    logs: &LogTrust,
+    artifact: Option<&[u8]>,
+) -> Verification {
+    verify(bundle, trusted, Some(logs), artifact)
+}
+
+fn verify(
+    bundle: &Bundle,
+    trusted: &PublicKey,
+    logs: Option<&LogTrust>,
+    artifact: Option<&[u8]>,
+) -> Verification {
     let mut checks = Checks::default();
+    if logs.is_none() {
+        for name in [CheckName::Checkpoint, CheckName::Inclusion, CheckName::Witness] {
+            checks.skipped(name, "no trusted log was given");
+        }
+    }
     let statement = signed_statement(bundle, trusted, &mut checks);
     if let Some(statement) = &statement {
+        if let Some(logs) = logs {
+            check_log(bundle, trusted, logs, &mut checks);
+        }
         check_artifact(statement, artifact, &mut checks);
     }
     checks.finish(statement)
@@ -161,6 +233,27 @@ fn signed_statement(
     }
 }
 
+fn check_log(bundle: &Bundle, trusted: &PublicKey, logs: &LogTrust, checks: &mut Checks) {
+    let logged = match Logged::find(bundle, logs) {
+        Ok(logged) => logged,
+        Err(why) => return checks.failed(CheckName::Checkpoint, why),
+    };
+    let states = logged.iter().map(Logged::state).collect::<Vec<_>>().join(", ");
+    checks.passed(CheckName::Checkpoint, states);
+    let included = logged.iter().map(|entry| entry.inclusion(bundle, trusted));
+    match included.collect::<Result<Vec<_>, _>>() {
+        Ok(places) => checks.passed(CheckName::Inclusion, places.join(", ")),
+        Err(why) => return checks.failed(CheckName::Inclusion, why),
+    }
+    let Some(policy) = &logs.witnesses else {
+        return checks.skipped(CheckName::Witness, "no witnesses were demanded");
+    };
+    match logged.iter().map(|entry| entry.witnessed(policy)).collect::<Result<Vec<_>, _>>() {
+        Ok(names) => checks.passed(CheckName::Witness, names.join(", ")),
+        Err(why) => checks.failed(CheckName::Witness, why),
+    }
+}
+
 fn check_artifact(statement: &Statement, artifact: Option<&[u8]>, checks: &mut Checks) {
     let Some(artifact) = artifact else {
         checks.skipped(CheckName::PayloadCommitment, "no artifact was given");
@@ -193,16 +286,12 @@ impl Checks {
 
     /// Lists what was not reached as skipped, so that a report is always whole.
     fn finish(mut self, statement: Option<Statement>) -> Verification {
-        for name in [
-            CheckName::Envelope,
-            CheckName::Signature,
-            CheckName::Statement,
-            CheckName::PayloadCommitment,
-        ] {
+        for name in CheckName::ALL {
             if self.0.iter().all(|check| check.name != name) {
                 self.skipped(name, "an earlier check failed");
             }
         }
+        self.0.sort_by_key(|check| check.name);
         Verification { checks: self.0, statement }
     }
 }

@@ -55,8 +55,8 @@ pub(crate) struct ManifestShown {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Check)]
 pub(crate) struct CheckShown {
-    /// `envelope`, `signature`, `statement`, `payload_commitment`, `record_match`,
-    /// `decision_link`.
+    /// `envelope`, `signature`, `statement`, `checkpoint`, `inclusion`, `witness`,
+    /// `payload_commitment`, `record_match`, `decision_link`.
     name: Value,
     /// `passed`, `failed` or `skipped`.
     #[schema(value_type = String)]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) struct Fixture {
     pub(crate) signer: EcdsaP256Signer,
+    #[allow(dead_code, reason = "not every test target compares it")]
     pub(crate) statement: Statement,
     pub(crate) bundle: Bundle,
     pub(crate) artifact: Vec<u8>,

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use sentinel_provenance::log::{Ed25519NoteSigner, KeyKind, NoteSigner as _, VerifierKey};
 use sentinel_provenance::{EcdsaP256Signer, KeyError, PublicKey, Signer as _};
 use tempfile::TempDir;
 
@@ -57,6 +58,33 @@ fn openssl_and_we_read_each_others_private_keys() {
 }
 
 #[test]
+fn openssl_and_we_read_each_others_log_keys_and_it_verifies_our_notes() {
+    let folder = TempDir::new().unwrap();
+    let openssl = |args: &[&str]| run(folder.path(), "openssl", args);
+    let public = |file: &str| {
+        let pem = openssl(&["pkey", "-in", file, "-pubout"]).unwrap();
+        let (_, der) = pem_rfc7468::decode_vec(pem.as_bytes()).unwrap();
+        VerifierKey::from_spki_der("log.example", KeyKind::Ed25519, &der).unwrap()
+    };
+
+    let theirs = openssl(&["genpkey", "-algorithm", "ED25519"]).unwrap();
+    fs::write(folder.path().join("theirs.pem"), &theirs).unwrap();
+    let loaded = Ed25519NoteSigner::from_pkcs8_pem("log.example", &theirs).unwrap();
+    assert_eq!(loaded.verifier_key(), &public("theirs.pem"));
+
+    let ours = Ed25519NoteSigner::generate("log.example").unwrap();
+    fs::write(folder.path().join("ours.pem"), ours.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
+    assert_eq!(ours.verifier_key(), &public("ours.pem"));
+
+    fs::write(folder.path().join("signature"), loaded.sign(b"text\n").unwrap()).unwrap();
+    let verify = ["pkeyutl", "-verify", "-rawin", "-inkey", "theirs.pem", "-sigfile", "signature"];
+    for (text, verdict) in [("text\n", true), ("test\n", false)] {
+        fs::write(folder.path().join("text"), text).unwrap();
+        assert_eq!(openssl(&[&verify[..], &["-in", "text"]].concat()).is_some(), verdict, "{text}");
+    }
+}
+
+#[test]
 fn openssl_keys_of_other_kinds_are_refused() {
     let folder = TempDir::new().unwrap();
     for args in [
@@ -67,6 +95,8 @@ fn openssl_keys_of_other_kinds_are_refused() {
         fs::write(folder.path().join("key.pem"), &private).unwrap();
         let public = run(folder.path(), "openssl", &["pkey", "-in", "key.pem", "-pubout"]).unwrap();
         assert_eq!(EcdsaP256Signer::from_pkcs8_pem(&private).unwrap_err(), KeyError::NotP256);
+        let for_a_log = Ed25519NoteSigner::from_pkcs8_pem("log.example", &private);
+        assert_eq!(for_a_log.is_ok(), args.contains(&"ED25519"));
         assert_eq!(PublicKey::from_spki_pem(&public).unwrap_err(), KeyError::NotP256);
     }
 }

@@ -9,5 +9,9 @@
 
 mod fixture;
 mod interoperability;
+mod log_bundle;
+mod log_note;
+mod log_tree;
+mod memory_log;
 mod tampering;
 mod verification;

@@ -1,0 +1,104 @@
+//! What a verifier knows of logs, and what a bundle proves to it.
+
+use crate::bundle::{Bundle, InclusionProof, KindVersion, TransparencyLogEntry};
+use crate::log::{
+    Checkpoint, HashedRekord, LEAF_KIND, LEAF_VERSION, SignedCheckpoint, TrustedRoot,
+    WitnessPolicy, leaf_hash, verify_inclusion,
+};
+use crate::public_key::PublicKey;
+
+/// The logs that a verifier trusts, and the witnesses it demands.
+///
+/// ```
+/// use sentinel_provenance::log::TrustedRoot;
+/// use sentinel_provenance::{LogTrust, verify_logged_bundle_json};
+/// # use sentinel_provenance::{EcdsaP256Signer, Signer as _};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (bundle, signer) = (b"{}", EcdsaP256Signer::generate()?);
+/// # let trusted_root = TrustedRoot::default().to_json()?;
+/// let logs = LogTrust { root: TrustedRoot::parse(&trusted_root)?, witnesses: None };
+/// let verification = verify_logged_bundle_json(bundle, signer.public_key(), &logs, None);
+/// for check in verification.checks() {
+///     println!("{:?}: {:?}, {}", check.name, check.outcome, check.detail);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTrust {
+    /// The logs. With none, no bundle verifies.
+    pub root: TrustedRoot,
+    /// Who must have cosigned the checkpoint; `None` demands nobody.
+    pub witnesses: Option<WitnessPolicy>,
+}
+
+/// An entry of a trusted log whose checkpoint holds, and is that of its proof.
+pub(crate) struct Logged<'a> {
+    entry: &'a TransparencyLogEntry,
+    checkpoint: SignedCheckpoint,
+}
+
+impl<'a> Logged<'a> {
+    /// The entries of trusted logs, at least one; or why they are not sound.
+    pub(crate) fn find(bundle: &'a Bundle, logs: &LogTrust) -> Result<Vec<Self>, String> {
+        let entries = &bundle.verification_material.tlog_entries;
+        let mut found = Vec::new();
+        for entry in entries {
+            let Some(log) = logs.root.log(&entry.log_id.key_id) else { continue };
+            let proof = &entry.inclusion_proof;
+            let checkpoint = Checkpoint::open(&proof.checkpoint.envelope, log.key())
+                .map_err(|error| format!("{error}, log `{}`", log.origin()))?;
+            if (checkpoint.size(), checkpoint.root()) != (proof.tree_size, proof.root_hash) {
+                let origin = log.origin();
+                return Err(format!("proof leads to another state than log `{origin}` signed"));
+            }
+            found.push(Self { entry, checkpoint });
+        }
+        if found.is_empty() {
+            return Err(match entries.len() {
+                0 => "bundle has no log entry".to_owned(),
+                _ => "bundle has no entry of a trusted log".to_owned(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The state of the log, in words.
+    pub(crate) fn state(&self) -> String {
+        let checkpoint = self.checkpoint.checkpoint();
+        format!("log `{}` of {} entries", checkpoint.origin(), checkpoint.size())
+    }
+
+    /// Where the envelope is in the log; or why it is not.
+    pub(crate) fn inclusion(&self, bundle: &Bundle, key: &PublicKey) -> Result<String, String> {
+        let entry = self.entry;
+        let InclusionProof { log_index, hashes, .. } = &entry.inclusion_proof;
+        let origin = self.checkpoint.checkpoint().origin();
+        if entry.kind_version != KindVersion::hashed_rekord() {
+            return Err(format!("entry of log `{origin}` is not a `{LEAF_KIND}` {LEAF_VERSION}"));
+        }
+        // Byte equality with what this envelope and key give leaves nothing in
+        // the entry that could mean something else.
+        if entry.canonicalized_body != HashedRekord::of(&bundle.envelope, key).to_bytes() {
+            return Err(format!("entry of log `{origin}` is about another envelope"));
+        }
+        if entry.log_index != *log_index {
+            return Err(format!("entry and proof of log `{origin}` name different indexes"));
+        }
+        let hash = leaf_hash(&entry.canonicalized_body);
+        let (size, root) = (self.checkpoint.size(), self.checkpoint.root());
+        verify_inclusion(*log_index, size, &hash, hashes, &root)
+            .map_err(|error| format!("{error} of log `{origin}`"))?;
+        Ok(format!("entry {log_index} of log `{origin}`"))
+    }
+
+    /// Who saw the state of the log; or why that is not enough.
+    pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, String> {
+        let cosignatures =
+            self.checkpoint.cosignatures(policy).map_err(|error| error.to_string())?;
+        let names = cosignatures.iter().map(|by| format!("`{}`", by.witness));
+        let origin = self.checkpoint.checkpoint().origin();
+        Ok(format!("log `{origin}` seen by {}", names.collect::<Vec<_>>().join(" and ")))
+    }
+}
