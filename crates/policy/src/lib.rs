@@ -7,6 +7,7 @@
 mod ast;
 mod build;
 mod builtins;
+pub mod bundle;
 mod depend;
 mod document;
 mod embedded;
@@ -24,6 +25,7 @@ mod replay;
 mod shadow;
 mod shipped;
 mod source;
+pub mod supply;
 mod syntax;
 mod test_runner;
 mod vet;

@@ -1,5 +1,6 @@
 //! `sentinel policy`: works on policies without a server.
 
+mod bundle;
 mod eval;
 mod replay;
 mod test;
@@ -24,6 +25,9 @@ pub(crate) enum Command {
     Test(test::Args),
     /// Evaluates a policy on an input.
     Eval(eval::Args),
+    /// Builds, signs, shows and verifies bundles, in OPA's format.
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     /// Shows what a candidate would have decided otherwise, on recorded decisions.
     Replay(replay::Args),
 }
@@ -35,6 +39,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Check { dir } => check(&dir, json),
         Command::Test(args) => test::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
+        Command::Bundle(command) => bundle::run(&command, json),
         Command::Replay(args) => replay::run(&args, json).await,
     }
 }

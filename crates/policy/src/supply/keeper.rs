@@ -1,0 +1,307 @@
+//! Keeps the policy in force what its source says, as far as that can be trusted.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::history::{Active, History};
+use super::kept::Kept;
+use super::{BundleSource, Candidate, FetchError, Fetched, sha256};
+use crate::bundle::{Bundle, BundleLimits, Trust};
+use crate::embedded::{EmbeddedEngine, lock};
+use crate::error::LoadError;
+
+/// The first pause after a failure; it doubles with each.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+
+/// How often a source is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// A random time between the two lies between two questions, so that servers do not ask all at
+    /// once. After failures it begins with less and grows up to `max_delay`.
+    pub min_delay: Duration,
+    pub max_delay: Duration,
+    /// A number from 0 to 1, another one each time.
+    pub random: fn() -> f64,
+}
+
+impl Pace {
+    fn pause(&self) -> Duration {
+        let between = self.max_delay.saturating_sub(self.min_delay);
+        self.min_delay + between.mul_f64((self.random)().clamp(0.0, 1.0))
+    }
+
+    fn retry(&self, failures: u32) -> Duration {
+        let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+        let most = doubled.min(self.max_delay);
+        most.mul_f64(0.5 + 0.5 * (self.random)().clamp(0.0, 1.0))
+    }
+}
+
+/// What may come into force, and where it is kept.
+#[derive(Debug, Clone)]
+pub struct KeeperConfig {
+    /// The address of the source, without secrets: what was kept of another is not used.
+    pub address: String,
+    /// Whose signature is needed; without, bundles must be unsigned.
+    pub trust: Option<Trust>,
+    pub limits: BundleLimits,
+    /// A directory of this server's own, in which the last good bundle is kept.
+    pub dir: Option<PathBuf>,
+    /// Lets revisions come back.
+    pub allow_rollback: bool,
+    pub pace: Pace,
+}
+
+/// Keeps one engine supplied from one source.
+#[derive(Debug)]
+pub struct Keeper {
+    engine: Arc<EmbeddedEngine>,
+    source: Box<dyn BundleSource>,
+    config: KeeperConfig,
+    kept: Option<Kept>,
+    state: Mutex<State>,
+    /// Held while a candidate is looked at: each is compared with what the one before left.
+    activating: Mutex<()>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    history: History,
+    /// Whether what must not come back could not be read: then nothing may come.
+    unreadable: Option<String>,
+    /// The hash of the last bundle whose policy was refused, with the reason: it is not vetted again.
+    refused: Option<(String, LoadFailure)>,
+}
+
+/// What was wrong, told once.
+type LoadFailure = Arc<LoadError>;
+
+/// What one question came to.
+#[derive(Debug)]
+enum Polled {
+    Unchanged,
+    Loaded(Arc<str>),
+    Refused(LoadFailure),
+    Away(FetchError),
+}
+
+impl Keeper {
+    /// Nothing is loaded yet.
+    #[must_use]
+    pub fn new(
+        engine: Arc<EmbeddedEngine>,
+        source: Box<dyn BundleSource>,
+        config: KeeperConfig,
+    ) -> Self {
+        let kept = config.dir.clone().map(|dir| Kept::new(dir, config.address.clone()));
+        let (state, wake) = (Mutex::new(State::default()), Notify::new());
+        Self { engine, source, config, kept, state, activating: Mutex::new(()), wake }
+    }
+
+    /// Loads what was in force last, if it is kept and still good: it is verified and vetted anew.
+    /// Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When something is kept and cannot be used. Nothing is in force then.
+    pub fn restore(&self, now: Timestamp) -> Result<Option<Arc<str>>, LoadError> {
+        let Some(kept) = &self.kept else { return Ok(None) };
+        let unusable = |error: std::io::Error| {
+            LoadError::Source(format!("what was kept of the last policy cannot be used: {error}"))
+        };
+        let history = match kept.history() {
+            Ok(Some(history)) => history,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                let error = unusable(error);
+                lock(&self.state).unreadable = Some(error.to_string());
+                self.engine.refuse(&error, now);
+                return Err(error);
+            }
+        };
+        lock(&self.state).history = history.clone();
+        let Some(active) = history.active else { return Ok(None) };
+        let restored = kept.bundle(&active).map_err(unusable).and_then(|bytes| {
+            let bundle = self.open(&bytes)?;
+            self.engine.load_source(bundle.source(active.stated.as_deref())?, now, || Ok(()))
+        });
+        if let Err(error) = &restored {
+            // Nothing is in force, so the source must send it even if it has not changed.
+            if let Some(active) = &mut lock(&self.state).history.active {
+                active.tag = None;
+            }
+            self.engine.refuse(error, now);
+        }
+        restored.map(Some)
+    }
+
+    fn open(&self, bytes: &[u8]) -> Result<Bundle, LoadError> {
+        Ok(Bundle::open(bytes, &self.config.limits, self.config.trust.as_ref())?)
+    }
+
+    /// Asks the source at once, whatever the pause.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Asks the source once.
+    ///
+    /// # Errors
+    /// Why there is nothing new from it, with what is in force as it was.
+    pub async fn poll(
+        self: &Arc<Self>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<str>>, Arc<LoadError>> {
+        match self.ask(now).await {
+            Polled::Unchanged => Ok(None),
+            Polled::Loaded(revision) => Ok(Some(revision)),
+            Polled::Refused(error) => Err(error),
+            Polled::Away(error) => Err(Arc::new(LoadError::Source(error.0))),
+        }
+    }
+
+    async fn ask(self: &Arc<Self>, now: Timestamp) -> Polled {
+        let known = lock(&self.state).history.active.as_ref().and_then(|active| active.tag.clone());
+        match self.source.fetch(known.as_deref()).await {
+            Err(error) => {
+                self.engine.refuse(&LoadError::Source(error.0.clone()), now);
+                Polled::Away(error)
+            }
+            Ok(Fetched::Unchanged) => {
+                self.engine.confirm(now);
+                Polled::Unchanged
+            }
+            Ok(Fetched::Bundle(candidate)) => {
+                let keeper = Arc::clone(self);
+                let activating = move || keeper.activate(&candidate, now);
+                match tokio::task::spawn_blocking(activating).await {
+                    Ok(polled) => polled,
+                    Err(error) => Polled::Away(FetchError::new(error)),
+                }
+            }
+        }
+    }
+
+    /// Puts a candidate in force, if it may. Blocks while it is vetted.
+    fn activate(&self, candidate: &Candidate, now: Timestamp) -> Polled {
+        let _one_at_a_time = lock(&self.activating);
+        let hash = sha256(&candidate.bytes);
+        if let Some((refused, why)) = &lock(&self.state).refused
+            && *refused == hash
+        {
+            self.engine.refuse(why, now);
+            return Polled::Refused(Arc::clone(why));
+        }
+        match self.try_activate(candidate, &hash, now) {
+            Ok(polled) => polled,
+            Err(error) => {
+                self.engine.refuse(&error, now);
+                let error = Arc::new(error);
+                // Anything else may pass.
+                if matches!(*error, LoadError::Refused(_)) {
+                    lock(&self.state).refused = Some((hash, Arc::clone(&error)));
+                }
+                Polled::Refused(error)
+            }
+        }
+    }
+
+    fn try_activate(
+        &self,
+        candidate: &Candidate,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<Polled, LoadError> {
+        let bundle = self.open(&candidate.bytes)?;
+        let source = bundle.source(candidate.revision.as_deref())?;
+        let (history, unreadable) = {
+            let state = lock(&self.state);
+            (state.history.clone(), state.unreadable.clone())
+        };
+        if !self.config.allow_rollback {
+            if let Some(unreadable) = unreadable {
+                return Err(LoadError::Rollback(unreadable));
+            }
+            history.admit(source.revision(), source.digest())?;
+        }
+        let same = history.active.as_ref().is_some_and(|active| {
+            active.revision == **source.revision() && active.digest == source.digest()
+        });
+        let active = Active {
+            revision: source.revision().to_string(),
+            digest: source.digest().to_owned(),
+            sha256: hash.to_owned(),
+            tag: candidate.tag.clone(),
+            stated: candidate.revision.clone(),
+            at: now,
+        };
+        let next = history.with(active);
+        let keep = || match &self.kept {
+            Some(kept) => kept
+                .keep(&next, Some(&candidate.bytes))
+                .map_err(|error| LoadError::NotKept(error.to_string())),
+            None => Ok(()),
+        };
+        // In force under another tag; unless it could not be restored, it stays as it is.
+        let in_force = self.engine.in_force().as_deref() == Some(&**source.revision());
+        if same && in_force {
+            keep()?;
+            lock(&self.state).history = next;
+            self.engine.confirm(now);
+            return Ok(Polled::Unchanged);
+        }
+        let revision = self.engine.load_source(source, now, keep)?;
+        let mut state = lock(&self.state);
+        (state.history, state.refused, state.unreadable) = (next, None, None);
+        Ok(Polled::Loaded(revision))
+    }
+
+    /// Asks from time to time, for as long as it is polled. Each change of what is wrong is logged.
+    pub async fn run(self: Arc<Self>, now: impl Fn() -> Timestamp) {
+        let (mut failures, mut told) = (0_u32, None);
+        loop {
+            let polled = tokio::select! {
+                polled = self.ask(now()) => polled,
+                // The wait for an answer is broken off. What is being vetted already goes on, and
+                // the next candidate waits for it.
+                () = self.wake.notified() => continue,
+            };
+            let trouble = match &polled {
+                Polled::Unchanged => None,
+                Polled::Loaded(revision) => {
+                    tracing::info!(%revision, "the policy was loaded anew");
+                    None
+                }
+                Polled::Refused(error) => Some(error.to_string()),
+                Polled::Away(error) => Some(error.to_string()),
+            };
+            if told != trouble {
+                match (&trouble, &polled) {
+                    (Some(error), Polled::Away(_)) => tracing::warn!(
+                        %error, "the source of the policy does not answer; it is asked again"
+                    ),
+                    (Some(error), _) => tracing::error!(
+                        %error, "the bundle was refused; the policy before stays in force"
+                    ),
+                    (None, _) => tracing::info!("the source of the policy answers again"),
+                }
+                told = trouble;
+            }
+            let trouble = matches!(polled, Polled::Away(_) | Polled::Refused(_));
+            let away = matches!(polled, Polled::Away(_));
+            failures = if away { failures.saturating_add(1) } else { 0 };
+            let pause = self.source.pause(trouble).unwrap_or_else(|| match failures {
+                0 => self.config.pace.pause(),
+                _ => self.config.pace.retry(failures - 1),
+            });
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+}
