@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 pub use self::address::{Access, AddressError, open};
-pub use self::keeper::{Keeper, KeeperConfig, Pace};
+pub use self::keeper::{Keeper, KeeperConfig, Pace, SupplyCounts};
 
 /// What a source has.
 #[derive(Debug, Clone, PartialEq, Eq)]

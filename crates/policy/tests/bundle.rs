@@ -398,14 +398,14 @@ proptest! {
         names in prop::collection::btree_map("[a-z]{1,8}(/[a-z]{1,8}){0,3}", prop::collection::vec(any::<u8>(), 0..64), 1..5),
         flip in any::<prop::sample::Index>(), bit in 0_u8..8,
     ) {
-        let files = names.clone().into_iter();
+        let files = names.into_iter();
         let bundle = Bundle::from_files(files.chain([("p.rego".to_owned(), ALLOW.into())])).unwrap();
         let key = SigningKey::read(SECRET, Some(Algorithm::Hs256)).unwrap();
         let signed = bundle.write(Some(&Signing { key: &key, key_id: None, scope: None })).unwrap();
         let limits = BundleLimits::default();
         let read = Bundle::open(&signed, &limits, Some(&secret_trust())).unwrap();
         prop_assert!(read.files().eq(bundle.files()));
-        let mut changed = signed.clone();
+        let mut changed = signed;
         let at = flip.index(changed.len());
         changed[at] ^= 1 << bit;
         // What gzip and tar say of times and owners is not signed; files are.

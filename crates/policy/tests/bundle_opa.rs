@@ -11,7 +11,9 @@
 #[path = "support/keys.rs"]
 mod keys;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use sentinel_policy::bundle::{
     Algorithm, Bundle, BundleError, BundleLimits, Signing, SigningKey, Trust, VerificationKey,
@@ -73,23 +75,28 @@ impl Folder {
         output.status.success().then_some(text).ok_or(error)
     }
 
-    /// What OPA decides by a bundle that it has verified.
+    /// What OPA decides by a bundle that it runs and has verified.
     fn decide(&self, bundle: &str, key: &str, algorithm: &str) -> Result<Value, String> {
-        self.write("input.json", br#"{"tenant": "demo", "tool": "search"}"#);
         let key = format!("--verification-key={key}");
         let algorithm = format!("--signing-alg={algorithm}");
-        // `eval` verifies nothing, so the bundle is built anew, which does.
-        self.opa(&["build", "-b", bundle, &key, &algorithm, "-o", "verified.tar.gz"])?;
-        let answer = self.opa(&[
-            "eval",
-            "-b",
-            "verified.tar.gz",
-            "-i",
-            "input.json",
-            "data.sentinel.policy.allow",
-        ])?;
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        Ok(answer["result"][0]["expressions"][0]["value"].clone())
+        let question = "data.sentinel.policy.allow with input as \
+            {\"tenant\": \"demo\", \"tool\": \"search\"}\n";
+        let mut opa = opa::command()
+            .args(["run", "--skip-version-check", "-b", bundle, &key, &algorithm])
+            .current_dir(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that refuses the bundle reads nothing.
+        drop(opa.stdin.take().unwrap().write_all(question.as_bytes()));
+        let output = opa.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        if !output.status.success() {
+            return Err(text);
+        }
+        Ok(serde_json::from_str(text.lines().last().unwrap()).unwrap())
     }
 
     fn source(&self) -> Bundle {

@@ -198,6 +198,35 @@ async fn what_is_too_large_is_not_read_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slow_or_absent_server_is_not_waited_for_without_end() {
+    let server = BundleServer::start();
+    let mut setup = Setup::of(&server.url);
+    setup.access.timeout = Some(Duration::from_millis(100));
+    let running = setup.start();
+    let slow = Answer::bundle(&bytes(&bundle("1", true)), "\"one\"");
+    server.say([Answer { after: Duration::from_secs(5), ..slow }]);
+    let asked = Instant::now();
+    assert!(running.refused().await.contains("took too long"));
+    assert!(asked.elapsed() < Duration::from_secs(3));
+    let gone = Setup::of("http://127.0.0.1:1/policy.tar.gz");
+    assert!(gone.start().refused().await.contains("cannot be reached"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_vetted_again_only_after_a_while() {
+    let server = BundleServer::start();
+    let setup = Setup::of(&server.url);
+    let running = setup.start();
+    let recursive = with_rules("2", "package sentinel.policy\n\nallow if x\n\nx if allow\n");
+    server.say([Answer::bundle(&bytes(&recursive), "\"bad\"")]);
+    let at = |minutes| now() + jiff::SignedDuration::from_mins(minutes);
+    let first = running.keeper.poll(at(0)).await.unwrap_err();
+    assert!(Arc::ptr_eq(&first, &running.keeper.poll(at(4)).await.unwrap_err()));
+    let again = running.keeper.poll(at(6)).await.unwrap_err();
+    assert!(!Arc::ptr_eq(&first, &again) && first.to_string() == again.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_sent_read_anew_and_never_followed_elsewhere() {
     let (server, elsewhere) = (BundleServer::start(), BundleServer::start());
     let mut setup = Setup::of(&server.url);

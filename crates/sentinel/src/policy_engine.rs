@@ -54,7 +54,10 @@ enum Loader {
         dir: PathBuf,
         seen: Option<String>,
     },
-    Bundle(Arc<Keeper>),
+    Bundle {
+        engine: Arc<EmbeddedEngine>,
+        keeper: Arc<Keeper>,
+    },
 }
 
 /// Time that a source has to give a policy before the server starts without.
@@ -138,7 +141,7 @@ impl Policy {
         let clock = Arc::clone(clock);
         Some(async move {
             match loader {
-                Loader::Bundle(keeper) => keeper.run(|| clock.now()).await,
+                Loader::Bundle { keeper, .. } => keeper.run(|| clock.now()).await,
                 Loader::Directory { engine, dir, seen } => watch(engine, dir, seen, clock).await,
             }
         })
@@ -161,7 +164,13 @@ impl Policy {
     pub(crate) fn sources(&self) -> Vec<sentinel_http::Source> {
         let opa = self.opa.iter().cloned().map(crate::metrics::of_opa);
         let shadow = self.shadow.iter().cloned().map(crate::metrics::of_shadow);
-        opa.chain(shadow).collect()
+        let supply = match &self.loader {
+            Some(Loader::Bundle { engine, keeper }) => {
+                Some(crate::metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
+            }
+            _ => None,
+        };
+        opa.chain(shadow).chain(supply).collect()
     }
 }
 
@@ -216,7 +225,8 @@ impl Loader {
             Origin::Bundle(supply) => {
                 let source = supply::open(&supply.address, &supply.access, crate::environment());
                 let source = source.or_fail(|| "cannot use `policy_bundle`".to_owned())?;
-                Self::Bundle(Arc::new(Keeper::new(engine, source, supply.keeper.clone())))
+                let keeper = Keeper::new(Arc::clone(&engine), source, supply.keeper.clone());
+                Self::Bundle { engine, keeper: Arc::new(keeper) }
             }
         })
     }
@@ -232,7 +242,7 @@ impl Reloader {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let reloader = self.clone();
         let loading = tokio::task::spawn_blocking(move || match reloader.loader {
-            Some(Loader::Bundle(keeper)) => {
+            Some(Loader::Bundle { keeper, .. }) => {
                 keeper.restore(now).map(|restored| restored.map(Reloaded::Revision))
             }
             _ => reloader.load(now).map(Some),
@@ -242,7 +252,9 @@ impl Reloader {
             Ok(None) => None,
             Err(error) => Some(text(&error)),
         };
-        let Some(Loader::Bundle(keeper)) = &self.loader else { return kept.map_or(Ok(()), Err) };
+        let Some(Loader::Bundle { keeper, .. }) = &self.loader else {
+            return kept.map_or(Ok(()), Err);
+        };
         if let Some(error) = kept {
             tracing::error!(%error, "what was in force last cannot be loaded");
         }
@@ -263,7 +275,7 @@ impl Reloader {
             Some(Loader::Directory { engine, dir, .. }) => {
                 engine.load(dir, now).map(Reloaded::Revision)
             }
-            Some(Loader::Bundle(keeper)) => {
+            Some(Loader::Bundle { keeper, .. }) => {
                 keeper.wake();
                 Ok(Reloaded::Asking)
             }

@@ -21,6 +21,8 @@ pub struct Access {
     pub token_file: Option<PathBuf>,
     /// How long a server may keep a question until there is something new.
     pub long_poll: Option<Duration>,
+    /// What an answer may take besides; a minute unless stated.
+    pub timeout: Option<Duration>,
     /// Who may sign commits, in the form of `ssh-keygen`; with it, unsigned ones are refused.
     pub allowed_signers: Option<PathBuf>,
     /// Where a copy of a Git repository is kept.
@@ -81,8 +83,7 @@ pub fn open(
             if url.scheme() == "http" && !crate::opa::is_loopback(&url) {
                 return Err(AddressError::ClearText);
             }
-            let token_file = access.token_file.clone();
-            Box::new(HttpSource::new(url, token_file, access.long_poll, max_bytes)?)
+            Box::new(HttpSource::new(url, access)?)
         }
         "s3" => Box::new(object(&url, environment, max_bytes)?),
         scheme => {

@@ -10,7 +10,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MA
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use super::{BundleSource, Candidate, FetchError, Fetched};
+use super::{Access, BundleSource, Candidate, FetchError, Fetched};
 
 /// What says that a server answers when there is something new, and not before.
 const LONG_POLLING: &str = "application/vnd.openpolicyagent.bundles";
@@ -30,16 +30,12 @@ pub(super) struct HttpSource {
     wait: Option<Duration>,
     /// Whether it does. It is asked to until it shows that it does not.
     waits: AtomicBool,
+    timeout: Duration,
     max_bytes: u64,
 }
 
 impl HttpSource {
-    pub(super) fn new(
-        url: Url,
-        token_file: Option<PathBuf>,
-        wait: Option<Duration>,
-        max_bytes: u64,
-    ) -> Result<Self, FetchError> {
+    pub(super) fn new(url: Url, access: &Access) -> Result<Self, FetchError> {
         let client = Client::builder()
             // A token is for this server, and so is our trust in what it says.
             .redirect(reqwest::redirect::Policy::none())
@@ -49,8 +45,15 @@ impl HttpSource {
             .user_agent(concat!("sentinel/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(FetchError::new)?;
-        let waits = AtomicBool::new(wait.is_some());
-        Ok(Self { client, url, token_file, wait, waits, max_bytes })
+        Ok(Self {
+            client,
+            url,
+            token_file: access.token_file.clone(),
+            wait: access.long_poll,
+            waits: AtomicBool::new(access.long_poll.is_some()),
+            timeout: access.timeout.unwrap_or(ANSWER),
+            max_bytes: access.max_bytes,
+        })
     }
 
     fn waiting(&self) -> Option<Duration> {
@@ -96,7 +99,7 @@ impl BundleSource for HttpSource {
             .client
             .get(self.url.clone())
             .header("prefer", prefer)
-            .timeout(ANSWER + wait.unwrap_or_default());
+            .timeout(self.timeout + wait.unwrap_or_default());
         if let Some(token) = self.token().await? {
             request = request.header(AUTHORIZATION, token);
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use super::history::{Active, History};
@@ -14,6 +14,8 @@ use crate::bundle::{Bundle, BundleLimits, Trust};
 use crate::embedded::{EmbeddedEngine, lock};
 use crate::error::LoadError;
 
+/// Time after which a refused bundle is vetted again: the machine may have been to blame.
+const VET_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// The first pause after a failure; it doubles with each.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 
@@ -44,7 +46,7 @@ impl Pace {
 /// What may come into force, and where it is kept.
 #[derive(Debug, Clone)]
 pub struct KeeperConfig {
-    /// The address of the source, without secrets: what was kept of another is not used.
+    /// The address of the source: what was kept of another is not used.
     pub address: String,
     /// Whose signature is needed; without, bundles must be unsigned.
     pub trust: Option<Trust>,
@@ -69,24 +71,38 @@ pub struct Keeper {
     wake: Notify,
 }
 
+/// How questions to the source ended, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SupplyCounts {
+    pub unchanged: u64,
+    pub loaded: u64,
+    pub refused: u64,
+    pub away: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    counts: SupplyCounts,
     history: History,
     /// Whether what must not come back could not be read: then nothing may come.
     unreadable: Option<String>,
-    /// The hash of the last bundle whose policy was refused, with the reason: it is not vetted again.
-    refused: Option<(String, LoadFailure)>,
+    /// The last bundle whose policy was refused: it is not vetted again for a while.
+    refused: Option<Refused>,
 }
 
-/// What was wrong, told once.
-type LoadFailure = Arc<LoadError>;
+#[derive(Debug, Clone)]
+struct Refused {
+    sha256: String,
+    why: Arc<LoadError>,
+    at: Timestamp,
+}
 
 /// What one question came to.
 #[derive(Debug)]
 enum Polled {
     Unchanged,
     Loaded(Arc<str>),
-    Refused(LoadFailure),
+    Refused(Arc<LoadError>),
     Away(FetchError),
 }
 
@@ -98,7 +114,9 @@ impl Keeper {
         source: Box<dyn BundleSource>,
         config: KeeperConfig,
     ) -> Self {
-        let kept = config.dir.clone().map(|dir| Kept::new(dir, config.address.clone()));
+        // An address may have a secret in its query.
+        let source_name = sha256(config.address.as_bytes());
+        let kept = config.dir.clone().map(|dir| Kept::new(dir, source_name));
         let (state, wake) = (Mutex::new(State::default()), Notify::new());
         Self { engine, source, config, kept, state, activating: Mutex::new(()), wake }
     }
@@ -143,6 +161,11 @@ impl Keeper {
         Ok(Bundle::open(bytes, &self.config.limits, self.config.trust.as_ref())?)
     }
 
+    #[must_use]
+    pub fn counts(&self) -> SupplyCounts {
+        lock(&self.state).counts
+    }
+
     /// Asks the source at once, whatever the pause.
     pub fn wake(&self) {
         self.wake.notify_one();
@@ -165,6 +188,19 @@ impl Keeper {
     }
 
     async fn ask(self: &Arc<Self>, now: Timestamp) -> Polled {
+        let polled = self.question(now).await;
+        let counts = &mut lock(&self.state).counts;
+        let count = match &polled {
+            Polled::Unchanged => &mut counts.unchanged,
+            Polled::Loaded(_) => &mut counts.loaded,
+            Polled::Refused(_) => &mut counts.refused,
+            Polled::Away(_) => &mut counts.away,
+        };
+        *count += 1;
+        polled
+    }
+
+    async fn question(self: &Arc<Self>, now: Timestamp) -> Polled {
         let known = lock(&self.state).history.active.as_ref().and_then(|active| active.tag.clone());
         match self.source.fetch(known.as_deref()).await {
             Err(error) => {
@@ -190,22 +226,25 @@ impl Keeper {
     fn activate(&self, candidate: &Candidate, now: Timestamp) -> Polled {
         let _one_at_a_time = lock(&self.activating);
         let hash = sha256(&candidate.bytes);
-        if let Some((refused, why)) = &lock(&self.state).refused
-            && *refused == hash
+        let refused = lock(&self.state).refused.clone();
+        if let Some(Refused { sha256, why, at }) = refused
+            && sha256 == hash
+            && now.duration_since(at) < VET_AGAIN
         {
-            self.engine.refuse(why, now);
-            return Polled::Refused(Arc::clone(why));
+            self.engine.refuse(&why, now);
+            return Polled::Refused(why);
         }
         match self.try_activate(candidate, &hash, now) {
             Ok(polled) => polled,
             Err(error) => {
                 self.engine.refuse(&error, now);
-                let error = Arc::new(error);
-                // Anything else may pass.
-                if matches!(*error, LoadError::Refused(_)) {
-                    lock(&self.state).refused = Some((hash, Arc::clone(&error)));
+                let why = Arc::new(error);
+                // Anything else is cheap to find, or passes.
+                if matches!(*why, LoadError::Refused(_) | LoadError::VettingFailed(_)) {
+                    let refused = Refused { sha256: hash, why: Arc::clone(&why), at: now };
+                    lock(&self.state).refused = Some(refused);
                 }
-                Polled::Refused(error)
+                Polled::Refused(why)
             }
         }
     }

@@ -14,7 +14,7 @@ const MAX_STATE: u64 = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     dir: PathBuf,
-    /// The address of the source: what came from another says nothing about this one.
+    /// The hash of the address: what came from another source says nothing about this one.
     source: String,
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn check(config: &Config, address: &str) -> Result<Box<Supply>, Probl
     let access = Access {
         token_file: config.policy_bundle_token_file.clone(),
         long_poll: (!long_poll.is_zero()).then_some(long_poll),
+        timeout: None,
         allowed_signers: config.policy_git_allowed_signers.as_deref().map(absolute),
         work_dir: Some(absolute(dir)),
         max_bytes: limits.max_compressed,

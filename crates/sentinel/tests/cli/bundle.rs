@@ -150,6 +150,9 @@ fn a_server_follows_its_bundle_and_lives_without_it() {
     build(folder, "0", false, "bundle.pem");
     running.until(|status| status["error"].as_str().is_some_and(|e| e.contains("not above `1`")));
     assert_eq!(running.check()["allow"], true);
+    let metrics = running.server.metrics(&running.admin);
+    assert!(metrics.contains("sentinel_policy_current{} 0"), "{metrics}");
+    assert!(metrics.contains("sentinel_policy_source_questions_total{outcome=\"loaded\"} 1"));
     build(folder, "2", false, "bundle.pem");
     running.until(|status| status["revision"] == "2" && status["error"].is_null());
     assert_eq!(running.check()["allow"], false);
@@ -213,6 +216,9 @@ fn a_watched_directory_is_loaded_anew_once_it_is_quiet() {
     let admin = deployment.key("admin");
     let running = Running::start(&deployment, &admin);
     let first = running.policy()["revision"].clone();
+    // What speaks against a policy that is loaded all the same is logged, with its place.
+    running.server.wait_for("the policy has a flaw: p.rego:2:1: ");
+    running.server.wait_for("default_allow");
     let folder = &deployment.folder;
     folder.file("policies/p.rego", "package sentinel.policy\ndefault allow := false\n");
     let second = running.until(|status| status["revision"] != first);
