@@ -41,15 +41,21 @@ pub struct Candidate {
     pub revision: Option<String>,
 }
 
-/// Why a source did not answer. Addresses and secrets are not repeated.
+/// Why a source gave no bundle. Addresses and secrets are not repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct FetchError(pub(crate) String);
+pub enum FetchError {
+    /// It is away, or refuses us, or what it has is too large.
+    #[error("{0}")]
+    Away(String),
+    /// What it has is of nobody that is trusted.
+    #[error("{0}")]
+    Untrusted(String),
+}
 
 impl FetchError {
     #[expect(clippy::needless_pass_by_value, reason = "errors are handed over by `map_err`")]
     pub(crate) fn new(detail: impl ToString) -> Self {
-        Self(detail.to_string())
+        Self::Away(detail.to_string())
     }
 }
 

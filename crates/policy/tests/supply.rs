@@ -30,6 +30,7 @@ struct Setup {
     address: String,
     access: Access,
     config: KeeperConfig,
+    environment: Vec<(String, String)>,
     dir: tempfile::TempDir,
 }
 
@@ -63,6 +64,7 @@ impl Setup {
                     random: || 0.5,
                 },
             },
+            environment: Vec::new(),
             dir,
         }
     }
@@ -75,7 +77,7 @@ impl Setup {
 
     fn start(&self) -> Running {
         let engine = Arc::new(engine());
-        let source = supply::open(&self.address, &self.access, []).unwrap();
+        let source = supply::open(&self.address, &self.access, self.environment.clone()).unwrap();
         let keeper = Arc::new(Keeper::new(Arc::clone(&engine), source, self.config.clone()));
         Running { engine, keeper }
     }
@@ -401,6 +403,39 @@ async fn the_loop_goes_on_through_failures_and_decides_on_throughout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_in_s3_is_followed_by_its_etag() {
+    let server = BundleServer::start();
+    let mut setup = Setup::of("s3://policies/prod/bundle.tar.gz");
+    let endpoint = server.url.trim_end_matches("/policy.tar.gz");
+    setup.environment = [
+        ("AWS_ENDPOINT", endpoint),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "someone"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    let running = setup.start();
+    let modified = "last-modified: Tue, 24 Nov 2026 10:00:00 GMT";
+    server.say([
+        Answer::bundle(&bytes(&bundle("1", true)), "\"one\"").with(modified),
+        Answer::status("304 Not Modified"),
+        Answer::bundle(&bytes(&bundle("2", false)), "\"two\"").with(modified),
+        Answer::status("403 Forbidden"),
+    ]);
+    assert_eq!(running.poll().await.unwrap().as_deref(), Some("1"));
+    assert_eq!(running.poll().await.unwrap(), None);
+    assert_eq!(running.poll().await.unwrap().as_deref(), Some("2"));
+    let refused = running.refused().await;
+    assert!(!refused.contains("hunter2"), "{refused}");
+    assert_eq!(running.allows(), Ok(false));
+    let asked = server.asked();
+    assert!(asked[0].starts_with("get /policies/prod/bundle.tar.gz "), "{}", asked[0]);
+    assert!(asked[1].contains("if-none-match: \"one\""), "{}", asked[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_watched() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("bundle.tar.gz");
@@ -551,12 +586,12 @@ async fn only_commits_of_allowed_signers_come_into_force() {
     setup.access.allowed_signers = Some(signers);
     let running = setup.start();
     commit(true, None);
-    assert!(running.refused().await.contains("no signature of an allowed signer"));
+    assert!(running.refused().await.contains("is not signed by an allowed signer"));
     let signed = commit(true, Some(&good));
     assert_eq!(running.poll().await.unwrap(), Some(format!("git:{signed}")));
     for key in [None, Some(other.as_path())] {
         commit(false, key);
-        assert!(running.refused().await.contains("no signature of an allowed signer"));
+        assert!(running.refused().await.contains("is not signed by an allowed signer"));
         assert_eq!(running.allows(), Ok(true));
     }
     let mended = commit(false, Some(&good));

@@ -58,7 +58,7 @@ pub enum AddressError {
 
 impl From<FetchError> for AddressError {
     fn from(error: FetchError) -> Self {
-        Self::Unusable(error.0)
+        Self::Unusable(error.to_string())
     }
 }
 

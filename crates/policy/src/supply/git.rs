@@ -71,11 +71,11 @@ impl GitSource {
         let tagged = of(&peeled).or_else(|| of(&tag)).map(|commit| (commit, tag.clone()));
         match (of(&branch), tagged) {
             (Some(_), Some(_)) => {
-                Err(FetchError(format!("`{name}` is a branch and a tag; rename one of them")))
+                Err(FetchError::Away(format!("`{name}` is a branch and a tag; rename one of them")))
             }
             (Some(commit), None) => Ok((commit, branch)),
             (None, Some(found)) => Ok(found),
-            (None, None) => Err(FetchError(format!("there is no branch or tag `{name}`"))),
+            (None, None) => Err(FetchError::Away(format!("there is no branch or tag `{name}`"))),
         }
     }
 
@@ -102,9 +102,10 @@ impl GitSource {
         if let Some(signers) = &self.allowed_signers {
             let signers = format!("gpg.ssh.allowedSignersFile={}", signers.display());
             let verify = ["-c", &signers, "verify-commit", "--", &commit];
-            self.git(&verify, MAX_MESSAGE).await.map_err(|error| {
-                FetchError(format!(
-                    "commit `{commit}` has no signature of an allowed signer: {error}"
+            // Why not is `ssh-keygen`'s affair; that it could not be told comes to the same.
+            self.git(&verify, MAX_MESSAGE).await.map_err(|_| {
+                FetchError::Untrusted(format!(
+                    "commit `{commit}` is not signed by an allowed signer"
                 ))
             })?;
         }
@@ -145,7 +146,7 @@ impl GitSource {
         command.env("GIT_ALLOW_PROTOCOL", scheme);
         if let Some(path) = &self.token_file {
             let token = std::fs::read_to_string(path)
-                .map_err(|error| FetchError(format!("cannot read the token: {error}")))?;
+                .map_err(|error| FetchError::Away(format!("cannot read the token: {error}")))?;
             // In the environment, since arguments are for all to see. Any name goes with a token.
             let login = STANDARD.encode(format!("git:{}", token.trim()));
             command
@@ -183,13 +184,13 @@ async fn run(mut command: Command, most: u64) -> Result<Vec<u8>, FetchError> {
         .process_group(0)
         .kill_on_drop(true);
     let mut child =
-        command.spawn().map_err(|error| FetchError(format!("cannot run `git`: {error}")))?;
+        command.spawn().map_err(|error| FetchError::Away(format!("cannot run `git`: {error}")))?;
     let group = Group(child.id());
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let all = async { tokio::try_join!(read(out, most.saturating_add(1)), read(err, MAX_MESSAGE)) };
     let Ok(read) = tokio::time::timeout(TIMEOUT, all).await else {
         drop(group);
-        return Err(FetchError(format!("`git` took more than {} s", TIMEOUT.as_secs())));
+        return Err(FetchError::Away(format!("`git` took more than {} s", TIMEOUT.as_secs())));
     };
     let (out, messages) = read.map_err(FetchError::new)?;
     if out.len() as u64 > most {
@@ -203,7 +204,7 @@ async fn run(mut command: Command, most: u64) -> Result<Vec<u8>, FetchError> {
     }
     let message = String::from_utf8_lossy(&messages);
     let last = message.lines().rev().find(|line| !line.trim().is_empty());
-    Err(FetchError(match last {
+    Err(FetchError::Away(match last {
         Some(line) => format!("`git`: {}", line.trim()),
         None => format!("`git` ended with {status}"),
     }))

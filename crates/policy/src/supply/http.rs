@@ -64,7 +64,7 @@ impl HttpSource {
         let Some(path) = &self.token_file else { return Ok(None) };
         let token = tokio::fs::read_to_string(path)
             .await
-            .map_err(|error| FetchError(format!("cannot read the token: {error}")))?;
+            .map_err(|error| FetchError::Away(format!("cannot read the token: {error}")))?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
             .map_err(|_| FetchError::new("the token has characters that no header may have"))?;
         value.set_sensitive(true);
@@ -72,7 +72,8 @@ impl HttpSource {
     }
 
     async fn body(&self, mut answer: Response) -> Result<Vec<u8>, FetchError> {
-        let too_large = || FetchError(format!("the bundle has more than {} bytes", self.max_bytes));
+        let too_large =
+            || FetchError::Away(format!("the bundle has more than {} bytes", self.max_bytes));
         if answer.content_length().is_some_and(|length| length > self.max_bytes) {
             return Err(too_large());
         }
@@ -121,7 +122,7 @@ impl BundleSource for HttpSource {
                 }
                 Ok(Fetched::Bundle(Candidate { bytes, tag, revision: None }))
             }
-            status => Err(FetchError(format!("the server answered {status}"))),
+            status => Err(FetchError::Away(format!("the server answered {status}"))),
         }
     }
 
@@ -140,5 +141,5 @@ fn failed(error: &reqwest::Error) -> FetchError {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    FetchError(format!("the server cannot be reached: {cause}"))
+    FetchError::Away(format!("the server cannot be reached: {cause}"))
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::history::{Active, History};
 use super::kept::Kept;
 use super::{BundleSource, Candidate, FetchError, Fetched, sha256};
-use crate::bundle::{Bundle, BundleLimits, Trust};
+use crate::bundle::{Bundle, BundleError, BundleLimits, Trust};
 use crate::embedded::{EmbeddedEngine, lock};
 use crate::error::LoadError;
 
@@ -103,7 +103,7 @@ enum Polled {
     Unchanged,
     Loaded(Arc<str>),
     Refused(Arc<LoadError>),
-    Away(FetchError),
+    Away(String),
 }
 
 impl Keeper {
@@ -183,7 +183,7 @@ impl Keeper {
             Polled::Unchanged => Ok(None),
             Polled::Loaded(revision) => Ok(Some(revision)),
             Polled::Refused(error) => Err(error),
-            Polled::Away(error) => Err(Arc::new(LoadError::Source(error.0))),
+            Polled::Away(why) => Err(Arc::new(LoadError::Source(why))),
         }
     }
 
@@ -203,9 +203,14 @@ impl Keeper {
     async fn question(self: &Arc<Self>, now: Timestamp) -> Polled {
         let known = lock(&self.state).history.active.as_ref().and_then(|active| active.tag.clone());
         match self.source.fetch(known.as_deref()).await {
-            Err(error) => {
-                self.engine.refuse(&LoadError::Source(error.0.clone()), now);
-                Polled::Away(error)
+            Err(FetchError::Untrusted(why)) => {
+                let error = LoadError::Bundle(BundleError::Signature(why));
+                self.engine.refuse(&error, now);
+                Polled::Refused(Arc::new(error))
+            }
+            Err(FetchError::Away(why)) => {
+                self.engine.refuse(&LoadError::Source(why.clone()), now);
+                Polled::Away(why)
             }
             Ok(Fetched::Unchanged) => {
                 self.engine.confirm(now);
@@ -216,7 +221,7 @@ impl Keeper {
                 let activating = move || keeper.activate(&candidate, now);
                 match tokio::task::spawn_blocking(activating).await {
                     Ok(polled) => polled,
-                    Err(error) => Polled::Away(FetchError::new(error)),
+                    Err(error) => Polled::Away(error.to_string()),
                 }
             }
         }
@@ -316,7 +321,7 @@ impl Keeper {
                     None
                 }
                 Polled::Refused(error) => Some(error.to_string()),
-                Polled::Away(error) => Some(error.to_string()),
+                Polled::Away(why) => Some(why.clone()),
             };
             if told != trouble {
                 match (&trouble, &polled) {
@@ -326,7 +331,10 @@ impl Keeper {
                     (Some(error), _) => tracing::error!(
                         %error, "the bundle was refused; the policy before stays in force"
                     ),
-                    (None, _) => tracing::info!("the source of the policy answers again"),
+                    (None, Polled::Unchanged) => {
+                        tracing::info!("the policy in force is what its source says, again");
+                    }
+                    (None, _) => {}
                 }
                 told = trouble;
             }

@@ -26,7 +26,8 @@ impl BundleSource for ObjectSource {
             Err(Error::NotModified { .. }) => return Ok(Fetched::Unchanged),
             Err(error) => return Err(FetchError::new(error)),
         };
-        let too_large = || FetchError(format!("the bundle has more than {} bytes", self.max_bytes));
+        let too_large =
+            || FetchError::Away(format!("the bundle has more than {} bytes", self.max_bytes));
         if found.meta.size > self.max_bytes {
             return Err(too_large());
         }
