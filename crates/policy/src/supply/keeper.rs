@@ -352,3 +352,24 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_spread_and_failures_back_off_up_to_the_longest_pause() {
+        let seconds = Duration::from_secs;
+        let pace = |random| Pace { min_delay: seconds(30), max_delay: seconds(60), random };
+        let (least, middle, most) = (pace(|| 0.0), pace(|| 0.5), pace(|| 1.0));
+        assert_eq!((least.pause(), middle.pause()), (seconds(30), seconds(45)));
+        assert_eq!(most.pause(), seconds(60));
+        let retries: Vec<_> = [0, 1, 2, 6, 7, 1_000].map(|n| most.retry(n)).to_vec();
+        let expected = [500, 1_000, 2_000, 32_000, 60_000, 60_000].map(Duration::from_millis);
+        assert_eq!(retries, expected);
+        assert_eq!(least.retry(2), seconds(1), "half of it at least");
+        // What is configured upside down is no reason to ask without pause, nor to panic.
+        let odd = Pace { min_delay: seconds(5), max_delay: seconds(1), random: || f64::MAX };
+        assert_eq!((odd.pause(), odd.retry(9)), (seconds(5), seconds(1)));
+    }
+}

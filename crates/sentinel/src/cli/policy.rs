@@ -18,7 +18,7 @@ use crate::output;
 pub(crate) enum Command {
     /// Vets a policy as the server does before it loads one.
     Check {
-        /// Directory with `*.rego` and data.
+        /// Directory with `*.rego` and data, or a bundle; whose signature it has is not looked at.
         dir: PathBuf,
     },
     /// Runs the tests of a policy (`*_test.rego`).
@@ -51,7 +51,12 @@ fn vet(dir: &Path) -> Outcome<Vetted> {
 
 fn check(dir: &Path, json: bool) -> Outcome {
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    let vetted = match vetter.vet(dir, &SourceLimits::default()) {
+    let vetted = if dir.is_file() {
+        bundle::vet_unverified(dir)?
+    } else {
+        vetter.vet(dir, &SourceLimits::default())
+    };
+    let vetted = match vetted {
         Ok(vetted) => vetted,
         Err(error) => return findings::refused(&error, json),
     };

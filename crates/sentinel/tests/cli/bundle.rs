@@ -47,6 +47,10 @@ fn a_bundle_is_built_signed_shown_and_verified() {
     let folder = with_keys();
     let bundle = build(&folder, "v1.0.0", true, "bundle.pem");
     let (public, other) = (path(&folder, "bundle.pub"), path(&folder, "other.pub"));
+    let checked = run(&["policy", "check", &bundle]).exits(0);
+    assert!(checked.stdout.contains("revision v1.0.0"), "{checked:?}");
+    let refused = run(&["policy", "check", &public]).exits(1);
+    assert!(refused.stdout.contains("error[invalid_bundle]"), "{refused:?}");
     let shown = run(&["policy", "bundle", "inspect", &bundle]).exits(0);
     assert!(shown.stdout.contains("v1.0.0") && shown.stdout.contains("RS256, not verified"));
     assert!(!shown.stdout.contains("p_test.rego"), "{shown:?}");
