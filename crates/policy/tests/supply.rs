@@ -175,6 +175,27 @@ async fn bad_bundles_change_nothing_and_are_told_with_their_place() {
     assert_eq!((running.allows(), running.engine.status().error), (Ok(false), None));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tags_has_nothing_loaded_or_written_twice() {
+    let server = BundleServer::start();
+    let setup = Setup::of(&server.url);
+    let running = setup.start();
+    let untagged = |revision: &str| {
+        let answer = Answer::bundle(&bytes(&bundle(revision, true)), "");
+        Answer { headers: Vec::new(), ..answer }
+    };
+    server.say([untagged("1")]);
+    assert_eq!(running.poll().await.unwrap().as_deref(), Some("1"));
+    let state = setup.config.dir.as_ref().unwrap().join("state.json");
+    let written = std::fs::metadata(&state).unwrap().modified().unwrap();
+    for _ in 0..3 {
+        assert_eq!(running.poll().await.unwrap(), None);
+    }
+    assert_eq!(std::fs::metadata(&state).unwrap().modified().unwrap(), written);
+    server.say([untagged("2")]);
+    assert_eq!(running.poll().await.unwrap().as_deref(), Some("2"));
+}
+
 /// A bundle that this crate would not build.
 fn supply_raw(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

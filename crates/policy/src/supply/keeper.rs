@@ -293,8 +293,12 @@ impl Keeper {
         // In force under another tag; unless it could not be restored, it stays as it is.
         let in_force = self.engine.in_force().as_deref() == Some(&**source.revision());
         if same && in_force {
-            keep()?;
-            lock(&self.state).history = next;
+            // A server without tags sends it each time, and there is nothing to keep then.
+            let kept = |active: &Active| active.tag == candidate.tag && active.sha256 == hash;
+            if !history.active.as_ref().is_some_and(kept) {
+                keep()?;
+                lock(&self.state).history = next;
+            }
             self.engine.confirm(now);
             return Ok(Polled::Unchanged);
         }
