@@ -413,4 +413,34 @@ proptest! {
             prop_assert!(read.files().eq(bundle.files()));
         }
     }
+
+    #[test]
+    fn a_changed_archive_is_read_or_refused_and_stays_within_itself(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    ) {
+        use std::io::Read as _;
+        let sound = files(&[("/p.rego", ALLOW), ("/a/data.json", "{}"), ("/.manifest", "{}")]);
+        let mut tar = Vec::new();
+        flate2::read::GzDecoder::new(sound.as_slice()).read_to_end(&mut tar).unwrap();
+        for (index, byte) in edits {
+            // Headers and contents; the rest is padding.
+            let at = index.index(tar.len().min(3 * 1024));
+            tar[at] = byte;
+        }
+        // The sum of each header is mended, so that what it says is looked at.
+        for header in tar.chunks_exact_mut(512).step_by(2).take(3) {
+            let mut fixed = Header::new_old();
+            fixed.as_mut_bytes().copy_from_slice(header);
+            fixed.set_cksum();
+            header.copy_from_slice(fixed.as_bytes());
+        }
+        let Ok(bundle) = open(&gzip(&tar)) else { return Ok(()) };
+        for (path, _) in bundle.files() {
+            prop_assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..")), "{path}");
+        }
+        let _ = bundle.source(None);
+        let written = bundle.write(None).unwrap();
+        let again = open(&written).unwrap();
+        prop_assert!(again.files().eq(bundle.files()));
+    }
 }
