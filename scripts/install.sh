@@ -93,6 +93,7 @@ for step in "$@"; do
       toolchain
       apt_install openssl openssl
       apt_install ssh-keygen openssh-client
+      apt_install git git
       apt_install curl curl
       postgresql
       apt_install redis-server redis-server

@@ -58,7 +58,7 @@ const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["sentinel-store-postgres", "sentinel-chaos"]),
     ("sqlx-postgres", &["sentinel-store-postgres", "sentinel-chaos"]),
-    ("object_store", &["sentinel-archive"]),
+    ("object_store", &["sentinel-archive", "sentinel-policy"]),
 ];
 
 /// Features that change what a store does, and the crates that may turn them on: not the product.

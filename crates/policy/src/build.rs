@@ -8,7 +8,9 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 use sentinel_core::json;
 
+use crate::ast::Span;
 use crate::error::{LoadError, one_line};
+use crate::finding::{Finding, Lint};
 use crate::source::PolicySource;
 
 /// Package of the rules that decide.
@@ -18,7 +20,7 @@ const PACKAGE: [&str; 2] = ["sentinel", "policy"];
 const STEPS_PER_CLOCK: NonZeroU32 = NonZeroU32::new(512).unwrap();
 
 /// Limits of a data file: larger than a request's, since policy data is.
-const DATA: json::Limits = json::Limits {
+pub(crate) const DATA: json::Limits = json::Limits {
     max_bytes: 64 * 1024 * 1024,
     max_depth: 64,
     max_nodes: 8_000_000,
@@ -68,7 +70,8 @@ pub(crate) fn build(
     for (file, text) in &source.data {
         let value = parse_data(file, text)?;
         if let Some((path, package)) = shadowed(&value, &packages) {
-            return Err(LoadError::Shadow { file: file.clone(), path, package });
+            let rule = shadowed_rule(&engine, source, &value, &package).map(Box::new);
+            return Err(LoadError::Shadow { file: file.clone(), path, package, rule });
         }
         check_data_roots(file, &value, source)?;
         engine.add_data(value).map_err(|error| LoadError::invalid(file, &one_line(&error)))?;
@@ -84,11 +87,10 @@ fn add_policies(
     source: &PolicySource,
     include: Include,
 ) -> Result<(), LoadError> {
-    let version = source.manifest.rego_version;
     let tests = (include == Include::PolicyAndTests).then_some(&source.tests);
     let mut older = Vec::new();
     for (file, text) in source.rego.iter().chain(tests.into_iter().flatten()) {
-        let added = if version == Some(0) {
+        let added = if source.manifest.rego_version_of(file) == Some(0) {
             add_v0(engine, file, text)
         } else {
             engine.set_rego_v0(false);
@@ -98,10 +100,10 @@ fn add_policies(
             older.push((file, text, invalid_rego(file, &error)));
         }
     }
-    let may_be_older =
-        version.is_none() && !older.iter().any(|(_, text, _)| text.contains("import rego.v1"));
+    let says_v1 = older.iter().any(|(_, text, _)| text.contains("import rego.v1"));
     for (file, text, error) in older {
-        if !may_be_older || add_v0(engine, file, text).is_err() {
+        let stated = says_v1 || source.manifest.rego_version_of(file).is_some();
+        if stated || add_v0(engine, file, text).is_err() {
             return Err(error);
         }
     }
@@ -178,6 +180,48 @@ fn shadowed(data: &Value, packages: &[Vec<String>]) -> Option<(String, String)> 
         }
         Some((dotted(package), dotted(package)))
     })
+}
+
+/// The place of the first rule that data takes the place of, or of the package when it takes all.
+fn shadowed_rule(
+    engine: &Engine,
+    source: &PolicySource,
+    data: &Value,
+    package: &str,
+) -> Option<Finding> {
+    let found = engine.get_policy_package_components().ok()?.into_iter().find(|candidate| {
+        source.rego.contains_key(&candidate.source_file) && dotted(&candidate.components) == package
+    })?;
+    let at = |data: &Value, name: &String| -> Option<Value> {
+        data.as_object().ok()?.get(&Value::from(name.as_str())).cloned()
+    };
+    let inner = found.components.iter().try_fold(data.clone(), |data, name| at(&data, name));
+    let text = source.rego.get(&found.source_file)?;
+    let mut offset = 0;
+    let mut first = None;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let rule = line.strip_prefix("default ").unwrap_or(line);
+        let ends = |c: char| !(c.is_alphanumeric() || c == '_');
+        let name = rule.split(ends).next().unwrap_or_default();
+        let start = offset + line.len() - rule.len();
+        let span = Span {
+            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
+            col: 1,
+            start,
+            end: start + name.len(),
+        };
+        let is_rule = |inner: &Value| !name.is_empty() && at(inner, &name.to_owned()).is_some();
+        if inner.as_ref().is_some_and(is_rule) {
+            first = Some(span);
+            break;
+        }
+        if name == "package" {
+            first = Some(span);
+        }
+        offset += line.len();
+    }
+    let finding = Finding::new(Lint::DataShadowsRule, "");
+    Some(finding.in_text(&found.source_file, text, first?))
 }
 
 fn dotted<'a>(parts: impl IntoIterator<Item = &'a String>) -> String {

@@ -104,13 +104,22 @@ impl EmbeddedEngine {
         installed
     }
 
-    pub(crate) fn remember<T>(&self, outcome: &Result<T, LoadError>, now: Timestamp) {
-        let error = outcome.as_ref().err().map(ToString::to_string);
+    pub(crate) fn remember<T>(
+        &self,
+        outcome: &Result<T, impl std::borrow::Borrow<LoadError>>,
+        now: Timestamp,
+    ) {
+        let error = outcome.as_ref().err().map(|error| error.borrow().to_string());
         let mut status = lock(&self.status);
         if error != status.error {
             status.refused_at = error.as_ref().map(|_| now);
             status.error = error;
         }
+    }
+
+    /// The revision in force.
+    pub(crate) fn in_force(&self) -> Option<Arc<str>> {
+        self.snapshot.load().as_ref().map(|snapshot| Arc::clone(&snapshot.revision))
     }
 
     pub(crate) fn loading(&self) -> MutexGuard<'_, ()> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bundle::BundleError;
 use crate::finding::{Finding, Lint, Severity};
 
 /// Why a policy was not loaded. The policy that was in force before stays in force.
@@ -16,9 +17,9 @@ pub enum LoadError {
     /// A manifest, a policy or a data file that cannot be read as what it should be.
     #[error("{file}: {detail}")]
     Invalid { file: String, detail: String },
-    /// Data at a place where rules are: data would win.
+    /// Data at a place where rules are: data would win. With the place of the first such rule.
     #[error("{file}: data at `{path}` would shadow the rules of package `{package}`")]
-    Shadow { file: String, path: String, package: String },
+    Shadow { file: String, path: String, package: String, rule: Option<Box<Finding>> },
     #[error(
         "the policy defines neither `data.sentinel.policy.decision` nor `data.sentinel.policy.allow`"
     )]
@@ -41,6 +42,16 @@ pub enum LoadError {
     NoVetter,
     #[error("the policy's files changed while they were vetted; load them again")]
     Changed,
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A bundle that is older than what was in force before.
+    #[error("{0}")]
+    Rollback(String),
+    /// The source did not give a bundle: it is away, or refuses us.
+    #[error("the source of the policy gives none: {0}")]
+    Source(String),
+    #[error("the bundle could not be kept for the next start: {0}")]
+    NotKept(String),
 }
 
 impl LoadError {
@@ -58,10 +69,16 @@ impl LoadError {
                 let finding = Finding::new(Lint::InvalidFile, detail.as_str());
                 vec![finding.of_file(file)]
             }
-            Self::Shadow { file, path, package } => {
-                let message = format!("data at `{path}` would shadow the rules of `{package}`");
-                vec![Finding::new(Lint::DataShadowsRule, message).of_file(file)]
+            Self::Shadow { file, path, package, rule } => {
+                let what = format!("data at `{path}` in `{file}` would shadow the rules of");
+                let found = Finding::new(Lint::DataShadowsRule, format!("{what} `{package}`"));
+                vec![match rule {
+                    Some(rule) => Finding { message: found.message, ..(**rule).clone() },
+                    None => found.of_file(file),
+                }]
             }
+            Self::Bundle(error) => vec![error.finding()],
+            Self::Rollback(_) => vec![finding(Lint::Rollback)],
             Self::NoDecision => vec![finding(Lint::NoDecision)],
             Self::VettingFailed(_) => vec![finding(Lint::VettingFailed)],
             _ => Vec::new(),

@@ -91,6 +91,18 @@ lints! {
     VettingFailed "vetting_failed" Error,
         "The vetting process did not survive the policy: it took too long, too much memory, or crashed.",
         "look for deeply nested literals (they parse in exponential time) and for rules that enumerate";
+    InvalidBundle "invalid_bundle" Error,
+        "The file is no bundle, exceeds a limit, or has an entry that could lie about where it belongs.",
+        "build it with `sentinel policy bundle build` or `opa build`";
+    BundleSignature "bundle_signature" Error,
+        "The bundle is not signed by a trusted key, or is not what was signed.",
+        "sign it with `sentinel policy bundle sign` and the key whose public half is configured; a signed bundle needs that key to be configured";
+    DeltaBundle "delta_bundle" Error,
+        "A delta bundle (`patch.json`) changes data that is already there. It cannot be signed, and one with an empty list of changes would remove all of it.",
+        "serve a snapshot: `sentinel policy bundle build` makes one";
+    Rollback "rollback" Error,
+        "The bundle is older than one that was in force, or has its revision with other contents: an old bundle may be replayed to bring back what it allowed.",
+        "publish the policy under a new, higher revision";
     UncheckedComparison "unchecked_comparison" Warning,
         "Values of different types compare, too: `null < 10` is true, so a field of a wrong type passes the limit.",
         "add `is_number(…)` (or `is_string(…)`) of the same field to the same body";
@@ -167,7 +179,9 @@ impl Finding {
         self.in_text(file, text, span)
     }
 
-    fn in_text(mut self, file: &str, text: &str, span: Span) -> Self {
+    /// Sets the place, in a file with this text.
+    #[must_use]
+    pub(crate) fn in_text(mut self, file: &str, text: &str, span: Span) -> Self {
         let span = from_start(text, span);
         let line = usize::try_from(span.line.saturating_sub(1)).unwrap_or_default();
         let mut source = text.lines().nth(line).unwrap_or_default().to_owned();

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 
 use crate::embedded::EmbeddedEngine;
 use crate::error::LoadError;
+use crate::finding::Finding;
+use crate::source::PolicySource;
 
 impl EmbeddedEngine {
     /// Loads a directory and puts it in force, and returns its revision. Blocks while it is
@@ -23,9 +25,52 @@ impl EmbeddedEngine {
         loaded
     }
 
+    /// Puts a policy in force that is in no directory; otherwise as [`load`](Self::load). `keep` is
+    /// called once it is vetted, and may still refuse it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and those of `keep`.
+    pub fn load_source(
+        &self,
+        source: PolicySource,
+        now: Timestamp,
+        keep: impl FnOnce() -> Result<(), LoadError>,
+    ) -> Result<Arc<str>, LoadError> {
+        let _one_at_a_time = self.loading();
+        let vetter = self.config.vetter.as_ref().ok_or(LoadError::NoVetter);
+        let loaded = vetter.and_then(|vetter| vetter.vet_source(source)).and_then(|policy| {
+            keep()?;
+            let revision = self.try_install(&policy, now)?;
+            tell(policy.warnings());
+            Ok(revision)
+        });
+        self.remember(&loaded, now);
+        loaded
+    }
+
+    /// Remembers why there is no newer policy, for the status. What is in force stays in force.
+    pub fn refuse(&self, error: &LoadError, now: Timestamp) {
+        self.remember(&Err::<(), _>(error), now);
+    }
+
+    /// Forgets it: what is in force is what there is.
+    pub fn confirm(&self, now: Timestamp) {
+        self.remember(&Ok::<(), LoadError>(()), now);
+    }
+
     fn try_load(&self, dir: &Path, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let vetter = self.config.vetter.as_ref().ok_or(LoadError::NoVetter)?;
         let policy = vetter.vet(dir, &self.config.limits)?;
-        self.try_install(&policy, now)
+        let revision = self.try_install(&policy, now)?;
+        tell(policy.warnings());
+        Ok(revision)
+    }
+}
+
+/// What speaks against a policy that is in force all the same.
+fn tell(warnings: &[Finding]) {
+    for found in warnings {
+        // With file, line and column in front.
+        tracing::warn!(code = found.lint.code(), "the policy has a flaw: {found}");
     }
 }

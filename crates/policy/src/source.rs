@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::LoadError;
@@ -25,20 +25,34 @@ impl Default for SourceLimits {
     }
 }
 
-/// `.manifest`, as in OPA's bundles.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `.manifest`, as in OPA's bundles. Fields that are not known are left alone, as OPA does.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// Empty is none: that is what `opa build` writes unless told a revision.
     pub revision: Option<String>,
     /// Paths that every package and all data must lie under: `["sentinel/policy"]`.
     pub roots: Option<Vec<String>>,
     pub rego_version: Option<u8>,
+    /// What single files are, in place of `rego_version`.
+    #[serde(default)]
+    file_rego_versions: BTreeMap<String, u8>,
     #[serde(default)]
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    wasm: Vec<serde_json::Value>,
+}
+
+impl Manifest {
+    /// The version of Rego that a file is in, when that is stated.
+    pub(crate) fn rego_version_of(&self, file: &str) -> Option<u8> {
+        let own = self.file_rego_versions.iter();
+        let mut own = own.filter(|(path, _)| path.trim_start_matches('/') == file);
+        own.next().map(|(_, version)| *version).or(self.rego_version)
+    }
 }
 
 /// The files of a policy. Nothing but the manifest is parsed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PolicySource {
     /// `*.rego`, by path within the directory.
     pub(crate) rego: BTreeMap<String, String>,
@@ -47,6 +61,8 @@ pub struct PolicySource {
     /// `data.json`, `data.yaml`, `data.yml`, by path within the directory.
     pub(crate) data: BTreeMap<String, String>,
     pub(crate) manifest: Manifest,
+    /// As it is written, of a directory.
+    pub(crate) manifest_text: Option<String>,
     revision: Arc<str>,
     digest: String,
 }
@@ -63,12 +79,39 @@ impl PolicySource {
     /// When a file cannot be read or is not UTF-8, a limit is exceeded, the manifest is malformed,
     /// or there is no policy at all.
     pub fn read(dir: &Path, limits: &SourceLimits) -> Result<Self, LoadError> {
-        let mut reader = Reader { limits, files: Vec::new(), bytes: 0 };
-        reader.directory(dir, "", 0)?;
-        Self::from_files(reader.files).map_err(|error| match error {
+        let (mut files, mut bytes) = (Vec::new(), 0);
+        walk(dir, "", 0, limits, &mut |inner, path, _| {
+            if files.len() as u64 >= limits.max_files {
+                return Err(LoadError::TooMuch { what: "files", limit: limits.max_files });
+            }
+            let text = read_bounded(path, limits.max_bytes - bytes)
+                .map_err(|source| LoadError::Io { path: path.to_owned(), source })?
+                .ok_or(LoadError::TooMuch { what: "bytes", limit: limits.max_bytes })?;
+            bytes += text.len() as u64;
+            files.push((inner, text));
+            Ok(())
+        })?;
+        Self::from_files(files).map_err(|error| match error {
             LoadError::Empty(_) => LoadError::Empty(dir.to_owned()),
             other => other,
         })
+    }
+
+    /// What changes when a file of a policy directory does: its name, size, time or place on disk.
+    /// Nothing is read.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed, or a limit is exceeded.
+    pub fn fingerprint(dir: &Path, limits: &SourceLimits) -> Result<String, LoadError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let mut found = Vec::new();
+        walk(dir, "", 0, limits, &mut |inner, _, about| {
+            let (size, time) = (about.len(), (about.mtime(), about.mtime_nsec()));
+            found.push(format!("{inner}\0{size} {time:?} {}", about.ino()));
+            Ok(())
+        })?;
+        found.sort_unstable();
+        Ok(hex::encode(Sha256::digest(found.join("\n"))))
     }
 
     /// Makes a source of files given as (path, text).
@@ -93,13 +136,38 @@ impl PolicySource {
         if rego.is_empty() {
             return Err(LoadError::Empty(PathBuf::from(".")));
         }
-        let digest = digest(rego.iter().chain(&data), manifest.as_deref());
-        let manifest = manifest.map_or(Ok(Manifest::default()), |text| parse_manifest(&text))?;
-        let revision = match &manifest.revision {
-            Some(revision) => revision.as_str().into(),
+        let parsed = manifest.as_deref().map_or(Ok(Manifest::default()), |text| {
+            parse_manifest(text).map_err(|detail| LoadError::invalid(MANIFEST, &detail))
+        })?;
+        Ok(Self { manifest_text: manifest, ..Self::of(rego, tests, data, parsed, None) })
+    }
+
+    /// Makes a source of what a bundle holds.
+    pub(crate) fn of_bundle(
+        rego: BTreeMap<String, String>,
+        data: BTreeMap<String, String>,
+        manifest: Manifest,
+        revision: Option<&str>,
+    ) -> Result<Self, LoadError> {
+        if rego.is_empty() {
+            return Err(LoadError::Empty(PathBuf::from(".")));
+        }
+        Ok(Self::of(rego, BTreeMap::new(), data, manifest, revision))
+    }
+
+    fn of(
+        rego: BTreeMap<String, String>,
+        tests: BTreeMap<String, String>,
+        data: BTreeMap<String, String>,
+        manifest: Manifest,
+        revision: Option<&str>,
+    ) -> Self {
+        let digest = digest(rego.iter().chain(&data), &manifest);
+        let revision = match manifest.revision.as_deref().or(revision) {
+            Some(revision) => revision.into(),
             None => format!("sha256:{}", digest.get(..16).unwrap_or(&digest)).into(),
         };
-        Ok(Self { rego, tests, data, manifest, revision, digest })
+        Self { rego, tests, data, manifest, manifest_text: None, revision, digest }
     }
 
     /// The manifest's revision, or `sha256:` and the first 16 hex digits of the digest.
@@ -134,27 +202,52 @@ fn kind(path: &str) -> Option<Kind> {
     }
 }
 
-fn parse_manifest(text: &str) -> Result<Manifest, LoadError> {
-    let manifest: Manifest =
-        serde_json::from_str(text).map_err(|error| LoadError::invalid(MANIFEST, &error))?;
-    let bad = |detail: &str| Err(LoadError::invalid(MANIFEST, detail));
-    if manifest.rego_version.is_some_and(|version| version > 1) {
-        return bad("`rego_version` must be 0 or 1");
+/// Whether a file is one that policy is made of.
+pub(crate) fn is_policy_file(path: &str) -> bool {
+    kind(path).is_some()
+}
+
+pub(crate) fn parse_manifest(text: &str) -> Result<Manifest, String> {
+    let mut manifest: Manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    manifest.revision.take_if(|revision| revision.is_empty());
+    let versions = manifest.rego_version.iter().chain(manifest.file_rego_versions.values());
+    if versions.into_iter().any(|version| *version > 1) {
+        return Err("`rego_version` must be 0 or 1".to_owned());
+    }
+    if manifest.file_rego_versions.keys().any(|path| path.contains(['*', '?', '[', '{', '\\'])) {
+        return Err("`file_rego_versions` must name files without patterns".to_owned());
+    }
+    if !manifest.wasm.is_empty() {
+        return Err("`wasm` names policies that are not evaluated here".to_owned());
     }
     if manifest.revision.as_ref().is_some_and(|revision| {
-        revision.is_empty()
-            || revision.len() > MAX_REVISION
-            || !revision.bytes().all(|byte| byte.is_ascii_graphic())
+        revision.len() > MAX_REVISION || !revision.bytes().all(|byte| byte.is_ascii_graphic())
     }) {
-        return bad("`revision` must be 1 to 128 graphic ascii characters");
+        return Err("`revision` must be 1 to 128 graphic ascii characters".to_owned());
+    }
+    let roots = manifest.roots.as_deref().unwrap_or_default();
+    if let Some((a, b)) = overlapping(roots) {
+        return Err(format!("the roots `{a}` and `{b}` overlap"));
     }
     Ok(manifest)
+}
+
+/// Two roots of which one is within the other. The empty root is all.
+fn overlapping(roots: &[String]) -> Option<(&str, &str)> {
+    let parts = |root: &'_ String| -> Vec<String> {
+        root.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    roots.iter().enumerate().find_map(|(index, a)| {
+        let (wide, mut others) = (parts(a), roots.iter().enumerate());
+        let found = others.find(|(other, b)| *other != index && parts(b).starts_with(&wide));
+        found.map(|(_, b)| (a.as_str(), b.as_str()))
+    })
 }
 
 /// Lengths precede what they measure, so that no two sets of files have the same bytes.
 fn digest<'a>(
     files: impl Iterator<Item = (&'a String, &'a String)>,
-    manifest: Option<&str>,
+    manifest: &Manifest,
 ) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
@@ -165,58 +258,45 @@ fn digest<'a>(
         add(path);
         add(text);
     }
-    if let Some(text) = manifest {
+    if *manifest != Manifest::default() {
         add(MANIFEST);
-        add(text);
+        // What of the manifest has a meaning, in one order.
+        add(&serde_json::to_string(manifest).unwrap_or_default());
     }
     hex::encode(hash.finalize())
 }
 
-struct Reader<'a> {
-    limits: &'a SourceLimits,
-    files: Vec<(String, String)>,
-    bytes: u64,
-}
-
-impl Reader<'_> {
-    fn directory(&mut self, dir: &Path, prefix: &str, depth: u64) -> Result<(), LoadError> {
-        if depth > self.limits.max_depth {
-            let limit = self.limits.max_depth;
-            return Err(LoadError::TooMuch { what: "levels of directories", limit });
-        }
-        let io = |source| LoadError::Io { path: dir.to_owned(), source };
-        for entry in std::fs::read_dir(dir).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let path = entry.path();
-            if name.starts_with('.') && !(name == MANIFEST && prefix.is_empty()) {
-                continue;
-            }
-            let inner = format!("{prefix}{name}");
-            let metadata = std::fs::metadata(&path)
-                .map_err(|source| LoadError::Io { path: path.clone(), source })?;
-            if metadata.is_dir() {
-                self.directory(&path, &format!("{inner}/"), depth + 1)?;
-            } else if metadata.is_file() && kind(&inner).is_some() {
-                self.file(&path, inner)?;
-            }
-        }
-        Ok(())
+/// Visits the files that policy is made of: path within the directory, path, metadata.
+fn walk(
+    dir: &Path,
+    prefix: &str,
+    depth: u64,
+    limits: &SourceLimits,
+    visit: &mut impl FnMut(String, &Path, &std::fs::Metadata) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
+    if depth > limits.max_depth {
+        let limit = limits.max_depth;
+        return Err(LoadError::TooMuch { what: "levels of directories", limit });
     }
-
-    fn file(&mut self, path: &Path, inner: String) -> Result<(), LoadError> {
-        let limits = self.limits;
-        if self.files.len() as u64 >= limits.max_files {
-            return Err(LoadError::TooMuch { what: "files", limit: limits.max_files });
+    let io = |source| LoadError::Io { path: dir.to_owned(), source };
+    for entry in std::fs::read_dir(dir).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let path = entry.path();
+        if name.starts_with('.') && !(name == MANIFEST && prefix.is_empty()) {
+            continue;
         }
-        let text = read_bounded(path, limits.max_bytes - self.bytes)
-            .map_err(|source| LoadError::Io { path: path.to_owned(), source })?
-            .ok_or(LoadError::TooMuch { what: "bytes", limit: limits.max_bytes })?;
-        self.bytes += text.len() as u64;
-        self.files.push((inner, text));
-        Ok(())
+        let inner = format!("{prefix}{name}");
+        let metadata = std::fs::metadata(&path)
+            .map_err(|source| LoadError::Io { path: path.clone(), source })?;
+        if metadata.is_dir() {
+            walk(&path, &format!("{inner}/"), depth + 1, limits, visit)?;
+        } else if metadata.is_file() && kind(&inner).is_some() {
+            visit(inner, &path, &metadata)?;
+        }
     }
+    Ok(())
 }
 
 /// `None` when the file is longer than `limit`, which its size on disk need not say.

@@ -7,7 +7,7 @@
 //! evaluates it on a few inputs. It vets on a stack of 4 MiB; the checks keep a policy within the
 //! 2 MiB that the threads of the server have at least.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,9 @@ use crate::finding::{Finding, Lint, Severity};
 use crate::source::{PolicySource, SourceLimits};
 use crate::{builtins, depend, graph, lint};
 
+/// In place of a directory: the policy comes by standard input. No directory is called so, since
+/// those are given by their absolute paths.
+const FROM_INPUT: &str = "-";
 const STACK: usize = 4 * 1024 * 1024;
 /// Of processor time, in seconds.
 const CPU_SECONDS: u64 = 20;
@@ -63,7 +66,8 @@ impl Vetted {
     }
 }
 
-/// How to start the vetting process: `command args… DIR`, which must call [`run_child`].
+/// How to start the vetting process: `command args… DIR`, which must call [`run_child`]. In place of
+/// a directory, [`FROM_INPUT`] says that the policy comes by its input.
 #[derive(Debug, Clone)]
 pub struct Vetter {
     pub command: PathBuf,
@@ -106,7 +110,22 @@ impl Vetter {
         let dir = std::path::absolute(dir)
             .map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
         let source = PolicySource::read(&dir, limits)?;
-        let verdict = self.ask(&dir)?;
+        let verdict = self.ask(dir.as_os_str(), None)?;
+        Self::judge(source, verdict)
+    }
+
+    /// Has a policy vetted that is in no directory.
+    ///
+    /// # Errors
+    /// When the vetting process refuses it or does not survive it.
+    pub fn vet_source(&self, source: PolicySource) -> Result<Vetted, LoadError> {
+        let input = serde_json::to_vec(&source)
+            .map_err(|error| LoadError::VettingFailed(error.to_string()))?;
+        let verdict = self.ask(OsStr::new(FROM_INPUT), Some(input))?;
+        Self::judge(source, verdict)
+    }
+
+    fn judge(source: PolicySource, verdict: Verdict) -> Result<Vetted, LoadError> {
         if let Some(error) = verdict.error {
             return Err(LoadError::Vetoed(error));
         }
@@ -119,17 +138,22 @@ impl Vetter {
         Ok(Vetted { source, warnings: verdict.findings })
     }
 
-    fn ask(&self, dir: &Path) -> Result<Verdict, LoadError> {
+    fn ask(&self, dir: &OsStr, input: Option<Vec<u8>>) -> Result<Verdict, LoadError> {
         // The policy under test has no business with the secrets in this process's environment.
         let mut child = Command::new(&self.command)
             .args(&self.args)
             .arg(dir)
             .env_clear()
-            .stdin(Stdio::null())
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|source| LoadError::Vetter { command: self.command.clone(), source })?;
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+            // A child that ends early takes no more; its verdict, or the lack of one, tells.
+            let write = move || drop(pipe.write_all(&input));
+            drop(std::thread::Builder::new().name("policy-vet-input".to_owned()).spawn(write));
+        }
         let line = read_output(&mut child, self.timeout);
         // It has answered, ended or run out of time; whatever it still does is of no interest.
         if line.is_none() {
@@ -208,7 +232,12 @@ fn limit_resources() -> std::io::Result<()> {
 }
 
 fn verdict(dir: &Path) -> Verdict {
-    let source = PolicySource::read(dir, &UNBOUNDED);
+    let source = if dir == Path::new(FROM_INPUT) {
+        serde_json::from_reader(std::io::stdin().lock())
+            .map_err(|error| LoadError::Vetoed(error.to_string()))
+    } else {
+        PolicySource::read(dir, &UNBOUNDED)
+    };
     let digest = source.as_ref().map(|source| source.digest().to_owned()).unwrap_or_default();
     match source.and_then(|source| examine(&source)) {
         Ok(findings) => Verdict { digest, error: None, findings },

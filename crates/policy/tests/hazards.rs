@@ -165,6 +165,12 @@ fn data_never_shadows_a_rule(#[case] data: &str, #[case] file: &str) {
     let policy = "package sentinel.policy\nallow := false";
     let error = vet_files(&[("p.rego", policy), (file, data)]).expect_err("shadowing");
     assert!(error.to_string().contains("would shadow the rules"), "{error}");
+    // The place is that of the rule, and the message names the data.
+    let found = &error.findings()[0];
+    let line = if data.contains("allow") { 2 } else { 1 };
+    assert_eq!(found.place.as_ref().map(|place| place.line), Some(line), "{found:?}");
+    assert_eq!(found.file.as_deref(), Some("p.rego"));
+    assert!(found.message.contains(file), "{found:?}");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_failed_reload_keeps_the_last_good_and_says_why() {
         ("data.json", "[]", "data.json: data must be an object"),
         ("p.rego", "package other\nx := 1", "neither"),
         (".manifest", "{\"rego_version\": 2}", ".manifest: "),
-        (".manifest", "{\"wasm\": []}", ".manifest: "),
+        (".manifest", "{\"wasm\": [{}]}", ".manifest: "),
     ];
     for (file, text, message) in bad {
         write(dir.path(), &[("p.rego", ALLOW), ("data.json", "{}"), (".manifest", "{}")]);

@@ -4,6 +4,7 @@ pub(crate) mod load;
 pub(crate) mod problems;
 #[cfg(test)]
 mod reference;
+mod supply;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -79,10 +80,60 @@ pub(crate) struct Config {
     /// (`agent:100/1s`, `tenant:5000/1m:200`). As an environment variable, separated by commas.
     #[serde(default)]
     pub(crate) rate_limits: Vec<String>,
-    /// Directory with the policies (`*.rego`) and their data (`data.json`, `data.yaml`). Required
-    /// unless `policy_engine` is `opa`.
+    /// Directory with the policies (`*.rego`) and their data (`data.json`, `data.yaml`). This or
+    /// `policy_bundle` is required unless `policy_engine` is `opa`.
     #[serde(default)]
     pub(crate) policy_dir: Option<PathBuf>,
+    /// Whether `policy_dir` is loaded anew when a file in it has changed and none changes for a
+    /// second; without it only on SIGHUP.
+    #[serde(default)]
+    pub(crate) policy_dir_watched: bool,
+    /// Where a bundle with the policies is, in place of `policy_dir`: `file:///path/bundle.tar.gz`,
+    /// `https://…`, `s3://bucket/key` with credentials in the usual `AWS_…` variables, or a
+    /// directory of a Git repository, `git+https://…`, `git+ssh://…` or `git+file:///…`, with
+    /// `#branch`, `#tag` or `#branch:directory` behind it (`#main` unless stated).
+    #[serde(default)]
+    pub(crate) policy_bundle: Option<String>,
+    /// Public keys in PEM, of which one must have signed the bundle; for `HS256` and its like the
+    /// secret. Without it only unsigned bundles are taken.
+    #[serde(default)]
+    pub(crate) policy_bundle_key_file: Option<PathBuf>,
+    /// Algorithm of those keys, such as `PS256` or `HS256`; unless stated `RS256`, `ES256`, `ES384`,
+    /// `ES512` or `EdDSA`, by their type.
+    #[serde(default)]
+    pub(crate) policy_bundle_algorithm: Option<String>,
+    /// Scope that the signature of the bundle must state.
+    #[serde(default)]
+    pub(crate) policy_bundle_scope: Option<String>,
+    /// File with the token that is sent to the server of the bundle or the repository; read anew
+    /// each time.
+    #[serde(default)]
+    pub(crate) policy_bundle_token_file: Option<PathBuf>,
+    /// Directory, of this server alone, in which the last good bundle is kept for a start without
+    /// its source, and what was in force before, so that it cannot be brought back. Required with
+    /// `policy_bundle`.
+    #[serde(default)]
+    pub(crate) policy_bundle_dir: Option<PathBuf>,
+    /// Least seconds between two questions for a new bundle. A file is looked at every 2 seconds.
+    #[serde(default = "default_min_delay")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) policy_bundle_min_delay_seconds: u64,
+    /// Most seconds between two questions for a new bundle, also after failures.
+    #[serde(default = "default_max_delay")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) policy_bundle_max_delay_seconds: u64,
+    /// Seconds that a server may keep a question until there is a new bundle (long polling), if it
+    /// can; 0 asks without waiting.
+    #[serde(default)]
+    #[schemars(range(max = 3600))]
+    pub(crate) policy_bundle_long_poll_seconds: u64,
+    /// Lets a bundle come into force that is older than one that was in force.
+    #[serde(default)]
+    pub(crate) policy_bundle_allow_rollback: bool,
+    /// Who may sign commits, in the form of `ssh-keygen` (`name ssh-ed25519 AAAA…`); with it, commits
+    /// that none of them signed by SSH key are refused. For `git+…` only.
+    #[serde(default)]
+    pub(crate) policy_git_allowed_signers: Option<PathBuf>,
     /// What decides: the embedded engine, an OPA, or the embedded engine with an OPA that is
     /// compared with it.
     #[serde(default)]
@@ -169,7 +220,7 @@ pub(crate) enum HealthNetworks {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PolicyEngine {
-    /// The engine in this program, by the policies in `policy_dir`.
+    /// The engine in this program, by the policies in `policy_dir` or `policy_bundle`.
     #[default]
     Embedded,
     /// The OPA at `opa_url`, by whatever it runs; when it does not answer, everything is denied.
@@ -230,6 +281,14 @@ const fn default_opa_timeout() -> u64 {
     100
 }
 
+const fn default_min_delay() -> u64 {
+    30
+}
+
+const fn default_max_delay() -> u64 {
+    60
+}
+
 const fn default_drain() -> u64 {
     3
 }
@@ -260,6 +319,18 @@ impl Default for Config {
             replicas: default_replicas(),
             rate_limits: Vec::new(),
             policy_dir: None,
+            policy_dir_watched: false,
+            policy_bundle: None,
+            policy_bundle_key_file: None,
+            policy_bundle_algorithm: None,
+            policy_bundle_scope: None,
+            policy_bundle_token_file: None,
+            policy_bundle_dir: None,
+            policy_bundle_min_delay_seconds: default_min_delay(),
+            policy_bundle_max_delay_seconds: default_max_delay(),
+            policy_bundle_long_poll_seconds: 0,
+            policy_bundle_allow_rollback: false,
+            policy_git_allowed_signers: None,
             policy_engine: PolicyEngine::default(),
             opa_url: None,
             opa_timeout_ms: default_opa_timeout(),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use sentinel_core::policy::PolicyEngine as _;
 use sentinel_http::{Durations, Labels, Measure, Source, Values};
-use sentinel_policy::{OpaEngine, ShadowEngine};
+use sentinel_policy::supply::Keeper;
+use sentinel_policy::{EmbeddedEngine, OpaEngine, ShadowEngine};
 use sentinel_redis::{RedisEvents, RedisRates};
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 
@@ -91,6 +93,25 @@ pub(crate) fn of_opa(opa: Arc<OpaEngine>) -> Source {
             is("opa_up", "Whether OPA's health check passes", Vec::new(), opa.is_up()),
             is("opa_circuit_open", open, Vec::new(), opa.is_circuit_open()),
             counters("opa_questions", "Decisions asked of OPA", "outcome", &outcomes),
+        ]
+    })
+}
+
+pub(crate) fn of_supply(keeper: Arc<Keeper>, engine: Arc<EmbeddedEngine>) -> Source {
+    Source::new(move || {
+        let counts = keeper.counts();
+        let outcomes = [
+            ("unchanged", counts.unchanged),
+            ("loaded", counts.loaded),
+            ("refused", counts.refused),
+            ("away", counts.away),
+        ];
+        let status = engine.status();
+        let current = status.revision.is_some() && status.error.is_none();
+        let help = "Whether the policy in force is what its source says";
+        vec![
+            is("policy_current", help, Vec::new(), current),
+            counters("policy_source_questions", "Questions for a bundle", "outcome", &outcomes),
         ]
     })
 }

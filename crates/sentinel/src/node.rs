@@ -26,7 +26,7 @@ use crate::database::Database;
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::fleet::{FLUSH, Fleet, Joined};
-use crate::policy_engine::{Engine, Policy, Reloader};
+use crate::policy_engine::{Engine, Policy, Reloaded, Reloader};
 use crate::server;
 use crate::signing_key::{Prepared, Source};
 
@@ -92,7 +92,7 @@ impl Node {
         let policy = Policy::new(&engine)?;
         let loading = {
             let (reloader, now) = (policy.reloader(), clock.now());
-            tokio::task::spawn_blocking(move || reloader.load(now))
+            tokio::spawn(async move { reloader.first(now).await })
         };
         let preparing = tokio::task::spawn_blocking(move || signing_key.prepare());
         let opened = database.open().await.map_err(|error| open_failure(&error))?;
@@ -133,13 +133,19 @@ impl Node {
         policy.look(clock.now()).await;
         sources.extend(policy.sources());
         if let Err(error) = loaded {
-            let dir = policy.reloader().dir().map(|dir| dir.display().to_string());
-            tracing::error!(
-                %error,
-                policy_dir = dir.unwrap_or_default(),
-                "the policy was refused: EVERY CHECK IS DENIED until a policy is loaded; mend it, \
-                 try it with `sentinel policy check`, and send SIGHUP"
-            );
+            match policy.reloader().dir() {
+                Some(dir) => tracing::error!(
+                    %error,
+                    policy_dir = %dir.display(),
+                    "the policy was refused: EVERY CHECK IS DENIED until a policy is loaded; mend \
+                     it, try it with `sentinel policy check`, and send SIGHUP"
+                ),
+                None => tracing::error!(
+                    %error,
+                    "there is no policy: EVERY CHECK IS DENIED until a bundle is loaded; its source \
+                     is asked again, and at once after SIGHUP"
+                ),
+            }
         }
         let postgres = opened.postgres;
         Ok(Self { services, policy, signer, clock, postgres, carrier, epochs, sources })
@@ -178,6 +184,9 @@ impl Node {
         tasks.spawn(reload_on(hangup, self.policy.reloader(), Arc::clone(&self.clock)));
         if let Some(watch) = self.policy.watch(&self.clock) {
             tasks.spawn(watch);
+        }
+        if let Some(supply) = self.policy.supply(&self.clock) {
+            tasks.spawn(supply);
         }
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
         if let Some(postgres) = &self.postgres {
@@ -296,8 +305,13 @@ async fn reload_on(mut hangup: Signal, reloader: Reloader, clock: Arc<dyn Clock>
     while hangup.recv().await.is_some() {
         let (reloader, now) = (reloader.clone(), clock.now());
         match tokio::task::spawn_blocking(move || reloader.load(now)).await {
-            Ok(Ok(Some(revision))) => tracing::info!(%revision, "the policy was loaded anew"),
-            Ok(Ok(None)) => tracing::info!("nothing to load: OPA decides, by what it loads itself"),
+            Ok(Ok(Reloaded::Revision(revision))) => {
+                tracing::info!(%revision, "the policy was loaded anew");
+            }
+            Ok(Ok(Reloaded::Asking)) => tracing::info!("the source of the policy is asked"),
+            Ok(Ok(Reloaded::Nothing)) => {
+                tracing::info!("nothing to load: OPA decides, by what it loads itself");
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the policy was refused; the one before stays in force");
             }

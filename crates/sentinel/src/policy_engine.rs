@@ -1,42 +1,94 @@
 //! Which engine decides, and how it is kept current.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sentinel_core::clock::Clock;
 use sentinel_core::policy::PolicyEngine;
+use sentinel_policy::supply::{self, Access, Keeper, KeeperConfig};
 use sentinel_policy::{
-    EmbeddedConfig, EmbeddedEngine, LoadError, OpaConfig, OpaEngine, ShadowEngine, Vetter,
+    EmbeddedConfig, EmbeddedEngine, LoadError, OpaConfig, OpaEngine, PolicySource, ShadowEngine,
+    SourceLimits, Vetter,
 };
 
 use crate::failure::{OrFail as _, Outcome};
 
 /// What decides, as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Engine {
-    /// The embedded one, by the policies of a directory.
-    Embedded(PathBuf),
+    /// The embedded one.
+    Embedded(Origin),
     /// An OPA, by whatever it runs.
     Opa(OpaConfig),
     /// The embedded one; an OPA is compared with it.
-    Shadow(PathBuf, OpaConfig),
+    Shadow(Origin, OpaConfig),
 }
+
+/// Where the policies of the embedded engine come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// Loaded anew on demand and, if it is watched, when a file in it changes.
+    Directory {
+        dir: PathBuf,
+        watched: bool,
+    },
+    Bundle(Box<Supply>),
+}
+
+/// A source of bundles that can be used, as far as that can be seen without asking it.
+#[derive(Debug, Clone)]
+pub(crate) struct Supply {
+    pub(crate) address: String,
+    pub(crate) access: Access,
+    pub(crate) keeper: KeeperConfig,
+}
+
+/// What loads the policies of the embedded engine.
+#[derive(Debug, Clone)]
+enum Loader {
+    /// `seen` is what the directory was like before it was loaded; none when it is not watched.
+    Directory {
+        engine: Arc<EmbeddedEngine>,
+        dir: PathBuf,
+        seen: Option<String>,
+    },
+    Bundle {
+        engine: Arc<EmbeddedEngine>,
+        keeper: Arc<Keeper>,
+    },
+}
+
+/// Time that a source has to give a policy before the server starts without.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// Time between two looks at a directory.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// The engine that decides, and what is behind it.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) port: Arc<dyn PolicyEngine>,
-    /// The embedded engine, with the directory that it loads.
-    embedded: Option<(Arc<EmbeddedEngine>, PathBuf)>,
+    /// That of the embedded engine.
+    loader: Option<Loader>,
     opa: Option<Arc<OpaEngine>>,
     shadow: Option<Arc<ShadowEngine>>,
 }
 
-/// Loads the policy directory anew; blocks while it is vetted.
+/// Loads the policy anew.
 #[derive(Debug, Clone)]
 pub(crate) struct Reloader {
-    embedded: Option<(Arc<EmbeddedEngine>, PathBuf)>,
+    loader: Option<Loader>,
+}
+
+/// What loading came to, when nothing went wrong.
+#[derive(Debug)]
+pub(crate) enum Reloaded {
+    Revision(Arc<str>),
+    /// The source of bundles is asked at once.
+    Asking,
+    /// OPA decides, by what it loads itself.
+    Nothing,
 }
 
 impl Policy {
@@ -52,8 +104,8 @@ impl Policy {
         };
         let embedded = match engine {
             Engine::Opa(_) => None,
-            Engine::Embedded(dir) | Engine::Shadow(dir, _) => {
-                Some((Arc::new(embedded()?), dir.clone()))
+            Engine::Embedded(origin) | Engine::Shadow(origin, _) => {
+                Some((Arc::new(embedded()?), origin))
             }
         };
         let shadow = match (&embedded, &opa) {
@@ -69,11 +121,30 @@ impl Policy {
         };
         // One of them is there for every `Engine`; an engine without policy denies.
         let port = port.unwrap_or_else(|| Arc::new(EmbeddedEngine::new(EmbeddedConfig::default())));
-        Ok(Self { port, embedded, opa, shadow })
+        let loader = embedded.map(|(engine, origin)| Loader::new(engine, origin)).transpose()?;
+        Ok(Self { port, loader, opa, shadow })
     }
 
     pub(crate) fn reloader(&self) -> Reloader {
-        Reloader { embedded: self.embedded.clone() }
+        Reloader { loader: self.loader.clone() }
+    }
+
+    /// Keeps the policy what its source says, as long as it is polled.
+    pub(crate) fn supply(
+        &self,
+        clock: &Arc<dyn Clock>,
+    ) -> Option<impl Future<Output = ()> + use<>> {
+        let loader = self.loader.clone()?;
+        if matches!(loader, Loader::Directory { seen: None, .. }) {
+            return None;
+        }
+        let clock = Arc::clone(clock);
+        Some(async move {
+            match loader {
+                Loader::Bundle { keeper, .. } => keeper.run(|| clock.now()).await,
+                Loader::Directory { engine, dir, seen } => watch(engine, dir, seen, clock).await,
+            }
+        })
     }
 
     /// Keeps the health of OPA known, as long as it is polled.
@@ -93,21 +164,131 @@ impl Policy {
     pub(crate) fn sources(&self) -> Vec<sentinel_http::Source> {
         let opa = self.opa.iter().cloned().map(crate::metrics::of_opa);
         let shadow = self.shadow.iter().cloned().map(crate::metrics::of_shadow);
-        opa.chain(shadow).collect()
+        let supply = match &self.loader {
+            Some(Loader::Bundle { engine, keeper }) => {
+                Some(crate::metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
+            }
+            _ => None,
+        };
+        opa.chain(shadow).chain(supply).collect()
+    }
+}
+
+/// Loads a directory anew when a file in it has changed and none changes any more: of files that are
+/// copied one by one, the first few may be a policy, too, and another one.
+async fn watch(
+    engine: Arc<EmbeddedEngine>,
+    dir: PathBuf,
+    mut loaded: Option<String>,
+    clock: Arc<dyn Clock>,
+) {
+    let mut before = loaded.clone();
+    let mut ticks = tokio::time::interval(WATCH);
+    loop {
+        ticks.tick().await;
+        let (engine, now) = (Arc::clone(&engine), clock.now());
+        let (looked, last, earlier) = (dir.clone(), loaded.clone(), before.clone());
+        let looking = tokio::task::spawn_blocking(move || {
+            let found = fingerprint(&looked);
+            if found.is_none() || found == last || found != earlier {
+                return (last, found);
+            }
+            match engine.load(&looked, now) {
+                Ok(revision) => tracing::info!(%revision, "the policy was loaded anew"),
+                Err(error) => {
+                    tracing::error!(%error, "the policy was refused; the one before stays in force");
+                }
+            }
+            (found.clone(), found)
+        });
+        match looking.await {
+            Ok(found) => (loaded, before) = found,
+            Err(error) => {
+                tracing::error!(%error, "the policy directory is not watched any more");
+                return;
+            }
+        }
+    }
+}
+
+fn fingerprint(dir: &Path) -> Option<String> {
+    PolicySource::fingerprint(dir, &SourceLimits::default()).ok()
+}
+
+impl Loader {
+    fn new(engine: Arc<EmbeddedEngine>, origin: &Origin) -> Outcome<Self> {
+        Ok(match origin {
+            Origin::Directory { dir, watched } => {
+                let seen = watched.then(|| fingerprint(dir).unwrap_or_default());
+                Self::Directory { engine, dir: dir.clone(), seen }
+            }
+            Origin::Bundle(supply) => {
+                let source = supply::open(&supply.address, &supply.access, crate::environment());
+                let source = source.or_fail(|| "cannot use `policy_bundle`".to_owned())?;
+                let keeper = Keeper::new(Arc::clone(&engine), source, supply.keeper.clone());
+                Self::Bundle { engine, keeper: Arc::new(keeper) }
+            }
+        })
     }
 }
 
 impl Reloader {
-    /// Answers the revision; `None` when there is no directory, since OPA decides.
+    /// Loads what there is at the start: of bundles what was in force last, and without that what
+    /// the source has, if it answers soon.
+    ///
+    /// # Errors
+    /// When the policy is refused, or there is none.
+    pub(crate) async fn first(&self, now: Timestamp) -> Result<(), String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let reloader = self.clone();
+        let loading = tokio::task::spawn_blocking(move || match reloader.loader {
+            Some(Loader::Bundle { keeper, .. }) => {
+                keeper.restore(now).map(|restored| restored.map(Reloaded::Revision))
+            }
+            _ => reloader.load(now).map(Some),
+        });
+        let kept = match loading.await.map_err(|error| text(&error))? {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => None,
+            Err(error) => Some(text(&error)),
+        };
+        let Some(Loader::Bundle { keeper, .. }) = &self.loader else {
+            return kept.map_or(Ok(()), Err);
+        };
+        if let Some(error) = kept {
+            tracing::error!(%error, "what was in force last cannot be loaded");
+        }
+        match tokio::time::timeout(FIRST_ANSWER, keeper.poll(now)).await {
+            Ok(Ok(Some(_))) => Ok(()),
+            Ok(Ok(None)) => Err("the source of the policy has none yet".to_owned()),
+            Ok(Err(error)) => Err(text(&error)),
+            Err(_) => Err("the source of the policy has not answered yet".to_owned()),
+        }
+    }
+
+    /// Loads the directory, which blocks while it is vetted, or has the source of bundles asked.
     ///
     /// # Errors
     /// When the policy is refused; what was in force stays in force.
-    pub(crate) fn load(&self, now: Timestamp) -> Result<Option<Arc<str>>, LoadError> {
-        self.embedded.as_ref().map(|(engine, dir)| engine.load(dir, now)).transpose()
+    pub(crate) fn load(&self, now: Timestamp) -> Result<Reloaded, LoadError> {
+        match &self.loader {
+            Some(Loader::Directory { engine, dir, .. }) => {
+                engine.load(dir, now).map(Reloaded::Revision)
+            }
+            Some(Loader::Bundle { keeper, .. }) => {
+                keeper.wake();
+                Ok(Reloaded::Asking)
+            }
+            None => Ok(Reloaded::Nothing),
+        }
     }
 
+    /// The directory that is loaded, for who has to mend it.
     pub(crate) fn dir(&self) -> Option<&PathBuf> {
-        self.embedded.as_ref().map(|(_, dir)| dir)
+        match &self.loader {
+            Some(Loader::Directory { dir, .. }) => Some(dir),
+            _ => None,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::dev::{self, keys, policies, seed};
 use crate::event_log::EventLogOptions;
 use crate::failure::{Failure, Outcome};
 use crate::node::{Node, Parts, Serving};
-use crate::policy_engine::Engine;
+use crate::policy_engine::{Engine, Origin};
 use crate::signing_key::Source;
 use crate::telemetry::{self, LogFormat};
 use crate::{output, server};
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let node = Node::start(Parts {
         database: Database::Sqlite(data_dir.database()),
         fleet: None,
-        engine: Engine::Embedded(policy_dir.clone()),
+        engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
         settings: Settings::default(),
     })

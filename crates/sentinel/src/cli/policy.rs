@@ -1,6 +1,7 @@
 //! `sentinel policy`: works on policies without a server.
 
 mod bench;
+mod bundle;
 mod eval;
 mod replay;
 mod test;
@@ -18,7 +19,7 @@ use crate::output;
 pub(crate) enum Command {
     /// Vets a policy as the server does before it loads one.
     Check {
-        /// Directory with `*.rego` and data.
+        /// Directory with `*.rego` and data, or a bundle; whose signature it has is not looked at.
         dir: PathBuf,
     },
     /// Runs the tests of a policy (`*_test.rego`).
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Prints the JSON Schema of `input`, for editors and `opa check --schema`.
     Schema,
+    /// Builds, signs, shows and verifies bundles, in OPA's format.
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     /// Shows what a candidate would have decided otherwise, on recorded decisions.
     Replay(replay::Args),
 }
@@ -42,6 +46,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Eval(args) => eval::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
         Command::Schema => output::json(&sentinel_policy::input_schema()),
+        Command::Bundle(command) => bundle::run(&command, json),
         Command::Replay(args) => replay::run(&args, json).await,
     }
 }
@@ -53,7 +58,12 @@ fn vet(dir: &Path) -> Outcome<Vetted> {
 
 fn check(dir: &Path, json: bool) -> Outcome {
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    let vetted = match vetter.vet(dir, &SourceLimits::default()) {
+    let vetted = if dir.is_file() {
+        bundle::vet_unverified(dir)?
+    } else {
+        vetter.vet(dir, &SourceLimits::default())
+    };
+    let vetted = match vetted {
         Ok(vetted) => vetted,
         Err(error) => return findings::refused(&error, json),
     };

@@ -7,11 +7,11 @@ use sentinel_core::rate::RateRule;
 use sentinel_policy::OpaConfig;
 use url::Url;
 
-use super::{Config, PolicyEngine};
+use super::{Config, PolicyEngine, supply};
 use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
-use crate::policy_engine::Engine;
+use crate::policy_engine::{Engine, Origin};
 use crate::signing_key;
 
 /// One reason not to start.
@@ -213,14 +213,14 @@ fn engine(config: &Config, problems: &mut Vec<Problem>) -> Option<Engine> {
                 "set `policy_engine: opa` or `policy_engine: shadow`, or remove `opa_url`",
             ));
         }
-        return or_problem(policy_dir(config), problems).map(Engine::Embedded);
+        return or_problem(origin(config), problems).map(Engine::Embedded);
     }
     let opa = or_problem(opa(config), problems);
     if engine == PolicyEngine::Opa {
         return opa.map(Engine::Opa);
     }
-    let dir = or_problem(policy_dir(config), problems);
-    dir.zip(opa).map(|(dir, opa)| Engine::Shadow(dir, opa))
+    let origin = or_problem(origin(config), problems);
+    origin.zip(opa).map(|(origin, opa)| Engine::Shadow(origin, opa))
 }
 
 fn opa(config: &Config) -> Result<OpaConfig, Problem> {
@@ -234,9 +234,26 @@ fn opa(config: &Config) -> Result<OpaConfig, Problem> {
         .map_err(|error| Problem::new(format!("`opa_url` cannot be used: {error}"), mend))
 }
 
+/// Where the policies of the embedded engine come from.
+fn origin(config: &Config) -> Result<Origin, Problem> {
+    match (&config.policy_bundle, &config.policy_dir) {
+        (Some(_), Some(_)) => Err(Problem::new(
+            "`policy_dir` and `policy_bundle` are both set, and one of them must decide",
+            "remove one of them",
+        )),
+        (Some(address), None) => supply::check(config, address).map(Origin::Bundle),
+        (None, _) => {
+            supply::refuse_without_bundle(config)?;
+            let watched = config.policy_dir_watched;
+            policy_dir(config).map(|dir| Origin::Directory { dir, watched })
+        }
+    }
+}
+
 fn policy_dir(config: &Config) -> Result<PathBuf, Problem> {
     let Some(dir) = &config.policy_dir else {
-        let mend = "set `policy_dir` (or SENTINEL_POLICY_DIR) to a directory with *.rego files";
+        let mend = "set `policy_dir` (or SENTINEL_POLICY_DIR) to a directory with *.rego files, or \
+                    `policy_bundle` to a bundle";
         return Err(Problem::new("`policy_dir` is missing", mend));
     };
     if dir.is_dir() {
@@ -304,6 +321,14 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ("database_connections", config.database_connections.into(), 4, 1000),
         ("database_statement_timeout_ms", config.database_statement_timeout_ms, 100, 60_000),
         ("opa_timeout_ms", config.opa_timeout_ms, 1, 10_000),
+        ("policy_bundle_min_delay_seconds", config.policy_bundle_min_delay_seconds, 1, 86_400),
+        (
+            "policy_bundle_max_delay_seconds",
+            config.policy_bundle_max_delay_seconds,
+            config.policy_bundle_min_delay_seconds,
+            86_400,
+        ),
+        ("policy_bundle_long_poll_seconds", config.policy_bundle_long_poll_seconds, 0, 3600),
         ("replicas", config.replicas.into(), 1, 10_000),
         ("audit_keep_months", config.audit_keep_months.unwrap_or(1).into(), 1, 1200),
     ];

@@ -20,6 +20,12 @@ impl Deployment {
 
     /// One with these lines in its configuration, which name a database.
     pub(crate) fn on(folder: Folder, lines: &str) -> Self {
+        let dir = format!("{lines}\npolicy_dir: {}/policies", folder.path().display());
+        Self::without_policy(folder, &dir)
+    }
+
+    /// One whose lines say where the policy is, or nothing does.
+    pub(crate) fn without_policy(folder: Folder, lines: &str) -> Self {
         let root = folder.path().display().to_string();
         let key = folder.path().join("key.pem");
         let made = std::process::Command::new("openssl")
@@ -34,7 +40,7 @@ impl Deployment {
             "config.yaml",
             &format!(
                 "listen: 127.0.0.1:0\n{lines}\n\
-                 policy_dir: {root}/policies\nsigning_key_file: {root}/key.pem\n\
+                 signing_key_file: {root}/key.pem\n\
                  log_format: json\ndrain_seconds: 1\n"
             ),
         );
