@@ -47,12 +47,14 @@ pub struct PolicySource {
     /// `data.json`, `data.yaml`, `data.yml`, by path within the directory.
     pub(crate) data: BTreeMap<String, String>,
     pub(crate) manifest: Manifest,
+    manifest_text: Option<String>,
     revision: Arc<str>,
     digest: String,
 }
 
 const MANIFEST: &str = ".manifest";
 const MAX_REVISION: usize = 128;
+const MAX_AUTHOR: usize = 256;
 
 impl PolicySource {
     /// Reads a policy directory: `*.rego` at any depth, `data.json|yaml|yml` where the directory
@@ -94,18 +96,33 @@ impl PolicySource {
             return Err(LoadError::Empty(PathBuf::from(".")));
         }
         let digest = digest(rego.iter().chain(&data), manifest.as_deref());
-        let manifest = manifest.map_or(Ok(Manifest::default()), |text| parse_manifest(&text))?;
+        let manifest_text = manifest;
+        let manifest = manifest_text.as_deref().map(parse_manifest).transpose()?;
+        let manifest = manifest.unwrap_or_default();
         let revision = match &manifest.revision {
             Some(revision) => revision.as_str().into(),
             None => format!("sha256:{}", digest.get(..16).unwrap_or(&digest)).into(),
         };
-        Ok(Self { rego, tests, data, manifest, revision, digest })
+        Ok(Self { rego, tests, data, manifest, manifest_text, revision, digest })
     }
 
     /// The manifest's revision, or `sha256:` and the first 16 hex digits of the digest.
     #[must_use]
     pub fn revision(&self) -> &Arc<str> {
         &self.revision
+    }
+
+    /// Every file, by its path within the policy.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let manifest = self.manifest_text.iter().map(|text| (MANIFEST, text.as_str()));
+        let files = self.rego.iter().chain(&self.tests).chain(&self.data);
+        files.map(|(path, text)| (path.as_str(), text.as_str())).chain(manifest)
+    }
+
+    /// Who wrote it, where the manifest's metadata says so.
+    #[must_use]
+    pub fn author(&self) -> Option<&str> {
+        self.manifest.metadata.get("author")?.as_str().filter(|author| author.len() <= MAX_AUTHOR)
     }
 
     /// SHA-256 over names and contents of everything that decides (tests do not), in hex.

@@ -1,7 +1,7 @@
 //! One running control plane: its parts put together, served, reloaded and stopped.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sentinel_core::clock::Clock;
@@ -138,6 +138,10 @@ impl Node {
                  try it with `sentinel policy check`, and send SIGHUP"
             );
         }
+        note_source(&services, &policy.reloader()).await;
+        if let Err(error) = services.rollouts.catch_up().await {
+            tracing::error!(%error, "a candidate policy could not be loaded; trying again");
+        }
         let postgres = opened.postgres;
         Ok(Self { services, policy, signer, clock, postgres, carrier, epochs, sources })
     }
@@ -172,7 +176,10 @@ impl Node {
                 .or_fail(setup)?;
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn_blocking(warm_up(Arc::clone(&self.signer)));
-        tasks.spawn(reload_on(hangup, self.policy.reloader(), Arc::clone(&self.clock)));
+        let services = Arc::downgrade(&self.services);
+        tasks.spawn(sentinel_service::rollouts::follow(Weak::clone(&services)));
+        let (reloader, clock) = (self.policy.reloader(), Arc::clone(&self.clock));
+        tasks.spawn(reload_on(hangup, reloader, services, clock));
         if let Some(watch) = self.policy.watch(&self.clock) {
             tasks.spawn(watch);
         }
@@ -279,10 +286,33 @@ fn warm_up(signer: Arc<EcdsaP256Signer>) -> impl FnOnce() + Send + 'static {
     }
 }
 
-async fn reload_on(mut hangup: Signal, reloader: Reloader, clock: Arc<dyn Clock>) {
+/// Records what was loaded, or refused, last, and ends what was promoted over something else. That
+/// the store is away changes nothing of what is in force here.
+async fn note_source(services: &Services, reloader: &Reloader) {
+    let Some(dir) = reloader.dir() else { return };
+    let source = dir.display().to_string();
+    let noted = async {
+        services.policy_log.note_source(&source).await?;
+        services.rollouts.source_brought(&source).await
+    };
+    if let Err(error) = noted.await {
+        tracing::error!(%error, "a change of policy could not be recorded");
+    }
+}
+
+async fn reload_on(
+    mut hangup: Signal,
+    reloader: Reloader,
+    services: Weak<Services>,
+    clock: Arc<dyn Clock>,
+) {
     while hangup.recv().await.is_some() {
-        let (reloader, now) = (reloader.clone(), clock.now());
-        match tokio::task::spawn_blocking(move || reloader.load(now)).await {
+        let (loading, now) = (reloader.clone(), clock.now());
+        let loaded = tokio::task::spawn_blocking(move || loading.load(now)).await;
+        if let Some(services) = services.upgrade() {
+            note_source(&services, &reloader).await;
+        }
+        match loaded {
             Ok(Ok(Some(revision))) => tracing::info!(%revision, "the policy was loaded anew"),
             Ok(Ok(None)) => tracing::info!("nothing to load: OPA decides, by what it loads itself"),
             Ok(Err(error)) => {

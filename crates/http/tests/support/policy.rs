@@ -2,9 +2,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::policy::{
-    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyReason,
+    DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyReason,
     PolicyStatus,
 };
+use sentinel_core::policy_data::DataPath;
 use sentinel_core::quota::{Quota, Window};
 
 /// What the policy answers to everything.
@@ -73,6 +74,16 @@ impl PolicyEngine for FakePolicy {
             loaded_at: Some(jiff::Timestamp::UNIX_EPOCH),
             error: None,
             refused_at: None,
+            author: None,
+            digest: None,
+        }
+    }
+
+    fn data_place(&self, path: &DataPath) -> DataPlace {
+        match (self.mode(), path.parts().first().map(String::as_str)) {
+            (Mode::None, _) => DataPlace::Elsewhere,
+            (_, Some("sentinel")) => DataPlace::Owned("the package `/sentinel/policy`".to_owned()),
+            _ => DataPlace::Free,
         }
     }
 

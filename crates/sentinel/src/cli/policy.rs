@@ -1,7 +1,10 @@
-//! `sentinel policy`: works on policies without a server.
+//! `sentinel policy`: works on policies, most of it without a server.
 
+mod data;
 mod eval;
+mod log;
 mod replay;
+mod rollout;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +29,14 @@ pub(crate) enum Command {
     Eval(eval::Args),
     /// Shows what a candidate would have decided otherwise, on recorded decisions.
     Replay(replay::Args),
+    /// Shows every change of the policy of a server: what, by whom, and why.
+    Log(log::Args),
+    /// Shows and changes the data that a server's policy has beside what its source brings.
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Compares a candidate with the policy that decides, then promotes or drops it.
+    #[command(subcommand)]
+    Rollout(rollout::Command),
 }
 
 pub(crate) async fn run(command: Command, json: bool) -> Outcome {
@@ -36,6 +47,9 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Test(args) => test::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
         Command::Replay(args) => replay::run(&args, json).await,
+        Command::Log(args) => log::run(args, json).await,
+        Command::Data(command) => data::run(command, json).await,
+        Command::Rollout(command) => rollout::run(command, json).await,
     }
 }
 

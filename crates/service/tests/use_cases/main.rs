@@ -10,5 +10,6 @@
 mod check;
 mod follow;
 mod health;
+mod policy;
 mod rate;
 mod support;

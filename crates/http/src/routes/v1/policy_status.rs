@@ -23,6 +23,11 @@ pub(crate) struct PolicyAnswer {
     error: Option<String>,
     /// Since when every attempt was refused with that error.
     refused_at: Option<Timestamp>,
+    /// Who wrote the revision, where its manifest says so.
+    author: Option<String>,
+    /// Of the data that was put beside it, 0 when none ever was. Decisions name it after the
+    /// revision: `1.0+data.17`.
+    data_version: u64,
 }
 
 /// Get the policy's status
@@ -37,7 +42,8 @@ pub(crate) async fn policy_status(
     caller: Caller,
 ) -> Result<Json<PolicyAnswer>, Problem> {
     caller.require(&[Role::Author, Role::Auditor])?;
-    let PolicyStatus { revision, engine, loaded_at, error, refused_at } =
+    let PolicyStatus { revision, engine, loaded_at, error, refused_at, author, .. } =
         app.services.policy.status();
-    Ok(Json(PolicyAnswer { revision, engine, loaded_at, error, refused_at }))
+    let data_version = app.services.control.current().policy().data.version();
+    Ok(Json(PolicyAnswer { revision, engine, loaded_at, error, refused_at, author, data_version }))
 }
