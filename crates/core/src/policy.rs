@@ -101,17 +101,33 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
     /// Whatever keeps the engine from a definite answer; the caller denies.
     async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError>;
 
-    /// What is in force now, for `GET /v1/policy`.
+    /// What the source brought, for `GET /v1/policy`.
     fn status(&self) -> PolicyStatus;
 
-    /// The modules of the policy in force, where the engine knows them: a remote one keeps its own.
-    fn modules(&self) -> Vec<PolicyModule> {
+    /// The revision that decides under `state`, as decisions name it; `None` when nothing can be
+    /// decided.
+    fn revision(&self, _state: &PolicyState) -> Option<String> {
+        self.status().revision
+    }
+
+    /// The modules of the policy that decides under `state`, where the engine knows them: a remote
+    /// one keeps its own.
+    fn modules(&self, _state: &PolicyState) -> Vec<PolicyModule> {
         Vec::new()
     }
+
+    /// Prepares for decisions under `state`, which is what the store says by now, so that none of
+    /// them has to wait for that. Nothing depends on it.
+    fn observe(&self, _state: &PolicyState) {}
 
     /// To whom the data at `path` belongs. An engine that keeps its own data takes none of ours.
     fn data_place(&self, _path: &DataPath) -> DataPlace {
         DataPlace::Elsewhere
+    }
+
+    /// Whether candidates can be rolled out here.
+    fn takes_candidates(&self) -> bool {
+        false
     }
 
     /// Vets a candidate and holds it ready, to be monitored or to decide. Blocks meanwhile.

@@ -166,12 +166,15 @@ impl EmbeddedEngine {
     }
 
     fn answer(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        let snapshot = self.deciding(input.state)?;
+        // Most decisions are the source's, and take no reference that other threads count, too.
+        let source = self.snapshot.load();
+        let promoted = self.promoted(source.as_ref(), input.state)?;
+        let snapshot = promoted.as_ref().or(source.as_ref()).ok_or(PolicyError::NoPolicy)?;
         let data = &input.state.data;
         WORKER.with_borrow_mut(|slot| {
             let worker = match slot.take() {
-                Some(worker) if worker.ground.is(&snapshot, data) => worker,
-                old => match self.ground(&snapshot, data) {
+                Some(worker) if worker.ground.is(snapshot, data) => worker,
+                old => match self.ground(snapshot, data) {
                     Ok(ground) => {
                         let input = old.map_or_else(InputBuilder::new, Worker::retire);
                         Worker::new(ground, input)
@@ -188,19 +191,30 @@ impl EmbeddedEngine {
         })
     }
 
-    /// What decides: what the source brought, unless a candidate was promoted over exactly that. One
-    /// that is not here yet denies: the source's policy is no longer in force.
-    fn deciding(&self, state: &PolicyState) -> Result<Arc<Snapshot>, PolicyError> {
-        let source = self.snapshot.load_full();
-        let promoted = state.promoted.as_ref().filter(|promoted| {
-            source.as_ref().is_none_or(|source| Some(&source.digest) == promoted.over.as_ref())
-        });
-        match promoted {
-            Some(promoted) => self.candidates.get(promoted.id).ok_or_else(|| {
-                PolicyError::Unavailable("the promoted policy is being loaded".to_owned())
-            }),
-            None => source.ok_or(PolicyError::NoPolicy),
+    /// The candidate that decides in place of what the source brought: one that was promoted over
+    /// exactly that. One that is not here yet denies: the source's policy is no longer in force.
+    fn promoted(
+        &self,
+        source: Option<&Arc<Snapshot>>,
+        state: &PolicyState,
+    ) -> Result<Option<Arc<Snapshot>>, PolicyError> {
+        let Some(promoted) = &state.promoted else { return Ok(None) };
+        if source.is_some_and(|source| Some(&source.digest) != promoted.over.as_ref()) {
+            return Ok(None);
         }
+        match self.candidates.get(promoted.id) {
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => {
+                let why = "the promoted policy is being loaded".to_owned();
+                Err(PolicyError::Unavailable(why))
+            }
+        }
+    }
+
+    /// What decides under `state`, if anything does.
+    fn deciding(&self, state: &PolicyState) -> Option<Arc<Snapshot>> {
+        let source = self.snapshot.load_full();
+        self.promoted(source.as_ref(), state).ok()?.or(source)
     }
 
     /// The policy with the data, made by the first thread that needs it.
@@ -250,6 +264,10 @@ impl PolicyEngine for EmbeddedEngine {
         }
     }
 
+    fn takes_candidates(&self) -> bool {
+        true
+    }
+
     fn load_candidate(&self, id: RolloutId, files: &PolicyFiles) -> Result<Candidate, String> {
         if let Some(known) = self.candidates.get(id) {
             return Ok(crate::candidate::describe(&known, &[]));
@@ -270,8 +288,20 @@ impl PolicyEngine for EmbeddedEngine {
         self.candidates.report(id)
     }
 
-    fn modules(&self) -> Vec<PolicyModule> {
-        self.snapshot.load().as_ref().map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
+    fn observe(&self, state: &PolicyState) {
+        if let Some(snapshot) = self.deciding(state) {
+            // A failure is told by each decision, and was logged.
+            drop(self.ground(&snapshot, &state.data));
+        }
+    }
+
+    fn revision(&self, state: &PolicyState) -> Option<String> {
+        let ground = self.ground(&self.deciding(state)?, &state.data).ok()?;
+        Some(ground.revision.as_ref().to_owned())
+    }
+
+    fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
+        self.deciding(state).map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
     }
 }
 

@@ -68,7 +68,6 @@ fn prepare(engine: &mut Engine) -> Result<(), String> {
 pub(crate) struct Ground {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) data: Arc<PolicyData>,
-    /// That of the policy and, once data was put, `+data.` and its version.
     pub(crate) revision: Arc<str>,
     pub(crate) engine: Engine,
     converted: Converted,
@@ -90,7 +89,7 @@ impl Ground {
         let (snapshot, data) = (Arc::clone(snapshot), Arc::clone(data));
         let mut engine = snapshot.engine.clone();
         if data.version() == 0 {
-            let revision = Arc::clone(&snapshot.revision);
+            let revision = revision(&snapshot, &data);
             return Ok(Self { snapshot, data, revision, engine, converted: HashMap::new() });
         }
         if let Some((path, owner)) = snapshot.collision(&data) {
@@ -108,7 +107,7 @@ impl Ground {
         // Copies the objects on the way to what is put, and shares all else.
         engine.add_data(document).map_err(|error| one_line(&error))?;
         prepare(&mut engine)?;
-        let revision = format!("{}+data.{}", snapshot.revision, data.version()).into();
+        let revision = revision(&snapshot, &data);
         Ok(Self { snapshot, data, revision, engine, converted })
     }
 
@@ -118,6 +117,14 @@ impl Ground {
             Arc::ptr_eq(&self.data, data) || (self.data.version() == 0 && data.version() == 0)
         };
         Arc::ptr_eq(&self.snapshot, snapshot) && same(data)
+    }
+}
+
+/// That of the policy and, once data was put, `+data.` and its version.
+fn revision(snapshot: &Snapshot, data: &PolicyData) -> Arc<str> {
+    match data.version() {
+        0 => Arc::clone(&snapshot.revision),
+        version => format!("{}+data.{version}", snapshot.revision).into(),
     }
 }
 

@@ -15,7 +15,7 @@ use sentinel_core::policy::{
     PolicyStatus,
 };
 use sentinel_core::policy_data::DataPath;
-use sentinel_core::rollout::RolloutReport;
+use sentinel_core::rollout::{PolicyState, RolloutReport};
 use sentinel_core::shadow::{Disagreement, ShadowAnswer, ShadowCounts, ShadowReport};
 use sentinel_core::store::PolicyFiles;
 use sha2::{Digest, Sha256};
@@ -112,6 +112,10 @@ impl PolicyEngine for ShadowEngine {
         self.embedded.data_place(path)
     }
 
+    fn takes_candidates(&self) -> bool {
+        self.embedded.takes_candidates()
+    }
+
     fn load_candidate(&self, id: RolloutId, files: &PolicyFiles) -> Result<Candidate, String> {
         self.embedded.load_candidate(id, files)
     }
@@ -128,8 +132,16 @@ impl PolicyEngine for ShadowEngine {
         self.embedded.rollout(id)
     }
 
-    fn modules(&self) -> Vec<PolicyModule> {
-        self.embedded.modules()
+    fn observe(&self, state: &PolicyState) {
+        self.embedded.observe(state);
+    }
+
+    fn revision(&self, state: &PolicyState) -> Option<String> {
+        self.embedded.revision(state)
+    }
+
+    fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
+        self.embedded.modules(state)
     }
 
     fn shadow(&self) -> Option<ShadowReport> {

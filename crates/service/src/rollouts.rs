@@ -11,6 +11,7 @@ use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
 use sentinel_core::principal::Principal;
 use sentinel_core::rollout::{Percent, PolicyState, Rollout, RolloutReport, RolloutState};
 use sentinel_core::store::{PolicyFiles, RolloutStep};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -28,6 +29,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub struct Rollouts {
     pub(crate) control: Arc<Control>,
     pub(crate) log: PolicyLog,
+    /// Held while candidates come and go: one that is about to be monitored is not let go of because
+    /// it is not monitored yet.
+    pub(crate) changing: Arc<Mutex<()>>,
 }
 
 /// What is to be rolled out, and for whom.
@@ -61,11 +65,16 @@ impl Rollouts {
         request: RolloutRequest,
     ) -> Result<(RolloutView, Candidate), ServiceError> {
         unbound(principal)?;
+        if !self.log.engine.takes_candidates() {
+            let detail = "the policy engine loads its policy itself; roll it out there";
+            return Err(ServiceError::conflict("rollout_elsewhere", detail));
+        }
         let RolloutRequest { files, tenants, percent, reason } = request;
         for tenant in &tenants {
             self.control.tenant_for(principal, tenant).await?;
         }
         let id = RolloutId(Uuid::now_v7());
+        let _alone = self.changing.lock().await;
         let candidate = self.load(id, files.clone()).await?;
         let candidate = candidate.map_err(|why| {
             ServiceError::invalid("candidate_refused", format!("the candidate is refused: {why}"))
@@ -208,9 +217,12 @@ impl Rollouts {
         rollout: &Rollout,
         reason: Option<Reason>,
     ) -> PolicyChange {
+        // On what grounds it was promoted or dropped, as far as this server saw.
+        let report = self.log.engine.rollout(rollout.id);
         PolicyChange {
             revision: Some(rollout.revision.clone()),
             rollout_id: Some(rollout.id),
+            detail: report.map(|report| findings(&report)),
             ..self.log.by(principal, kind, reason)
         }
     }
@@ -226,6 +238,7 @@ impl Rollouts {
     /// # Errors
     /// When the store is away, or one of them is refused here.
     pub async fn catch_up(&self) -> Result<(), ServiceError> {
+        let _alone = self.changing.lock().await;
         let wanted = wanted(self.control.current().policy());
         for id in &wanted {
             if self.log.engine.has_candidate(*id) {
@@ -240,7 +253,7 @@ impl Rollouts {
         self.forget().await
     }
 
-    /// Lets go of candidates that are over.
+    /// Lets go of candidates that are over; called with `changing` held.
     async fn forget(&self) -> Result<(), ServiceError> {
         let control = self.control.refresh().await?;
         self.log.engine.keep_candidates(&wanted(control.policy()));
@@ -259,25 +272,30 @@ impl Rollouts {
     }
 }
 
-/// Keeps the candidates of this server up with the store, until the services are gone.
+/// Keeps the engine of this server up with what the store says of policy, until the services are
+/// gone: prepared for data that was put, and holding the candidates there are.
 pub async fn follow(services: Weak<Services>) {
-    let mut held = None::<Vec<RolloutId>>;
+    let mut held = None::<Arc<PolicyState>>;
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(services) = services.upgrade() else { return };
-        let now = wanted(services.control.current().policy());
-        if held.as_ref() == Some(&now) {
+        let now = Arc::clone(services.control.current().policy());
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, &now)) {
             continue;
         }
-        match services.rollouts.catch_up().await {
-            Ok(()) => held = Some(now),
-            Err(error) => {
-                drop(services);
-                let cause = match &error {
-                    ServiceError::Unavailable(cause) => cause.clone(),
-                    other => other.to_string(),
+        let (engine, state) = (Arc::clone(&services.policy), Arc::clone(&now));
+        let prepared = tokio::task::spawn_blocking(move || engine.observe(&state)).await;
+        let caught_up = services.rollouts.catch_up().await;
+        drop(services);
+        match (prepared, caught_up) {
+            (Ok(()), Ok(())) => held = Some(now),
+            (prepared, caught_up) => {
+                let cause = match caught_up {
+                    Err(ServiceError::Unavailable(cause)) => cause,
+                    Err(other) => other.to_string(),
+                    Ok(()) => format!("preparing it failed: {prepared:?}"),
                 };
-                tracing::error!(cause, "a candidate policy could not be loaded");
+                tracing::error!(cause, "a change of policy could not be prepared for");
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -290,6 +308,14 @@ fn unbound(principal: &Principal) -> Result<(), ServiceError> {
 
 fn wanted(policy: &PolicyState) -> Vec<RolloutId> {
     [&policy.monitored, &policy.promoted].into_iter().flatten().map(|rollout| rollout.id).collect()
+}
+
+fn findings(report: &RolloutReport) -> String {
+    let RolloutReport { agreed, newly_allowed, newly_denied, otherwise, dropped, .. } = report;
+    format!(
+        "compared here: {agreed} agreed, {newly_allowed} newly allowed, {newly_denied} newly \
+        denied, {otherwise} otherwise; {dropped} not compared"
+    )
 }
 
 /// For whom, in words.

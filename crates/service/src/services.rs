@@ -133,7 +133,11 @@ impl Services {
         };
         let policy_data =
             PolicyDocuments { control: Arc::clone(&control), log: policy_log.clone() };
-        let rollouts = Rollouts { control: Arc::clone(&control), log: policy_log.clone() };
+        let rollouts = Rollouts {
+            control: Arc::clone(&control),
+            log: policy_log.clone(),
+            changing: Arc::default(),
+        };
         let manifests = ManifestWriter { store: Arc::clone(&store) };
         Ok(Self {
             checker: Checker {

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sentinel_core::epoch::Epoch;
+use sentinel_core::id::PolicyChangeId;
 use sentinel_core::kill::KillScope;
 use sentinel_core::page::Page;
+use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::build;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -88,6 +91,33 @@ fn migrations_are_those_of_the_committed_list() {
         FROM (SELECT * FROM schema_migrations ORDER BY version)";
     let applied: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(applied, listed.trim());
+}
+
+#[tokio::test]
+async fn changes_of_policy_are_neither_edited_nor_deleted() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let change = PolicyChange {
+        id: PolicyChangeId(Uuid::now_v7()),
+        kind: PolicyChangeKind::Activated,
+        actor: "source:a".to_owned(),
+        author: None,
+        revision: None,
+        path: None,
+        data_version: None,
+        rollout_id: None,
+        reason: None,
+        detail: None,
+        epoch: None,
+        at: build::NOW,
+    };
+    assert!(store.record_policy_change(change).await.unwrap());
+    drop(store);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    for sql in ["UPDATE policy_changes SET actor = 'x'", "DELETE FROM policy_changes"] {
+        let refused = connection.execute(sql, []).unwrap_err().to_string();
+        assert!(refused.contains("never"), "{sql}: {refused}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use sentinel_core::policy::{
 };
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::quota::{Quota, Window};
+use sentinel_core::rollout::PolicyState;
 
 /// What the policy answers to everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl PolicyEngine for FakePolicy {
         }
     }
 
-    fn modules(&self) -> Vec<PolicyModule> {
+    fn modules(&self, _: &PolicyState) -> Vec<PolicyModule> {
         let raw = Arc::from("package sentinel.policy");
         vec![PolicyModule { id: "sentinel/policy.rego".to_owned(), raw }]
     }

@@ -53,6 +53,9 @@ fn a_candidate_is_watched_promoted_kept_over_a_restart_and_taken_back() {
         shown.contains("newly denied   1") && shown.contains("langsmith-docs-search"),
         "{shown}"
     );
+    let metrics = server.metrics(&server.key("auditor"));
+    let counted = "sentinel_policy_rollout_comparisons_total{outcome=\"newly_denied\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
     let example = status(&server)["monitored"]["comparison"]["examples"][0].clone();
     let path = format!("/v1/decisions/{}", example["decision_id"].as_str().unwrap());
     let (code, decision) = server.http("GET", &path, "auditor", "");
@@ -60,6 +63,8 @@ fn a_candidate_is_watched_promoted_kept_over_a_restart_and_taken_back() {
 
     server.cli(&["policy", "rollout", "promote", "--reason", "as expected"]).exits(0);
     assert_eq!(decided(&server), (false, "2.0".to_owned()));
+    let shown = server.http("GET", "/v1/policy", "auditor", "").1;
+    assert_eq!((&shown["revision"], &shown["source_revision"]), (&"2.0".into(), &"1.0".into()));
     server.stop();
     let server = folder.dev(&["--policies", &source]);
     assert_eq!(decided(&server), (false, "2.0".to_owned()), "it is kept");
