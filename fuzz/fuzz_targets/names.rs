@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sentinel_core::name::{
     Action, AgentName, CallId, DisplayName, NameError, Owner, Purpose, Reason, TenantSlug, ToolName,
 };
+use sentinel_core::policy_data::DataPath;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -36,6 +37,10 @@ where
 }
 
 fuzz_target!(|text: &str| {
+    for path in [DataPath::from_address(text), text.parse::<DataPath>()].into_iter().flatten() {
+        assert_eq!(path.to_string().parse().as_ref(), Ok(&path));
+        assert!(path.parts().iter().all(|part| !part.is_empty() && !part.contains('\0')));
+    }
     for graphic in [
         check::<TenantSlug>(text).is_some(),
         check::<AgentName>(text).is_some(),

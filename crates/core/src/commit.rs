@@ -24,6 +24,7 @@ use crate::id::ToolId;
 use crate::name::CallId;
 use crate::principal::Principal;
 use crate::quota::{CounterKey, Grant, Reservation};
+use crate::rollout::PolicyState;
 
 /// A decision on its way to being committed.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Pending {
     pub counter: Option<CounterKey>,
     /// Epoch of the control state that it was decided on.
     pub epoch: Epoch,
+    /// The policy state that it was decided on.
+    pub policy: Arc<PolicyState>,
     /// When nobody waits for it any more.
     pub deadline: Option<Instant>,
 }
@@ -167,7 +170,7 @@ impl Batch {
     }
 
     /// Brings the batch to the epoch of the transaction. Whatever a kill now covers becomes a
-    /// deny; whatever rested on a tool, tenant or key that changed is superseded.
+    /// deny; whatever rested on a tool, tenant, key or policy state that changed is superseded.
     pub fn refresh(&mut self, changes: ControlChanges) {
         self.control = Arc::new(self.control.after(changes));
         for entry in &mut self.entries {
@@ -317,7 +320,7 @@ fn same_call(asked: &DecisionRecord, claimed: &DecisionRecord) -> bool {
         && asked.agent == claimed.agent
 }
 
-/// Whether the tenant, the tool and the key are still the ones that were decided on.
+/// Whether the tenant, the tool, the key and the policy are still the ones that were decided on.
 fn still_stands(pending: &Pending, control: &ControlState) -> bool {
     let record = &pending.record;
     let key_stands = match &pending.principal {
@@ -328,7 +331,12 @@ fn still_stands(pending: &Pending, control: &ControlState) -> bool {
     let tool = tenant
         .filter(|tenant| pending.principal.may_access(tenant.id))
         .and_then(|tenant| control.tool(tenant.id, &record.tool));
-    key_stands && tenant == pending.subject.tenant.as_ref() && tool == pending.subject.tool.as_ref()
+    // What the control state alone denied rests on no policy.
+    let policy_stands = record.code.is_control() || pending.policy.decides_as(control.policy());
+    key_stands
+        && policy_stands
+        && tenant == pending.subject.tenant.as_ref()
+        && tool == pending.subject.tool.as_ref()
 }
 
 fn deny_if_killed(pending: &mut Pending, control: &ControlState) {

@@ -12,7 +12,9 @@ use crate::epoch::Epoch;
 use crate::id::{TenantId, ToolId};
 use crate::kill::{Kill, KillState};
 use crate::name::{TenantSlug, ToolName};
+use crate::policy_data::{DataEntries, DataEntry, DataPath};
 use crate::principal::{ApiKey, KeyHash};
+use crate::rollout::{PolicyState, Rollout};
 use crate::tenant::Tenant;
 use crate::tool::Tool;
 
@@ -25,6 +27,7 @@ pub struct ControlState {
     tools: HashTrieMapSync<ToolId, Arc<Tool>>,
     keys: HashTrieMapSync<KeyHash, Arc<ApiKey>>,
     kills: Arc<KillState>,
+    policy: Arc<PolicyState>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +46,19 @@ pub struct ControlChanges {
     pub keys: Vec<ApiKey>,
     /// Kills in force and, when they changed after the epoch asked for, restored ones.
     pub kills: Vec<Kill>,
+    /// Policy data that was put or removed.
+    pub policy_data: Vec<ChangedData>,
+    /// Rollouts that are not over and, when they changed after the epoch asked for, those that are.
+    pub rollouts: Vec<Rollout>,
+}
+
+/// One entry of policy data, as the version that changed it last left it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangedData {
+    pub path: DataPath,
+    /// `None` once it was removed.
+    pub entry: Option<Arc<DataEntry>>,
+    pub version: u64,
 }
 
 impl ControlState {
@@ -54,6 +70,12 @@ impl ControlState {
     #[must_use]
     pub fn kills(&self) -> &KillState {
         &self.kills
+    }
+
+    /// What the store says of policy.
+    #[must_use]
+    pub const fn policy(&self) -> &Arc<PolicyState> {
+        &self.policy
     }
 
     #[must_use]
@@ -117,7 +139,23 @@ impl ControlState {
             let kills = Arc::make_mut(&mut next.kills);
             changes.kills.into_iter().for_each(|kill| kills.apply(kill));
         }
+        if !changes.policy_data.is_empty() || !changes.rollouts.is_empty() {
+            next.put_policy(changes.policy_data, changes.rollouts);
+        }
         next
+    }
+
+    fn put_policy(&mut self, data: Vec<ChangedData>, rollouts: Vec<Rollout>) {
+        let policy = Arc::make_mut(&mut self.policy);
+        if let Some(version) = data.iter().map(|changed| changed.version).max() {
+            let entries: DataEntries =
+                data.into_iter().map(|changed| (changed.path, changed.entry)).collect();
+            policy.data = Arc::new(policy.data.after(version, entries));
+        }
+        // What is over first: it may make way for what is not.
+        let (over, rest): (Vec<_>, Vec<_>) =
+            rollouts.into_iter().partition(|rollout| rollout.state.is_over());
+        over.into_iter().chain(rest).for_each(|rollout| policy.apply(rollout));
     }
 
     fn put_tenant(&mut self, tenant: Tenant) {

@@ -7,6 +7,7 @@ use crate::epoch::Epoch;
 use crate::id::{ManifestId, TenantId};
 use crate::kill::Kill;
 use crate::name::{TenantSlug, ToolName};
+use crate::policy_change::PolicyChange;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,8 @@ pub enum Event {
     Verified(Arc<ProvenanceEvent>),
     /// A tenant, tool or key changed.
     Registry(Arc<RegistryEvent>),
+    /// What policy is in force changed, or a change of it was refused.
+    Policy(Arc<PolicyChange>),
 }
 
 /// A kill or its end, with the names that people and adapters know things by.
@@ -78,7 +81,7 @@ pub enum RegistryChange {
 
 impl Event {
     /// Every name that [`Event::name`] answers.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 19] = [
         "policy.check.allow",
         "policy.check.deny",
         "kill_switch.disabled",
@@ -91,6 +94,13 @@ impl Event {
         "registry.tool_retired",
         "registry.key_created",
         "registry.key_revoked",
+        "policy.activated",
+        "policy.refused",
+        "policy.data_put",
+        "policy.data_removed",
+        "policy.rollout_started",
+        "policy.rollout_promoted",
+        "policy.rollout_dropped",
     ];
 
     /// The event's name, as clients subscribe to it.
@@ -111,6 +121,7 @@ impl Event {
                 RegistryChange::KeyCreated => "registry.key_created",
                 RegistryChange::KeyRevoked => "registry.key_revoked",
             },
+            Self::Policy(change) => change.kind.event(),
         }
     }
 
@@ -128,6 +139,7 @@ impl Event {
         match self {
             Self::Killed(event) | Self::Restored(event) => Some(event.epoch),
             Self::Registry(event) => Some(event.epoch),
+            Self::Policy(change) => change.epoch,
             Self::Checked(_) | Self::Signed(_) | Self::Verified(_) => None,
         }
     }
@@ -141,6 +153,7 @@ impl Event {
             Self::Killed(event) | Self::Restored(event) => event.kill.scope.tenant_id(),
             Self::Signed(event) | Self::Verified(event) => Some(event.tenant_id),
             Self::Registry(event) => event.tenant_id,
+            Self::Policy(_) => None,
         }
     }
 

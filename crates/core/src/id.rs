@@ -39,4 +39,8 @@ id! {
     ManifestId,
     /// One API key.
     KeyId,
+    /// One change of what policy is in force.
+    PolicyChangeId,
+    /// One staged rollout of a policy.
+    RolloutId,
 }

@@ -19,6 +19,7 @@ pub use self::error::{JsonError, Position};
 use self::error::{MAX_ECHO, excerpt, field_error, syntax_error};
 
 mod error;
+pub mod patch;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,15 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The limits of policy data that is put.
+    pub const POLICY_DATA: Self = Self {
+        max_bytes: 1024 * 1024,
+        max_depth: 32,
+        max_nodes: 200_000,
+        max_string_bytes: 128 * 1024,
+        max_key_bytes: 1024,
+    };
+
     /// The limits of a request body.
     pub const REQUEST: Self = Self {
         max_bytes: 256 * 1024,

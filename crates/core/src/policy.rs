@@ -7,13 +7,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::id::{DecisionId, RolloutId};
 use crate::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
+use crate::policy_data::DataPath;
 use crate::principal::Principal;
 use crate::quota::Quota;
+use crate::rollout::{PolicyState, RolloutReport};
 use crate::shadow::ShadowReport;
+use crate::store::PolicyFiles;
 use crate::tool::Tool;
 
-/// What policy sees, as `input`:
+/// What is decided, and on what. Policy sees all but the last two, as `input`:
 /// `{tenant, tool, action, purpose, usage, context, agent, arguments, principal{id,roles},
 /// tool_record{owner,scopes,metadata,url,digest}, time}`. Optional fields that are absent are left
 /// out (undefined), never `null`: `null < 10` is true in Rego's ordering.
@@ -31,6 +35,10 @@ pub struct PolicyInput<'a> {
     pub principal: &'a Principal,
     pub tool_record: &'a Arc<Tool>,
     pub time: Timestamp,
+    /// What the store says of policy, in the version that the decision rests on.
+    pub state: &'a Arc<PolicyState>,
+    /// The decision that the answer goes into, unless it has to be made anew.
+    pub decision_id: DecisionId,
 }
 
 /// What policy answers, validated.
@@ -93,18 +101,80 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
     /// Whatever keeps the engine from a definite answer; the caller denies.
     async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError>;
 
-    /// What is in force now, for `GET /v1/policy`.
+    /// What the source brought, for `GET /v1/policy`.
     fn status(&self) -> PolicyStatus;
 
-    /// The modules of the policy in force, where the engine knows them: a remote one keeps its own.
-    fn modules(&self) -> Vec<PolicyModule> {
+    /// The revision that decides under `state`, as decisions name it; `None` when nothing can be
+    /// decided.
+    fn revision(&self, _state: &PolicyState) -> Option<String> {
+        self.status().revision
+    }
+
+    /// The modules of the policy that decides under `state`, where the engine knows them: a remote
+    /// one keeps its own.
+    fn modules(&self, _state: &PolicyState) -> Vec<PolicyModule> {
         Vec::new()
+    }
+
+    /// Prepares for decisions under `state`, which is what the store says by now, so that none of
+    /// them has to wait for that. Nothing depends on it.
+    fn observe(&self, _state: &PolicyState) {}
+
+    /// To whom the data at `path` belongs. An engine that keeps its own data takes none of ours.
+    fn data_place(&self, _path: &DataPath) -> DataPlace {
+        DataPlace::Elsewhere
+    }
+
+    /// Whether candidates can be rolled out here.
+    fn takes_candidates(&self) -> bool {
+        false
+    }
+
+    /// Vets a candidate and holds it ready, to be monitored or to decide. Blocks meanwhile.
+    ///
+    /// # Errors
+    /// What speaks against it, for people. Nothing changes.
+    fn load_candidate(&self, _id: RolloutId, _files: &PolicyFiles) -> Result<Candidate, String> {
+        Err("the policy engine takes no candidates: policy is loaded elsewhere".to_owned())
+    }
+
+    /// Whether a candidate is held ready.
+    fn has_candidate(&self, _id: RolloutId) -> bool {
+        false
+    }
+
+    /// Lets go of all other candidates.
+    fn keep_candidates(&self, _ids: &[RolloutId]) {}
+
+    /// How a candidate compares, while it is monitored here.
+    fn rollout(&self, _id: RolloutId) -> Option<RolloutReport> {
+        None
     }
 
     /// How another engine compares with this one, when one is asked as well.
     fn shadow(&self) -> Option<ShadowReport> {
         None
     }
+}
+
+/// A candidate that was vetted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub revision: String,
+    pub digest: String,
+    /// What vetting found that does not speak against it, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// To whom a place in the data belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataPlace {
+    /// To nobody: data may be put there.
+    Free,
+    /// To the policy in force, by what the text says: a package, a root, a data file.
+    Owned(String),
+    /// All data is the engine's own.
+    Elsewhere,
 }
 
 /// One file of Rego.
@@ -127,4 +197,8 @@ pub struct PolicyStatus {
     pub error: Option<String>,
     /// Since when every attempt was refused with that error.
     pub refused_at: Option<Timestamp>,
+    /// Who wrote the revision, where its manifest says so (`metadata.author`).
+    pub author: Option<String>,
+    /// Of the files that the source brought.
+    pub digest: Option<String>,
 }

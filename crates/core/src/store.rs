@@ -3,7 +3,7 @@
 //!
 //! # Contract
 //! - When a method returns `Ok`, what it wrote is on disk.
-//! - Every change of control state (tenants, tools, keys, kills) increments the epoch in its own
+//! - Every change of control state (tenants, tools, keys, kills, policy data, rollouts) increments the epoch in its own
 //!   transaction, under the epoch lock taken exclusively; [`Store::commit_decisions`] takes that
 //!   lock shared. Hence no decision commits under an epoch other than the one it read.
 //! - Lookups answer `Ok(None)` when there is nothing. An error says only that the store could not
@@ -16,13 +16,16 @@ use crate::audit::{DecisionFilter, DecisionRecord};
 use crate::commit::Batch;
 use crate::control::ControlChanges;
 use crate::epoch::Epoch;
-use crate::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
+use crate::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use crate::kill::{Kill, KillScope};
 use crate::manifest::{Manifest, ManifestFilter};
 use crate::name::{DisplayName, Owner, TenantSlug, ToolName};
 use crate::page::{Page, Paged};
+use crate::policy_change::PolicyChange;
+use crate::policy_data::{DataEntries, DataPath};
 use crate::principal::ApiKey;
 use crate::quota::Counter;
+use crate::rollout::{Rollout, RolloutState};
 use crate::tenant::Tenant;
 use crate::tool::{Health, Tool, ToolChange};
 
@@ -72,6 +75,46 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         actor: String,
         at: Timestamp,
     ) -> Result<Restored, StoreError>;
+
+    // --- policy ---
+
+    /// Records what a source brought; `false` when it [repeats](PolicyChange::repeats) the last
+    /// that the same source brought. No change of control state.
+    async fn record_policy_change(&self, change: PolicyChange) -> Result<bool, StoreError>;
+
+    /// Changes of policy, newest first.
+    async fn policy_changes(&self, page: Page) -> Result<Paged<PolicyChange>, StoreError>;
+
+    /// Changes policy data and records that, when the data still has the version that the change is
+    /// based on; `None` when it has not.
+    async fn change_policy_data(&self, change: DataChange) -> Result<Option<Epoch>, StoreError>;
+
+    /// Changes of data, newest first, each with the value that was put: all of them, or those at
+    /// `path`, above it and below it.
+    async fn policy_data_history(
+        &self,
+        path: Option<DataPath>,
+        page: Page,
+    ) -> Result<Paged<RecordedData>, StoreError>;
+
+    /// Begins to monitor a candidate and records that; `None` when one is monitored already.
+    async fn start_rollout(
+        &self,
+        rollout: Rollout,
+        files: PolicyFiles,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError>;
+
+    /// Moves a rollout on and records that; `None` when it is not in the state `from`. What was in
+    /// the state `to` before, other than dropped, is dropped.
+    async fn move_rollout(
+        &self,
+        step: RolloutStep,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError>;
+
+    /// The files of a candidate.
+    async fn rollout_files(&self, id: RolloutId) -> Result<Option<PolicyFiles>, StoreError>;
 
     // --- decisions ---
 
@@ -164,6 +207,38 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Whether the store can write just now.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A policy as text, by path within it.
+pub type PolicyFiles = std::collections::BTreeMap<String, String>;
+
+/// A change of policy data.
+#[derive(Debug, Clone)]
+pub struct DataChange {
+    /// The version of the data that it is based on; the next one is what it makes.
+    pub base: u64,
+    pub entries: DataEntries,
+    pub change: PolicyChange,
+    /// What was put, for the history.
+    pub value: Option<serde_json::Value>,
+}
+
+/// A change of policy data as recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedData {
+    pub change: PolicyChange,
+    /// What was put; `None` when it was removed.
+    pub value: Option<serde_json::Value>,
+}
+
+/// A step of a rollout.
+#[derive(Debug, Clone)]
+pub struct RolloutStep {
+    pub id: RolloutId,
+    pub from: RolloutState,
+    pub to: RolloutState,
+    /// What it takes the place of; see [`Rollout::over`].
+    pub over: Option<String>,
 }
 
 /// A tool as registered.

@@ -6,13 +6,14 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
-use sentinel_core::json::{JsonError, Limits, parse_object_as};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use sentinel_core::json::{JsonError, Limits, parse_as, parse_object_as};
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 
 use crate::problem::Problem;
 
+const JSON_PATCH: &str = "application/json-patch+json";
 /// Time in which a body must have arrived.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -39,6 +40,23 @@ impl Unread {
         let limits = Limits::REQUEST;
         let bytes = self.bytes(limits.max_bytes).await?;
         Ok(parse_object_as(&bytes, &limits)?)
+    }
+
+    /// Reads the body, any JSON value, as a `T`.
+    pub(crate) async fn value<T: DeserializeOwned>(self, limits: &Limits) -> Result<T, Problem> {
+        let bytes = self.bytes(limits.max_bytes).await?;
+        Ok(parse_as(&bytes, limits)?)
+    }
+
+    /// Reads the body, a JSON Patch, which has a media type of its own, as a `T`.
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        mut self,
+        limits: &Limits,
+    ) -> Result<T, Problem> {
+        if self.headers.get(CONTENT_TYPE).is_some_and(|media| media == JSON_PATCH) {
+            self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        self.value(limits).await
     }
 
     async fn bytes(self, limit: usize) -> Result<Bytes, Problem> {
@@ -111,7 +129,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn json(of: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();

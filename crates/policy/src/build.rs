@@ -11,6 +11,7 @@ use sentinel_core::json;
 use crate::ast::Span;
 use crate::error::{LoadError, one_line};
 use crate::finding::{Finding, Lint};
+use crate::owned::Owned;
 use crate::source::PolicySource;
 
 /// Package of the rules that decide.
@@ -42,6 +43,8 @@ pub(crate) enum Shape {
 pub(crate) struct Built {
     pub engine: Engine,
     pub shape: Option<Shape>,
+    /// Where nobody else may put data.
+    pub owned: Owned,
 }
 
 /// Whether to take the tests in.
@@ -77,7 +80,10 @@ pub(crate) fn build(
         engine.add_data(value).map_err(|error| LoadError::invalid(file, &one_line(&error)))?;
     }
     let shape = shape(&engine, source)?;
-    Ok(Built { engine, shape })
+    let roots = roots(source).into_iter().flatten();
+    let roots = roots.map(|root| root.into_iter().map(str::to_owned).collect()).collect();
+    let owned = Owned::new(packages, roots, engine.get_data());
+    Ok(Built { engine, shape, owned })
 }
 
 /// Rego v1 first. A file that is not v1 is tried as v0, unless a manifest or an import says what

@@ -1,7 +1,8 @@
 //! The embedded engine: the interpreter, one clone of it for each thread.
 //!
-//! What is in force is one immutable [`Snapshot`] behind an atomic pointer. Each thread keeps a
-//! clone of the snapshot's interpreter and refreshes it when the pointer has moved, so a decision
+//! What is in force is one immutable [`Snapshot`] behind an atomic pointer; the data that people put
+//! beside it comes with each question, in the version that the decision rests on. Each thread keeps a
+//! clone of the interpreter with both and refreshes it when one of them has changed, so a decision
 //! is made by exactly one revision and no two threads wait for each other.
 //!
 //! A thread that evaluates needs a stack of 2 MiB or more; vetting bounds what a policy can use.
@@ -16,15 +17,23 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use regorus::{Engine, LimitError, Value};
+use sentinel_core::id::RolloutId;
 use sentinel_core::policy::{
-    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyStatus,
+    Candidate, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule,
+    PolicyStatus,
 };
+use sentinel_core::policy_data::{DataPath, PolicyData};
+use sentinel_core::rollout::{PolicyState, RolloutReport};
+use sentinel_core::store::PolicyFiles;
+use tokio::sync::watch;
 
-use crate::build::{Include, Shape, build};
+use crate::build::Shape;
+use crate::candidate::Candidates;
 use crate::document;
 use crate::error::LoadError;
+use crate::ground::{Ground, Snapshot};
 use crate::input::InputBuilder;
-use crate::memo::{Memo, Reads};
+use crate::memo::Memo;
 use crate::source::SourceLimits;
 use crate::vet::{Vetted, Vetter};
 
@@ -46,23 +55,25 @@ impl Default for EmbeddedConfig {
     }
 }
 
-/// The policy in force.
-struct Snapshot {
-    revision: Arc<str>,
-    shape: Shape,
-    reads: Option<Reads>,
-    modules: Vec<PolicyModule>,
-    /// Prepared, never evaluated: each thread clones it.
-    engine: Engine,
+/// The last ground that was made, or why it could not be.
+struct Made {
+    snapshot: Arc<Snapshot>,
+    data: Arc<PolicyData>,
+    ground: Result<Arc<Ground>, PolicyError>,
 }
 
 /// The embedded engine. With nothing loaded it answers [`PolicyError::NoPolicy`].
 pub struct EmbeddedEngine {
     pub(crate) config: EmbeddedConfig,
     snapshot: ArcSwapOption<Snapshot>,
+    /// With the data that was put last; held while the next is made, so that it is made once.
+    made: Mutex<Option<Made>>,
+    candidates: Candidates,
     status: Mutex<PolicyStatus>,
     /// Held while loading, so that of two loads the later one wins.
     loading: Mutex<()>,
+    /// Told after each load, whatever came of it.
+    loads: watch::Sender<()>,
 }
 
 impl std::fmt::Debug for EmbeddedEngine {
@@ -84,13 +95,24 @@ impl EmbeddedEngine {
             loaded_at: None,
             error: None,
             refused_at: None,
+            author: None,
+            digest: None,
         };
         Self {
             config,
             snapshot: ArcSwapOption::empty(),
+            made: Mutex::new(None),
+            candidates: Candidates::default(),
             status: Mutex::new(status),
             loading: Mutex::new(()),
+            loads: watch::Sender::default(),
         }
+    }
+
+    /// Changes after each load, once [`PolicyEngine::status`] tells what came of it.
+    #[must_use]
+    pub fn loads(&self) -> watch::Receiver<()> {
+        self.loads.subscribe()
     }
 
     /// Puts a vetted policy in force, at once for every decision that starts afterwards.
@@ -115,6 +137,8 @@ impl EmbeddedEngine {
             status.refused_at = error.as_ref().map(|_| now);
             status.error = error;
         }
+        drop(status);
+        self.loads.send_replace(());
     }
 
     /// The revision in force.
@@ -131,25 +155,19 @@ impl EmbeddedEngine {
         policy: &Vetted,
         now: Timestamp,
     ) -> Result<Arc<str>, LoadError> {
-        let source = policy.source();
-        let built = build(source, Include::Policy, self.config.time_limit)?;
-        let shape = built.shape.ok_or(LoadError::NoDecision)?;
-        let mut engine = built.engine;
-        // Analyzes and schedules the rules, without evaluating one.
-        engine
-            .eval_query("true".to_owned(), false)
-            .map_err(|error| LoadError::Evaluation(crate::error::one_line(&error)))?;
-        let revision = Arc::clone(source.revision());
-        let reads = Reads::of(&engine, shape);
-        let modules = source
-            .rego
-            .iter()
-            .map(|(id, text)| PolicyModule { id: id.clone(), raw: text.as_str().into() });
-        let modules = modules.collect();
-        let snapshot = Snapshot { revision: Arc::clone(&revision), shape, reads, modules, engine };
+        let snapshot = Snapshot::new(policy, &self.config)?;
+        if let Some(made) = &*lock(&self.made)
+            && let Some((path, owner)) = snapshot.collision(&made.data)
+        {
+            return Err(LoadError::DataInTheWay { path: path.to_string(), owner });
+        }
+        let revision = Arc::clone(&snapshot.revision);
+        let (author, digest) = (snapshot.author.clone(), snapshot.digest.clone());
         let mut status = lock(&self.status);
         let old = self.snapshot.swap(Some(Arc::new(snapshot)));
         status.revision = Some(revision.as_ref().to_owned());
+        status.author = author;
+        status.digest = Some(digest);
         status.loaded_at = Some(now);
         drop(status);
         discard(old);
@@ -161,20 +179,90 @@ impl EmbeddedEngine {
     /// # Errors
     /// As [`PolicyEngine::evaluate`].
     pub fn decide(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        let current = self.snapshot.load();
-        let snapshot = current.as_ref().ok_or(PolicyError::NoPolicy)?;
+        let outcome = self.answer(input);
+        if let Some(rollout) = &input.state.monitored {
+            self.candidates.compare(rollout, input, &outcome);
+        }
+        outcome
+    }
+
+    fn answer(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+        // Most decisions are the source's, and take no reference that other threads count, too.
+        let source = self.snapshot.load();
+        let promoted = self.promoted(source.as_ref(), input.state)?;
+        let snapshot = promoted.as_ref().or(source.as_ref()).ok_or(PolicyError::NoPolicy)?;
+        let data = &input.state.data;
         WORKER.with_borrow_mut(|slot| {
             let worker = match slot.take() {
-                Some(worker) if Arc::ptr_eq(&worker.snapshot, snapshot) => worker,
-                old => {
-                    let input = old.map_or_else(InputBuilder::new, Worker::retire);
-                    Worker::new(Arc::clone(snapshot), input)
-                }
+                Some(worker) if worker.ground.is(snapshot, data) => worker,
+                old => match self.ground(snapshot, data) {
+                    Ok(ground) => {
+                        let input = old.map_or_else(InputBuilder::new, Worker::retire);
+                        Worker::new(ground, input)
+                    }
+                    Err(error) => {
+                        *slot = old;
+                        return Err(error);
+                    }
+                },
             };
             let (outcome, worker) = worker.run(input);
             *slot = worker;
             outcome
         })
+    }
+
+    /// The candidate that decides in place of what the source brought: one that was promoted over
+    /// exactly that. One that is not here yet denies: the source's policy is no longer in force.
+    fn promoted(
+        &self,
+        source: Option<&Arc<Snapshot>>,
+        state: &PolicyState,
+    ) -> Result<Option<Arc<Snapshot>>, PolicyError> {
+        let Some(promoted) = &state.promoted else { return Ok(None) };
+        if source.is_some_and(|source| Some(&source.digest) != promoted.over.as_ref()) {
+            return Ok(None);
+        }
+        match self.candidates.get(promoted.id) {
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => {
+                let why = "the promoted policy is being loaded".to_owned();
+                Err(PolicyError::Unavailable(why))
+            }
+        }
+    }
+
+    /// What decides under `state`, if anything does.
+    fn deciding(&self, state: &PolicyState) -> Option<Arc<Snapshot>> {
+        let source = self.snapshot.load_full();
+        self.promoted(source.as_ref(), state).ok()?.or(source)
+    }
+
+    /// The policy with the data, made by the first thread that needs it.
+    fn ground(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        data: &Arc<PolicyData>,
+    ) -> Result<Arc<Ground>, PolicyError> {
+        let mut made = lock(&self.made);
+        if let Some(made) = &*made
+            && Arc::ptr_eq(&made.snapshot, snapshot)
+            && Arc::ptr_eq(&made.data, data)
+        {
+            return made.ground.clone();
+        }
+        let before = made.as_ref().and_then(|made| made.ground.as_ref().ok());
+        let ground = Ground::new(snapshot, data, before.map(AsRef::as_ref))
+            .map(Arc::new)
+            .map_err(PolicyError::Failed);
+        if let Err(error) = &ground {
+            tracing::error!(%error, "nothing can be decided: EVERY CHECK IS DENIED");
+        }
+        let (snapshot, data) = (Arc::clone(snapshot), Arc::clone(data));
+        let old = made.replace(Made { snapshot, data, ground: ground.clone() });
+        drop(made);
+        discard(old);
+        ground
     }
 }
 
@@ -188,8 +276,53 @@ impl PolicyEngine for EmbeddedEngine {
         lock(&self.status).clone()
     }
 
-    fn modules(&self) -> Vec<PolicyModule> {
-        self.snapshot.load().as_ref().map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
+    fn data_place(&self, path: &DataPath) -> DataPlace {
+        let candidates = self.candidates.snapshots();
+        let mut all = self.snapshot.load_full().into_iter().chain(candidates);
+        match all.find_map(|snapshot| snapshot.owned.owner(path)) {
+            Some(owner) => DataPlace::Owned(owner),
+            None => DataPlace::Free,
+        }
+    }
+
+    fn takes_candidates(&self) -> bool {
+        true
+    }
+
+    fn load_candidate(&self, id: RolloutId, files: &PolicyFiles) -> Result<Candidate, String> {
+        if let Some(known) = self.candidates.get(id) {
+            return Ok(crate::candidate::describe(&known, &[]));
+        }
+        let data = lock(&self.made).as_ref().map(|made| Arc::clone(&made.data));
+        self.candidates.load(id, files, &self.config, data.as_deref()).map_err(|e| e.to_string())
+    }
+
+    fn has_candidate(&self, id: RolloutId) -> bool {
+        self.candidates.get(id).is_some()
+    }
+
+    fn keep_candidates(&self, ids: &[RolloutId]) {
+        self.candidates.keep(ids);
+    }
+
+    fn rollout(&self, id: RolloutId) -> Option<RolloutReport> {
+        self.candidates.report(id)
+    }
+
+    fn observe(&self, state: &PolicyState) {
+        if let Some(snapshot) = self.deciding(state) {
+            // A failure is told by each decision, and was logged.
+            drop(self.ground(&snapshot, &state.data));
+        }
+    }
+
+    fn revision(&self, state: &PolicyState) -> Option<String> {
+        let ground = self.ground(&self.deciding(state)?, &state.data).ok()?;
+        Some(ground.revision.as_ref().to_owned())
+    }
+
+    fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
+        self.deciding(state).map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
     }
 }
 
@@ -202,18 +335,18 @@ struct Worker {
     engine: Engine,
     input: InputBuilder,
     memo: Memo,
-    snapshot: Arc<Snapshot>,
+    ground: Arc<Ground>,
 }
 
 impl Worker {
-    fn new(snapshot: Arc<Snapshot>, input: InputBuilder) -> Self {
-        let memo = Memo::new(snapshot.reads);
-        Self { engine: snapshot.engine.clone(), input, memo, snapshot }
+    fn new(ground: Arc<Ground>, input: InputBuilder) -> Self {
+        let memo = Memo::new(ground.snapshot.reads);
+        Self { engine: ground.engine.clone(), input, memo, ground }
     }
 
     /// Keeps the values of tools and keys; the rest may be large, and is dropped elsewhere.
     fn retire(self) -> InputBuilder {
-        discard((self.engine, self.memo, self.snapshot));
+        discard((self.engine, self.memo, self.ground));
         self.input
     }
 
@@ -238,7 +371,7 @@ impl Worker {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.answers(input)));
         match outcome {
             Ok(Ok(answers)) => {
-                let decision = answers.read(input.usage, &self.snapshot.revision);
+                let decision = answers.read(input.usage, &self.ground.revision);
                 (decision, Some(self))
             }
             Ok(Err(error)) => (Err(error), None),
@@ -249,7 +382,7 @@ impl Worker {
     fn answers(&mut self, input: &PolicyInput<'_>) -> Result<Answers, PolicyError> {
         let value = self.input.build(input);
         self.engine.set_input(value);
-        let answers = answers(&mut self.engine, self.snapshot.shape);
+        let answers = answers(&mut self.engine, self.ground.snapshot.shape);
         // What a policy prints may be a payload.
         drop(self.engine.take_prints());
         answers

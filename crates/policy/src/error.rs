@@ -40,6 +40,9 @@ pub enum LoadError {
     Vetter { command: PathBuf, source: std::io::Error },
     #[error("no vetter is configured, so no policy can be loaded from a directory")]
     NoVetter,
+    /// What people put as data lies where the policy has something.
+    #[error("data was put at `{path}`, where {owner} would be; remove it first")]
+    DataInTheWay { path: String, owner: String },
     #[error("the policy's files changed while they were vetted; load them again")]
     Changed,
     #[error(transparent)]

@@ -87,6 +87,9 @@ impl<'a> From<&PolicyInput<'a>> for InputDocument<'a> {
             principal,
             tool_record,
             time,
+            // What decides and what is decided are no part of the question.
+            state: _,
+            decision_id: _,
         } = *input;
         Self {
             tenant: tenant.as_str(),

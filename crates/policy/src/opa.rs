@@ -156,6 +156,8 @@ impl OpaEngine {
                 loaded_at: None,
                 error,
                 refused_at: None,
+                author: None,
+                digest: None,
             }),
         })
     }

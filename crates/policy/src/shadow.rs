@@ -7,12 +7,17 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sentinel_core::id::RolloutId;
 use sentinel_core::json;
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::policy::{
-    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyStatus,
+    Candidate, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule,
+    PolicyStatus,
 };
+use sentinel_core::policy_data::DataPath;
+use sentinel_core::rollout::{PolicyState, RolloutReport};
 use sentinel_core::shadow::{Disagreement, ShadowAnswer, ShadowCounts, ShadowReport};
+use sentinel_core::store::PolicyFiles;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -103,8 +108,40 @@ impl PolicyEngine for ShadowEngine {
         PolicyStatus { engine: ENGINE, ..self.embedded.status() }
     }
 
-    fn modules(&self) -> Vec<PolicyModule> {
-        self.embedded.modules()
+    fn data_place(&self, path: &DataPath) -> DataPlace {
+        self.embedded.data_place(path)
+    }
+
+    fn takes_candidates(&self) -> bool {
+        self.embedded.takes_candidates()
+    }
+
+    fn load_candidate(&self, id: RolloutId, files: &PolicyFiles) -> Result<Candidate, String> {
+        self.embedded.load_candidate(id, files)
+    }
+
+    fn has_candidate(&self, id: RolloutId) -> bool {
+        self.embedded.has_candidate(id)
+    }
+
+    fn keep_candidates(&self, ids: &[RolloutId]) {
+        self.embedded.keep_candidates(ids);
+    }
+
+    fn rollout(&self, id: RolloutId) -> Option<RolloutReport> {
+        self.embedded.rollout(id)
+    }
+
+    fn observe(&self, state: &PolicyState) {
+        self.embedded.observe(state);
+    }
+
+    fn revision(&self, state: &PolicyState) -> Option<String> {
+        self.embedded.revision(state)
+    }
+
+    fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
+        self.embedded.modules(state)
     }
 
     fn shadow(&self) -> Option<ShadowReport> {

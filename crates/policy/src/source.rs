@@ -69,6 +69,7 @@ pub struct PolicySource {
 
 const MANIFEST: &str = ".manifest";
 const MAX_REVISION: usize = 128;
+const MAX_AUTHOR: usize = 256;
 
 impl PolicySource {
     /// Reads a policy directory: `*.rego` at any depth, `data.json|yaml|yml` where the directory
@@ -174,6 +175,19 @@ impl PolicySource {
     #[must_use]
     pub fn revision(&self) -> &Arc<str> {
         &self.revision
+    }
+
+    /// Every file, by its path within the policy.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let manifest = self.manifest_text.iter().map(|text| (MANIFEST, text.as_str()));
+        let files = self.rego.iter().chain(&self.tests).chain(&self.data);
+        files.map(|(path, text)| (path.as_str(), text.as_str())).chain(manifest)
+    }
+
+    /// Who wrote it, where the manifest's metadata says so.
+    #[must_use]
+    pub fn author(&self) -> Option<&str> {
+        self.manifest.metadata.get("author")?.as_str().filter(|author| author.len() <= MAX_AUTHOR)
     }
 
     /// SHA-256 over names and contents of everything that decides (tests do not), in hex.

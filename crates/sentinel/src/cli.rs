@@ -59,7 +59,7 @@ enum Command {
     Audit(audit::Command),
     /// Shows what is used of each quota.
     Quotas(quotas::Args),
-    /// Vets, tests and tries policies, without a server.
+    /// Vets, tests and tries policies; shows and changes those of a server.
     #[command(subcommand)]
     Policy(policy::Command),
     /// Fetches manifests, and verifies them offline.

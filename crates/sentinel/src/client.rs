@@ -115,6 +115,26 @@ impl Client {
         json(self.send(Method::POST, path, &[], Some(body)).await?).await
     }
 
+    /// Any method, with headers of its own and perhaps a body, answered with JSON or with nothing.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &Query<'_>,
+        precondition: Option<(&'static str, String)>,
+        body: Option<&Value>,
+    ) -> Outcome<Value> {
+        let mut request = self.request(method, path, query)?.timeout(TIMEOUT);
+        if let Some((name, value)) = precondition {
+            request = request.header(name, value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        json(accepted(response, self).await?).await
+    }
+
     /// `DELETE`, answered with JSON or with nothing.
     pub(crate) async fn delete(&self, path: &[&str]) -> Outcome<Value> {
         json(self.send(Method::DELETE, path, &[], None::<&()>).await?).await

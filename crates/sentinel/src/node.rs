@@ -1,7 +1,7 @@
 //! One running control plane: its parts put together, served, reloaded and stopped.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -19,6 +19,7 @@ use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::archiving::Archiving;
 use crate::clock::SystemClock;
@@ -42,6 +43,8 @@ const LOG_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Node {
     pub(crate) services: Arc<Services>,
     policy: Policy,
+    /// Changes after each load of the policy; none when OPA loads it.
+    loads: Option<watch::Receiver<()>>,
     signer: Arc<EcdsaP256Signer>,
     clock: Arc<dyn Clock>,
     postgres: Option<Arc<PostgresStore>>,
@@ -147,8 +150,14 @@ impl Node {
                 ),
             }
         }
+        // Subscribed before the first look, so that no load is missed.
+        let loads = policy.reloader().loads();
+        note_source(&services, &policy.reloader()).await;
+        if let Err(error) = services.rollouts.catch_up().await {
+            tracing::error!(%error, "a candidate policy could not be loaded; trying again");
+        }
         let postgres = opened.postgres;
-        Ok(Self { services, policy, signer, clock, postgres, carrier, epochs, sources })
+        Ok(Self { services, policy, loads, signer, clock, postgres, carrier, epochs, sources })
     }
 
     /// Serves until the process is told to stop; `ready` is called once requests are answered.
@@ -179,15 +188,9 @@ impl Node {
         let log =
             EventLog::start(&self.services.events, Arc::clone(&self.clock), serving.event_log)
                 .or_fail(setup)?;
-        let mut tasks = tokio::task::JoinSet::new();
+        let mut tasks = JoinSet::new();
         tasks.spawn_blocking(warm_up(Arc::clone(&self.signer)));
-        tasks.spawn(reload_on(hangup, self.policy.reloader(), Arc::clone(&self.clock)));
-        if let Some(watch) = self.policy.watch(&self.clock) {
-            tasks.spawn(watch);
-        }
-        if let Some(supply) = self.policy.supply(&self.clock) {
-            tasks.spawn(supply);
-        }
+        self.keep_policy(&mut tasks, hangup);
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
         if let Some(postgres) = &self.postgres {
             tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
@@ -240,6 +243,23 @@ impl Node {
         log.finish(LOG_GRACE);
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// Keeps the policy current, and the record of its changes.
+    fn keep_policy(&self, tasks: &mut JoinSet<()>, hangup: Signal) {
+        let services = Arc::downgrade(&self.services);
+        tasks.spawn(sentinel_service::rollouts::follow(Weak::clone(&services)));
+        let (reloader, clock) = (self.policy.reloader(), Arc::clone(&self.clock));
+        if let Some(loads) = self.loads.clone() {
+            tasks.spawn(note_loads(loads, services, reloader.clone()));
+        }
+        tasks.spawn(reload_on(hangup, reloader, clock));
+        if let Some(watch) = self.policy.watch(&self.clock) {
+            tasks.spawn(watch);
+        }
+        if let Some(supply) = self.policy.supply(&self.clock) {
+            tasks.spawn(supply);
+        }
     }
 }
 
@@ -298,6 +318,27 @@ fn warm_up(signer: Arc<EcdsaP256Signer>) -> impl FnOnce() + Send + 'static {
         if let Err(error) = signer.sign(b"") {
             tracing::error!(%error, "the signing key cannot sign");
         }
+    }
+}
+
+/// Records what was loaded, or refused, last, and ends what was promoted over something else. That
+/// the store is away changes nothing of what is in force here.
+async fn note_source(services: &Services, reloader: &Reloader) {
+    let Some(source) = reloader.origin() else { return };
+    let noted = async {
+        services.policy_log.note_source(&source).await?;
+        services.rollouts.source_brought(&source).await
+    };
+    if let Err(error) = noted.await {
+        tracing::error!(%error, "a change of policy could not be recorded");
+    }
+}
+
+/// Does so after each load, whoever asked for it, as long as there are services.
+async fn note_loads(mut loads: watch::Receiver<()>, services: Weak<Services>, reloader: Reloader) {
+    while loads.changed().await.is_ok() {
+        let Some(services) = services.upgrade() else { return };
+        note_source(&services, &reloader).await;
     }
 }
 

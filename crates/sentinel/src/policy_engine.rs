@@ -12,6 +12,7 @@ use sentinel_policy::{
     EmbeddedConfig, EmbeddedEngine, LoadError, OpaConfig, OpaEngine, PolicySource, ShadowEngine,
     SourceLimits, Vetter,
 };
+use tokio::sync::watch;
 
 use crate::failure::{OrFail as _, Outcome};
 
@@ -57,6 +58,7 @@ enum Loader {
     Bundle {
         engine: Arc<EmbeddedEngine>,
         keeper: Arc<Keeper>,
+        address: String,
     },
 }
 
@@ -165,7 +167,7 @@ impl Policy {
         let opa = self.opa.iter().cloned().map(crate::metrics::of_opa);
         let shadow = self.shadow.iter().cloned().map(crate::metrics::of_shadow);
         let supply = match &self.loader {
-            Some(Loader::Bundle { engine, keeper }) => {
+            Some(Loader::Bundle { engine, keeper, .. }) => {
                 Some(crate::metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
             }
             _ => None,
@@ -226,7 +228,8 @@ impl Loader {
                 let source = supply::open(&supply.address, &supply.access, crate::environment());
                 let source = source.or_fail(|| "cannot use `policy_bundle`".to_owned())?;
                 let keeper = Keeper::new(Arc::clone(&engine), source, supply.keeper.clone());
-                Self::Bundle { engine, keeper: Arc::new(keeper) }
+                let address = supply.address.clone();
+                Self::Bundle { engine, keeper: Arc::new(keeper), address }
             }
         })
     }
@@ -281,6 +284,21 @@ impl Reloader {
             }
             None => Ok(Reloaded::Nothing),
         }
+    }
+
+    /// What the policy comes from, as the record of its changes names it.
+    pub(crate) fn origin(&self) -> Option<String> {
+        match self.loader.as_ref()? {
+            Loader::Directory { dir, .. } => Some(dir.display().to_string()),
+            Loader::Bundle { address, .. } => Some(address.clone()),
+        }
+    }
+
+    /// Changes after each load.
+    pub(crate) fn loads(&self) -> Option<watch::Receiver<()>> {
+        let (Loader::Directory { engine, .. } | Loader::Bundle { engine, .. }) =
+            self.loader.as_ref()?;
+        Some(engine.loads())
     }
 
     /// The directory that is loaded, for who has to mend it.

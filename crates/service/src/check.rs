@@ -106,12 +106,12 @@ impl Checker {
     ) -> Pending {
         let control = self.control.current();
         let subject = resolve(request, &control);
-        let now = self.clock.now();
+        let (id, now) = (DecisionId(Uuid::now_v7()), self.clock.now());
         let verdict = match precheck(request, &subject, &control) {
             Some(deny) => deny,
             None => match (&subject.tenant, &subject.tool) {
                 (Some(tenant), Some(tool)) => {
-                    let verdict = self.evaluate(request, tenant, tool, now).await;
+                    let verdict = self.evaluate(request, &control, tenant, tool, (id, now)).await;
                     self.limit_rate(verdict, tool, &subject, taken).await
                 }
                 _ => decide(Err(PolicyError::Undefined), no_usage(request)),
@@ -122,9 +122,9 @@ impl Checker {
             let failed =
                 PolicyError::Failed("the quota's window is outside the calendar".to_owned());
             let deny = decide(Err(failed), no_usage(request));
-            return pending(request, &control, subject, deny, None, now, arrived);
+            return pending(request, &control, subject, deny, None, (id, now, arrived));
         }
-        pending(request, &control, subject, verdict, counter, now, arrived)
+        pending(request, &control, subject, verdict, counter, (id, now, arrived))
     }
 
     /// Takes an allow from the rate limits that apply; the path without limits awaits nothing.
@@ -145,9 +145,10 @@ impl Checker {
     async fn evaluate(
         &self,
         request: &CheckRequest,
+        control: &ControlState,
         tenant: &Tenant,
         tool: &Arc<Tool>,
-        now: jiff::Timestamp,
+        (decision_id, now): (DecisionId, jiff::Timestamp),
     ) -> Verdict {
         let (window, counted) = match self.usage.of(tool.id, now) {
             Ok(known) => known,
@@ -168,6 +169,8 @@ impl Checker {
             principal: &request.principal,
             tool_record: tool,
             time: now,
+            state: control.policy(),
+            decision_id,
         };
         let verdict = decide(self.policy.evaluate(input).await, usage);
         if let Some(quota) = verdict.quota {
@@ -194,13 +197,12 @@ fn pending(
     subject: Subject,
     verdict: Verdict,
     counter: Option<CounterKey>,
-    now: jiff::Timestamp,
-    arrived: Instant,
+    (id, now, arrived): (DecisionId, jiff::Timestamp, Instant),
 ) -> Pending {
     // A caller bound to another tenant leaves no trace in that tenant's records.
     let own = subject.tenant.as_ref().filter(|tenant| request.principal.may_access(tenant.id));
     let record = DecisionRecord {
-        id: DecisionId(Uuid::now_v7()),
+        id,
         sequence: 0,
         epoch: control.epoch(),
         tenant: request.tenant.clone(),
@@ -227,7 +229,8 @@ fn pending(
     };
     let principal = request.principal.clone();
     let (epoch, deadline) = (control.epoch(), request.deadline);
-    Pending { record, principal, subject, counter, epoch, deadline }
+    let policy = Arc::clone(control.policy());
+    Pending { record, principal, subject, counter, epoch, policy, deadline }
 }
 
 fn metadata(

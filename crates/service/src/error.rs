@@ -11,6 +11,9 @@ pub enum ServiceError {
     /// The state forbids it.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String },
+    /// The caller stated what it changes, and it is something else by now.
+    #[error("{detail}")]
+    Stale { code: &'static str, detail: String },
     /// The request makes no sense, whatever the state.
     #[error("{detail}")]
     Invalid { code: &'static str, detail: String },
@@ -36,6 +39,7 @@ impl ServiceError {
         match self {
             Self::NotFound { code, .. }
             | Self::Conflict { code, .. }
+            | Self::Stale { code, .. }
             | Self::Invalid { code, .. }
             | Self::Forbidden { code, .. } => code,
             Self::Overloaded => "overloaded",

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::event::{Event, KillEvent, ProvenanceEvent, RegistryEvent};
+use sentinel_core::policy_change::PolicyChange;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -30,6 +31,7 @@ impl<'a> EventLine<'a> {
             Event::Killed(kill) | Event::Restored(kill) => of_kill(event.name(), kill),
             Event::Signed(signed) | Event::Verified(signed) => of_manifest(event.name(), signed),
             Event::Registry(change) => of_registry(event.name(), change),
+            Event::Policy(change) => of_policy(event.name(), change),
         }
     }
 }
@@ -96,6 +98,27 @@ fn of_registry<'a>(event: &'static str, change: &'a RegistryEvent) -> EventLine<
         metadata: json!({
             "subject": change.subject,
             "actor": change.actor,
+            "epoch": change.epoch,
+        }),
+    }
+}
+
+fn of_policy<'a>(event: &'static str, change: &'a PolicyChange) -> EventLine<'a> {
+    EventLine {
+        event,
+        tenant: None,
+        tool: None,
+        reason: change.reason.as_ref().map(AsRef::as_ref),
+        timestamp: change.at,
+        metadata: json!({
+            "change_id": change.id,
+            "actor": change.actor,
+            "author": change.author,
+            "revision": change.revision,
+            "path": change.path,
+            "data_version": change.data_version,
+            "rollout_id": change.rollout_id,
+            "detail": change.detail,
             "epoch": change.epoch,
         }),
     }

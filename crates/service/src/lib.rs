@@ -15,10 +15,13 @@ pub mod health;
 pub mod keys;
 pub mod kill;
 pub mod permit;
+pub mod policy_data;
+pub mod policy_log;
 pub mod provenance;
 pub mod quotas;
 pub mod rate;
 pub mod registry;
+pub mod rollouts;
 pub mod services;
 pub mod usage;
 

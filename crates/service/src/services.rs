@@ -27,10 +27,13 @@ use crate::group::{Group, Grouping};
 use crate::keys::{Keys, random_bytes};
 use crate::kill::KillSwitch;
 use crate::permit::{PermitSeal, Redeemer};
+use crate::policy_data::PolicyDocuments;
+use crate::policy_log::PolicyLog;
 use crate::provenance::{ManifestWriter, Provenance};
 use crate::quotas::Quotas;
 use crate::rate::{LocalRates, RateCounts, RateGuard};
 use crate::registry::Registry;
+use crate::rollouts::Rollouts;
 use crate::usage::UsageCache;
 
 /// What the use cases stand on.
@@ -82,6 +85,9 @@ pub struct Services {
     pub provenance: Provenance,
     pub audit: Audit,
     pub quotas: Quotas,
+    pub policy_log: PolicyLog,
+    pub policy_data: PolicyDocuments,
+    pub rollouts: Rollouts,
     pub events: Arc<InProcessBus>,
     pub control: Arc<Control>,
     pub policy: Arc<dyn PolicyEngine>,
@@ -102,6 +108,7 @@ impl Services {
     ///
     /// # Errors
     /// When the store cannot be read.
+    #[expect(clippy::too_many_lines, reason = "a list of parts, without a decision")]
     pub async fn start_shared(
         ports: Ports,
         settings: Settings,
@@ -121,6 +128,19 @@ impl Services {
             usage: Arc::clone(&usage),
             bus: Arc::clone(&bus),
             clock: Arc::clone(&clock),
+        };
+        let policy_log = PolicyLog {
+            engine: Arc::clone(&policy),
+            store: Arc::clone(&store),
+            bus: Arc::clone(&bus),
+            clock: Arc::clone(&clock),
+        };
+        let policy_data =
+            PolicyDocuments { control: Arc::clone(&control), log: policy_log.clone() };
+        let rollouts = Rollouts {
+            control: Arc::clone(&control),
+            log: policy_log.clone(),
+            changing: Arc::default(),
         };
         let manifests = ManifestWriter { store: Arc::clone(&store) };
         Ok(Self {
@@ -184,6 +204,9 @@ impl Services {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),
             },
+            policy_log,
+            policy_data,
+            rollouts,
             events,
             control,
             policy,

@@ -23,6 +23,7 @@ mod meta;
 mod migrations;
 mod options;
 mod partitions;
+mod policy;
 mod recording;
 mod registry;
 #[cfg(feature = "rehearsal")]
@@ -41,13 +42,18 @@ use sentinel_core::commit::Batch;
 use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
-use sentinel_core::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
+use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::policy_change::PolicyChange;
+use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::ApiKey;
 use sentinel_core::quota::Counter;
-use sentinel_core::store::{Registered, Restored, Store, StoreError};
+use sentinel_core::rollout::Rollout;
+use sentinel_core::store::{
+    DataChange, PolicyFiles, RecordedData, Registered, Restored, RolloutStep, Store, StoreError,
+};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -299,6 +305,52 @@ impl Store for PostgresStore {
     ) -> Result<Restored, StoreError> {
         let pool = self.pool.clone();
         self.to_end(async move { kills::restore(&pool, &scope, &actor, at).await }).await
+    }
+
+    async fn record_policy_change(&self, change: PolicyChange) -> Result<bool, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { policy::record(&pool, &change).await }).await
+    }
+
+    async fn policy_changes(&self, page: Page) -> Result<Paged<PolicyChange>, StoreError> {
+        self.read(policy::changes(&self.listings, &page)).await
+    }
+
+    async fn change_policy_data(&self, change: DataChange) -> Result<Option<Epoch>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { policy::change_data(&pool, change).await }).await
+    }
+
+    async fn policy_data_history(
+        &self,
+        path: Option<DataPath>,
+        page: Page,
+    ) -> Result<Paged<RecordedData>, StoreError> {
+        self.read(policy::data_history(&self.listings, path.as_ref(), &page)).await
+    }
+
+    async fn start_rollout(
+        &self,
+        rollout: Rollout,
+        files: PolicyFiles,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { policy::start_rollout(&pool, &rollout, &files, change).await })
+            .await
+    }
+
+    async fn move_rollout(
+        &self,
+        step: RolloutStep,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { policy::move_rollout(&pool, &step, change).await }).await
+    }
+
+    async fn rollout_files(&self, id: RolloutId) -> Result<Option<PolicyFiles>, StoreError> {
+        self.read(async { policy::rollout_files(&mut *self.pool.acquire().await?, id).await }).await
     }
 
     async fn commit_decisions(

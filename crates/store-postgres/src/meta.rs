@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool, query, query_scalar};
 
 use crate::error::Result;
 use crate::migrations::Schema;
+use crate::policy;
 use crate::row::{Stored, all};
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
@@ -43,6 +44,8 @@ pub(crate) async fn control_changes(
     since: Epoch,
 ) -> Result<ControlChanges> {
     let epoch = epoch(connection).await?;
+    let policy::Changed { data: policy_data, rollouts } =
+        policy::changed(connection, since).await?;
     if since == Epoch::default() {
         return Ok(ControlChanges {
             epoch,
@@ -50,6 +53,8 @@ pub(crate) async fn control_changes(
             tools: all(connection, "", |query| query).await?,
             keys: all(connection, "WHERE revoked_at IS NULL", |query| query).await?,
             kills: all(connection, "WHERE restored_at IS NULL", |query| query).await?,
+            policy_data,
+            rollouts,
         });
     }
     Ok(ControlChanges {
@@ -58,6 +63,8 @@ pub(crate) async fn control_changes(
         tools: changed(connection, since).await?,
         keys: changed(connection, since).await?,
         kills: changed(connection, since).await?,
+        policy_data,
+        rollouts,
     })
 }
 

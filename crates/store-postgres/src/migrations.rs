@@ -87,9 +87,17 @@ pub(crate) const COMMIT_IN_ONE_CALL: Migration = Migration {
     run: Run::Alone,
 };
 
+pub(crate) const POLICY: Migration = Migration {
+    version: 3,
+    name: "0003_policy",
+    sql: include_str!("../migrations/0003_policy.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
 /// The one of this version.
 pub(crate) const CURRENT: Schema = Schema {
-    migrations: &[INITIAL, COMMIT_IN_ONE_CALL],
+    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY],
     commit: recording::CALL,
     ping: meta::PING,
 };

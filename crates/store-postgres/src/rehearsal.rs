@@ -8,46 +8,49 @@ use std::sync::LazyLock;
 
 use sentinel_core::store::StoreError;
 
-use crate::migrations::{self, COMMIT_IN_ONE_CALL, INITIAL, Migration, Phase, Run, Schema, Step};
+use crate::migrations::{
+    self, COMMIT_IN_ONE_CALL, INITIAL, Migration, POLICY, Phase, Run, Schema, Step,
+};
 use crate::options::Options;
 use crate::{PostgresStore, in_time, recording};
 
 const MIGRATIONS: &[Migration] = &[
     INITIAL,
     COMMIT_IN_ONE_CALL,
-    Migration {
-        version: 3,
-        name: "0003_principal_digest",
-        sql: include_str!("../rehearsal/0003_principal_digest.sql"),
-        phase: Phase::Expand,
-        run: Run::Alone,
-    },
+    POLICY,
     Migration {
         version: 4,
-        name: "0004_manifests_by_digest",
-        sql: include_str!("../rehearsal/0004_manifests_by_digest.sql"),
+        name: "0004_principal_digest",
+        sql: include_str!("../rehearsal/0004_principal_digest.sql"),
         phase: Phase::Expand,
-        run: Run::Alongside,
+        run: Run::Alone,
     },
     Migration {
         version: 5,
-        name: "0005_digest_required",
-        sql: include_str!("../rehearsal/0005_digest_required.sql"),
-        phase: Phase::Contract { oldest: 4, backfill: Some(BACKFILL) },
-        run: Run::Alone,
-    },
-    Migration {
-        version: 6,
-        name: "0006_digest_validated",
-        sql: include_str!("../rehearsal/0006_digest_validated.sql"),
-        phase: Phase::Contract { oldest: 4, backfill: None },
+        name: "0005_manifests_by_digest",
+        sql: include_str!("../rehearsal/0005_manifests_by_digest.sql"),
+        phase: Phase::Expand,
         run: Run::Alongside,
     },
     Migration {
+        version: 6,
+        name: "0006_digest_required",
+        sql: include_str!("../rehearsal/0006_digest_required.sql"),
+        phase: Phase::Contract { oldest: 5, backfill: Some(BACKFILL) },
+        run: Run::Alone,
+    },
+    Migration {
         version: 7,
-        name: "0007_without_old_pings",
-        sql: include_str!("../rehearsal/0007_without_old_pings.sql"),
-        phase: Phase::Contract { oldest: 4, backfill: None },
+        name: "0007_digest_validated",
+        sql: include_str!("../rehearsal/0007_digest_validated.sql"),
+        phase: Phase::Contract { oldest: 5, backfill: None },
+        run: Run::Alongside,
+    },
+    Migration {
+        version: 8,
+        name: "0008_without_old_pings",
+        sql: include_str!("../rehearsal/0008_without_old_pings.sql"),
+        phase: Phase::Contract { oldest: 5, backfill: None },
         run: Run::Alone,
     },
 ];
@@ -88,6 +91,6 @@ impl PostgresStore {
     /// the mistake of running it too early.
     #[must_use]
     pub fn next_contraction() -> &'static str {
-        include_str!("../rehearsal/0005_digest_required.sql")
+        include_str!("../rehearsal/0006_digest_required.sql")
     }
 }

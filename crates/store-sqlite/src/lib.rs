@@ -16,6 +16,7 @@ mod listing;
 mod manifests;
 mod meta;
 mod migrations;
+mod policy;
 mod readers;
 mod registry;
 mod row;
@@ -29,13 +30,18 @@ use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::Batch;
 use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
+use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::policy_change::PolicyChange;
+use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::ApiKey;
 use sentinel_core::quota::Counter;
-use sentinel_core::store::{Registered, Restored, Store, StoreError};
+use sentinel_core::rollout::Rollout;
+use sentinel_core::store::{
+    DataChange, PolicyFiles, RecordedData, Registered, Restored, RolloutStep, Store, StoreError,
+};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
 
@@ -128,6 +134,47 @@ impl Store for SqliteStore {
         at: Timestamp,
     ) -> Result<Restored, StoreError> {
         self.writer.run(move |write| kills::restore(write, &scope, &actor, at)).await
+    }
+
+    async fn record_policy_change(&self, change: PolicyChange) -> Result<bool, StoreError> {
+        self.writer.run(move |write| policy::record(write, &change)).await
+    }
+
+    async fn policy_changes(&self, page: Page) -> Result<Paged<PolicyChange>, StoreError> {
+        self.readers.run(move |read| policy::changes(read, &page)).await
+    }
+
+    async fn change_policy_data(&self, change: DataChange) -> Result<Option<Epoch>, StoreError> {
+        self.writer.run(move |write| policy::change_data(write, change)).await
+    }
+
+    async fn policy_data_history(
+        &self,
+        path: Option<DataPath>,
+        page: Page,
+    ) -> Result<Paged<RecordedData>, StoreError> {
+        self.readers.run(move |read| policy::data_history(read, path.as_ref(), &page)).await
+    }
+
+    async fn start_rollout(
+        &self,
+        rollout: Rollout,
+        files: PolicyFiles,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        self.writer.run(move |write| policy::start_rollout(write, &rollout, &files, change)).await
+    }
+
+    async fn move_rollout(
+        &self,
+        step: RolloutStep,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        self.writer.run(move |write| policy::move_rollout(write, &step, change)).await
+    }
+
+    async fn rollout_files(&self, id: RolloutId) -> Result<Option<PolicyFiles>, StoreError> {
+        self.readers.run(move |read| policy::rollout_files(read, id)).await
     }
 
     async fn commit_decisions(

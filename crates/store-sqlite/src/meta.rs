@@ -8,6 +8,7 @@ use sentinel_core::id::DecisionId;
 use sentinel_core::store::StoreError;
 
 use crate::error::{Result, unavailable};
+use crate::policy;
 use crate::row::{Stored, all, select};
 
 /// The last epoch and the last sequence given out.
@@ -44,11 +45,17 @@ pub(crate) fn control_changes(connection: &Connection, since: Epoch) -> Result<C
             tools: everything(connection)?,
             keys: all(connection, "revoked_at IS NULL", [])?,
             kills: all(connection, "restored_at IS NULL", [])?,
+            policy_data: policy::changed_data(connection, since)?,
+            rollouts: policy::changed_rollouts(connection, since)?,
         });
     }
+    let policy_data = policy::changed_data(connection, since)?;
+    let rollouts = policy::changed_rollouts(connection, since)?;
     let since = [since.0.cast_signed()];
     Ok(ControlChanges {
         epoch,
+        policy_data,
+        rollouts,
         tenants: all(connection, "epoch > ?1", since)?,
         tools: all(connection, "epoch > ?1", since)?,
         keys: all(connection, "epoch > ?1", since)?,

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sentinel_core::epoch::Epoch;
+use sentinel_core::id::PolicyChangeId;
 use sentinel_core::kill::KillScope;
 use sentinel_core::page::Page;
+use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::build;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -60,11 +63,11 @@ fn a_second_opener_is_refused() {
 #[test]
 fn a_newer_schema_is_refused() {
     let (_folder, path) = place();
-    assert_eq!(SqliteStore::migrate(&path), Ok(1));
-    assert_eq!(SqliteStore::migrate(&path), Ok(1));
+    assert_eq!(SqliteStore::migrate(&path), Ok(2));
+    assert_eq!(SqliteStore::migrate(&path), Ok(2));
     edit(&path, "INSERT INTO schema_migrations VALUES (7, '0007_later', x'00', 0)");
     let refused = SqliteStore::open(&path).unwrap_err();
-    assert_eq!(refused, StoreError::SchemaTooNew { found: 7, known: 1 });
+    assert_eq!(refused, StoreError::SchemaTooNew { found: 7, known: 2 });
 }
 
 /// What was released is never edited: a file, its line in the list and what a database gets are the
@@ -88,6 +91,33 @@ fn migrations_are_those_of_the_committed_list() {
         FROM (SELECT * FROM schema_migrations ORDER BY version)";
     let applied: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(applied, listed.trim());
+}
+
+#[tokio::test]
+async fn changes_of_policy_are_neither_edited_nor_deleted() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let change = PolicyChange {
+        id: PolicyChangeId(Uuid::now_v7()),
+        kind: PolicyChangeKind::Activated,
+        actor: "source:a".to_owned(),
+        author: None,
+        revision: None,
+        path: None,
+        data_version: None,
+        rollout_id: None,
+        reason: None,
+        detail: None,
+        epoch: None,
+        at: build::NOW,
+    };
+    assert!(store.record_policy_change(change).await.unwrap());
+    drop(store);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    for sql in ["UPDATE policy_changes SET actor = 'x'", "DELETE FROM policy_changes"] {
+        let refused = connection.execute(sql, []).unwrap_err().to_string();
+        assert!(refused.contains("never"), "{sql}: {refused}");
+    }
 }
 
 #[test]

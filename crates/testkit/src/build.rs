@@ -289,7 +289,8 @@ impl Check {
         };
         let epoch = self.control.epoch();
         let principal = request.principal.clone();
-        Pending { record, epoch, principal, subject, counter, deadline: request.deadline }
+        let policy = Arc::clone(self.control.policy());
+        Pending { record, epoch, policy, principal, subject, counter, deadline: request.deadline }
     }
 
     /// A batch of this decision alone.

@@ -15,6 +15,7 @@ pub mod deployment;
 pub mod kills;
 pub mod listings;
 pub mod manifests;
+pub mod policy;
 pub mod quotas;
 pub mod registry;
 
@@ -143,6 +144,19 @@ macro_rules! store_conformance_tests {
                 manifests_are_stored_all_or_none
                 manifests_are_filtered_newest_first
             }
+            policy {
+                what_a_source_repeats_is_recorded_once
+                replicas_record_what_they_all_load_once
+                policy_changes_are_paged_newest_first
+                data_comes_back_as_put
+                the_history_of_a_path_is_what_touched_it
+                data_based_on_another_version_is_not_put
+                concurrent_authors_do_not_overwrite_each_other
+                data_put_between_snapshot_and_commit_supersedes
+                a_rollout_goes_from_monitored_to_promoted_to_dropped
+                promoting_another_drops_the_one_before
+                a_promotion_between_snapshot_and_commit_supersedes
+            }
             deployment {
                 a_secret_is_the_first_candidate
                 concurrent_candidates_agree_on_one_secret
@@ -265,6 +279,7 @@ mod tests {
             include_str!("conformance/kills.rs"),
             include_str!("conformance/listings.rs"),
             include_str!("conformance/manifests.rs"),
+            include_str!("conformance/policy.rs"),
             include_str!("conformance/quotas.rs"),
             include_str!("conformance/registry.rs"),
         ];

@@ -106,10 +106,10 @@ struct Upgrade<'a> {
 impl Upgrade<'_> {
     async fn go_on(&mut self, mistake: Option<Mistake>) -> Result<()> {
         self.stage("the old version", async { Ok(()) }).await?;
-        self.stage("expand", self.migrate(Step::Expand, 4)).await?;
+        self.stage("expand", self.migrate(Step::Expand, 5)).await?;
         // A replica of the old version may start again in the middle of an upgrade.
         self.stage("restart of replica 0", self.replace(0, Build::Product)).await?;
-        let refused = self.migrate(Step::Contract, 7).await;
+        let refused = self.migrate(Step::Contract, 8).await;
         let refused = format!("{:#}", refused.err().context("contracted under old replicas")?);
         ensure!(refused.contains("end those first"), "{refused}");
         if mistake == Some(Mistake::ContractEarly) {
@@ -124,14 +124,14 @@ impl Upgrade<'_> {
         self.stage("return of replica 0", self.replace(0, Build::Product)).await?;
         self.stage("replacement of replica 0", self.replace(0, Build::Next)).await?;
         let rest = async {
-            tokio::try_join!(self.migrate(Step::Backfill, 4), async {
+            tokio::try_join!(self.migrate(Step::Backfill, 5), async {
                 self.replace(1, Build::Next).await?;
                 self.replace(2, Build::Next).await
             })
         };
         self.stage("replacement of the others, and backfill", async { rest.await.map(drop) })
             .await?;
-        self.stage("contract", self.migrate(Step::Contract, 7)).await?;
+        self.stage("contract", self.migrate(Step::Contract, 8)).await?;
         self.stage("refusal of the old version", self.old_is_refused()).await?;
         let incomplete = self.count(INCOMPLETE).await?;
         ensure!(incomplete == 0, "{incomplete} decisions lack what the next version writes");
@@ -191,7 +191,7 @@ impl Upgrade<'_> {
         let output = output.context("the old version goes on serving")?;
         let errors = String::from_utf8_lossy(&output.stderr);
         println!("    the old version says: {}", errors.lines().next().unwrap_or_default());
-        let clear = errors.contains("has schema 7, this version knows 2: use a newer sentinel");
+        let clear = errors.contains("has schema 8, this version knows 3: use a newer sentinel");
         if output.status.success() || !clear {
             bail!("{}: {errors}", output.status);
         }

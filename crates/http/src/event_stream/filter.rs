@@ -61,7 +61,8 @@ mod tests {
             names("policy.check.deny, provenance.signed"),
             Some(vec!["policy.check.deny", "provenance.signed"])
         );
-        assert_eq!(names("policy.*").map(|names| names.len()), Some(2));
+        assert_eq!(names("policy.check.*").map(|names| names.len()), Some(2));
+        assert_eq!(names("policy.*").map(|names| names.len()), Some(9));
         assert!(TypeFilter::parse(None).unwrap().0.is_none());
     }
 

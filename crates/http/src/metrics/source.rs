@@ -51,16 +51,33 @@ impl Source {
     pub(crate) fn of_services(services: Arc<Services>) -> Self {
         Self::new(move || {
             let rates = services.checker.rate_decisions();
+            let control = services.control.current();
+            let monitored = control.policy().monitored.as_ref();
+            let report = monitored.and_then(|rollout| services.policy.rollout(rollout.id));
+            let report = report.unwrap_or_default();
             let outcome = |outcome, count| (vec![("outcome", outcome)], count);
-            vec![Measure {
-                name: "rate_limit_decisions",
-                help: "Calls with rate limits",
-                values: Values::Counters(vec![
-                    outcome("granted", rates.granted),
-                    outcome("limited", rates.limited),
-                    outcome("unavailable", rates.unavailable),
-                ]),
-            }]
+            vec![
+                Measure {
+                    name: "rate_limit_decisions",
+                    help: "Calls with rate limits",
+                    values: Values::Counters(vec![
+                        outcome("granted", rates.granted),
+                        outcome("limited", rates.limited),
+                        outcome("unavailable", rates.unavailable),
+                    ]),
+                },
+                Measure {
+                    name: "policy_rollout_comparisons",
+                    help: "Decisions compared with the candidate policy that is monitored now",
+                    values: Values::Counters(vec![
+                        outcome("agreed", report.agreed),
+                        outcome("newly_allowed", report.newly_allowed),
+                        outcome("newly_denied", report.newly_denied),
+                        outcome("otherwise", report.otherwise),
+                        outcome("dropped", report.dropped),
+                    ]),
+                },
+            ]
         })
     }
 }

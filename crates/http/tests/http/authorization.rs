@@ -83,7 +83,8 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     });
     let mut evaluations = evaluation.clone();
     evaluations["evaluations"] = json!([{}, {}]);
-    BTreeMap::from([
+    let mut expected = of_policy();
+    expected.extend([
         (("post", "/v1/data/{*path}"), route(&[Agent]).body(input).decides()),
         (("get", "/v1/data/{*path}"), route(&[Agent]).query(by_query).decides()),
         (("get", "/v1/policies"), route(&[Author, Auditor])),
@@ -134,6 +135,24 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/v1/events"), route(&[Agent, Operator, Auditor])),
         (("get", "/v1/ws"), route(&[Agent, Operator, Auditor])),
         (("get", "/metrics"), route(&[Operator, Auditor])),
+    ]);
+    expected
+}
+
+/// Those about the policy of all tenants.
+fn of_policy() -> BTreeMap<(&'static str, &'static str), Route> {
+    BTreeMap::from([
+        (("get", "/v1/policy/rollout"), route(&[Author, Auditor])),
+        (("post", "/v1/policy/rollout"), route(&[Author]).body(json!({"files": {}}))),
+        (("post", "/v1/policy/rollout/promote"), route(&[Author]).body(json!({}))),
+        (("post", "/v1/policy/rollout/drop"), route(&[Author]).body(json!({}))),
+        (("get", "/v1/policy/changes"), route(&[Author, Auditor])),
+        (("get", "/v1/policy/data"), route(&[Author, Auditor])),
+        (("get", "/v1/policy/data-history"), route(&[Author, Auditor])),
+        (("get", "/v1/policy/data/{*path}"), route(&[Author, Auditor])),
+        (("put", "/v1/policy/data/{*path}"), route(&[Author]).body(json!({"probe": true}))),
+        (("patch", "/v1/policy/data/{*path}"), route(&[Author]).body(json!([]))),
+        (("delete", "/v1/policy/data/{*path}"), route(&[Author])),
     ])
 }
 

@@ -2,10 +2,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::policy::{
-    PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyReason,
+    DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyReason,
     PolicyStatus,
 };
+use sentinel_core::policy_data::DataPath;
 use sentinel_core::quota::{Quota, Window};
+use sentinel_core::rollout::PolicyState;
 
 /// What the policy answers to everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +75,20 @@ impl PolicyEngine for FakePolicy {
             loaded_at: Some(jiff::Timestamp::UNIX_EPOCH),
             error: None,
             refused_at: None,
+            author: None,
+            digest: None,
         }
     }
 
-    fn modules(&self) -> Vec<PolicyModule> {
+    fn data_place(&self, path: &DataPath) -> DataPlace {
+        match (self.mode(), path.parts().first().map(String::as_str)) {
+            (Mode::None, _) => DataPlace::Elsewhere,
+            (_, Some("sentinel")) => DataPlace::Owned("the package `/sentinel/policy`".to_owned()),
+            _ => DataPlace::Free,
+        }
+    }
+
+    fn modules(&self, _: &PolicyState) -> Vec<PolicyModule> {
         let raw = Arc::from("package sentinel.policy");
         vec![PolicyModule { id: "sentinel/policy.rego".to_owned(), raw }]
     }

@@ -7,13 +7,18 @@ use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::Batch;
 use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{DecisionId, KeyId, ManifestId, TenantId, ToolId};
+use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::policy_change::PolicyChange;
+use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::ApiKey;
 use sentinel_core::quota::Counter;
-use sentinel_core::store::{Registered, Restored, Store, StoreError};
+use sentinel_core::rollout::Rollout;
+use sentinel_core::store::{
+    DataChange, PolicyFiles, RecordedData, Registered, Restored, RolloutStep, Store, StoreError,
+};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
 
@@ -86,6 +91,13 @@ delegate! {
     revoke_key(id: KeyId, at: Timestamp) -> Option<(ApiKey, Epoch)>;
     kill(kill: Kill) -> Epoch;
     restore(scope: KillScope, actor: String, at: Timestamp) -> Restored;
+    record_policy_change(change: PolicyChange) -> bool;
+    policy_changes(page: Page) -> Paged<PolicyChange>;
+    change_policy_data(change: DataChange) -> Option<Epoch>;
+    policy_data_history(path: Option<DataPath>, page: Page) -> Paged<RecordedData>;
+    start_rollout(rollout: Rollout, files: PolicyFiles, change: PolicyChange) -> Option<Epoch>;
+    move_rollout(step: RolloutStep, change: PolicyChange) -> Option<Epoch>;
+    rollout_files(id: RolloutId) -> Option<PolicyFiles>;
     commit_decisions(batch: Batch, expire: Timestamp) -> Batch;
     expire_claims(before: Timestamp) -> u64;
     decision(id: DecisionId) -> Option<DecisionRecord>;

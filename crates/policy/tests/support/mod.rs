@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sentinel_core::id::{KeyId, TenantId, ToolId};
+use sentinel_core::id::{DecisionId, KeyId, TenantId, ToolId};
 use sentinel_core::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
 use sentinel_core::policy::{PolicyDecision, PolicyError, PolicyInput};
 use sentinel_core::principal::{ApiKey, KeyHash, Principal, Role};
+use sentinel_core::rollout::PolicyState;
 use sentinel_core::tool::Tool;
 use sentinel_policy::{
     EmbeddedConfig, EmbeddedEngine, LoadError, PolicySource, SourceLimits, Vetted, Vetter,
@@ -77,6 +78,7 @@ pub(crate) struct Call {
     pub(crate) arguments: Map<String, Value>,
     pub(crate) principal: Principal,
     pub(crate) record: Arc<Tool>,
+    pub(crate) state: Arc<PolicyState>,
 }
 
 pub(crate) fn call(tenant: &str, tool: &str, purpose: Option<&str>, usage: u64) -> Call {
@@ -113,6 +115,7 @@ pub(crate) fn call(tenant: &str, tool: &str, purpose: Option<&str>, usage: u64) 
             updated_at: now(),
             retired_at: None,
         }),
+        state: Arc::default(),
     }
 }
 
@@ -141,6 +144,8 @@ impl Call {
             principal: &self.principal,
             tool_record: &self.record,
             time: now(),
+            state: &self.state,
+            decision_id: DecisionId(Uuid::nil()),
         }
     }
 

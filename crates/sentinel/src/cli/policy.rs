@@ -1,9 +1,12 @@
-//! `sentinel policy`: works on policies without a server.
+//! `sentinel policy`: works on policies, most of it without a server.
 
 mod bench;
 mod bundle;
+mod data;
 mod eval;
+mod log;
 mod replay;
+mod rollout;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +38,14 @@ pub(crate) enum Command {
     Bundle(bundle::Command),
     /// Shows what a candidate would have decided otherwise, on recorded decisions.
     Replay(replay::Args),
+    /// Shows every change of the policy of a server: what, by whom, and why.
+    Log(log::Args),
+    /// Shows and changes the data that a server's policy has beside what its source brings.
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Compares a candidate with the policy that decides, then promotes or drops it.
+    #[command(subcommand)]
+    Rollout(rollout::Command),
 }
 
 pub(crate) async fn run(command: Command, json: bool) -> Outcome {
@@ -48,6 +59,9 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Schema => output::json(&sentinel_policy::input_schema()),
         Command::Bundle(command) => bundle::run(&command, json),
         Command::Replay(args) => replay::run(&args, json).await,
+        Command::Log(args) => log::run(args, json).await,
+        Command::Data(command) => data::run(command, json).await,
+        Command::Rollout(command) => rollout::run(command, json).await,
     }
 }
 

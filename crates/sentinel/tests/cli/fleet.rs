@@ -19,10 +19,18 @@ struct Fleet {
 
 impl Fleet {
     fn start(lines: &str) -> Self {
+        Self::governed(lines, None)
+    }
+
+    /// One with these rules in place of the usual ones.
+    fn governed(lines: &str, rules: Option<&str>) -> Self {
         let database = postgres::Server::without_fsync();
         database.create_database("fleet", "template0");
         let lines = format!("database_url: {}\n{lines}", database.url("fleet"));
         let deployment = Deployment::on(Folder::new(), &lines);
+        if let Some(rules) = rules {
+            deployment.folder.file("policies/p.rego", rules);
+        }
         run(&["migrate", "--config", &deployment.config]).exits(0);
         let key = deployment.key("admin");
         let replicas = std::array::from_fn(|_| {
@@ -126,4 +134,46 @@ fn metrics_tell_of_events_that_the_database_carries() {
     let metrics = fleet.replicas[0].metrics(&fleet.key);
     assert!(metrics.contains("sentinel_database_pool_connections{state=\"idle\"} "), "{metrics}");
     assert!(!metrics.contains("redis") && !metrics.contains("ghost"), "{metrics}");
+}
+
+const RULES: &str = "package sentinel.policy\n\ndefault allow := false\n\n\
+    allow if {\n\tinput.tool != \"\"\n\tnot data.blocked[input.tool]\n}\n";
+
+/// No message is waited for between a change at one replica and a check at the other.
+#[test]
+fn a_change_of_policy_at_one_replica_holds_for_the_next_check_at_another() {
+    let fleet = Fleet::governed("", Some(RULES));
+    let send = |replica: usize, method: &str, path: &str, body: &str| -> serde_json::Value {
+        let path = format!("/v1/policy/{path}");
+        let (status, answer) = fleet.replicas[replica].http_with(&fleet.key, method, &path, body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    };
+    for round in 0..25 {
+        let (here, there) = (round % 2, 1 - round % 2);
+        send(here, "PUT", "data/blocked/probe", "true");
+        assert_eq!(fleet.check(there), "policy_denied", "round {round}");
+        send(there, "DELETE", "data/blocked/probe", "");
+        assert_eq!(fleet.check(here), "allowed", "round {round}");
+    }
+    let closed = json!({"files": {"p.rego": "package sentinel.policy\ndefault allow := false\n"}});
+    for (here, there) in [(0, 1), (1, 0), (0, 1)] {
+        send(here, "POST", "rollout", &closed.to_string());
+        assert_eq!(fleet.check(there), "allowed");
+        let began = Instant::now();
+        while send(there, "GET", "rollout", "")["monitored"]["loaded"] != true {
+            assert!(began.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        send(here, "POST", "rollout/promote", "{}");
+        assert_eq!(fleet.check(there), "policy_denied");
+        assert_eq!(fleet.check(here), "policy_denied");
+        send(there, "POST", "rollout/drop", "{}");
+        assert_eq!(fleet.check(here), "allowed");
+        assert_eq!(fleet.check(there), "allowed");
+    }
+    let changes = send(0, "GET", "changes?limit=1000", "");
+    let activated =
+        changes["items"].as_array().unwrap().iter().filter(|change| change["kind"] == "activated");
+    assert_eq!(activated.count(), 1, "both replicas loaded the same");
 }

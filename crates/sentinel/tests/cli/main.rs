@@ -14,6 +14,8 @@ mod engines;
 mod fleet;
 mod lifecycle;
 mod policy;
+mod policy_changes;
 mod provenance;
+mod rollout;
 mod serve;
 mod support;

@@ -11,5 +11,6 @@ mod check;
 mod follow;
 mod group;
 mod health;
+mod policy;
 mod rate;
 mod support;

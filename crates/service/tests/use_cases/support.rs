@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::check::{Arguments, CheckRequest};
-use sentinel_core::policy::{PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus};
+use sentinel_core::policy::{
+    DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus,
+};
+use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::{Quota, Window};
 use sentinel_core::store::{Store, TenantSpec, ToolSpec};
@@ -19,7 +22,8 @@ use tempfile::TempDir;
 
 pub(crate) type Answer = Result<PolicyDecision, PolicyError>;
 
-/// Answers what the test says, and remembers the usage it was shown.
+/// Answers what the test says, unless data was put at `/blocked`, and remembers the usage it was
+/// shown.
 pub(crate) struct ScriptedPolicy {
     answer: Mutex<Answer>,
     pub(crate) usage_seen: Mutex<Vec<u64>>,
@@ -44,7 +48,12 @@ impl PolicyEngine for ScriptedPolicy {
     async fn evaluate(&self, input: PolicyInput<'_>) -> Answer {
         self.usage_seen.lock().unwrap().push(input.usage);
         let _open = self.gate.read().await;
-        self.answer.lock().unwrap().clone()
+        let blocked = input.state.data.get(&name("/blocked")).is_some();
+        if blocked { decision(false, None) } else { self.answer.lock().unwrap().clone() }
+    }
+
+    fn data_place(&self, _: &DataPath) -> DataPlace {
+        DataPlace::Free
     }
 
     fn status(&self) -> PolicyStatus {
@@ -54,6 +63,8 @@ impl PolicyEngine for ScriptedPolicy {
             loaded_at: None,
             error: None,
             refused_at: None,
+            author: None,
+            digest: None,
         }
     }
 }

@@ -38,7 +38,8 @@ pub(crate) async fn opa_policies(
 ) -> Result<Json<Policies>, Problem> {
     caller.require(&[Role::Author, Role::Auditor])?;
     caller.require_unbound()?;
-    let modules = app.services.policy.modules().into_iter();
+    let control = app.services.control.current();
+    let modules = app.services.policy.modules(control.policy()).into_iter();
     let module = |module: sentinel_core::policy::PolicyModule| Module {
         id: module.id,
         raw: module.raw.as_ref().to_owned(),

@@ -19,6 +19,10 @@ mod manifests_get;
 mod manifests_list;
 mod manifests_salt;
 mod permits_redeem;
+mod policy_changes;
+mod policy_data;
+mod policy_data_history;
+mod policy_rollout;
 mod policy_shadow;
 mod policy_status;
 mod public_key;
@@ -48,6 +52,18 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(quotas_list::quotas_list))
         .routes(routes!(policy_status::policy_status))
         .routes(routes!(policy_shadow::policy_shadow))
+        .routes(routes!(policy_changes::policy_changes))
+        .routes(routes!(policy_data::policy_data_all))
+        .routes(routes!(
+            policy_data::policy_data_get,
+            policy_data::policy_data_put,
+            policy_data::policy_data_patch,
+            policy_data::policy_data_delete
+        ))
+        .routes(routes!(policy_data_history::policy_data_history))
+        .routes(routes!(policy_rollout::policy_rollout_get, policy_rollout::policy_rollout_start))
+        .routes(routes!(policy_rollout::policy_rollout_promote))
+        .routes(routes!(policy_rollout::policy_rollout_drop))
         .routes(routes!(permits_redeem::permits_redeem))
         .routes(routes!(manifests_list::manifests_list))
         .routes(routes!(manifests_get::manifests_get))

@@ -14,15 +14,22 @@ use crate::problem::Problem;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PolicyStatus)]
 pub(crate) struct PolicyAnswer {
-    /// `null` while nothing is loaded: everything is denied.
+    /// What decides, as decisions name it; `null` while nothing does: everything is denied.
     revision: Option<String>,
     engine: &'static str,
-    /// When that revision came into force.
+    /// What the source brought: another revision than the one that decides when data was put beside
+    /// it (`1.0+data.17`) or a candidate was promoted.
+    source_revision: Option<String>,
+    /// When the source's revision was loaded.
     loaded_at: Option<Timestamp>,
     /// Why the last attempt to load was refused, when it was.
     error: Option<String>,
     /// Since when every attempt was refused with that error.
     refused_at: Option<Timestamp>,
+    /// Who wrote the source's revision, where its manifest says so.
+    author: Option<String>,
+    /// Of the data that was put beside it, 0 when none ever was.
+    data_version: u64,
 }
 
 /// Get the policy's status
@@ -37,7 +44,19 @@ pub(crate) async fn policy_status(
     caller: Caller,
 ) -> Result<Json<PolicyAnswer>, Problem> {
     caller.require(&[Role::Author, Role::Auditor])?;
-    let PolicyStatus { revision, engine, loaded_at, error, refused_at } =
+    let PolicyStatus { revision, engine, loaded_at, error, refused_at, author, .. } =
         app.services.policy.status();
-    Ok(Json(PolicyAnswer { revision, engine, loaded_at, error, refused_at }))
+    let control = app.services.control.current();
+    let state = control.policy();
+    let (decides, data_version) = (app.services.policy.revision(state), state.data.version());
+    Ok(Json(PolicyAnswer {
+        revision: decides,
+        engine,
+        source_revision: revision,
+        loaded_at,
+        error,
+        refused_at,
+        author,
+        data_version,
+    }))
 }

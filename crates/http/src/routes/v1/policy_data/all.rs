@@ -1,0 +1,28 @@
+use axum::extract::State;
+use axum::response::Response;
+use sentinel_core::principal::Role;
+
+use super::DataAnswer;
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::problem::Problem;
+
+/// Get all policy data that was put
+///
+/// Without what the policy's source brings.
+///
+/// Roles: `author`, `auditor`, `admin`; not for keys that are bound to a tenant.
+#[utoipa::path(
+    get, path = "/v1/policy/data", tag = "policy",
+    responses((status = 200, description = "one document", body = DataAnswer)),
+)]
+pub(crate) async fn policy_data_all(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    caller.require(&[Role::Author, Role::Auditor])?;
+    caller.require_unbound()?;
+    let found = app.services.policy_data.get(None).await?;
+    let found = found.ok_or_else(|| Problem::not_found("unknown_policy_data", "data at", &"/"))?;
+    Ok(DataAnswer::of(None, found))
+}

@@ -1,0 +1,35 @@
+use axum::extract::State;
+use http::StatusCode;
+use sentinel_core::principal::Role;
+
+use super::StepBody;
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::body::Unread;
+use crate::problem::Problem;
+
+/// Drop the candidate
+///
+/// Gives the monitored candidate up. When none is monitored, takes the promoted one back: what the
+/// source brought decides again.
+///
+/// Roles: `author`, `admin`; not for keys that are bound to a tenant.
+#[utoipa::path(
+    post, path = "/v1/policy/rollout/drop", tag = "policy",
+    request_body = StepBody,
+    responses(
+        (status = 204, description = "it is over"),
+        (status = 404, description = "there is no candidate"),
+    ),
+)]
+pub(crate) async fn policy_rollout_drop(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: Unread,
+) -> Result<StatusCode, Problem> {
+    caller.require(&[Role::Author])?;
+    caller.require_unbound()?;
+    let StepBody { reason } = body.object().await?;
+    app.services.rollouts.drop(caller.principal(), reason).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

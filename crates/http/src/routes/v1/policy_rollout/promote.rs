@@ -1,0 +1,36 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::principal::Role;
+
+use super::{RolloutAnswer, StepBody};
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::body::Unread;
+use crate::problem::Problem;
+
+/// Promote the candidate
+///
+/// It decides from now on, on every server, in place of what the source brought, until the source
+/// brings something else or it is dropped. No decision that is answered after this was answered was
+/// made by what decided before.
+///
+/// Roles: `author`, `admin`; not for keys that are bound to a tenant.
+#[utoipa::path(
+    post, path = "/v1/policy/rollout/promote", tag = "policy",
+    request_body = StepBody,
+    responses(
+        (status = 200, description = "it decides", body = RolloutAnswer),
+        (status = 404, description = "none is monitored"),
+    ),
+)]
+pub(crate) async fn policy_rollout_promote(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: Unread,
+) -> Result<Json<RolloutAnswer>, Problem> {
+    caller.require(&[Role::Author])?;
+    caller.require_unbound()?;
+    let StepBody { reason } = body.object().await?;
+    let view = app.services.rollouts.promote(caller.principal(), reason).await?;
+    Ok(Json(view.into()))
+}
