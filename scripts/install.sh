@@ -47,6 +47,18 @@ opa() {
   .tools/bin/opa version | grep -qx "Version: $OPA" || { echo "error: .tools/bin/opa is not opa $OPA" >&2; exit 1; }
 }
 
+# The S3 that archives are tried with; a real one, since a stand-in proves nothing. Also in .tools/bin.
+VERSITYGW=1.8.0
+versitygw() {
+  [ -x .tools/bin/versitygw ] && .tools/bin/versitygw --version | grep -q ": v$VERSITYGW\$" && return
+  command -v go >/dev/null || { echo "error: go is missing; install go 1.25 or newer" >&2; exit 1; }
+  say "building versitygw $VERSITYGW into .tools/bin (go install, takes a minute or two)"
+  env GOBIN="$PWD/.tools/bin" GOFLAGS= GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" \
+    go install -trimpath -ldflags "-s -w -X main.Version=v$VERSITYGW" \
+    "github.com/versity/versitygw/cmd/versitygw@v$VERSITYGW"
+  .tools/bin/versitygw --version | grep -q ": v$VERSITYGW\$" || { echo "error: .tools/bin/versitygw is not versitygw $VERSITYGW" >&2; exit 1; }
+}
+
 toolchain() {
   command -v cargo >/dev/null || { echo "error: cargo is missing; install rust 1.95 or newer" >&2; exit 1; }
   apt_install cc build-essential
@@ -88,6 +100,7 @@ for step in "$@"; do
       # The chaos suite changes the clock of one replica with it.
       apt_install faketime faketime
       opa
+      versitygw
       ;;
     lint)
       toolchain
