@@ -47,7 +47,9 @@ impl Server {
         for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(folder.path().join("buckets").join(BUCKET)).unwrap();
-            std::fs::create_dir(folder.path().join("attributes")).unwrap();
+            for name in ["attributes", "accounts"] {
+                std::fs::create_dir(folder.path().join(name)).unwrap();
+            }
             let mut server = Self { address: free_address(), folder, running: None };
             if server.try_start() {
                 return server;
@@ -124,7 +126,9 @@ impl Server {
         let mut shell = Command::new("sh");
         shell.args(["-c", WATCH, "watch"]).arg(root.join("log")).arg(binary());
         shell.arg(format!("--port={}", self.address)).arg(format!("--health={}", self.health()));
-        shell.args(["--quiet", "--keep-alive", "--region=us-east-1", "posix"]);
+        shell.args(["--quiet", "--keep-alive", "--region=us-east-1"]);
+        // With it a key that nobody has is answered as by the original, and not with 404.
+        shell.arg("--iam-dir").arg(root.join("accounts")).arg("posix");
         // Not every file system has attributes.
         shell.arg("--sidecar").arg(root.join("attributes")).arg(root.join("buckets"));
         for (name, _) in std::env::vars_os() {
