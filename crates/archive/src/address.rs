@@ -1,13 +1,19 @@
 //! Where an archive lies, as an address says it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use url::Url;
 
 use crate::archive::Archive;
+
+/// How long a request that fails is tried again. Whoever waits at a terminal wants to hear of it, and
+/// a server looks again later.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why an address cannot be used. The address is not repeated, as it may contain a secret.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +85,8 @@ fn bucket(
             builder = builder.with_config(key, value);
         }
     }
+    let retry = RetryConfig { retry_timeout: PATIENCE, ..RetryConfig::default() };
+    builder = builder.with_retry(retry);
     // The address wins over a variable that names another bucket.
     let storage = builder.with_bucket_name(bucket).build()?;
     Ok(Archive::within(Arc::new(storage), folder.as_ref()))

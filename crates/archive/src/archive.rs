@@ -12,6 +12,7 @@ use crate::manifest::{Manifest, Part};
 use crate::month::Month;
 use crate::part::Lines;
 use crate::records::Records;
+use crate::refusal::is_absence;
 use crate::writer::Writer;
 
 /// A longer manifest is not read: a hundred billion decisions have a shorter one. Bytes.
@@ -61,7 +62,7 @@ impl Archive {
             let Some(month) = name else { continue };
             match self.storage.head(&self.path(month, "manifest.json")).await {
                 Ok(_) => months.push(month),
-                Err(Error::NotFound { .. }) => {}
+                Err(error) if is_absence(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -177,7 +178,7 @@ impl Archive {
     async fn get(&self, path: &Path, limit: u64) -> Result<Got, ArchiveError> {
         let got = match self.storage.get(path).await {
             Ok(got) => got,
-            Err(Error::NotFound { .. }) => return Ok(Got::Nothing),
+            Err(error) if is_absence(&error) => return Ok(Got::Nothing),
             Err(error) => return Err(error.into()),
         };
         let (mut stream, mut bytes) = (got.into_stream(), BytesMut::new());

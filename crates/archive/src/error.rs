@@ -1,9 +1,10 @@
 use crate::month::Month;
+use crate::refusal::told;
 
 /// Why an archive could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    #[error("the object storage failed: {0}")]
+    #[error("the object storage failed: {}", told(.0))]
     Storage(#[from] object_store::Error),
     #[error("there is no archive of `{0}`")]
     NoArchive(Month),

@@ -15,6 +15,7 @@ mod manifest;
 mod month;
 mod part;
 mod records;
+mod refusal;
 mod tally;
 mod writer;
 

@@ -41,7 +41,9 @@ impl Archiving {
             match store.closed_months(self.keep_months, clock.now()).await {
                 Ok(months) => {
                     for month in months {
-                        self.archive(&store, month, &*clock).await;
+                        if !self.archive(&store, month, &*clock).await {
+                            break;
+                        }
                     }
                 }
                 Err(error) => tracing::warn!(%error, "no month of decisions could be archived"),
@@ -49,7 +51,9 @@ impl Archiving {
         }
     }
 
-    async fn archive(&self, store: &PostgresStore, closed: ClosedMonth, clock: &dyn Clock) {
+    /// Answers whether to go on with the next month. Another replica that is at this one goes on
+    /// itself; two that pass each other by would leave months to the next look.
+    async fn archive(&self, store: &PostgresStore, closed: ClosedMonth, clock: &dyn Clock) -> bool {
         let month = closed.month();
         tracing::info!(%month, "archiving a month of decisions");
         match store.archive_month(closed, &self.archive, clock.now(), BY).await {
@@ -62,7 +66,10 @@ impl Archiving {
                 resumed = published == Published::Before,
                 "a month of decisions was archived, verified, and removed from the database"
             ),
-            Ok(None) => tracing::debug!(%month, "another replica is archiving"),
+            Ok(None) => {
+                tracing::debug!(%month, "another replica is archiving");
+                return false;
+            }
             Err(error) => tracing::error!(
                 %error,
                 %month,
@@ -70,5 +77,6 @@ impl Archiving {
                  docs/scaling.md"
             ),
         }
+        true
     }
 }

@@ -14,3 +14,4 @@ pub mod conformance;
 pub mod opa;
 pub mod postgres;
 pub mod redis;
+pub mod s3;

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod archives;
 mod bundle;
 mod client;
 mod dev;

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn sentinel(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SENTINEL_") {
+        let text = name.to_string_lossy();
+        if text.starts_with("SENTINEL_") || text.starts_with("AWS_") {
             command.env_remove(name);
         }
     }
