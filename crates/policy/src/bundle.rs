@@ -111,11 +111,14 @@ impl Bundle {
     }
 
     /// Makes a bundle of a policy directory as it lies in the `tar` of a repository: what
-    /// [`Bundle::from_directory`] takes of it.
+    /// [`Bundle::from_directory`] takes of it. Its tests come beside it.
     ///
     /// # Errors
     /// When the archive exceeds a limit, or there is no policy in it.
-    pub(crate) fn from_repository(tar: &[u8], limits: &BundleLimits) -> Result<Self, LoadError> {
+    pub(crate) fn from_repository(
+        tar: &[u8],
+        limits: &BundleLimits,
+    ) -> Result<(Self, BTreeMap<String, String>), LoadError> {
         let files = archive::read_tar(tar, limits)?;
         let hidden =
             |path: &str| path != MANIFEST && path.split('/').any(|part| part.starts_with('.'));
@@ -124,7 +127,8 @@ impl Bundle {
             .filter(|(path, _)| !hidden(path) && crate::source::is_policy_file(path))
             .map(|(path, contents)| Ok((path.as_str(), utf8(path, contents)?)))
             .collect::<Result<Vec<_>, BundleError>>()?;
-        Self::of_directory(&PolicySource::from_files(texts)?, None)
+        let source = PolicySource::from_files(texts)?;
+        Ok((Self::of_directory(&source, None)?, source.tests))
     }
 
     fn of_directory(source: &PolicySource, revision: Option<&str>) -> Result<Self, LoadError> {

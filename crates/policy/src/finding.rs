@@ -88,6 +88,9 @@ lints! {
     MalformedDecision "malformed_decision" Error,
         "Whatever the policy answers to usual calls is no decision, so every check would be denied.",
         "answer `{\"allow\": …, \"reasons\": […], \"obligations\": […], \"quota\": {…}}` with known obligations only";
+    FailingTest "failing_test" Error,
+        "A test of the policy itself does not hold, so it does something else than its author meant.",
+        "run `sentinel policy test`, and mend the policy or the test";
     VettingFailed "vetting_failed" Error,
         "The vetting process did not survive the policy: it took too long, too much memory, or crashed.",
         "look for deeply nested literals (they parse in exponential time) and for rules that enumerate";

@@ -51,6 +51,8 @@ impl Manifest {
     }
 }
 
+const TEST_SUFFIX: &str = "_test.rego";
+
 /// The files of a policy. Nothing but the manifest is parsed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PolicySource {
@@ -190,6 +192,11 @@ impl PolicySource {
         self.manifest.metadata.get("author")?.as_str().filter(|author| author.len() <= MAX_AUTHOR)
     }
 
+    /// Whether a file tests. In a bundle it is part of the policy, too.
+    pub(crate) fn is_test(&self, file: &str) -> bool {
+        self.tests.contains_key(file) || file.ends_with(TEST_SUFFIX)
+    }
+
     /// SHA-256 over names and contents of everything that decides (tests do not), in hex.
     #[must_use]
     pub fn digest(&self) -> &str {
@@ -210,7 +217,7 @@ fn kind(path: &str) -> Option<Kind> {
         _ if path == MANIFEST => Some(Kind::Manifest),
         _ if name.starts_with('.') => None,
         "data.json" | "data.yaml" | "data.yml" => Some(Kind::Data),
-        _ if name.ends_with("_test.rego") => Some(Kind::Test),
+        _ if name.ends_with(TEST_SUFFIX) => Some(Kind::Test),
         _ if name.ends_with(".rego") => Some(Kind::Rego),
         _ => None,
     }

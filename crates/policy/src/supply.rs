@@ -13,6 +13,7 @@ mod keeper;
 mod kept;
 mod object;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Candidate {
     pub tag: Option<String>,
     /// Its revision, should its manifest state none.
     pub revision: Option<String>,
+    /// Tests that are not in it, by path: they have to pass before it decides.
+    pub tests: BTreeMap<String, String>,
 }
 
 /// Why a source gave no bundle. Addresses and secrets are not repeated.

@@ -10,6 +10,7 @@ use crate::build::{Include, build};
 use crate::depend;
 use crate::error::{LoadError, one_line};
 use crate::explain::failing;
+use crate::source::PolicySource;
 use crate::syntax::{Module, modules};
 use crate::vet::{Vetted, check_text};
 
@@ -81,7 +82,19 @@ pub fn run_selected(
     selects: impl Fn(&str) -> bool,
     coverage: bool,
 ) -> Result<TestReport, LoadError> {
-    let source = policy.source();
+    run_of(policy.source(), selects, coverage)
+}
+
+/// The tests of a policy that vetting is about to pass.
+pub(crate) fn run_all(source: &PolicySource) -> Result<Vec<TestResult>, LoadError> {
+    run_of(source, |_| true, false).map(|report| report.tests)
+}
+
+fn run_of(
+    source: &PolicySource,
+    selects: impl Fn(&str) -> bool,
+    coverage: bool,
+) -> Result<TestReport, LoadError> {
     let mut engine = build(source, Include::PolicyAndTests, TIME_LIMIT)?.engine;
     check_text(&engine)?;
     let files = crate::ast::files(&engine)?;
@@ -93,7 +106,7 @@ pub fn run_selected(
     let mut found: Vec<_> = facts
         .definitions
         .iter()
-        .filter(|definition| source.tests.contains_key(definition.file))
+        .filter(|definition| source.is_test(definition.file))
         .filter_map(|definition| Some((definition.path.split_last()?, definition)))
         .filter(|((name, _), _)| name.starts_with("test_") || name.starts_with("todo_test_"))
         .filter(|((name, package), _)| selects(&format!("{}.{name}", rule_path(package))))

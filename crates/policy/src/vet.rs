@@ -20,11 +20,13 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use sentinel_core::policy::PolicyError;
 use serde::{Deserialize, Serialize};
 
+use crate::ast::Span;
 use crate::build::{Built, Include, Shape, build};
 use crate::embedded::answers;
 use crate::error::LoadError;
 use crate::finding::{Finding, Lint, Severity};
 use crate::source::{PolicySource, SourceLimits};
+use crate::test_runner::{self, Outcome};
 use crate::{builtins, depend, graph, lint};
 
 /// In place of a directory: the policy comes by standard input. No directory is called so, since
@@ -281,7 +283,29 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
     }
     // Only what does not recurse may be evaluated.
     probe(&built, built.shape.ok_or(LoadError::NoDecision)?)?;
-    Ok(findings)
+    let failed = failed_tests(source)?;
+    if failed.is_empty() { Ok(findings) } else { Err(LoadError::Refused(failed)) }
+}
+
+/// A finding for each of the policy's own tests that does not pass.
+fn failed_tests(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
+    if !source.files().any(|(file, _)| source.is_test(file)) {
+        return Ok(Vec::new());
+    }
+    let failed = test_runner::run_all(source)?.into_iter().filter_map(|test| {
+        let what = match test.outcome {
+            Outcome::Pass | Outcome::Skipped => return None,
+            Outcome::Fail => "does not hold".to_owned(),
+            Outcome::Error => format!("fails: {}", test.error.unwrap_or_default()),
+        };
+        let message = format!("the test `{}.{}` {what}", test.package, test.name);
+        let text = source.tests.get(&test.file).or_else(|| source.rego.get(&test.file));
+        let line = test.failed_at.unwrap_or(test.line);
+        let span = Span { line, col: 1, ..Span::default() };
+        let finding = Finding::new(Lint::FailingTest, message);
+        Some(finding.in_text(&test.file, text.map_or("", String::as_str), span))
+    });
+    Ok(failed.take(MAX_FINDINGS).collect())
 }
 
 /// What can take the process down, told from the text alone: recursion, depth, functions without

@@ -18,6 +18,8 @@ use sentinel_policy::{LoadError, Outcome, PolicySource, SourceLimits, Vetted, ev
 use serde_json::json;
 use support::{call, engine, now, trusted, usual, vet_files, vetter, with_rules, write};
 
+const TEST: &str = "p_test.rego";
+const PASSES: &str = "package p_test\ntest_a if data.sentinel.policy.decision.allow";
 const ALLOW: &str = "package sentinel.policy\ndecision := {\"allow\": true}";
 
 #[test]
@@ -41,12 +43,20 @@ fn a_failed_reload_keeps_the_last_good_and_says_why() {
         ("data.json", "{\"a\": 1, \"a\": 2}", "data.json: "),
         ("data.json", "[]", "data.json: data must be an object"),
         ("p.rego", "package other\nx := 1", "neither"),
+        (
+            TEST,
+            "package p_test\ntest_b if data.sentinel.policy.decision.allow == 1",
+            "p_test.rego:2:",
+        ),
+        (TEST, "package p_test\ntest_b if to_number(\"x\") > 1", "test_b` "),
+        (TEST, "package p_test\ntest_b if test_b", "p_test.rego:2:"),
+        (TEST, "package p_test\nthis is not rego", "p_test.rego: "),
         (".manifest", "{\"rego_version\": 2}", ".manifest: "),
         (".manifest", "{\"wasm\": [{}]}", ".manifest: "),
     ];
     for (file, text, message) in bad {
         write(dir.path(), &[("p.rego", ALLOW), ("data.json", "{}"), (".manifest", "{}")]);
-        write(dir.path(), &[(file, text)]);
+        write(dir.path(), &[(TEST, PASSES), (file, text)]);
         let error = engine.load(dir.path(), now()).expect_err(text).to_string();
         assert!(error.contains(message), "{error} must contain {message}");
         assert_eq!(engine.status().error.as_ref(), Some(&error));
@@ -54,6 +64,7 @@ fn a_failed_reload_keeps_the_last_good_and_says_why() {
         assert_eq!(usual().decide(&engine).unwrap().revision, revision);
     }
     write(dir.path(), &[("p.rego", ALLOW), ("data.json", "{}"), (".manifest", "{}")]);
+    write(dir.path(), &[(TEST, PASSES)]);
     engine.load(dir.path(), now()).unwrap();
     assert_eq!(engine.status().error, None);
 }

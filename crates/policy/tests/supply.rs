@@ -502,12 +502,22 @@ impl Repository {
 
     /// Commits a policy; answers the commit.
     fn commit(&self, allow: bool, sign: &[&str]) -> String {
+        self.commit_tested(allow, allow, sign)
+    }
+
+    /// The same, with a test that expects another policy.
+    fn commit_tested(&self, allow: bool, expected: bool, sign: &[&str]) -> String {
         let rules = format!("package sentinel.policy\n\ndecision := {{\"allow\": {allow}}}\n");
+        let test = format!(
+            "package sentinel.policy_test\n\nimport data.sentinel.policy\n\n\
+             test_it if policy.decision.allow == {expected}\n"
+        );
         support::write(
             self.dir.path(),
             &[
                 ("team/policy.rego", &rules),
-                ("team/policy_test.rego", "package sentinel.policy\n\nthis is not rego"),
+                // Were it part of the policy, it would contradict it.
+                ("team/policy_test.rego", &test),
                 ("team/.hidden/other.rego", "nor is this"),
                 ("README.md", &rules),
             ],
@@ -555,6 +565,18 @@ async fn a_branch_of_a_repository_is_followed_and_never_back() {
     let restored = restarted.keeper.restore(now()).unwrap();
     assert_eq!(restored.as_deref(), Some(format!("git:{second}").as_str()));
     assert_eq!(restarted.allows(), Ok(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_own_tests_fail_does_not_come_into_force() {
+    let repository = Repository::new();
+    repository.commit(false, &[]);
+    let running = Setup::of(&repository.address("main:team")).start();
+    running.poll().await.unwrap();
+    repository.commit_tested(true, false, &[]);
+    let why = running.refused().await;
+    assert!(why.contains("`data.sentinel.policy_test.test_it` does not hold"), "{why}");
+    assert_eq!(running.allows(), Ok(false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -290,7 +290,8 @@ impl Reloader {
     pub(crate) fn origin(&self) -> Option<String> {
         match self.loader.as_ref()? {
             Loader::Directory { dir, .. } => Some(dir.display().to_string()),
-            Loader::Bundle { address, .. } => Some(address.clone()),
+            // A query may have a secret in it.
+            Loader::Bundle { address, .. } => address.split('?').next().map(str::to_owned),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A bundle in a file, looked at every other second.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +34,12 @@ impl BundleSource for FileSource {
             .read_to_end(&mut bytes)
             .await
             .map_err(FetchError::new)?;
-        Ok(Fetched::Bundle(Candidate { bytes, tag: Some(tag), revision: None }))
+        Ok(Fetched::Bundle(Candidate {
+            bytes,
+            tag: Some(tag),
+            revision: None,
+            tests: BTreeMap::new(),
+        }))
     }
 
     fn pause(&self, _trouble: bool) -> Option<Duration> {

@@ -4,6 +4,7 @@
 //! user applies, nothing asks for a password, and no protocol is spoken but the one of the address.
 //! Nothing is checked out: the files come as an archive.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -112,14 +113,14 @@ impl GitSource {
         Ok(commit)
     }
 
-    /// The files at a commit, as a bundle.
-    async fn pack(&self, commit: &str) -> Result<Vec<u8>, FetchError> {
+    /// The files at a commit: a bundle, and the tests beside it.
+    async fn pack(&self, commit: &str) -> Result<(Vec<u8>, BTreeMap<String, String>), FetchError> {
         let tree = format!("{commit}:{}", self.remote.folder);
         let limits = BundleLimits { max_bytes: self.max_bytes, ..BundleLimits::default() };
         let most = self.max_bytes.saturating_mul(2);
         let tar = self.git(&["archive", "--format=tar", &tree], most).await?;
-        let bundle = Bundle::from_repository(&tar, &limits);
-        bundle.and_then(|bundle| Ok(bundle.write(None)?)).map_err(FetchError::new)
+        let (bundle, tests) = Bundle::from_repository(&tar, &limits).map_err(FetchError::new)?;
+        Ok((bundle.write(None).map_err(FetchError::new)?, tests))
     }
 
     async fn git(&self, args: &[&str], most: u64) -> Result<Vec<u8>, FetchError> {
@@ -246,8 +247,8 @@ impl BundleSource for GitSource {
             return Ok(Fetched::Unchanged);
         }
         let commit = self.bring(&reference).await?;
-        let bytes = self.pack(&commit).await?;
+        let (bytes, tests) = self.pack(&commit).await?;
         let revision = Some(format!("git:{commit}"));
-        Ok(Fetched::Bundle(Candidate { bytes, tag: Some(commit), revision }))
+        Ok(Fetched::Bundle(Candidate { bytes, tag: Some(commit), revision, tests }))
     }
 }

@@ -1,6 +1,7 @@
 //! A bundle behind an address, by the protocol of OPA's bundle services: `ETag`, and long polling
 //! where the server offers it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -120,7 +121,12 @@ impl BundleSource for HttpSource {
                 if bytes.is_empty() {
                     return Ok(Fetched::Unchanged);
                 }
-                Ok(Fetched::Bundle(Candidate { bytes, tag, revision: None }))
+                Ok(Fetched::Bundle(Candidate {
+                    bytes,
+                    tag,
+                    revision: None,
+                    tests: BTreeMap::new(),
+                }))
             }
             status => Err(FetchError::Away(format!("the server answered {status}"))),
         }

@@ -261,7 +261,8 @@ impl Keeper {
         now: Timestamp,
     ) -> Result<Polled, LoadError> {
         let bundle = self.open(&candidate.bytes)?;
-        let source = bundle.source(candidate.revision.as_deref())?;
+        let mut source = bundle.source(candidate.revision.as_deref())?;
+        source.tests.clone_from(&candidate.tests);
         let (history, unreadable) = {
             let state = lock(&self.state);
             (state.history.clone(), state.unreadable.clone())

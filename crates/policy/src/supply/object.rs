@@ -1,5 +1,6 @@
 //! A bundle in object storage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -41,7 +42,7 @@ impl BundleSource for ObjectSource {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Fetched::Bundle(Candidate { bytes, tag, revision: None }))
+        Ok(Fetched::Bundle(Candidate { bytes, tag, revision: None, tests: BTreeMap::new() }))
     }
 }
 
