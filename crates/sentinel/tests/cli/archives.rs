@@ -284,6 +284,26 @@ fn a_storage_that_refuses_or_is_away_loses_nothing() {
     scene.all_is_archived();
 }
 
+#[test]
+fn a_storage_that_hangs_holds_up_neither_checks_nor_the_end() {
+    let scene = Scene::new();
+    scene.s3.pause();
+    let server = scene.serve();
+    server.wait_for("archiving a month of decisions");
+    for _ in 0..5 {
+        scene.check(&server);
+    }
+    assert_eq!(scene.in_database(), scene.made);
+    let started = Instant::now();
+    let output = server.stop();
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(!output.contains("ERROR"), "{output}");
+    scene.s3.resume();
+    let server = scene.serve();
+    server.wait_for(ARCHIVED);
+    scene.all_is_archived();
+}
+
 /// Where a server is when it ends.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
