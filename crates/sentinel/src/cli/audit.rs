@@ -1,7 +1,7 @@
 //! `sentinel audit`: the archived months of decisions.
 
 use jiff::Timestamp;
-use sentinel_archive::{Archive, Manifest, Month};
+use sentinel_archive::{Archive, ArchiveError, Manifest, Month};
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::name::{AgentName, TenantSlug, ToolName};
 use serde_json::json;
@@ -124,10 +124,15 @@ async fn verify(archive: &Archive, month: Option<Month>, json: bool) -> Outcome 
     if months.is_empty() && !json {
         return output::line("no month is archived");
     }
-    let (mut results, mut failed) = (Vec::new(), 0);
+    let (mut results, mut failed, mut unread) = (Vec::new(), 0, 0);
     for month in months {
         let verified = archive.verify(month).await;
-        failed += u32::from(verified.is_err());
+        match &verified {
+            Ok(_) => {}
+            // It says nothing about what is archived.
+            Err(ArchiveError::Storage(_)) => unread += 1,
+            Err(_) => failed += 1,
+        }
         if json {
             results.push(match verified {
                 Ok(Manifest { content, .. }) => {
@@ -145,7 +150,9 @@ async fn verify(archive: &Archive, month: Option<Month>, json: bool) -> Outcome 
                 format!("{mark}   {month}  {} decisions", content.count)
             }
             Err(error) => {
-                let mark = output::styled(output::RED, "refused");
+                let storage = matches!(error, ArchiveError::Storage(_));
+                let mark = if storage { "unread " } else { "refused" };
+                let mark = output::styled(output::RED, mark);
                 format!("{mark}  {month}  {}", output::printable(&error.to_string()))
             }
         };
@@ -154,11 +161,22 @@ async fn verify(archive: &Archive, month: Option<Month>, json: bool) -> Outcome 
     if json {
         output::json(&results)?;
     }
-    match failed {
-        0 => Ok(()),
-        1 => Err(Failure::new("1 month is not what its manifest says")),
-        _ => Err(Failure::new(format!("{failed} months are not what their manifests say"))),
-    }
+    verdict(failed, unread)
+}
+
+fn verdict(failed: u32, unread: u32) -> Outcome {
+    let failed = match failed {
+        0 => None,
+        1 => Some("1 month is not what its manifest says".to_owned()),
+        _ => Some(format!("{failed} months are not what their manifests say")),
+    };
+    let unread = match unread {
+        0 => None,
+        1 => Some("1 month could not be read".to_owned()),
+        _ => Some(format!("{unread} months could not be read")),
+    };
+    let problems: Vec<_> = failed.into_iter().chain(unread).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Failure::new(problems.join(", and "))) }
 }
 
 async fn read(archive: &Archive, args: &Read, json: bool) -> Outcome {

@@ -267,6 +267,19 @@ fn a_storage_that_refuses_or_is_away_loses_nothing() {
     assert!(!output.contains("wrong-credential") && !output.contains(ARCHIVED), "{output}");
     assert_eq!((scene.in_database(), scene.in_archive()), (scene.made.clone(), BTreeSet::new()));
 
+    let mut audit = scene.command(&[
+        "audit",
+        "verify",
+        "--month=2020-01",
+        "--archive",
+        "s3://archive/sentinel",
+    ]);
+    audit.env("AWS_SECRET_ACCESS_KEY", "wrong-credential");
+    let refused = Ran::from(audit.output().unwrap()).exits(1);
+    assert!(refused.stdout.starts_with("unread   2020-01"), "{refused:?}");
+    assert!(refused.stdout.contains("`SignatureDoesNotMatch`"), "{refused:?}");
+    assert!(refused.stderr.contains("1 month could not be read"), "{refused:?}");
+
     scene.s3.stop();
     let refused = scene.audit(&["list"]).exits(1);
     assert!(refused.stderr.contains("cannot read the archive"), "{refused:?}");
@@ -279,6 +292,26 @@ fn a_storage_that_refuses_or_is_away_loses_nothing() {
     drop(server);
 
     scene.s3.start_again();
+    let server = scene.serve();
+    server.wait_for(ARCHIVED);
+    scene.all_is_archived();
+}
+
+#[test]
+fn a_storage_that_hangs_holds_up_neither_checks_nor_the_end() {
+    let scene = Scene::new();
+    scene.s3.pause();
+    let server = scene.serve();
+    server.wait_for("archiving a month of decisions");
+    for _ in 0..5 {
+        scene.check(&server);
+    }
+    assert_eq!(scene.in_database(), scene.made);
+    let started = Instant::now();
+    let output = server.stop();
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(!output.contains("ERROR"), "{output}");
+    scene.s3.resume();
     let server = scene.serve();
     server.wait_for(ARCHIVED);
     scene.all_is_archived();
