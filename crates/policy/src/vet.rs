@@ -108,12 +108,36 @@ impl Vetter {
     /// When it cannot be read, the vetting process refuses it or does not survive it, or the files
     /// change meanwhile.
     pub fn vet(&self, dir: &Path, limits: &SourceLimits) -> Result<Vetted, LoadError> {
+        let (source, verdict) = self.look_at(dir, limits)?;
+        Self::judge(source, verdict)
+    }
+
+    /// The same for a policy that somebody works on: that its own tests fail is a warning.
+    ///
+    /// # Errors
+    /// As [`Vetter::vet`].
+    pub fn vet_draft(&self, dir: &Path, limits: &SourceLimits) -> Result<Vetted, LoadError> {
+        let (source, mut verdict) = self.look_at(dir, limits)?;
+        let (tests, others): (Vec<_>, _) = std::mem::take(&mut verdict.findings)
+            .into_iter()
+            .partition(|finding| finding.lint == Lint::FailingTest);
+        verdict.findings = others;
+        let mut vetted = Self::judge(source, verdict)?;
+        vetted.warnings.extend(tests);
+        Ok(vetted)
+    }
+
+    fn look_at(
+        &self,
+        dir: &Path,
+        limits: &SourceLimits,
+    ) -> Result<(PolicySource, Verdict), LoadError> {
         // Absolute, so that no name of a directory is taken for an option.
         let dir = std::path::absolute(dir)
             .map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
         let source = PolicySource::read(&dir, limits)?;
         let verdict = self.ask(dir.as_os_str(), None)?;
-        Self::judge(source, verdict)
+        Ok((source, verdict))
     }
 
     /// Has a policy vetted that is in no directory.
@@ -283,16 +307,23 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
     }
     // Only what does not recurse may be evaluated.
     probe(&built, built.shape.ok_or(LoadError::NoDecision)?)?;
-    let failed = failed_tests(source)?;
-    if failed.is_empty() { Ok(findings) } else { Err(LoadError::Refused(failed)) }
+    findings.splice(0..0, failed_tests(source));
+    Ok(findings)
 }
 
 /// A finding for each of the policy's own tests that does not pass.
-fn failed_tests(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
+fn failed_tests(source: &PolicySource) -> Vec<Finding> {
     if !source.files().any(|(file, _)| source.is_test(file)) {
-        return Ok(Vec::new());
+        return Vec::new();
     }
-    let failed = test_runner::run_all(source)?.into_iter().filter_map(|test| {
+    let results = match test_runner::run_all(source) {
+        Ok(results) => results,
+        Err(error) => {
+            let message = format!("the policy's tests cannot be run: {error}");
+            return vec![Finding::new(Lint::FailingTest, message)];
+        }
+    };
+    let failed = results.into_iter().filter_map(|test| {
         let what = match test.outcome {
             Outcome::Pass | Outcome::Skipped => return None,
             Outcome::Fail => "does not hold".to_owned(),
@@ -305,7 +336,7 @@ fn failed_tests(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
         let finding = Finding::new(Lint::FailingTest, message);
         Some(finding.in_text(&test.file, text.map_or("", String::as_str), span))
     });
-    Ok(failed.take(MAX_FINDINGS).collect())
+    failed.take(MAX_FINDINGS).collect()
 }
 
 /// What can take the process down, told from the text alone: recursion, depth, functions without

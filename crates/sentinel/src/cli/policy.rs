@@ -67,7 +67,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 fn vet(dir: &Path) -> Outcome<Vetted> {
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    vetter.vet(dir, &SourceLimits::default()).map_err(|error| Failure::new(error.to_string()))
+    vetter.vet_draft(dir, &SourceLimits::default()).map_err(|error| Failure::new(error.to_string()))
 }
 
 fn check(dir: &Path, json: bool) -> Outcome {
