@@ -20,8 +20,9 @@ policy_dir: /etc/sentinel/policies
 signing_key_file: /etc/sentinel/signing-key.pem
 ```
 
-`sentinel serve` refuses to start on an unsafe or incomplete configuration: it lists every problem
-and how to mend it. The first API key is made with
+`sentinel serve` refuses to start on an unsafe or incomplete configuration. A file that cannot be
+read, or a variable or field of a wrong type, is told alone, at the first; after that, every problem
+is listed with how to mend it. The first API key is made with
 `sentinel key create --config FILE --role admin --name NAME`, before the server is started.
 
 | field | environment variable | type | default | meaning |
