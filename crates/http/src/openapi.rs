@@ -28,7 +28,8 @@ pub fn openapi() -> OpenApi {
     complete(routes::table().into_openapi())
 }
 
-/// Adds to the paths what they have in common.
+/// Adds to the paths what they have in common, and writes the router's `{*path}` as the `{path}` that
+/// its parameter is called.
 pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     document.info = InfoBuilder::new()
         .title("Sentinel MCP")
@@ -51,6 +52,9 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     let key = ApiKeyValue::with_description("X-API-Key", "The same key, without `Bearer`");
     components.add_security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(key)));
     components.schemas.insert(ProblemDocument::name().into_owned(), ProblemDocument::schema());
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths =
+        paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     for item in document.paths.paths.values_mut() {
         operations(item).for_each(describe_errors);
     }

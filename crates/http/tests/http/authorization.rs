@@ -85,8 +85,8 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     evaluations["evaluations"] = json!([{}, {}]);
     let mut expected = of_policy();
     expected.extend([
-        (("post", "/v1/data/{*path}"), route(&[Agent]).body(input).decides()),
-        (("get", "/v1/data/{*path}"), route(&[Agent]).query(by_query).decides()),
+        (("post", "/v1/data/{path}"), route(&[Agent]).body(input).decides()),
+        (("get", "/v1/data/{path}"), route(&[Agent]).query(by_query).decides()),
         (("get", "/v1/policies"), route(&[Author, Auditor])),
         (("get", "/v1/policies/"), route(&[Author, Auditor])),
         (("get", "/v1/policy/shadow"), route(&[Author, Auditor])),
@@ -149,10 +149,10 @@ fn of_policy() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/v1/policy/changes"), route(&[Author, Auditor])),
         (("get", "/v1/policy/data"), route(&[Author, Auditor])),
         (("get", "/v1/policy/data-history"), route(&[Author, Auditor])),
-        (("get", "/v1/policy/data/{*path}"), route(&[Author, Auditor])),
-        (("put", "/v1/policy/data/{*path}"), route(&[Author]).body(json!({"probe": true}))),
-        (("patch", "/v1/policy/data/{*path}"), route(&[Author]).body(json!([]))),
-        (("delete", "/v1/policy/data/{*path}"), route(&[Author])),
+        (("get", "/v1/policy/data/{path}"), route(&[Author, Auditor])),
+        (("put", "/v1/policy/data/{path}"), route(&[Author]).body(json!({"probe": true}))),
+        (("patch", "/v1/policy/data/{path}"), route(&[Author]).body(json!([]))),
+        (("delete", "/v1/policy/data/{path}"), route(&[Author])),
     ])
 }
 
@@ -236,7 +236,7 @@ fn path_of(template: &str, other: &Other) -> String {
     template
         .replace("{id}", id)
         .replace("{file}", "swagger-ui.css")
-        .replace("{*path}", "sentinel/policy/decision")
+        .replace("{path}", "sentinel/policy/decision")
 }
 
 #[test]

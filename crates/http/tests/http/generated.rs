@@ -1,5 +1,6 @@
 //! The committed OpenAPI document is the one that the code generates.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
@@ -43,6 +44,14 @@ fn every_operation_is_described() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let what = format!("{method} {path}");
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let named: BTreeSet<_> = parameters
+                .filter(|parameter| parameter["in"] == "path")
+                .filter_map(|parameter| parameter["name"].as_str())
+                .collect();
+            let in_template: BTreeSet<_> =
+                path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+            assert_eq!(named, in_template, "{what}");
             assert!(ids.insert(operation["operationId"].to_string()), "{what}");
             assert!(operation["summary"].is_string(), "{what}");
             let description = operation["description"].as_str().unwrap_or_default();

@@ -20,9 +20,11 @@ policy_dir: /etc/sentinel/policies
 signing_key_file: /etc/sentinel/signing-key.pem
 ```
 
-`sentinel serve` refuses to start on an unsafe or incomplete configuration: it lists every problem
-and how to mend it. The first API key is made with
-`sentinel key create --config FILE --role admin --name NAME`, before the server is started.
+`sentinel serve` refuses to start on an unsafe or incomplete configuration. The first
+unknown field or value of another type is told alone; when there is none, every problem is listed with
+how to mend it. Variables `SENTINEL_…` that are no fields are ignored, and the log says so. The first
+API key is made with `sentinel key create --config FILE --role admin --name NAME`, before the server
+is started.
 
 | field | environment variable | type | default | meaning |
 |---|---|---|---|---|

@@ -29,7 +29,7 @@ use crate::query::Params;
         ("If-Match" = Option<String>, Header, description = "an `ETag`, or `*`: something is there"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: nothing is there yet"),
     ),
-    request_body(content = Object, description = "any JSON value"),
+    request_body(content = Value, description = "any JSON value"),
     responses(
         (status = 200, description = "what lies there now", body = DataAnswer),
         (status = 409, description = "the place belongs to the policy or lies below no object"),
