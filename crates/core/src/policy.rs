@@ -197,6 +197,8 @@ pub struct PolicyStatus {
     pub error: Option<String>,
     /// Since when every attempt was refused with that error.
     pub refused_at: Option<Timestamp>,
+    /// Whether the error is only that the source cannot be asked: nothing was refused.
+    pub away: bool,
     /// Who wrote the revision, where its manifest says so (`metadata.author`).
     pub author: Option<String>,
     /// Of the files that the source brought.

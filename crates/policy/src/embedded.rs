@@ -95,6 +95,7 @@ impl EmbeddedEngine {
             loaded_at: None,
             error: None,
             refused_at: None,
+            away: false,
             author: None,
             digest: None,
         };
@@ -121,7 +122,7 @@ impl EmbeddedEngine {
     /// When it cannot be built or decides nothing. What was in force stays in force.
     pub fn install(&self, policy: &Vetted, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let _one_at_a_time = lock(&self.loading);
-        let installed = self.try_install(policy, now);
+        let installed = self.try_install(policy, now, || Ok(()));
         self.remember(&installed, now);
         installed
     }
@@ -131,8 +132,11 @@ impl EmbeddedEngine {
         outcome: &Result<T, impl std::borrow::Borrow<LoadError>>,
         now: Timestamp,
     ) {
-        let error = outcome.as_ref().err().map(|error| error.borrow().to_string());
+        let error = outcome.as_ref().err().map(std::borrow::Borrow::borrow);
+        let away = matches!(error, Some(LoadError::Source(_)));
+        let error = error.map(ToString::to_string);
         let mut status = lock(&self.status);
+        status.away = away;
         if error != status.error {
             status.refused_at = error.as_ref().map(|_| now);
             status.error = error;
@@ -150,10 +154,12 @@ impl EmbeddedEngine {
         lock(&self.loading)
     }
 
+    /// `keep` is called once nothing else can refuse it: what is kept is what a restart begins with.
     pub(crate) fn try_install(
         &self,
         policy: &Vetted,
         now: Timestamp,
+        keep: impl FnOnce() -> Result<(), LoadError>,
     ) -> Result<Arc<str>, LoadError> {
         let snapshot = Snapshot::new(policy, &self.config)?;
         if let Some(made) = &*lock(&self.made)
@@ -161,6 +167,7 @@ impl EmbeddedEngine {
         {
             return Err(LoadError::DataInTheWay { path: path.to_string(), owner });
         }
+        keep()?;
         let revision = Arc::clone(&snapshot.revision);
         let (author, digest) = (snapshot.author.clone(), snapshot.digest.clone());
         let mut status = lock(&self.status);

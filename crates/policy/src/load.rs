@@ -26,7 +26,7 @@ impl EmbeddedEngine {
     }
 
     /// Puts a policy in force that is in no directory; otherwise as [`load`](Self::load). `keep` is
-    /// called once it is vetted, and may still refuse it.
+    /// called once nothing else refuses it, and may still do so.
     ///
     /// # Errors
     /// As [`load`](Self::load), and those of `keep`.
@@ -39,8 +39,7 @@ impl EmbeddedEngine {
         let _one_at_a_time = self.loading();
         let vetter = self.config.vetter.as_ref().ok_or(LoadError::NoVetter);
         let loaded = vetter.and_then(|vetter| vetter.vet_source(source)).and_then(|policy| {
-            keep()?;
-            let revision = self.try_install(&policy, now)?;
+            let revision = self.try_install(&policy, now, keep)?;
             tell(policy.warnings());
             Ok(revision)
         });
@@ -61,7 +60,7 @@ impl EmbeddedEngine {
     fn try_load(&self, dir: &Path, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let vetter = self.config.vetter.as_ref().ok_or(LoadError::NoVetter)?;
         let policy = vetter.vet(dir, &self.config.limits)?;
-        let revision = self.try_install(&policy, now)?;
+        let revision = self.try_install(&policy, now, || Ok(()))?;
         tell(policy.warnings());
         Ok(revision)
     }

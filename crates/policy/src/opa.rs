@@ -156,6 +156,7 @@ impl OpaEngine {
                 loaded_at: None,
                 error,
                 refused_at: None,
+                away: false,
                 author: None,
                 digest: None,
             }),

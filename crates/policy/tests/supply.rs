@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use bundles::{Answer, BundleServer, bundle, bytes, signed, with_rules};
 use sentinel_core::policy::{PolicyEngine as _, PolicyError};
-use sentinel_policy::bundle::{BundleLimits, Trust, VerificationKey};
+use sentinel_core::policy_data::PolicyData;
+use sentinel_core::rollout::PolicyState;
+use sentinel_policy::bundle::{Bundle, BundleLimits, Trust, VerificationKey};
 use sentinel_policy::supply::{self, Access, Keeper, KeeperConfig, Pace};
 use sentinel_policy::{EmbeddedEngine, LoadError};
 use support::{engine, now, usual};
@@ -386,6 +388,35 @@ async fn an_old_revision_does_not_come_back_even_after_a_restart() {
     serve("11", true);
     blind.refused().await;
     assert_eq!(blind.allows(), Err(PolicyError::NoPolicy));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_claims_the_place_of_data_that_was_put_is_not_kept_either() {
+    let server = BundleServer::start();
+    let setup = Setup::of(&server.url);
+    let running = setup.start();
+    server.say([Answer::bundle(&bytes(&bundle("1", true)), "\"one\"")]);
+    running.poll().await.unwrap();
+    let data = PolicyData::default();
+    let put = data.put(&"/limits/search".parse().unwrap(), 5.into()).unwrap();
+    let data = Arc::new(data.after(1, put));
+    running.engine.observe(&PolicyState { data, ..PolicyState::default() });
+    let claiming = [
+        ("policy.rego", "package sentinel.policy\n\ndecision := {\"allow\": false}\n"),
+        ("limits/data.json", "{\"search\": 6}"),
+        (".manifest", "{\"revision\": \"2\"}"),
+    ];
+    let claiming = claiming.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    let claiming = bytes(&Bundle::from_files(claiming).unwrap());
+    server.say([Answer::bundle(&claiming, "\"two\"")]);
+    assert!(running.refused().await.contains("`/limits/search`"));
+    assert_eq!((running.allows(), running.revision().as_deref()), (Ok(true), Some("1")));
+    drop(running);
+
+    // After a restart nobody knows of the data before the first decision.
+    let again = setup.start();
+    assert_eq!(again.keeper.restore(now()).unwrap().as_deref(), Some("1"));
+    assert_eq!(again.allows(), Ok(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

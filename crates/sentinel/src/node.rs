@@ -14,7 +14,7 @@ use sentinel_provenance::{EcdsaP256Signer, Signer as _};
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
-use sentinel_service::{Ports, Services, Settings, Shared};
+use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,12 +27,14 @@ use crate::database::Database;
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::fleet::{FLUSH, Fleet, Joined};
-use crate::policy_engine::{Engine, Policy, Reloaded, Reloader};
+use crate::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
 use crate::server;
 use crate::signing_key::{Prepared, Source};
 
 /// How often what is no longer needed is removed.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// Pause after a change of policy could not be recorded.
+const RECORD_AGAIN: Duration = Duration::from_secs(2);
 /// Time that WebSockets get to be closed once all else has ended.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Time the event log gets to write what is left.
@@ -45,6 +47,8 @@ pub(crate) struct Node {
     policy: Policy,
     /// Changes after each load of the policy; none when OPA loads it.
     loads: Option<watch::Receiver<()>>,
+    /// What the source had brought by the last of them that was recorded.
+    brought: Option<String>,
     signer: Arc<EcdsaP256Signer>,
     clock: Arc<dyn Clock>,
     postgres: Option<Arc<PostgresStore>>,
@@ -135,29 +139,34 @@ impl Node {
         let loaded = loading.await.or_fail(|| "cannot load the policy".to_owned())?;
         policy.look(clock.now()).await;
         sources.extend(policy.sources());
-        if let Err(error) = loaded {
-            match policy.reloader().dir() {
-                Some(dir) => tracing::error!(
-                    %error,
-                    policy_dir = %dir.display(),
-                    "the policy was refused: EVERY CHECK IS DENIED until a policy is loaded; mend \
-                     it, try it with `sentinel policy check`, and send SIGHUP"
-                ),
-                None => tracing::error!(
-                    %error,
-                    "there is no policy: EVERY CHECK IS DENIED until a bundle is loaded; its source \
-                     is asked again, and at once after SIGHUP"
-                ),
-            }
+        if let Err(error) = &loaded {
+            tell_of_no_policy(&policy, error);
         }
         // Subscribed before the first look, so that no load is missed.
-        let loads = policy.reloader().loads();
-        note_source(&services, &policy.reloader()).await;
+        let mut loads = policy.reloader().loads();
+        // Of what was kept nobody knows whether the source has something else by now.
+        let kept = loaded == Ok(First::Kept);
+        let mut brought = services.policy.status().digest.filter(|_| kept);
+        if let Err(error) = note_source(&services, &policy.reloader(), &mut brought).await {
+            tracing::error!(%error, "a change of policy could not be recorded; trying again");
+            loads.iter_mut().for_each(watch::Receiver::mark_changed);
+        }
         if let Err(error) = services.rollouts.catch_up().await {
             tracing::error!(%error, "a candidate policy could not be loaded; trying again");
         }
         let postgres = opened.postgres;
-        Ok(Self { services, policy, loads, signer, clock, postgres, carrier, epochs, sources })
+        Ok(Self {
+            services,
+            policy,
+            loads,
+            brought,
+            signer,
+            clock,
+            postgres,
+            carrier,
+            epochs,
+            sources,
+        })
     }
 
     /// Serves until the process is told to stop; `ready` is called once requests are answered.
@@ -251,7 +260,7 @@ impl Node {
         tasks.spawn(sentinel_service::rollouts::follow(Weak::clone(&services)));
         let (reloader, clock) = (self.policy.reloader(), Arc::clone(&self.clock));
         if let Some(loads) = self.loads.clone() {
-            tasks.spawn(note_loads(loads, services, reloader.clone()));
+            tasks.spawn(note_loads(loads, services, reloader.clone(), self.brought.clone()));
         }
         tasks.spawn(reload_on(hangup, reloader, clock));
         if let Some(watch) = self.policy.watch(&self.clock) {
@@ -260,6 +269,23 @@ impl Node {
         if let Some(supply) = self.policy.supply(&self.clock) {
             tasks.spawn(supply);
         }
+    }
+}
+
+/// Nothing is in force, which whoever runs the server has to mend.
+fn tell_of_no_policy(policy: &Policy, error: &str) {
+    match policy.reloader().dir() {
+        Some(dir) => tracing::error!(
+            %error,
+            policy_dir = %dir.display(),
+            "the policy was refused: EVERY CHECK IS DENIED until a policy is loaded; mend \
+             it, try it with `sentinel policy check`, and send SIGHUP"
+        ),
+        None => tracing::error!(
+            %error,
+            "there is no policy: EVERY CHECK IS DENIED until a bundle is loaded; its source \
+             is asked again, and at once after SIGHUP"
+        ),
     }
 }
 
@@ -321,24 +347,41 @@ fn warm_up(signer: Arc<EcdsaP256Signer>) -> impl FnOnce() + Send + 'static {
     }
 }
 
-/// Records what was loaded, or refused, last, and ends what was promoted over something else. That
-/// the store is away changes nothing of what is in force here.
-async fn note_source(services: &Services, reloader: &Reloader) {
-    let Some(source) = reloader.origin() else { return };
-    let noted = async {
-        services.policy_log.note_source(&source).await?;
-        services.rollouts.source_brought(&source).await
-    };
-    if let Err(error) = noted.await {
-        tracing::error!(%error, "a change of policy could not be recorded");
+/// Records what was loaded, or refused, last. When the source has brought something else than what
+/// it had `brought`, ends what was promoted over something else: a replica whose source is behind,
+/// and says so again, must not end what was promoted over what the others have.
+async fn note_source(
+    services: &Services,
+    reloader: &Reloader,
+    brought: &mut Option<String>,
+) -> Result<(), ServiceError> {
+    let Some(source) = reloader.origin() else { return Ok(()) };
+    services.policy_log.note_source(&source).await?;
+    let digest = services.policy.status().digest;
+    if digest != *brought {
+        services.rollouts.source_brought(&source).await?;
+        *brought = digest;
     }
+    Ok(())
 }
 
-/// Does so after each load, whoever asked for it, as long as there are services.
-async fn note_loads(mut loads: watch::Receiver<()>, services: Weak<Services>, reloader: Reloader) {
+/// Does so after each load, whoever asked for it, as long as there are services. That the store is
+/// away changes nothing of what is in force here.
+async fn note_loads(
+    mut loads: watch::Receiver<()>,
+    services: Weak<Services>,
+    reloader: Reloader,
+    mut brought: Option<String>,
+) {
     while loads.changed().await.is_ok() {
         let Some(services) = services.upgrade() else { return };
-        note_source(&services, &reloader).await;
+        let noted = note_source(&services, &reloader, &mut brought).await;
+        drop(services);
+        if let Err(error) = noted {
+            tracing::error!(%error, "a change of policy could not be recorded; trying again");
+            tokio::time::sleep(RECORD_AGAIN).await;
+            loads.mark_changed();
+        }
     }
 }
 

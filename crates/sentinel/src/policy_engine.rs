@@ -83,6 +83,15 @@ pub(crate) struct Reloader {
     loader: Option<Loader>,
 }
 
+/// Where the policy of a start came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// The source, as it is now.
+    Brought,
+    /// What was in force when this server ran last; the source has not been asked.
+    Kept,
+}
+
 /// What loading came to, when nothing went wrong.
 #[derive(Debug)]
 pub(crate) enum Reloaded {
@@ -241,28 +250,28 @@ impl Reloader {
     ///
     /// # Errors
     /// When the policy is refused, or there is none.
-    pub(crate) async fn first(&self, now: Timestamp) -> Result<(), String> {
+    pub(crate) async fn first(&self, now: Timestamp) -> Result<First, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let reloader = self.clone();
         let loading = tokio::task::spawn_blocking(move || match reloader.loader {
             Some(Loader::Bundle { keeper, .. }) => {
-                keeper.restore(now).map(|restored| restored.map(Reloaded::Revision))
+                keeper.restore(now).map(|restored| restored.map(|_| First::Kept))
             }
-            _ => reloader.load(now).map(Some),
+            _ => reloader.load(now).map(|_| Some(First::Brought)),
         });
         let kept = match loading.await.map_err(|error| text(&error))? {
-            Ok(Some(_)) => return Ok(()),
+            Ok(Some(first)) => return Ok(first),
             Ok(None) => None,
             Err(error) => Some(text(&error)),
         };
         let Some(Loader::Bundle { keeper, .. }) = &self.loader else {
-            return kept.map_or(Ok(()), Err);
+            return kept.map_or(Ok(First::Brought), Err);
         };
         if let Some(error) = kept {
             tracing::error!(%error, "what was in force last cannot be loaded");
         }
         match tokio::time::timeout(FIRST_ANSWER, keeper.poll(now)).await {
-            Ok(Ok(Some(_))) => Ok(()),
+            Ok(Ok(Some(_))) => Ok(First::Brought),
             Ok(Ok(None)) => Err("the source of the policy has none yet".to_owned()),
             Ok(Err(error)) => Err(text(&error)),
             Err(_) => Err("the source of the policy has not answered yet".to_owned()),
@@ -286,11 +295,11 @@ impl Reloader {
         }
     }
 
-    /// What the policy comes from, as the record of its changes names it.
+    /// What the policy comes from, as the record of its changes names it: for all who read that, so
+    /// without a query, which may hold a signature or a token.
     pub(crate) fn origin(&self) -> Option<String> {
         match self.loader.as_ref()? {
             Loader::Directory { dir, .. } => Some(dir.display().to_string()),
-            // A query may have a secret in it.
             Loader::Bundle { address, .. } => address.split('?').next().map(str::to_owned),
         }
     }

@@ -29,12 +29,16 @@ pub struct PolicyLog {
 
 impl PolicyLog {
     /// Records what the engine loaded or refused last from `source`, a directory or the address of a
-    /// bundle. To be called after each attempt; what was recorded already is not recorded again.
+    /// bundle. To be called after each attempt; what was recorded already is not recorded again. A
+    /// source that is away has brought nothing.
     ///
     /// # Errors
     /// When the store is away.
     pub async fn note_source(&self, source: &str) -> Result<(), ServiceError> {
         let status = self.engine.status();
+        if status.away {
+            return Ok(());
+        }
         let kind = match (&status.error, &status.revision) {
             (Some(_), _) => PolicyChangeKind::Refused,
             (None, Some(_)) => PolicyChangeKind::Activated,

@@ -121,10 +121,12 @@ impl Rollouts {
     /// this returns was made by what decided before.
     ///
     /// # Errors
-    /// When none is monitored, this server does not hold it yet, or the store is away.
+    /// When none is monitored, it is not the one that is meant, this server does not hold it yet, or
+    /// the store is away.
     pub async fn promote(
         &self,
         principal: &Principal,
+        meant: Option<RolloutId>,
         reason: Option<Reason>,
     ) -> Result<RolloutView, ServiceError> {
         unbound(principal)?;
@@ -132,6 +134,9 @@ impl Rollouts {
         let Some(rollout) = control.policy().monitored.clone() else {
             return Err(ServiceError::not_found("no_rollout", "a candidate that is monitored"));
         };
+        if meant.is_some_and(|id| id != rollout.id) {
+            return Err(other_than_meant());
+        }
         if !self.log.engine.has_candidate(rollout.id) {
             let detail = "the candidate is being loaded here; try again in a moment";
             return Err(ServiceError::conflict("rollout_loading", detail));
@@ -145,21 +150,26 @@ impl Rollouts {
         Ok(self.view(promoted))
     }
 
-    /// Gives the monitored candidate up or, when none is monitored, takes the promoted one back.
+    /// Gives the monitored candidate up or, when none is monitored, takes the promoted one back; of
+    /// the two the one that is `meant`, if one is.
     ///
     /// # Errors
-    /// When there is neither, or the store is away.
+    /// When there is neither, it is not the one that is meant, or the store is away.
     pub async fn drop(
         &self,
         principal: &Principal,
+        meant: Option<RolloutId>,
         reason: Option<Reason>,
     ) -> Result<Arc<Rollout>, ServiceError> {
         unbound(principal)?;
         let control = self.control.refresh().await?;
         let policy = control.policy();
-        let Some(rollout) = policy.monitored.clone().or_else(|| policy.promoted.clone()) else {
+        let mut both = [&policy.monitored, &policy.promoted].into_iter().flatten().peekable();
+        if both.peek().is_none() {
             return Err(ServiceError::not_found("no_rollout", "a candidate"));
-        };
+        }
+        let rollout = both.find(|rollout| meant.is_none_or(|id| id == rollout.id));
+        let rollout = Arc::clone(rollout.ok_or_else(other_than_meant)?);
         let kind = PolicyChangeKind::RolloutDropped;
         let change = self.change(principal, kind, &rollout, reason);
         self.step(&rollout, RolloutState::Dropped, None, change).await?;
@@ -304,6 +314,11 @@ pub async fn follow(services: Weak<Services>) {
 
 fn unbound(principal: &Principal) -> Result<(), ServiceError> {
     if principal.tenant().is_some() { Err(ServiceError::tenant_forbidden()) } else { Ok(()) }
+}
+
+fn other_than_meant() -> ServiceError {
+    let detail = "the candidate is another one by now; look at it again".to_owned();
+    ServiceError::Stale { code: "rollout_changed", detail }
 }
 
 fn wanted(policy: &PolicyState) -> Vec<RolloutId> {

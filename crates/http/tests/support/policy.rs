@@ -75,6 +75,7 @@ impl PolicyEngine for FakePolicy {
             loaded_at: Some(jiff::Timestamp::UNIX_EPOCH),
             error: None,
             refused_at: None,
+            away: false,
             author: None,
             digest: None,
         }

@@ -102,6 +102,21 @@ impl Running {
         self.server.http_with(&self.admin, "POST", "/policy/check", CHECK).1
     }
 
+    /// The newest change of policy, once so many were recorded.
+    #[track_caller]
+    fn recorded(&self, count: usize) -> Value {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let (_, changes) = self.server.http_with(&self.admin, "GET", "/v1/policy/changes", "");
+            let changes = changes["items"].as_array().unwrap();
+            if changes.len() == count {
+                return changes[0].clone();
+            }
+            assert!(changes.len() < count && Instant::now() < until, "{changes:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits until the status says something.
     #[track_caller]
     fn until(&self, what: impl Fn(&Value) -> bool) -> Value {
@@ -169,6 +184,146 @@ fn a_server_follows_its_bundle_and_lives_without_it() {
     running.until(|status| status["error"].as_str().is_some_and(|e| e.contains("source")));
     assert_eq!(running.policy()["revision"], "2");
     assert_eq!(running.server.http_with(&admin, "GET", "/readyz", "").0, 200);
+}
+
+/// Builds a policy that allows everything or nothing, without a signature, by an author.
+fn build_by(folder: &Folder, author: &str, revision: &str, allow: bool) -> String {
+    let rules = format!("package sentinel.policy\n\ndecision := {{\"allow\": {allow}}}\n");
+    folder.file("policy/p.rego", &rules);
+    folder.file("policy/.manifest", &json!({"metadata": {"author": author}}).to_string());
+    let (dir, bundle) = (path(folder, "policy"), path(folder, "next.tar.gz"));
+    run(&["policy", "bundle", "build", &dir, "-o", &bundle, "--revision", revision]).exits(0);
+    bundle
+}
+
+/// Puts what was built in place of what the source has.
+fn publish(folder: &Folder, built: &str) {
+    std::fs::rename(built, folder.path().join("bundle.tar.gz")).unwrap();
+}
+
+/// A server whose policy is the file `bundle.tar.gz`.
+fn by_file() -> Deployment {
+    let folder = Folder::new();
+    let root = folder.path().display().to_string();
+    folder.file("kept/.keep", "");
+    let lines = format!(
+        "database_url: sqlite://{root}/sentinel.db\npolicy_bundle: file://{root}/bundle.tar.gz\n\
+         policy_bundle_dir: {root}/kept"
+    );
+    Deployment::without_policy(folder, &lines)
+}
+
+#[test]
+fn what_a_bundle_brings_is_recorded_with_its_author_and_what_is_refused_too() {
+    let deployment = by_file();
+    let folder = &deployment.folder;
+    let admin = deployment.key("admin");
+    let first = build_by(folder, "alice@example.com", "1", true);
+    publish(folder, &first);
+    let running = Running::start(&deployment, &admin);
+    let recorded = running.recorded(1);
+    assert_eq!((&recorded["kind"], &recorded["revision"]), (&json!("activated"), &json!("1")));
+    assert_eq!(recorded["author"], "alice@example.com");
+    let actor = recorded["actor"].as_str().unwrap();
+    assert!(actor.starts_with("source:file:///") && actor.ends_with("/bundle.tar.gz"), "{actor}");
+
+    // A source that is away brings nothing, and neither does one that is back.
+    let away = folder.path().join("away.tar.gz");
+    std::fs::rename(folder.path().join("bundle.tar.gz"), &away).unwrap();
+    running.until(|status| status["error"].as_str().is_some_and(|e| e.contains("source")));
+    publish(folder, away.to_str().unwrap());
+    running.until(|status| status["error"].is_null());
+
+    let second = build_by(folder, "bob@example.com", "2", false);
+    publish(folder, &second);
+    let recorded = running.recorded(2);
+    assert_eq!((&recorded["kind"], &recorded["revision"]), (&json!("activated"), &json!("2")));
+    assert_eq!(recorded["author"], "bob@example.com");
+    let old = build_by(folder, "mallory@example.com", "1", true);
+    publish(folder, &old);
+    let recorded = running.recorded(3);
+    assert_eq!((&recorded["kind"], &recorded["revision"]), (&json!("refused"), &Value::Null));
+    assert_eq!(recorded["author"], Value::Null);
+    assert!(recorded["detail"].as_str().unwrap().contains("revision `1`"), "{recorded}");
+    assert_eq!(running.policy()["revision"], "2");
+
+    // What is kept was in force before, and a start without the source brings nothing.
+    running.server.stop();
+    std::fs::remove_file(folder.path().join("bundle.tar.gz")).unwrap();
+    let running = Running::start(&deployment, &admin);
+    running.until(|status| status["error"].as_str().is_some_and(|e| e.contains("source")));
+    let recorded = running.recorded(4);
+    assert_eq!((&recorded["kind"], &recorded["revision"]), (&json!("activated"), &json!("2")));
+}
+
+#[test]
+fn a_server_that_was_away_ends_no_promotion_by_what_it_kept() {
+    let deployment = by_file();
+    let folder = &deployment.folder;
+    let admin = deployment.key("admin");
+    publish(folder, &build_by(folder, "alice@example.com", "1", true));
+    let running = Running::start(&deployment, &admin);
+    running.recorded(1);
+    running.server.stop();
+    let (kept, old) = (folder.path().join("kept"), folder.path().join("old"));
+    let copied = Command::new("cp").arg("-r").args([&kept, &old]).status().unwrap();
+    assert!(copied.success());
+
+    // While it is away, the source brings another revision, and a candidate is promoted over it.
+    publish(folder, &build_by(folder, "alice@example.com", "2", true));
+    let running = Running::start(&deployment, &admin);
+    running.recorded(2);
+    let post = |path: &str, body: &str| running.server.http_with(&admin, "POST", path, body);
+    let rules = "package sentinel.policy\n\ndecision := {\"allow\": false}\n";
+    let files = json!({"files": {"p.rego": rules, ".manifest": "{\"revision\": \"strict\"}"}});
+    assert_eq!(post("/v1/policy/rollout", &files.to_string()).0, 201);
+    assert_eq!(post("/v1/policy/rollout/promote", "{}").0, 200);
+    running.until(|status| status["revision"] == "strict");
+    running.server.stop();
+
+    std::fs::remove_dir_all(&kept).unwrap();
+    std::fs::rename(&old, &kept).unwrap();
+    let running = Running::start(&deployment, &admin);
+    let status = running.until(|status| status["source_revision"] == "2");
+    assert_eq!(status["revision"], "strict", "{status}");
+
+    // Something else from the source still does.
+    publish(folder, &build_by(folder, "alice@example.com", "3", true));
+    running.until(|status| status["revision"] == "3");
+    let (_, rollout) = running.server.http_with(&admin, "GET", "/v1/policy/rollout", "");
+    assert!(rollout["promoted"].is_null(), "{rollout}");
+}
+
+#[test]
+fn secrets_in_the_address_of_a_bundle_are_not_recorded() {
+    use std::io::{Read as _, Write as _};
+    let folder = Folder::new();
+    let root = folder.path().display().to_string();
+    folder.file("kept/.keep", "");
+    let bundle = std::fs::read(build_by(&folder, "alice@example.com", "1", true)).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                bundle.len()
+            );
+            stream.write_all(&[head.as_bytes(), &bundle].concat()).unwrap();
+        }
+    });
+    let lines = format!(
+        "database_url: sqlite://{root}/sentinel.db\npolicy_bundle_dir: {root}/kept\n\
+         policy_bundle: http://{address}/bundle.tar.gz?sig=hunter2"
+    );
+    let deployment = Deployment::without_policy(folder, &lines);
+    let running = Running::start(&deployment, &deployment.key("admin"));
+    let recorded = running.recorded(1);
+    assert_eq!(recorded["actor"], format!("source:http://{address}/bundle.tar.gz"));
+    assert!(!recorded.to_string().contains("hunter2"), "{recorded}");
+    assert!(!running.server.stop().contains("hunter2"), "it is in the log");
 }
 
 #[test]

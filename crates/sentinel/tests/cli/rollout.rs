@@ -115,6 +115,36 @@ fn a_source_that_brings_something_else_ends_a_promotion() {
 }
 
 #[test]
+fn only_the_candidate_that_is_meant_is_promoted_or_dropped() {
+    let folder = Folder::new();
+    let source = write(&folder, "source", "1.0", "input.tool != \"\"");
+    let server = folder.dev(&["--policies", &source]);
+    let start = |revision: &str, allow: &str| {
+        let candidate = write(&folder, revision, revision, allow);
+        server.cli(&["policy", "rollout", "start", &candidate]).exits(0);
+        status(&server)["monitored"]["id"].as_str().unwrap().to_owned()
+    };
+    let step = |step: &str, id: &str| {
+        let body = serde_json::json!({"rollout_id": id}).to_string();
+        server.http("POST", &format!("/v1/policy/rollout/{step}"), "author", &body).0
+    };
+    let seen = start("2.0", "input.tool == \"other\"");
+    assert_eq!(step("drop", &seen), 204);
+    // Somebody looked at `2.0`, and somebody else has replaced it meanwhile.
+    let unseen = start("3.0", "input.tool != \"other\"");
+    assert_eq!(step("promote", &seen), 412);
+    assert_eq!(decided(&server).1, "1.0");
+    assert_eq!(step("promote", &unseen), 200);
+    assert_eq!(decided(&server).1, "3.0");
+    // Dropped twice, as by a client that has missed the first answer: the promoted one stays.
+    let given_up = start("4.0", "input.tool == \"other\"");
+    assert_eq!((step("drop", &given_up), step("drop", &given_up)), (204, 412));
+    assert_eq!(decided(&server).1, "3.0");
+    assert_eq!(step("drop", &unseen), 204);
+    assert_eq!(decided(&server).1, "1.0");
+}
+
+#[test]
 fn a_candidate_that_vetting_refuses_is_not_started() {
     let folder = Folder::new();
     let source = write(&folder, "source", "1.0", "input.tool != \"\"");

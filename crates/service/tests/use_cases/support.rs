@@ -63,6 +63,7 @@ impl PolicyEngine for ScriptedPolicy {
             loaded_at: None,
             error: None,
             refused_at: None,
+            away: false,
             author: None,
             digest: None,
         }

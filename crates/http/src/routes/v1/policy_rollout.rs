@@ -138,11 +138,15 @@ impl From<ShadowAnswer> for Answer {
     }
 }
 
-/// Why.
+/// Which one, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RolloutStep)]
 pub(crate) struct StepBody {
+    /// The candidate that is meant: when it is another one by now, nothing happens. Whichever there is
+    /// when left out.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    rollout_id: Option<RolloutId>,
     /// Kept in the record of changes.
     #[schema(value_type = Option<String>)]
     reason: Option<Reason>,

@@ -20,6 +20,7 @@ use crate::problem::Problem;
     responses(
         (status = 204, description = "it is over"),
         (status = 404, description = "there is no candidate"),
+        (status = 412, description = "it is not the one that is meant"),
     ),
 )]
 pub(crate) async fn policy_rollout_drop(
@@ -29,7 +30,7 @@ pub(crate) async fn policy_rollout_drop(
 ) -> Result<StatusCode, Problem> {
     caller.require(&[Role::Author])?;
     caller.require_unbound()?;
-    let StepBody { reason } = body.object().await?;
-    app.services.rollouts.drop(caller.principal(), reason).await?;
+    let StepBody { rollout_id, reason } = body.object().await?;
+    app.services.rollouts.drop(caller.principal(), rollout_id, reason).await?;
     Ok(StatusCode::NO_CONTENT)
 }

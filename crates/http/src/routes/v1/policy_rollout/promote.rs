@@ -21,6 +21,7 @@ use crate::problem::Problem;
     responses(
         (status = 200, description = "it decides", body = RolloutAnswer),
         (status = 404, description = "none is monitored"),
+        (status = 412, description = "it is not the one that is meant"),
     ),
 )]
 pub(crate) async fn policy_rollout_promote(
@@ -30,7 +31,7 @@ pub(crate) async fn policy_rollout_promote(
 ) -> Result<Json<RolloutAnswer>, Problem> {
     caller.require(&[Role::Author])?;
     caller.require_unbound()?;
-    let StepBody { reason } = body.object().await?;
-    let view = app.services.rollouts.promote(caller.principal(), reason).await?;
+    let StepBody { rollout_id, reason } = body.object().await?;
+    let view = app.services.rollouts.promote(caller.principal(), rollout_id, reason).await?;
     Ok(Json(view.into()))
 }
