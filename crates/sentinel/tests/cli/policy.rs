@@ -111,7 +111,7 @@ fn recorded_decisions_are_replayed_from_a_file() {
     lines.push_str("{}\n");
     let file = folder.file("decisions.ndjson", &lines);
     let args = ["policy", "replay", shipped(), "--decisions", &file];
-    let all = run(&[&args[..], &["--json"]].concat()).exits(0).json();
+    let all = run(&[&args[..], &["--json"]].concat()).exits(1).json();
     assert_eq!(
         (&all["total"]["replayed"], &all["total"]["newly_denied"]),
         (&3000.into(), &1000.into())
@@ -120,9 +120,37 @@ fn recorded_decisions_are_replayed_from_a_file() {
     assert_eq!(all["by_tool"][0]["counts"]["newly_denied"], 1000);
     assert_eq!(all["examples"].as_array().unwrap().len(), 3);
     let part = [&args[..], &["--json", "--from=2026-11-24T10:10:00Z", "--to=2026-11-24T10:20:00Z"]];
-    assert_eq!(run(&part.concat()).exits(0).json()["total"]["replayed"], 600);
-    let told = run(&args).exits(0);
+    assert_eq!(run(&part.concat()).exits(1).json()["total"]["replayed"], 600);
+    let told = run(&args).exits(1);
     assert!(told.stdout.contains("newly denied  0"), "{told:?}");
+    assert!(told.stderr.contains("not a decision: 1 of 3001 lines"), "{told:?}");
+
+    let sound = folder.file("sound.ndjson", lines.trim_end_matches("{}\n"));
+    let args = ["policy", "replay", shipped(), "--decisions", &sound];
+    run(&args).exits(0);
+    let none = run(&[&args[..], &["--tenant=nobody"]].concat()).exits(1);
+    assert!(none.stderr.contains("none of the 3000 decisions matches"), "{none:?}");
+    assert!(!none.stdout.contains("a second"), "{none:?}");
+    run(&[&args[..], &["--deny-changes"]].concat()).exits(1);
+    let same = [&args[..], &["--deny-changes", "--to=2026-11-24T10:00:00Z"]].concat();
+    assert!(run(&same).exits(1).stderr.contains("no decision was replayed"));
+}
+
+#[test]
+fn what_is_no_decision_is_not_replayed() {
+    let folder = Folder::new();
+    for garbage in ["", "{\"a\": 1}\n[1]\n", "not json\n", "{}\n", "\u{1}\u{2}\n"] {
+        let file = folder.file("garbage", garbage);
+        for more in [&[][..], &["--tenant=demo"][..], &["--json"][..]] {
+            let args = ["policy", "replay", shipped(), "--decisions", &file];
+            let told = run(&[&args[..], more].concat()).exits(1);
+            let lines = garbage.lines().count();
+            let expected = format!("none of the {lines} lines is a decision");
+            assert!(told.stderr.contains(&expected), "{told:?}");
+            assert!(told.stderr.contains("sentinel decisions --export"), "{told:?}");
+            assert!(!told.stdout.contains("a second"), "{told:?}");
+        }
+    }
 }
 
 #[test]
