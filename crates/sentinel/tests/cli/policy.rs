@@ -154,6 +154,17 @@ fn what_is_no_decision_is_not_replayed() {
 }
 
 #[test]
+fn an_input_is_read_as_strictly_as_the_server_does() {
+    let folder = Folder::new();
+    for input in [r#"{"tenant": "demo", "tenant": "other"}"#, "[1]", "3", "{"] {
+        let file = folder.file("input.json", input);
+        let told = run(&["policy", "eval", shipped(), "--input", &file]).exits(1);
+        assert!(told.stderr.contains("cannot read the input"), "{told:?}");
+        assert_eq!(told.stdout, "");
+    }
+}
+
+#[test]
 fn rules_are_measured_and_scans_are_told() {
     let folder = Folder::new();
     let rules = "package sentinel.policy\n\ndefault allow := false\n\nallow if {\n\t\
