@@ -189,3 +189,29 @@ fn rules_are_measured_and_scans_are_told() {
     assert_eq!((&json["inputs"], &json["scans"]), (&Value::from(1), &serde_json::json!([])));
     run(&["policy", "bench", shipped(), "--evaluations", "20", "--deny-scans"]).exits(0);
 }
+
+#[test]
+fn the_wrong_kind_of_file_is_told_with_what_to_give() {
+    let folder = Folder::new();
+    let rego = folder.file("p.rego", "package sentinel.policy\ndefault allow := false\n");
+    let bundle = folder.path().join("b.tar.gz").to_str().unwrap().to_owned();
+    run(&["policy", "bundle", "build", shipped(), "-o", &bundle]).exits(0);
+    let input = folder.file("input.json", "{}");
+    for (args, file, help) in [
+        (&["policy", "check"][..], &rego, "not a single .rego file"),
+        (&["policy", "eval", "--input", &input], &rego, "not a single .rego file"),
+        (&["policy", "eval", "--input", &input], &bundle, "give the directory of the policy"),
+        (&["policy", "test"], &bundle, "give the directory of the policy"),
+        (&["policy", "bench"], &bundle, "give the directory of the policy"),
+        (&["policy", "rollout", "start"], &bundle, "give the directory of the policy"),
+        (&["policy", "bundle", "build"], &bundle, "give the directory of the policy"),
+        (&["policy", "bundle", "inspect"], &shipped().to_owned(), "give a bundle"),
+    ] {
+        let told = run(&[args, &[file.as_str()]].concat()).exits(2);
+        assert!(told.stderr.contains(help) && !told.stderr.contains("os error"), "{told:?}");
+    }
+    run(&["policy", "check", &bundle]).exits(0);
+    run(&["policy", "bundle", "build", shipped(), "-o", &bundle, "--revision", ""]).exits(2);
+    let stream = run(&["policy", "bundle", "build", shipped(), "-o", "-"]).exits(2);
+    assert!(stream.stderr.contains("not to standard output"), "{stream:?}");
+}

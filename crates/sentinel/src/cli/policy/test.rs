@@ -35,7 +35,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
     let selects = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
     let coverage = args.coverage || args.threshold.is_some();
-    let report = sentinel_policy::run_selected(&super::vet(&args.dir)?, selects, coverage)
+    let report = sentinel_policy::run_selected(&super::vet_to_test(&args.dir)?, selects, coverage)
         .map_err(|error| Failure::new(error.to_string()))?;
     if let Some(path) = &args.junit {
         std::fs::write(path, junit(&report.tests))
