@@ -619,12 +619,26 @@ async fn a_tag_is_followed_and_what_is_not_there_is_told() {
     let setup = Setup::of(&repository.address("v1:team"));
     let running = setup.start();
     assert_eq!(running.poll().await.unwrap(), Some(format!("git:{tagged}")));
-    for (fragment, why) in [("nowhere:team", "git"), ("main:elsewhere", "git"), ("main", "main")] {
+    for (fragment, why) in [
+        ("nowhere:team", "the repository has no branch or tag `nowhere`"),
+        ("main:elsewhere", "has no directory `elsewhere`"),
+        ("main:README.md", "has no directory `README.md`"),
+        ("main", ""),
+    ] {
         let setup = Setup::of(&repository.address(fragment));
         let polled = setup.start().poll().await;
         // The whole repository is a policy directory, too.
         assert_eq!(polled.is_ok(), fragment == "main", "{fragment}: {polled:?} {why}");
+        assert!(format!("{polled:?}").contains(why), "{fragment}: {polled:?}");
     }
+    let empty = tempfile::tempdir().unwrap();
+    let address = format!("git+file://{}#main", empty.path().display());
+    let polled = format!("{:?}", Setup::of(&address).start().poll().await);
+    let why = format!(
+        "there is no repository at `file://{}`, or no right to read it",
+        empty.path().display()
+    );
+    assert!(polled.contains(&why), "{polled}");
     repository.git(&["branch", "v1"]);
     assert!(running.refused().await.contains("a tag"));
 }

@@ -116,20 +116,22 @@ impl Client {
     }
 
     /// Any method, with headers of its own and perhaps a body, answered with JSON or with nothing.
+    ///
+    /// The body goes as it is: what is wrong with it is for the server's strict reader to find.
     pub(crate) async fn change(
         &self,
         method: Method,
         path: &[&str],
         query: &Query<'_>,
         precondition: Option<(&'static str, String)>,
-        body: Option<&Value>,
+        body: Option<Vec<u8>>,
     ) -> Outcome<Value> {
         let mut request = self.request(method, path, query)?.timeout(TIMEOUT);
         if let Some((name, value)) = precondition {
             request = request.header(name, value);
         }
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.header("content-type", "application/json").body(body);
         }
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         json(accepted(response, self).await?).await

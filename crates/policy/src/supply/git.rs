@@ -24,6 +24,24 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const CANDIDATE: &str = "refs/sentinel/candidate";
 /// Messages of `git` are cut.
 const MAX_MESSAGE: u64 = 16 * 1024;
+/// Before what `git` itself said.
+const SAYS: &str = "`git`: ";
+/// What `git`, a server of it or `ssh` says of a repository that is not there, or not for us. A server
+/// does not tell the two apart, lest it tell what there is.
+const NO_REPOSITORY: [&str; 6] = [
+    "does not appear to be a git repository",
+    "not found",
+    "Authentication failed",
+    "Permission denied",
+    "returned error: 401",
+    "returned error: 403",
+];
+/// What `git` says after the cause.
+const NO_CAUSE: [&str; 3] = [
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+];
 
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
@@ -60,8 +78,16 @@ impl GitSource {
         let name = &self.remote.reference;
         let (branch, tag) = (format!("refs/heads/{name}"), format!("refs/tags/{name}"));
         let peeled = format!("{tag}^{{}}");
-        let args = ["ls-remote", "--exit-code", "--", &self.remote.url, &branch, &tag, &peeled];
-        let listed = self.git(&args, MAX_MESSAGE).await?;
+        let args = ["ls-remote", "--", &self.remote.url, &branch, &tag, &peeled];
+        let listed = self.git(&args, MAX_MESSAGE).await.map_err(|error| match error {
+            FetchError::Away(why) if NO_REPOSITORY.iter().any(|known| why.contains(known)) => {
+                FetchError::Away(format!(
+                    "there is no repository at `{}`, or no right to read it",
+                    self.remote.url
+                ))
+            }
+            other => other,
+        })?;
         let listed = String::from_utf8_lossy(&listed).into_owned();
         let lines: Vec<_> = listed.lines().filter_map(|line| line.split_once('\t')).collect();
         let of = |wanted: &str| {
@@ -76,7 +102,9 @@ impl GitSource {
             }
             (Some(commit), None) => Ok((commit, branch)),
             (None, Some(found)) => Ok(found),
-            (None, None) => Err(FetchError::Away(format!("there is no branch or tag `{name}`"))),
+            (None, None) => {
+                Err(FetchError::Away(format!("the repository has no branch or tag `{name}`")))
+            }
         }
     }
 
@@ -115,7 +143,15 @@ impl GitSource {
 
     /// The files at a commit: a bundle, and the tests beside it.
     async fn pack(&self, commit: &str) -> Result<(Vec<u8>, BTreeMap<String, String>), FetchError> {
-        let tree = format!("{commit}:{}", self.remote.folder);
+        let folder = &self.remote.folder;
+        let tree = format!("{commit}:{folder}");
+        let kind = match self.git(&["cat-file", "-t", &tree], MAX_MESSAGE).await {
+            Err(FetchError::Away(why)) if why.starts_with(SAYS) => Vec::new(),
+            kind => kind?,
+        };
+        if kind.trim_ascii() != b"tree" {
+            return Err(FetchError::Away(format!("commit `{commit}` has no directory `{folder}`")));
+        }
         let limits = BundleLimits { max_bytes: self.max_bytes, ..BundleLimits::default() };
         let most = self.max_bytes.saturating_mul(2);
         let tar = self.git(&["archive", "--format=tar", &tree], most).await?;
@@ -204,9 +240,10 @@ async fn run(mut command: Command, most: u64) -> Result<Vec<u8>, FetchError> {
         return Ok(out);
     }
     let message = String::from_utf8_lossy(&messages);
-    let last = message.lines().rev().find(|line| !line.trim().is_empty());
+    let mut lines = message.lines().map(str::trim).rev();
+    let last = lines.find(|line| !line.is_empty() && !NO_CAUSE.contains(line));
     Err(FetchError::Away(match last {
-        Some(line) => format!("`git`: {}", line.trim()),
+        Some(line) => format!("{SAYS}{line}"),
         None => format!("`git` ended with {status}"),
     }))
 }

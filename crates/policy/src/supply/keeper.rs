@@ -333,6 +333,10 @@ impl Keeper {
                     (Some(error), Polled::Away(_)) => tracing::warn!(
                         %error, "the source of the policy does not answer; it is asked again"
                     ),
+                    (Some(error), _) if self.engine.in_force().is_none() => tracing::error!(
+                        %error,
+                        "the bundle was refused; there still is none in force: every check is denied"
+                    ),
                     (Some(error), _) => tracing::error!(
                         %error, "the bundle was refused; the policy before stays in force"
                     ),

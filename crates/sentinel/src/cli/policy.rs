@@ -65,12 +65,34 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     }
 }
 
+/// Refuses a file where a directory of policy is meant.
+fn directory(dir: &Path) -> Outcome {
+    if !dir.is_file() {
+        return Ok(());
+    }
+    let message = format!("`{}` is a file", dir.display());
+    Err(Failure::usage(message).help(if is_rego(dir) {
+        "give the directory, not a single .rego file"
+    } else {
+        "give the directory of the policy; a bundle is unpacked with `tar -xzf FILE -C DIR`"
+    }))
+}
+
+fn is_rego(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rego")
+}
+
+/// Vets what is worked on, and decides nothing yet.
 fn vet(dir: &Path) -> Outcome<Vetted> {
+    directory(dir)?;
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
     vetter.vet_draft(dir, &SourceLimits::default()).map_err(|error| Failure::new(error.to_string()))
 }
 
 fn check(dir: &Path, json: bool) -> Outcome {
+    if is_rego(dir) {
+        directory(dir)?;
+    }
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
     let vetted = if dir.is_file() {
         bundle::vet_unverified(dir)?

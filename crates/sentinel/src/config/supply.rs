@@ -40,7 +40,16 @@ pub(crate) fn check(config: &Config, address: &str) -> Result<Box<Supply>, Probl
         ));
     }
     if let Some(path) = &config.policy_git_allowed_signers {
-        readable("policy_git_allowed_signers", path)?;
+        let signers = readable("policy_git_allowed_signers", path)?;
+        if !signers.split(|byte| *byte == b'\n').any(is_signer) {
+            return Err(Problem::new(
+                format!(
+                    "`policy_git_allowed_signers`: `{}` names no signer, so no commit is allowed",
+                    path.display()
+                ),
+                "write a line for each signer, such as `alice@example.com ssh-ed25519 AAAA…`",
+            ));
+        }
     }
     if let Some(path) = &config.policy_bundle_token_file {
         readable("policy_bundle_token_file", path)?;
@@ -122,6 +131,13 @@ fn trust(config: &Config) -> Result<Option<Trust>, Problem> {
     let algorithm = algorithm.transpose().map_err(|error| unusable(&error))?;
     let keys = VerificationKey::read(&bytes, algorithm).map_err(|error| unusable(&error))?;
     Ok(Some(Trust { keys, scope: config.policy_bundle_scope.clone() }))
+}
+
+/// Whether a line of an allowed-signers file is an entry: whose, the type of the key, and the key.
+fn is_signer(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    !line.starts_with(b"#") && words.count() >= 3
 }
 
 fn readable(name: &str, path: &Path) -> Result<Vec<u8>, Problem> {

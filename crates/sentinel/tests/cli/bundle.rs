@@ -156,6 +156,10 @@ fn a_server_follows_its_bundle_and_lives_without_it() {
     running.server.http_with(&admin, "POST", "/register", tool);
     assert_eq!(running.check()["code"], "no_policy");
 
+    build(folder, "1", true, "other.pem");
+    running.server.signal("HUP");
+    running.server.wait_for("there still is none in force: every check is denied");
+    assert!(!running.server.output().contains("stays in force"), "there is none to stay");
     build(folder, "1", true, "bundle.pem");
     running.server.signal("HUP");
     running.until(|status| status["revision"] == "1");
@@ -337,6 +341,8 @@ fn unsafe_sources_are_refused_with_their_mend() {
     let key = format!("{root}/bundle.pub");
     let bundle = |address| ("SENTINEL_POLICY_BUNDLE", address);
     let dir = ("SENTINEL_POLICY_BUNDLE_DIR", kept.as_str());
+    let unsigned = deployment.folder.file("signers", "# nobody yet\n\nalice@example.com\n");
+    let signers = ("SENTINEL_POLICY_GIT_ALLOWED_SIGNERS", unsigned.as_str());
     let key_file = ("SENTINEL_POLICY_BUNDLE_KEY_FILE", key.as_str());
     let https = bundle("https://b.example/p.tar.gz");
     for (variables, what) in [
@@ -352,6 +358,7 @@ fn unsafe_sources_are_refused_with_their_mend() {
         (vec![https, dir, ("SENTINEL_POLICY_BUNDLE_SCOPE", "x")], "without a key"),
         (vec![bundle("git+https://g.example/p.git"), dir, key_file], "names a Git repository"),
         (vec![https, dir, ("SENTINEL_POLICY_GIT_ALLOWED_SIGNERS", &key)], "names a bundle"),
+        (vec![bundle("git+https://g.example/p.git"), dir, signers], "names no signer"),
         (vec![key_file], "without `policy_bundle` it does nothing"),
         (
             vec![https, dir, ("SENTINEL_POLICY_BUNDLE_MAX_DELAY_SECONDS", "3")],

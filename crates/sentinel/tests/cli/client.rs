@@ -53,8 +53,12 @@ fn every_scope_can_be_killed_and_restored() {
     ] {
         server.cli(&[&["kill", "--reason=x"], scope].concat()).exits(0);
         server.cli(&check).exits(1);
-        server.cli(&[&["restore"], scope].concat()).exits(0);
+        let restored = server.cli(&[&["restore"], scope].concat()).exits(0);
+        assert!(restored.stdout.starts_with("restored"), "{restored:?}");
         server.cli(&check).exits(0);
+        let again = server.cli(&[&["restore"], scope].concat()).exits(0);
+        assert!(again.stdout.starts_with("nothing was killed"), "{again:?}");
+        assert!(!again.stdout.contains("restored"), "{again:?}");
     }
 }
 

@@ -111,7 +111,7 @@ fn recorded_decisions_are_replayed_from_a_file() {
     lines.push_str("{}\n");
     let file = folder.file("decisions.ndjson", &lines);
     let args = ["policy", "replay", shipped(), "--decisions", &file];
-    let all = run(&[&args[..], &["--json"]].concat()).exits(0).json();
+    let all = run(&[&args[..], &["--json"]].concat()).exits(1).json();
     assert_eq!(
         (&all["total"]["replayed"], &all["total"]["newly_denied"]),
         (&3000.into(), &1000.into())
@@ -120,9 +120,48 @@ fn recorded_decisions_are_replayed_from_a_file() {
     assert_eq!(all["by_tool"][0]["counts"]["newly_denied"], 1000);
     assert_eq!(all["examples"].as_array().unwrap().len(), 3);
     let part = [&args[..], &["--json", "--from=2026-11-24T10:10:00Z", "--to=2026-11-24T10:20:00Z"]];
-    assert_eq!(run(&part.concat()).exits(0).json()["total"]["replayed"], 600);
-    let told = run(&args).exits(0);
+    assert_eq!(run(&part.concat()).exits(1).json()["total"]["replayed"], 600);
+    let told = run(&args).exits(1);
     assert!(told.stdout.contains("newly denied  0"), "{told:?}");
+    assert!(told.stderr.contains("not a decision: 1 of 3001 lines"), "{told:?}");
+
+    let sound = folder.file("sound.ndjson", lines.trim_end_matches("{}\n"));
+    let args = ["policy", "replay", shipped(), "--decisions", &sound];
+    run(&args).exits(0);
+    let none = run(&[&args[..], &["--tenant=nobody"]].concat()).exits(1);
+    assert!(none.stderr.contains("none of the 3000 decisions matches"), "{none:?}");
+    assert!(!none.stdout.contains("a second"), "{none:?}");
+    run(&[&args[..], &["--deny-changes"]].concat()).exits(1);
+    let same = [&args[..], &["--deny-changes", "--to=2026-11-24T10:00:00Z"]].concat();
+    assert!(run(&same).exits(1).stderr.contains("no decision was replayed"));
+}
+
+#[test]
+fn what_is_no_decision_is_not_replayed() {
+    let folder = Folder::new();
+    for garbage in ["", "{\"a\": 1}\n[1]\n", "not json\n", "{}\n", "\u{1}\u{2}\n"] {
+        let file = folder.file("garbage", garbage);
+        for more in [&[][..], &["--tenant=demo"][..], &["--json"][..]] {
+            let args = ["policy", "replay", shipped(), "--decisions", &file];
+            let told = run(&[&args[..], more].concat()).exits(1);
+            let lines = garbage.lines().count();
+            let expected = format!("none of the {lines} lines is a decision");
+            assert!(told.stderr.contains(&expected), "{told:?}");
+            assert!(told.stderr.contains("sentinel decisions --export"), "{told:?}");
+            assert!(!told.stdout.contains("a second"), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn an_input_is_read_as_strictly_as_the_server_does() {
+    let folder = Folder::new();
+    for input in [r#"{"tenant": "demo", "tenant": "other"}"#, "[1]", "3", "{"] {
+        let file = folder.file("input.json", input);
+        let told = run(&["policy", "eval", shipped(), "--input", &file]).exits(1);
+        assert!(told.stderr.contains("cannot read the input"), "{told:?}");
+        assert_eq!(told.stdout, "");
+    }
 }
 
 #[test]
@@ -149,4 +188,30 @@ fn rules_are_measured_and_scans_are_told() {
     let json = run(&[&args[..], &["--json"]].concat()).exits(0).json();
     assert_eq!((&json["inputs"], &json["scans"]), (&Value::from(1), &serde_json::json!([])));
     run(&["policy", "bench", shipped(), "--evaluations", "20", "--deny-scans"]).exits(0);
+}
+
+#[test]
+fn the_wrong_kind_of_file_is_told_with_what_to_give() {
+    let folder = Folder::new();
+    let rego = folder.file("p.rego", "package sentinel.policy\ndefault allow := false\n");
+    let bundle = folder.path().join("b.tar.gz").to_str().unwrap().to_owned();
+    run(&["policy", "bundle", "build", shipped(), "-o", &bundle]).exits(0);
+    let input = folder.file("input.json", "{}");
+    for (args, file, help) in [
+        (&["policy", "check"][..], &rego, "not a single .rego file"),
+        (&["policy", "eval", "--input", &input], &rego, "not a single .rego file"),
+        (&["policy", "eval", "--input", &input], &bundle, "give the directory of the policy"),
+        (&["policy", "test"], &bundle, "give the directory of the policy"),
+        (&["policy", "bench"], &bundle, "give the directory of the policy"),
+        (&["policy", "rollout", "start"], &bundle, "give the directory of the policy"),
+        (&["policy", "bundle", "build"], &bundle, "give the directory of the policy"),
+        (&["policy", "bundle", "inspect"], &shipped().to_owned(), "give a bundle"),
+    ] {
+        let told = run(&[args, &[file.as_str()]].concat()).exits(2);
+        assert!(told.stderr.contains(help) && !told.stderr.contains("os error"), "{told:?}");
+    }
+    run(&["policy", "check", &bundle]).exits(0);
+    run(&["policy", "bundle", "build", shipped(), "-o", &bundle, "--revision", ""]).exits(2);
+    let stream = run(&["policy", "bundle", "build", shipped(), "-o", "-"]).exits(2);
+    assert!(stream.stderr.contains("not to standard output"), "{stream:?}");
 }

@@ -115,3 +115,32 @@ fn what_is_loaded_and_refused_is_recorded_with_its_author() {
     let refused = newest(&server, 5);
     assert!(refused["detail"].as_str().unwrap().contains("`/blocked/other`"), "{refused}");
 }
+
+#[test]
+fn a_value_that_is_nearly_json_changes_nothing() {
+    let folder = Folder::new();
+    write(&folder, "1.0");
+    let server = start(&folder);
+    server
+        .cli(&["policy", "data", "put", "/blocked", r#"{"langsmith-docs-search": true}"#])
+        .exits(0);
+    assert!(!decided(&server.check()).0);
+    for value in [r#"{"a": true, "b": true"#, " [1", "\"a", "-1a", "2026-11-24"] {
+        let refused = server.cli(&["policy", "data", "put", "/blocked", "--", value]).exits(2);
+        assert!(refused.stderr.contains("the value begins like JSON and is none"), "{refused:?}");
+    }
+    // What parsers read differently goes to the server as it is, and is refused there.
+    for value in [r#"{"a":1,"a":2}"#, "9223372036854775808123"] {
+        server.cli(&["policy", "data", "put", "/blocked", value]).exits(1);
+        let file = folder.file("value.json", value);
+        server.cli(&["policy", "data", "put", "/blocked", "--file", &file]).exits(1);
+    }
+    assert!(!decided(&server.check()).0, "what was put stays");
+    let put = ["policy", "data", "put", "/limits/day", "2026-11-24", "--string"];
+    server.cli(&put).exits(0);
+    let shown = server.cli(&["policy", "data", "get", "/limits/day", "--json"]).exits(0).json();
+    assert_eq!(shown["value"], "2026-11-24");
+    server.cli(&["policy", "data", "put", "/limits/day", "-5"]).exits(0);
+    let shown = server.cli(&["policy", "data", "get", "/limits/day", "--json"]).exits(0).json();
+    assert_eq!(shown["value"], -5);
+}

@@ -39,7 +39,12 @@ fn a_candidate_is_watched_promoted_kept_over_a_restart_and_taken_back() {
     let source = write(&folder, "source", "1.0", "input.tool != \"\"");
     let candidate = write(&folder, "candidate", "2.0", "input.tool == \"other\"");
     let server = folder.dev(&["--policies", &source]);
-    server.cli(&["policy", "rollout", "promote"]).exits(1);
+    for step in ["promote", "drop"] {
+        let none = server.cli(&["policy", "rollout", step]).exits(1);
+        assert!(none.stderr.contains("error: no candidate is monitored"), "{none:?}");
+        assert!(none.stderr.contains("sentinel policy rollout start DIR"), "{none:?}");
+    }
+    server.cli(&["policy", "rollout", "start", &candidate, "--percent", "0"]).exits(2);
     let start = ["policy", "rollout", "start", &candidate, "--reason", "stricter"];
     let started = server.cli(&start).exits(0);
     assert!(started.stdout.contains("monitored  2.0"), "{started:?}");
@@ -68,9 +73,13 @@ fn a_candidate_is_watched_promoted_kept_over_a_restart_and_taken_back() {
     server.stop();
     let server = folder.dev(&["--policies", &source]);
     assert_eq!(decided(&server), (false, "2.0".to_owned()), "it is kept");
-    server.cli(&["policy", "rollout", "drop", "--reason", "too strict"]).exits(0);
+    let back = server.cli(&["policy", "rollout", "drop", "--reason", "too strict"]).exits(0);
+    assert_eq!(back.stdout, "taken back 2.0; 1.0 decides again\n");
     assert_eq!(decided(&server), (true, "1.0".to_owned()));
     let log = server.cli(&["policy", "log"]).exits(0).stdout;
+    server.cli(&["policy", "rollout", "start", &candidate]).exits(0);
+    let dropped = server.cli(&["policy", "rollout", "drop"]).exits(0);
+    assert_eq!(dropped.stdout, "dropped 2.0, which was monitored; 1.0 decides as before\n");
     let order = ["rollout_dropped", "rollout_promoted", "rollout_started", "activated"];
     let places: Vec<_> = order.iter().map(|kind| log.find(kind).unwrap()).collect();
     assert!(places.is_sorted(), "{log}");

@@ -22,7 +22,7 @@ pub(crate) enum Command {
         #[arg(long, short, value_name = "FILE", default_value = "bundle.tar.gz")]
         output: PathBuf,
         /// The revision that the manifest states.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         revision: Option<String>,
         #[command(flatten)]
         signing: SigningArgs,
@@ -76,6 +76,8 @@ pub(crate) struct SigningArgs {
 pub(crate) fn run(command: &Command, json: bool) -> Outcome {
     match command {
         Command::Build { dir, output, revision, signing, unvetted } => {
+            super::directory(dir)?;
+            to_a_file(Some(output))?;
             let bundle = Bundle::from_directory(dir, &SourceLimits::default(), revision.as_deref());
             let vetted = bundle.and_then(|bundle| {
                 if !unvetted {
@@ -89,6 +91,7 @@ pub(crate) fn run(command: &Command, json: bool) -> Outcome {
             }
         }
         Command::Sign { bundle, output, signing } => {
+            to_a_file(output.as_deref())?;
             if signing.signing_key.is_none() {
                 return Err(Failure::usage("`--signing-key FILE` is missing"));
             }
@@ -112,7 +115,20 @@ pub(crate) fn run(command: &Command, json: bool) -> Outcome {
     }
 }
 
+/// A bundle takes its place in one step, which a stream cannot.
+fn to_a_file(output: Option<&Path>) -> Outcome {
+    if output == Some(Path::new("-")) {
+        return Err(Failure::usage("a bundle goes to a file, not to standard output"));
+    }
+    Ok(())
+}
+
 fn read(path: &Path) -> Outcome<Vec<u8>> {
+    if path.is_dir() {
+        let message = format!("`{}` is a directory", path.display());
+        return Err(Failure::usage(message)
+            .help("give a bundle; `sentinel policy bundle build DIR` makes one"));
+    }
     std::fs::read(path).or_fail(|| format!("cannot read `{}`", path.display()))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Method;
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::Role;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::log::by;
@@ -24,12 +25,15 @@ pub(crate) enum Command {
     /// Puts a value at a path, in place of what is there.
     Put {
         path: DataPath,
-        /// JSON; a text that is none is a string.
-        #[arg(required_unless_present = "file")]
+        /// JSON; a word that does not begin like JSON is a string.
+        #[arg(required_unless_present = "file", allow_negative_numbers = true)]
         value: Option<String>,
         /// Reads the value, JSON, from a file; `-` is standard input.
         #[arg(long, value_name = "FILE", conflicts_with = "value")]
         file: Option<PathBuf>,
+        /// Takes the value for a string, whatever it looks like.
+        #[arg(long, conflicts_with = "file")]
+        string: bool,
         #[command(flatten)]
         change: Change,
     },
@@ -65,13 +69,14 @@ pub(crate) struct Change {
 pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     match command {
         Command::Get { path, connection } => get(path.as_ref(), &connection, json).await,
-        Command::Put { path, value, file, change } => {
+        Command::Put { path, value, file, string, change } => {
             let value = match (value, file) {
                 (_, Some(file)) => read(&file)?,
-                (Some(text), None) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+                (Some(text), None) if string => Value::String(text).to_string().into_bytes(),
+                (Some(text), None) => given(text)?,
                 (None, None) => return Err(Failure::usage("give a value, or --file")),
             };
-            let answer = change.send(Method::PUT, &path, Some(&value)).await?;
+            let answer = change.send(Method::PUT, &path, Some(value)).await?;
             if json {
                 return output::json(&answer);
             }
@@ -88,14 +93,33 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     }
 }
 
-fn read(file: &Path) -> Outcome<Value> {
+/// The value as JSON, byte for byte where it is JSON: written anew it might say something else.
+///
+/// What begins like JSON and is none was meant to be JSON. As a string it would replace what
+/// policies look into, and they would find nothing there that denies.
+fn given(text: String) -> Outcome<Vec<u8>> {
+    let Err(error) = serde_json::from_str::<IgnoredAny>(&text) else {
+        return Ok(text.into_bytes());
+    };
+    let begins = |first: char| matches!(first, '{' | '[' | '"' | '-') || first.is_ascii_digit();
+    if text.trim_start().starts_with(begins) {
+        return Err(Failure::usage(format!(
+            "the value begins like JSON and is none: {error}; for a text, give '\"…\"' or --string"
+        )));
+    }
+    Ok(Value::String(text).to_string().into_bytes())
+}
+
+fn read(file: &Path) -> Outcome<Vec<u8>> {
     let failed = || format!("cannot read `{}`", file.display());
     let text = if file == Path::new("-") {
         std::io::read_to_string(std::io::stdin()).or_fail(failed)?
     } else {
         std::fs::read_to_string(file).or_fail(failed)?
     };
-    serde_json::from_str(&text).or_fail(|| format!("`{}` is not JSON", file.display()))
+    let json = serde_json::from_str::<IgnoredAny>(&text);
+    json.or_fail(|| format!("`{}` is not JSON", file.display()))?;
+    Ok(text.into_bytes())
 }
 
 fn address(path: Option<&DataPath>) -> Vec<&str> {
@@ -104,7 +128,7 @@ fn address(path: Option<&DataPath>) -> Vec<&str> {
 }
 
 impl Change {
-    async fn send(&self, method: Method, path: &DataPath, body: Option<&Value>) -> Outcome<Value> {
+    async fn send(&self, method: Method, path: &DataPath, body: Option<Vec<u8>>) -> Outcome<Value> {
         let client = self.connection.client(Role::Author)?;
         let quoted = |tag: &String| format!("\"{}\"", tag.trim_matches('"'));
         let precondition = self.if_match.as_ref().map(|tag| ("if-match", quoted(tag)));

@@ -2,11 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use sentinel_core::json::{Limits, parse_object_as};
 use sentinel_policy::{Evaluation, ExplainedBody, ExplainedRule, Explanation, explain};
 use serde_json::Value;
 
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output::{self, printable, styled};
+
+/// More than any input that a server makes: what it knows of tool and principal comes on top of the
+/// request.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_NODES: usize = 1_000_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -57,7 +63,9 @@ fn read(path: &Path) -> Outcome<Value> {
         std::fs::read_to_string(path)
     };
     let doing = || format!("cannot read the input `{}`", path.display());
-    serde_json::from_str(&text.or_fail(doing)?).or_fail(doing)
+    // As strict as the server, so that nothing is evaluated which no server would read that way.
+    let limits = Limits { max_nodes: MAX_NODES, max_bytes: MAX_BYTES, ..Limits::REQUEST };
+    parse_object_as(text.or_fail(doing)?.as_bytes(), &limits).or_fail(doing)
 }
 
 fn show_evaluation(evaluation: &Evaluation, rule: &str) -> Outcome {

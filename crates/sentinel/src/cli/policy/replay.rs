@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// At most so many examples of each kind of change.
     #[arg(long, default_value_t = 3, value_name = "N")]
     examples: usize,
+    /// Fails when the candidate allows or denies anything that was decided otherwise.
+    #[arg(long)]
+    deny_changes: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -94,6 +97,8 @@ struct Replay<'a> {
     /// Bytes and lines.
     read: u64,
     lines: u64,
+    /// Decisions that were not asked for.
+    passed_over: u64,
     /// Of the first decision that the server sent: it sends the newest first.
     newest: Option<jiff::Timestamp>,
     started: Instant,
@@ -112,6 +117,7 @@ impl<'a> Replay<'a> {
             progress: ProgressBar::hidden(),
             read: 0,
             lines: 0,
+            passed_over: 0,
             newest: None,
             started,
             told: started,
@@ -210,8 +216,9 @@ impl<'a> Replay<'a> {
         }
         match record {
             Ok(record) if self.wants(&record) => self.record(&record),
-            Ok(_) => {}
-            Err(_) => self.total.unreadable += 1,
+            Ok(record) if is_record(&record) => self.passed_over += 1,
+            // What is no decision must not pass for one that was not asked for.
+            Ok(_) | Err(_) => self.total.unreadable += 1,
         }
     }
 
@@ -296,17 +303,23 @@ impl<'a> Replay<'a> {
     fn finish(self, json: bool) -> Outcome {
         self.progress.finish_and_clear();
         let (rate, unrecorded) = (self.rate(), self.replayer.reads_unrecorded());
+        let verdict = self.verdict();
         if json {
             let pairs: Vec<_> = self.pairs.iter().map(|((tenant, tool), counts)| {
                 json!({"tenant": tenant, "tool": tool, "counts": counts})
             }).collect();
-            return output::json(&json!({
+            output::json(&json!({
                 "total": self.total,
                 "reads_unrecorded": unrecorded,
                 "by_tool": pairs,
                 "examples": self.examples,
                 "decisions_per_second": rate,
-            }));
+            }))?;
+            return verdict;
+        }
+        if self.total.replayed == 0 {
+            self.show_uncompared(&unrecorded)?;
+            return verdict;
         }
         let mut table = Table::new(&[
             "tenant",
@@ -334,6 +347,12 @@ impl<'a> Replay<'a> {
         row("in all", "", &self.total);
         table.print("no decisions")?;
         self.examples.iter().try_for_each(show)?;
+        self.show_uncompared(&unrecorded)?;
+        output::line(&format!("{rate} decisions a second"))?;
+        verdict
+    }
+
+    fn show_uncompared(&self, unrecorded: &[&str]) -> Outcome {
         if self.total.not_faithful > 0 {
             output::line(&format!(
                 "{} not replayed: the candidate reads {}, which is not recorded",
@@ -341,11 +360,40 @@ impl<'a> Replay<'a> {
                 unrecorded.join(", ")
             ))?;
         }
-        output::line(&format!(
-            "{} not decided by policy, {} unreadable; {rate} decisions a second",
-            self.total.not_by_policy, self.total.unreadable
-        ))
+        if self.total.not_by_policy > 0 {
+            output::line(&format!("{} not decided by policy", self.total.not_by_policy))?;
+        }
+        Ok(())
     }
+
+    /// A replay of nothing, or of less than it was given, proves nothing of the candidate.
+    fn verdict(&self) -> Outcome {
+        const MAKE: &str = "make the file with `sentinel decisions --export FILE`";
+        let (total, lines) = (&self.total, self.lines);
+        if total.unreadable == lines && self.args.decisions.is_some() {
+            return Err(Failure::new(format!("none of the {lines} lines is a decision")).help(MAKE));
+        }
+        if total.unreadable > 0 {
+            let message = format!("not a decision: {} of {lines} lines", total.unreadable);
+            return Err(Failure::new(message).help(MAKE));
+        }
+        if total.replayed == 0 {
+            let why = match (lines - self.passed_over, lines) {
+                (0, 0) => "there are none".to_owned(),
+                (0, all) => format!("none of the {all} decisions matches what is asked for"),
+                (some, _) => format!("none of the {some} can be compared"),
+            };
+            return Err(Failure::new(format!("no decision was replayed: {why}")));
+        }
+        if self.args.deny_changes && total.newly_allowed + total.newly_denied > 0 {
+            return Err(Failure::silent());
+        }
+        Ok(())
+    }
+}
+
+fn is_record(value: &Value) -> bool {
+    ["tenant", "tool", "decision"].iter().all(|name| value.get(name).is_some_and(Value::is_string))
 }
 
 /// From the earlier to the later; none when they are the other way round.

@@ -21,7 +21,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SLUG")]
         tenant: Vec<String>,
         /// Compares this share of the calls, 1 to 100.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
         percent: Option<u8>,
         #[command(flatten)]
         step: Step,
@@ -70,6 +70,10 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
             if json { output::json(&answer) } else { show(&answer) }
         }
         Command::Promote(step) => {
+            let before = step.before().await?;
+            if before.monitored.is_none() {
+                return Err(none_monitored());
+            }
             let answer = step.send("promote").await?;
             if json {
                 return output::json(&answer);
@@ -77,13 +81,58 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
             output::line(&format!("promoted  {}", text(&answer, "revision")))
         }
         Command::Drop(step) => {
+            let before = step.before().await?;
+            if before.monitored.is_none() && before.promoted.is_none() {
+                return Err(none_monitored());
+            }
             let answer = step.send("drop").await?;
-            if json { output::json(&answer) } else { output::line("dropped") }
+            if json { output::json(&answer) } else { step.dropped(&before).await }
         }
     }
 }
 
+/// The revisions of the candidates that there are.
+struct Before {
+    monitored: Option<String>,
+    promoted: Option<String>,
+}
+
+fn none_monitored() -> Failure {
+    Failure::new("no candidate is monitored").help("start one: `sentinel policy rollout start DIR`")
+}
+
 impl Step {
+    async fn before(&self) -> Outcome<Before> {
+        let client = self.connection.client(Role::Author)?;
+        let answer = client.get(&["v1", "policy", "rollout"], &[]).await?;
+        let of = |name| {
+            let rollout = answer.get(name).filter(|rollout: &&Value| rollout.is_object());
+            rollout.map(|rollout| text(rollout, "revision"))
+        };
+        Ok(Before { monitored: of("monitored"), promoted: of("promoted") })
+    }
+
+    /// Says what became of it: to give a candidate up changes no decision, to take one back does.
+    async fn dropped(&self, before: &Before) -> Outcome {
+        let client = self.connection.client(Role::Author)?;
+        // It is over, whether or not the server says what decides now.
+        let policy = client.get(&["v1", "policy"], &[]).await.unwrap_or_default();
+        let decides = match text(&policy, "revision") {
+            revision if revision.is_empty() => "the source's policy".to_owned(),
+            revision => revision,
+        };
+        let line = match (&before.monitored, &before.promoted) {
+            (Some(monitored), _) => {
+                format!("dropped {monitored}, which was monitored; {decides} decides as before")
+            }
+            (None, promoted) => {
+                let promoted = promoted.as_deref().unwrap_or_default();
+                format!("taken back {promoted}; {decides} decides again")
+            }
+        };
+        output::line(&output::printable(&line))
+    }
+
     async fn send(&self, step: &str) -> Outcome<Value> {
         let body = request(json!({"reason": self.reason}));
         let client = self.connection.client(Role::Author)?;
@@ -92,6 +141,7 @@ impl Step {
 }
 
 fn files(dir: &Path) -> Outcome<BTreeMap<String, String>> {
+    super::directory(dir)?;
     let source = PolicySource::read(dir, &SourceLimits::default());
     let source = source.map_err(|error| Failure::new(error.to_string()))?;
     Ok(source.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect())
