@@ -197,7 +197,6 @@ fn directories_are_paths_of_data_and_other_files_are_left_alone() {
             ("x/other.json", "not json"),
             ("README.md", "text"),
             (".git/config.rego", "not rego"),
-            // Were it loaded to decide, it would contradict the policy.
             ("a/p_test.rego", "package sentinel.policy\ntest_a if true\ntest_b := 1 > 0"),
         ],
     );
