@@ -10,10 +10,36 @@ call := {
 	"usage": 42,
 }
 
+# The tests bring their data, so that they hold whatever data the policy is given.
+sample := {
+	"allowlist": {
+		"platform-eng": {"langsmith-docs-search": true},
+		"secops": {"incident-response-runbook": true},
+		"demo": {"mcp-server-time": true},
+	},
+	"quotas": {
+		"platform-eng": {"langsmith-docs-search": 1000},
+		"secops": {"incident-response-runbook": {"limit": 200, "window": "1h"}},
+		"demo": {"mcp-server-time": 5},
+	},
+	"allowed_purposes": {
+		"platform-eng": {"langsmith-docs-search": ["documentation_lookup", "incident_response"]},
+		"secops": {"incident-response-runbook": ["incident_response", "postmortem"]},
+		"demo": {"mcp-server-time": ["scheduling"]},
+	},
+}
+
+other(name, data_of_it) := object.union(object.remove(sample, [name]), {name: data_of_it})
+
 change(fields) := object.union(call, fields)
 
-codes(request) := found if {
+codes(request) := codes_under(request, sample)
+
+codes_under(request, given) := found if {
 	found := {reason.code | some reason in policy.decision.reasons} with input as request
+		with data.allowlist as given.allowlist
+		with data.quotas as given.quotas
+		with data.allowed_purposes as given.allowed_purposes
 }
 
 test_allows_with_the_quota_of_the_day if {
@@ -22,6 +48,9 @@ test_allows_with_the_quota_of_the_day if {
 		"quota": {"limit": 1000, "window": "1d"},
 		"obligations": [],
 	} with input as call
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 }
 
 test_states_the_window_of_the_data if {
@@ -31,20 +60,35 @@ test_states_the_window_of_the_data if {
 		"purpose": "postmortem",
 		"usage": 0,
 	}
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 	decision.allow == true
 	decision.quota == {"limit": 200, "window": "1h"}
 }
 
 test_the_last_call_fits if {
 	policy.allow with input as change({"usage": 999})
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 	not policy.allow with input as change({"usage": 1000})
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 }
 
 test_quota_exceeded if codes(change({"usage": 1000})) == {"quota_exceeded"}
 
 test_alert_from_80_percent if {
 	policy.decision.obligations == [] with input as change({"usage": 798})
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 	alerted := policy.decision.obligations with input as change({"usage": 799})
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 	alerted == [{"type": "alert", "code": "quota_nearly_used"}]
 }
 
@@ -72,23 +116,28 @@ test_no_usage if codes(object.remove(call, ["usage"])) == {"usage_invalid"}
 
 test_nothing_is_allowed_by_nothing if {
 	decision := policy.decision with input as {}
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 	decision.allow == false
 	not decision.quota
 }
 
 test_a_tool_without_quota if {
-	found := codes(call) with data.quotas as {}
-	found == {"quota_missing"}
+	codes_under(call, other("quotas", {})) == {"quota_missing"}
 }
 
 test_an_allowlist_that_says_no if {
-	found := codes(call) with data.allowlist as {"platform-eng": {"langsmith-docs-search": false}}
-	found == {"tool_not_allowed"}
+	listed := {"platform-eng": {"langsmith-docs-search": false}}
+	codes_under(call, other("allowlist", listed)) == {"tool_not_allowed"}
 }
 
 test_the_demo_tool_has_five_calls_a_day if {
 	request := {"tenant": "demo", "tool": "mcp-server-time", "purpose": "scheduling"}
 	decision := policy.decision with input as object.union(request, {"usage": 4})
+		with data.allowlist as sample.allowlist
+		with data.quotas as sample.quotas
+		with data.allowed_purposes as sample.allowed_purposes
 	decision.allow
 	decision.quota == {"limit": 5, "window": "1d"}
 }
