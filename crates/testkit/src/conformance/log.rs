@@ -241,7 +241,9 @@ pub async fn the_first_shard_begins_once(store: Shared) {
 }
 
 pub async fn nothing_is_appended_without_an_open_shard(store: Shared) {
-    let manifest = build::new_manifest(&build::manifest(build::tenant("acme").id, "search"));
+    let tenant = build::tenant("acme");
+    store.create_tenant(tenant.clone()).await.unwrap();
+    let manifest = build::new_manifest(&build::manifest(tenant.id, "search"));
     let statement = build::statement(StatementKind::SigningKey, "SHA256:hint");
     let refused = |store: Shared| {
         let (manifest, statement) = (manifest.clone(), statement.clone());
@@ -254,15 +256,14 @@ pub async fn nothing_is_appended_without_an_open_shard(store: Shared) {
         }
     };
     refused(Arc::clone(&store)).await;
-    let scene = Scene::new(store).await;
-    scene.store.seal_shard(1).await.unwrap();
-    refused(Arc::clone(&scene.store)).await;
-    assert_eq!(all_leaves(&scene.store, 1).await.len(), 1);
+    store.start_shard(build::shard("log.example")).await.unwrap().unwrap();
+    store.seal_shard(1).await.unwrap();
+    refused(Arc::clone(&store)).await;
+    assert_eq!(all_leaves(&store, 1).await.len(), 1);
     // What is sealed stays so.
-    scene.store.seal_shard(1).await.unwrap();
-    let end = end(&scene.store).await;
-    scene.store.start_shard(next("next.example", end)).await.unwrap().unwrap();
-    let places = scene.store.insert_manifests(vec![manifest]).await.unwrap();
+    let end = end(&store).await;
+    store.start_shard(next("next.example", end)).await.unwrap().unwrap();
+    let places = store.insert_manifests(vec![manifest]).await.unwrap();
     assert_eq!(places, [place(2, 1)]);
 }
 
