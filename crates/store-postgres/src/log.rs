@@ -100,8 +100,7 @@ async fn start(connection: &mut PgConnection, shard: NewShard) -> Result<Option<
     let at = Time(shard.at);
     let ordinal = shard.after.map_or(1, |last| last.shard + 1).cast_signed();
     // Another replica may have begun one while this waited for the row of the counter.
-    let sql =
-        "UPDATE log_shards SET sealed_at = $2 WHERE ordinal = $1 - 1 AND sealed_at IS NULL";
+    let sql = "UPDATE log_shards SET sealed_at = $2 WHERE ordinal = $1 - 1 AND sealed_at IS NULL";
     let sealed = query(sql).bind(ordinal).bind(at).execute(&mut *connection).await?;
     if sealed.rows_affected() == 0 && shard.after.is_some() {
         return Ok(None);
@@ -173,9 +172,9 @@ pub(crate) async fn leaves(
         .bind(from.saturating_add(u64::from(limit)).cast_signed())
         .fetch_all(pool)
         .await?;
-    let rows = rows.into_iter().map(|(next, index, leaf)| {
-        (next.cast_unsigned(), index.map(i64::cast_unsigned).zip(leaf))
-    });
+    let rows = rows
+        .into_iter()
+        .map(|(next, index, leaf)| (next.cast_unsigned(), index.map(i64::cast_unsigned).zip(leaf)));
     Ok(whole_leaves(shard, from, limit, rows.collect())?)
 }
 

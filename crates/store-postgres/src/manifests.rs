@@ -40,7 +40,8 @@ impl Stored for Manifest {
 
 /// All or none.
 pub(crate) async fn insert(pool: &PgPool, manifests: &[NewManifest]) -> Result<Vec<LogPlace>> {
-    let LogPlace { shard, index } = append(pool, manifests).await?.ok_or(StoreError::NoOpenShard)?;
+    let LogPlace { shard, index } =
+        append(pool, manifests).await?.ok_or(StoreError::NoOpenShard)?;
     let indexes = (index..).take(manifests.len());
     Ok(indexes.map(|index| LogPlace { shard, index }).collect())
 }

@@ -130,6 +130,13 @@ pub(crate) fn lead(
     Ok(fence.optional()?.map(i64::cast_unsigned))
 }
 
+/// Nobody leads who does not hold the file, and whoever opens it holds it alone: the log need not
+/// wait until the lead of a process that is gone has run out.
+pub(crate) fn end_leads(connection: &Connection) -> Result<()> {
+    connection.execute("UPDATE log_leader SET held_until = 0 WHERE held_until > 0", [])?;
+    Ok(())
+}
+
 pub(crate) fn resign(transaction: &Transaction<'_>, holder: Uuid) -> Result<()> {
     let sql = "UPDATE log_leader SET held_until = 0 WHERE holder = ?1";
     transaction.execute(sql, [holder.as_bytes()])?;

@@ -10,9 +10,12 @@
 mod client;
 mod crash;
 mod disk;
+mod history;
 mod hostile_policy;
 mod kill;
+mod log;
 mod quota;
+mod replicas;
 mod secrets;
 mod server;
 mod swap;

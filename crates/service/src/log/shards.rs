@@ -125,7 +125,8 @@ impl TransparencyLog {
         let key = self.signer()?.verifier_key().clone();
         self.store.seal_shard(open.shard.ordinal).await?;
         while self.step(open, fence).await? {}
-        let note = self.head(open).await?.checkpoint.ok_or_else(|| broken("a shard has no checkpoint"))?;
+        let note =
+            self.head(open).await?.checkpoint.ok_or_else(|| broken("a shard has no checkpoint"))?;
         let last = open_checkpoint(&note, &open.key)?;
         let predecessor =
             PredecessorLog { origin: open.shard.origin.clone(), checkpoint: note.clone() };

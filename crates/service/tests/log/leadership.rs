@@ -100,7 +100,8 @@ async fn one_that_stood_still_for_longer_than_its_lease_publishes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_without_the_key_leaves_the_lead_to_others() {
     let scene = Scene::new().await;
-    let (able, other) = (RecordingSigner::new("log.example"), RecordingSigner::new("other.example"));
+    let (able, other) =
+        (RecordingSigner::new("log.example"), RecordingSigner::new("other.example"));
     let log = open(scene.store.clone(), &[&able]).await;
     let unable = open(scene.store.clone(), &[&other]).await;
     scene.append(3).await;

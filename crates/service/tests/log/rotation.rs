@@ -30,10 +30,7 @@ async fn start(
         log: app.store.clone(),
         policy: app.policy.clone(),
         signer: signer.clone(),
-        checkpoints: keys
-            .iter()
-            .map(|key| Arc::clone(key) as Arc<dyn CheckpointSigner>)
-            .collect(),
+        checkpoints: keys.iter().map(|key| Arc::clone(key) as Arc<dyn CheckpointSigner>).collect(),
         clock: app.clock.clone(),
     };
     Arc::new(Services::start(ports, Settings::default()).await.unwrap())
@@ -108,9 +105,7 @@ async fn the_log_goes_on_in_a_new_shard_under_load() {
     }
     // What was handed out before stays good, under both trusted roots.
     let entry = Bundle::parse(&early).unwrap();
-    let key = HashedRekord::parse(
-        &entry.verification_material.tlog_entries[0].canonicalized_body,
-    );
+    let key = HashedRekord::parse(&entry.verification_material.tlog_entries[0].canonicalized_body);
     let key = key.unwrap().key().clone();
     for trust in [&trust, &LogTrust { root: early_root, witnesses: None }] {
         assert!(verify_logged_bundle_json(&early, &key, trust, None).verified());

@@ -163,8 +163,7 @@ pub(crate) async fn assert_clean(store: &dyn LogStore, signers: &[&RecordingSign
         }
         let head = store.log_head(shard.ordinal).await.unwrap().unwrap();
         let sequenced = usize::try_from(head.size).unwrap();
-        let clean =
-            Growth::of(&Frontier::new(), &hashes[..sequenced], |_| Err("no tile")).unwrap();
+        let clean = Growth::of(&Frontier::new(), &hashes[..sequenced], |_| Err("no tile")).unwrap();
         assert_eq!(head.frontier, clean.frontier.to_bytes(), "shard {}", shard.ordinal);
         for (tile, hashes) in &clean.tiles {
             let place = vec![(tile.level(), tile.index())];

@@ -121,7 +121,8 @@ pub async fn one_leads_at_a_time(store: Shared) {
         async move { store.lead(holder, LONG).await.unwrap() }
     })
     .await;
-    let leaders: Vec<_> = holders.iter().zip(&fences).filter(|(_, fence)| fence.is_some()).collect();
+    let leaders: Vec<_> =
+        holders.iter().zip(&fences).filter(|(_, fence)| fence.is_some()).collect();
     assert_eq!(leaders.len(), 1, "{fences:?}");
     let (leader, fence) = leaders[0];
     assert_eq!(store.lead(*leader, LONG).await.unwrap(), *fence, "who keeps the lead keeps it");
