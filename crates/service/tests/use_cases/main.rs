@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod attest;
 mod check;
 mod follow;
 mod group;
