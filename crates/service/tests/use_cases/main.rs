@@ -14,4 +14,5 @@ mod group;
 mod health;
 mod policy;
 mod rate;
+mod signing_keys;
 mod support;
