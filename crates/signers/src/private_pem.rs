@@ -66,28 +66,87 @@ fn decrypt(der: &[u8], passphrase: &[u8]) -> Result<Zeroizing<String>, PemError>
     let EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm else {
         return Err(PemError::Cipher);
     };
-    if is_too_much_work(&parameters.kdf) {
-        return Err(PemError::TooMuchWork);
-    }
+    check_work(&parameters.kdf)?;
     // A cipher that is left out and a passphrase that does not fit look alike here.
     let document = info.decrypt(passphrase).map_err(|_| PemError::Passphrase)?;
     encode(document.as_bytes())
 }
 
-fn is_too_much_work(kdf: &pbes2::Kdf) -> bool {
-    match kdf {
+fn check_work(kdf: &pbes2::Kdf) -> Result<(), PemError> {
+    let is_too_much = match kdf {
         pbes2::Kdf::Pbkdf2(parameters) => parameters.iteration_count > MAX_ITERATIONS,
         pbes2::Kdf::Scrypt(parameters) => {
+            // The crate takes its logarithm, and panics over that of 0.
+            if !parameters.cost_parameter.is_power_of_two() {
+                return Err(PemError::Cipher);
+            }
             let bytes = u64::from(parameters.block_size)
                 .saturating_mul(128)
                 .saturating_mul(parameters.cost_parameter);
             bytes > MAX_SCRYPT_BYTES || parameters.parallelization > MAX_SCRYPT_LANES
         }
-        _ => true,
-    }
+        _ => return Err(PemError::Cipher),
+    };
+    if is_too_much { Err(PemError::TooMuchWork) } else { Ok(()) }
 }
 
 fn encode(der: &[u8]) -> Result<Zeroizing<String>, PemError> {
     let pem = pem_rfc7468::encode_string(PLAIN, LineEnding::LF, der);
     pem.map(Zeroizing::new).map_err(|_| PemError::NotPem)
+}
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::der::Encode as _;
+    use pkcs8::der::asn1::OctetStringRef;
+    use pkcs8::pkcs5::pbes2::{Kdf, Pbkdf2Params, Pbkdf2Prf, Salt, ScryptParams};
+
+    use super::*;
+
+    /// An encrypted key whose file states these parameters, and has nothing inside.
+    fn stating(kdf: Kdf) -> String {
+        let encryption = pbes2::EncryptionScheme::Aes256Cbc { iv: [0; 16] };
+        let info = EncryptedPrivateKeyInfoRef {
+            encryption_algorithm: pbes2::Parameters { kdf, encryption }.into(),
+            encrypted_data: OctetStringRef::new(&[0; 16]).unwrap(),
+        };
+        pem_rfc7468::encode_string(ENCRYPTED, LineEnding::LF, &info.to_der().unwrap()).unwrap()
+    }
+
+    fn pbkdf2(iteration_count: u32) -> Kdf {
+        let salt = Salt::new([0; 8]).unwrap();
+        let prf = Pbkdf2Prf::HmacWithSha256;
+        Pbkdf2Params { salt, iteration_count, key_length: None, prf }.into()
+    }
+
+    fn scrypt(cost_parameter: u64, block_size: u16, parallelization: u16) -> Kdf {
+        let salt = Salt::new([0; 8]).unwrap();
+        ScryptParams { salt, cost_parameter, block_size, parallelization, key_length: None }.into()
+    }
+
+    #[test]
+    fn a_file_that_asks_for_minutes_or_gigabytes_is_refused_at_once() {
+        for kdf in [
+            pbkdf2(MAX_ITERATIONS + 1),
+            pbkdf2(100_000_000),
+            scrypt(1 << 20, 8, 1),
+            scrypt(1 << 63, u16::MAX, 1),
+            scrypt(1 << 10, u16::MAX, 1),
+            scrypt(1 << 14, 8, MAX_SCRYPT_LANES + 1),
+        ] {
+            let refused = decrypt_private_pem(stating(kdf.clone()).as_bytes(), Some(b"x"));
+            assert_eq!(refused.unwrap_err(), PemError::TooMuchWork, "{kdf:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_make_no_sense_are_refused() {
+        for cost in [0, 3, u64::MAX] {
+            let refused = decrypt_private_pem(stating(scrypt(cost, 8, 1)).as_bytes(), Some(b"x"));
+            assert_eq!(refused.unwrap_err(), PemError::Cipher, "{cost}");
+        }
+        for kdf in [pbkdf2(0), scrypt(1, 8, 1), scrypt(2, 0, 1), scrypt(2, 8, 0), scrypt(2, 1, 1)] {
+            assert!(decrypt_private_pem(stating(kdf).as_bytes(), Some(b"x")).is_err());
+        }
+    }
 }

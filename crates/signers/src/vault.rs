@@ -23,7 +23,7 @@ use crate::transport::{HttpService, Refusal};
 
 const NAME: &str = "Vault";
 /// Least time between two renewals, also when Vault says that the token ends at once.
-const MIN_RENEWAL: Duration = Duration::from_secs(5);
+const MIN_RENEWAL: Duration = Duration::from_secs(1);
 
 /// A version of a key in Vault.
 #[derive(Debug)]
