@@ -13,4 +13,5 @@ mod group;
 mod health;
 mod policy;
 mod rate;
+mod signing;
 mod support;
