@@ -50,8 +50,8 @@ impl SignersError {
         let text = match self {
             Self::Exposed { path, .. } => return Some(format!("chmod 600 '{}'", path.display())),
             Self::Pem { error: PemError::NoPassphrase, .. } => {
-                "set `signing_key_passphrase_file` to a file with its passphrase, or the variable \
-                 SENTINEL_SIGNING_KEY_PASSPHRASE"
+                "name a file with its passphrase, or a variable: `signing_key_passphrase_file` or \
+                 `signing_key_passphrase_env`, and for the log `log_key_passphrase_…`"
             }
             Self::Pem { error: PemError::NotEncrypted, .. } => {
                 "remove the passphrase, or encrypt the key: openssl pkcs8 -topk8 -v2 aes-256-cbc"

@@ -73,7 +73,15 @@ impl KeySource {
     pub async fn open(&self) -> Result<Arc<dyn KeyService>, SignersError> {
         match self {
             Self::Service { address, access } => address.open(access).await,
-            Self::File { .. } | Self::Variable { .. } => Ok(Arc::new(self.read()?)),
+            Self::File { .. } | Self::Variable { .. } => {
+                let source = self.clone();
+                let read = tokio::task::spawn_blocking(move || source.read()).await;
+                let broken_off = |_| SignersError::Key {
+                    place: "memory".to_owned(),
+                    why: "reading it was broken off".to_owned(),
+                };
+                Ok(Arc::new(read.map_err(broken_off)??))
+            }
         }
     }
 
