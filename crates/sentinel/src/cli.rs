@@ -8,6 +8,7 @@ mod doctor;
 mod findings;
 mod key;
 mod kill;
+mod log;
 mod migrate;
 mod openapi;
 mod policy;
@@ -65,6 +66,9 @@ enum Command {
     /// Fetches manifests, and verifies them offline.
     #[command(subcommand)]
     Provenance(provenance::Command),
+    /// Audits transparency logs, without a server.
+    #[command(subcommand)]
+    Log(log::Command),
     /// Brings the schema of a database up to date.
     Migrate(migrate::Args),
     /// Prints the OpenAPI document of the HTTP interface.
@@ -94,6 +98,7 @@ impl Cli {
             Command::Quotas(args) => quotas::run(args, json).await,
             Command::Policy(command) => policy::run(command, json).await,
             Command::Provenance(command) => provenance::run(command, json).await,
+            Command::Log(command) => log::run(command, json).await,
             Command::Migrate(args) => migrate::run(args, json).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Doctor(args) => doctor::run(args, json).await,

@@ -1,8 +1,6 @@
 //! `sentinel provenance`: manifests, verified offline or fetched from a server.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sentinel_core::principal::Role;
 use sentinel_provenance::{PublicKey, Salt, Verification, verify_bundle_json};
@@ -10,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::client::{Connection, text};
 use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::files::{read, read_text};
 use crate::output;
 
 /// Largest key and bundle that are read, in bytes; both are far smaller.
-const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
+const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 /// Largest artifact, in bytes: it is held in memory.
-const MAX_ARTIFACT: u64 = 1024 * 1024 * 1024;
+const MAX_ARTIFACT: usize = 1024 * 1024 * 1024;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -68,8 +67,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 impl Verify {
     fn run(&self, json: bool) -> Outcome {
-        let pem = String::from_utf8(read(&self.key, MAX_DOCUMENT)?)
-            .or_fail(|| format!("`{}` is not PEM", self.key.display()))?;
+        let pem = read_text(&self.key, MAX_DOCUMENT)?;
         let key = PublicKey::from_spki_pem(&pem)
             .or_fail(|| format!("`{}` is no public key that can be used", self.key.display()))?;
         let bundle = read(&self.bundle, MAX_DOCUMENT)?;
@@ -96,16 +94,6 @@ impl Verify {
         artifact.extend(read(payload, MAX_ARTIFACT)?);
         Ok(Some(artifact))
     }
-}
-
-fn read(path: &Path, limit: u64) -> Outcome<Vec<u8>> {
-    let doing = || format!("cannot read `{}`", path.display());
-    let mut bytes = Vec::new();
-    File::open(path).or_fail(doing)?.take(limit + 1).read_to_end(&mut bytes).or_fail(doing)?;
-    if bytes.len() as u64 > limit {
-        return Err(Failure::new(format!("{}: it has more than {limit} bytes", doing())));
-    }
-    Ok(bytes)
 }
 
 fn report_json(verification: &Verification) -> Outcome {

@@ -1,0 +1,30 @@
+//! Files that were named on the command line.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::failure::{Failure, OrFail as _, Outcome};
+
+/// The content of a file of at most `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read, or is longer.
+pub(crate) fn read(path: &Path, limit: usize) -> Outcome<Vec<u8>> {
+    let doing = || format!("cannot read `{}`", path.display());
+    let mut bytes = Vec::new();
+    let file = File::open(path).or_fail(doing)?;
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).or_fail(doing)?;
+    if bytes.len() > limit {
+        return Err(Failure::new(format!("{}: it has more than {limit} bytes", doing())));
+    }
+    Ok(bytes)
+}
+
+/// As [`read`], of a text.
+///
+/// # Errors
+/// As [`read`], and when it is not UTF-8.
+pub(crate) fn read_text(path: &Path, limit: usize) -> Outcome<String> {
+    String::from_utf8(read(path, limit)?).or_fail(|| format!("`{}` is not text", path.display()))
+}
