@@ -14,6 +14,8 @@ mod dev;
 mod engines;
 mod fleet;
 mod lifecycle;
+mod log_audit;
+mod planted;
 mod policy;
 mod policy_changes;
 mod provenance;

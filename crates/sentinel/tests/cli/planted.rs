@@ -1,0 +1,122 @@
+//! A log on disk, made as a server makes it, into which anything can be planted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sentinel_provenance::bundle::TransparencyLogEntry;
+use sentinel_provenance::log::{
+    Checkpoint, Ed25519NoteSigner, Frontier, Growth, HashedRekord, NoteSigner as _, Tile, TilePath,
+    encode_entries, leaf_hash, log_files, prove_inclusion,
+};
+use sentinel_provenance::{Bundle, EcdsaP256Signer, Envelope, Sha256Digest, Signer as _};
+
+pub(crate) const ORIGIN: &str = "log.example";
+
+pub(crate) struct PlantedLog {
+    pub(crate) log: Ed25519NoteSigner,
+    pub(crate) signer: EcdsaP256Signer,
+    envelopes: Vec<Envelope>,
+    pub(crate) leaves: Vec<Vec<u8>>,
+    pub(crate) directory: PathBuf,
+}
+
+impl PlantedLog {
+    /// A log of `size` signed entries, written below `directory`.
+    pub(crate) fn new(directory: &Path, size: u64) -> Self {
+        let mut it = Self {
+            log: Ed25519NoteSigner::generate(ORIGIN).unwrap(),
+            signer: EcdsaP256Signer::generate().unwrap(),
+            envelopes: Vec::new(),
+            leaves: Vec::new(),
+            directory: directory.to_owned(),
+        };
+        it.grow(size);
+        it.publish();
+        it
+    }
+
+    /// Appends entries, without writing anything.
+    pub(crate) fn grow(&mut self, by: u64) {
+        for _ in 0..by {
+            let n = self.leaves.len();
+            self.envelopes.push(self.envelope(n));
+            self.leaves.push(self.leaf(&self.envelopes[n]));
+        }
+    }
+
+    pub(crate) fn envelope(&self, n: usize) -> Envelope {
+        Envelope::sign(format!(r#"{{"n":{n}}}"#).into_bytes(), &self.signer).unwrap()
+    }
+
+    pub(crate) fn leaf(&self, envelope: &Envelope) -> Vec<u8> {
+        HashedRekord::of(envelope, self.signer.public_key()).to_bytes()
+    }
+
+    pub(crate) fn key(&self) -> String {
+        self.log.verifier_key().to_string()
+    }
+
+    fn tree(&self, leaves: &[Vec<u8>]) -> (BTreeMap<Tile, Vec<Sha256Digest>>, Frontier) {
+        let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+        let growth = Growth::of(&Frontier::new(), &hashes, |_| Err("none")).unwrap();
+        (growth.tiles.into_iter().collect(), growth.frontier)
+    }
+
+    /// The checkpoint of the first `size` entries.
+    pub(crate) fn checkpoint(&self, size: usize) -> String {
+        let root = self.tree(&self.leaves[..size]).1.root();
+        let checkpoint = Checkpoint::new(ORIGIN, size as u64, root).unwrap();
+        checkpoint.sign(&self.log).unwrap().to_string()
+    }
+
+    /// Writes entries, tiles and checkpoint.
+    pub(crate) fn publish(&self) {
+        self.write_entries();
+        self.write_tiles();
+        self.write("checkpoint", self.checkpoint(self.leaves.len()).as_bytes());
+    }
+
+    pub(crate) fn write_entries(&self) {
+        for path in log_files(self.leaves.len() as u64) {
+            if let TilePath::Entries(tile) = path {
+                let first = usize::try_from(tile.index()).unwrap() * 256;
+                let entries = &self.leaves[first..first + usize::from(tile.width())];
+                self.write(&path.to_string(), &encode_entries(entries).unwrap());
+            }
+        }
+    }
+
+    pub(crate) fn write_tiles(&self) {
+        let (tiles, _) = self.tree(&self.leaves);
+        for (tile, hashes) in tiles {
+            self.write(&tile.to_string(), &Tile::write_hashes(&hashes));
+        }
+    }
+
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
+        let path = self.directory.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        std::fs::remove_file(self.directory.join(path)).unwrap();
+    }
+
+    /// What proves entry `index` up to now.
+    pub(crate) fn bundle(&self, index: usize) -> Vec<u8> {
+        let size = self.leaves.len();
+        let (tiles, _) = self.tree(&self.leaves);
+        let proof = prove_inclusion(index as u64, size as u64, |tile| {
+            tiles.get(&tile).cloned().ok_or("no tile")
+        });
+        let key = self.log.verifier_key();
+        let signed = Checkpoint::open(&self.checkpoint(size), key).unwrap();
+        let leaf = HashedRekord::parse(&self.leaves[index]).unwrap();
+        let entry =
+            TransparencyLogEntry::new(key, &leaf, index as u64, proof.unwrap(), &signed).unwrap();
+        let envelope = self.envelopes[index].clone();
+        let bundle = Bundle::new(envelope, self.signer.public_key()).unwrap();
+        bundle.with_log_entry(entry).unwrap().to_json().unwrap()
+    }
+}
