@@ -4,6 +4,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use sentinel_provenance::log::{
+    MAX_POLICY_BYTES, MAX_TRUSTED_ROOT_BYTES, TrustedRoot, WitnessPolicy,
+};
+
 use crate::failure::{Failure, OrFail as _, Outcome};
 
 /// The content of a file of at most `limit` bytes.
@@ -27,4 +31,22 @@ pub(crate) fn read(path: &Path, limit: usize) -> Outcome<Vec<u8>> {
 /// As [`read`], and when it is not UTF-8.
 pub(crate) fn read_text(path: &Path, limit: usize) -> Outcome<String> {
     String::from_utf8(read(path, limit)?).or_fail(|| format!("`{}` is not text", path.display()))
+}
+
+/// The logs of a trusted root.
+///
+/// # Errors
+/// As [`read`], and when it is none.
+pub(crate) fn trusted_root(path: &Path) -> Outcome<TrustedRoot> {
+    TrustedRoot::parse(&read(path, MAX_TRUSTED_ROOT_BYTES)?)
+        .or_fail(|| format!("`{}` is no trusted root", path.display()))
+}
+
+/// A policy about witnesses.
+///
+/// # Errors
+/// As [`read`], and when it cannot be enforced.
+pub(crate) fn witness_policy(path: &Path) -> Outcome<WitnessPolicy> {
+    WitnessPolicy::parse(&read_text(path, MAX_POLICY_BYTES)?)
+        .map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))
 }

@@ -11,13 +11,12 @@ use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use sentinel_provenance::log::{
     Audit as Auditing, AuditReport, AuditState, Checkpoint, Expectations, Finding, KeyKind,
-    MAX_AUDIT_STATE_BYTES, MAX_NOTE_BYTES, MAX_POLICY_BYTES, MAX_TRUSTED_ROOT_BYTES, Note,
-    ReadFile, TrustedRoot, VerifierKey, WitnessPolicy, log_files,
+    MAX_AUDIT_STATE_BYTES, MAX_NOTE_BYTES, Note, ReadFile, VerifierKey, WitnessPolicy, log_files,
 };
 
 use crate::cli::log::source::Source;
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::files::{read, read_text};
+use crate::files::{self, read, read_text};
 
 /// Largest bundle, in bytes.
 const MAX_BUNDLE: usize = sentinel_provenance::bundle::MAX_BUNDLE_BYTES;
@@ -101,7 +100,7 @@ impl Audited {
 impl Audit {
     async fn run(&self, json: bool) -> Outcome {
         let keys = self.keys()?;
-        let policy = self.witness_policy.as_deref().map(policy).transpose()?;
+        let policy = self.witness_policy.as_deref().map(files::witness_policy).transpose()?;
         let mut state = self.read_state()?;
         let mut logs = Vec::new();
         for place in &self.logs {
@@ -130,9 +129,7 @@ impl Audit {
         let keys = match &self.trusted_root {
             None => self.key.clone(),
             Some(path) => {
-                let root = TrustedRoot::parse(&read(path, MAX_TRUSTED_ROOT_BYTES)?)
-                    .or_fail(|| format!("`{}` is no trusted root", path.display()))?;
-                root.logs.iter().map(|log| log.key().clone()).collect()
+                files::trusted_root(path)?.logs.iter().map(|log| log.key().clone()).collect()
             }
         };
         if keys.iter().any(|key| key.kind() != KeyKind::Ed25519) {
@@ -200,11 +197,6 @@ impl Audit {
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).or_fail(doing)?;
         Ok(Some(self.evidence.clone()))
     }
-}
-
-fn policy(path: &Path) -> Outcome<WitnessPolicy> {
-    WitnessPolicy::parse(&read_text(path, MAX_POLICY_BYTES)?)
-        .map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))
 }
 
 fn retain(log: &mut Log, note: &str, label: &str) -> Outcome {

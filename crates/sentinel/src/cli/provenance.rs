@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use sentinel_core::principal::Role;
-use sentinel_provenance::{PublicKey, Salt, Verification, verify_bundle_json};
+use sentinel_provenance::{LogTrust, PublicKey, Salt, Trust, Verification};
 use serde_json::{Value, json};
 
 use crate::client::{Connection, text};
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::files::{read, read_text};
+use crate::files::{self, read, read_text};
 use crate::output;
 
 /// Largest key and bundle that are read, in bytes; both are far smaller.
@@ -18,7 +18,8 @@ const MAX_ARTIFACT: usize = 1024 * 1024 * 1024;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Verifies a manifest's bundle offline; needs no server.
+    /// Verifies a manifest's bundle offline; needs no server. With the trusted root, also that it is
+    /// in the log.
     Verify(Verify),
     /// Shows a manifest and what the server finds when it verifies it.
     Show {
@@ -46,6 +47,12 @@ pub(crate) struct Verify {
     /// The public key that is trusted, PEM.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    /// Trusted root: the logs in one of which the manifest must be.
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+    /// Who must have cosigned the state of the log, as C2SP tlog-policy has it.
+    #[arg(long, value_name = "FILE", requires = "trusted_root")]
+    witness_policy: Option<PathBuf>,
     /// The artifact: salt and payload in one file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "salt"])]
     artifact: Option<PathBuf>,
@@ -72,13 +79,21 @@ impl Verify {
             .or_fail(|| format!("`{}` is no public key that can be used", self.key.display()))?;
         let bundle = read(&self.bundle, MAX_DOCUMENT)?;
         let artifact = self.artifact()?;
-        let verification = verify_bundle_json(&bundle, &key, artifact.as_deref());
+        let logs = self.logs()?;
+        let trust = Trust { key: &key, logs: logs.as_ref(), revocations: None };
+        let verification = trust.verify_json(&bundle, artifact.as_deref());
         if json {
             report_json(&verification)?
         } else {
             report(&verification)?
         }
         if verification.verified() { Ok(()) } else { Err(Failure::silent()) }
+    }
+
+    fn logs(&self) -> Outcome<Option<LogTrust>> {
+        let Some(path) = &self.trusted_root else { return Ok(None) };
+        let witnesses = self.witness_policy.as_deref().map(files::witness_policy).transpose()?;
+        Ok(Some(LogTrust { root: files::trusted_root(path)?, witnesses }))
     }
 
     fn artifact(&self) -> Outcome<Option<Vec<u8>>> {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use sentinel_provenance::bundle::TransparencyLogEntry;
 use sentinel_provenance::log::{
     Checkpoint, Ed25519NoteSigner, Frontier, Growth, HashedRekord, NoteSigner as _, Tile, TilePath,
-    encode_entries, leaf_hash, log_files, prove_inclusion,
+    TrustedLog, TrustedRoot, encode_entries, leaf_hash, log_files, prove_inclusion,
 };
-use sentinel_provenance::{Bundle, EcdsaP256Signer, Envelope, Sha256Digest, Signer as _};
+use sentinel_provenance::{
+    AgentAction, Bundle, EcdsaP256Signer, Envelope, Phase, Sha256Digest, Signer as _, Statement,
+};
 
 pub(crate) const ORIGIN: &str = "log.example";
 
@@ -42,6 +44,35 @@ impl PlantedLog {
             self.envelopes.push(self.envelope(n));
             self.leaves.push(self.leaf(&self.envelopes[n]));
         }
+    }
+
+    /// Appends a statement about an action; gives its index.
+    pub(crate) fn manifest(&mut self) -> usize {
+        let id: uuid::Uuid = "0193a1f2-7b3c-7def-8a12-34567890abcd".parse().unwrap();
+        let action = AgentAction {
+            id,
+            phase: Phase::Outcome,
+            timestamp: "2026-11-22T20:13:00.000Z".parse().unwrap(),
+            tenant: "secops".into(),
+            tool: "incident-response-runbook".into(),
+            action: "read".into(),
+            purpose: None,
+            agent: None,
+            principal: "key:42".into(),
+            decision: None,
+            metadata: Default::default(),
+        };
+        let statement = Statement::new(action, Sha256Digest::of(b"artifact")).unwrap();
+        let envelope = Envelope::sign(statement.to_bytes().unwrap(), &self.signer).unwrap();
+        self.leaves.push(self.leaf(&envelope));
+        self.envelopes.push(envelope);
+        self.leaves.len() - 1
+    }
+
+    pub(crate) fn trusted_root(&self) -> Vec<u8> {
+        let since = "2026-11-01T00:00:00Z".parse().unwrap();
+        let log = TrustedLog::new(self.log.verifier_key().clone(), since).unwrap();
+        TrustedRoot { logs: vec![log] }.to_json().unwrap()
     }
 
     pub(crate) fn envelope(&self, n: usize) -> Envelope {
