@@ -18,8 +18,8 @@ const VERSION: u32 = 1;
 /// Names within the archive.
 const ABOUT: &str = "evidence.json";
 const BUNDLES: &str = "bundles/";
-const CHECKPOINT: &str = "log/checkpoint";
-const CONSISTENCY: &str = "log/consistency.json";
+const CHECKPOINTS: &str = "checkpoints/";
+const CONSISTENCY: &str = "consistency.json";
 const DECISIONS: &str = "decisions.ndjson";
 const KEYS: &str = "keys/";
 const MANIFESTS: &str = "manifests.ndjson";
@@ -61,10 +61,12 @@ struct About {
     manifests: u64,
 }
 
-/// That the tree of the log's checkpoint begins with the one of an earlier state.
+/// That the tree of a log's newest checkpoint begins with that of an earlier state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Consistency {
+    /// Which log.
+    origin: String,
     /// Entries of the earlier state.
     size: u64,
     proof: Vec<sentinel_provenance::Sha256Digest>,

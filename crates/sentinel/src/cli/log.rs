@@ -50,6 +50,9 @@ pub(crate) struct Audit {
     /// Who must have cosigned the checkpoint, as C2SP tlog-policy has it.
     #[arg(long, value_name = "FILE")]
     witness_policy: Option<PathBuf>,
+    /// API key, for a log that is not public.
+    #[arg(long, env = "SENTINEL_API_KEY", hide_env_values = true, value_name = "KEY")]
+    api_key: Option<String>,
     /// Keeps the checkpoints that were found sound, and demands that the logs continue them the
     /// next time.
     #[arg(long, value_name = "FILE")]
@@ -104,7 +107,7 @@ impl Audit {
         let mut state = self.read_state()?;
         let mut logs = Vec::new();
         for place in &self.logs {
-            logs.push(open(place, &keys).await?);
+            logs.push(open(place, &keys, self.api_key.as_deref()).await?);
         }
         self.expect(&mut logs, policy.as_ref(), &state)?;
         let mut audited = Vec::new();
@@ -211,8 +214,8 @@ fn origin(note: &str) -> Result<String, sentinel_provenance::log::CheckpointErro
     Ok(Checkpoint::parse(note.text())?.origin().as_str().to_owned())
 }
 
-async fn open(place: &str, keys: &[VerifierKey]) -> Outcome<Log> {
-    let source = Source::open(place)?;
+async fn open(place: &str, keys: &[VerifierKey], api_key: Option<&str>) -> Outcome<Log> {
+    let source = Source::open(place, api_key)?;
     let note = source.checkpoint().await?.ok_or_else(|| {
         Failure::new(format!("`{place}` has no checkpoint"))
             .help("it is no log, or has lost what makes it one")

@@ -12,6 +12,7 @@ mod bundle;
 mod client;
 mod dev;
 mod engines;
+mod evidence;
 mod fleet;
 mod lifecycle;
 mod log_audit;

@@ -60,6 +60,7 @@ impl PlantedLog {
             agent: None,
             principal: "key:42".into(),
             decision: None,
+            checkpoint: None,
             metadata: Default::default(),
         };
         let statement = Statement::new(action, Sha256Digest::of(b"artifact")).unwrap();

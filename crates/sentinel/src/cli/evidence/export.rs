@@ -1,6 +1,7 @@
 //! `sentinel evidence export`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use sentinel_core::name::TenantSlug;
 use sentinel_core::principal::Role;
 use sentinel_provenance::log::{
-    Checkpoint, HashedRekord, Note, Tile, TrustedRoot, consistency_tiles, prove_consistency,
+    Checkpoint, HashedRekord, Tile, TrustedRoot, consistency_tiles, prove_consistency,
 };
 use sentinel_provenance::{Bundle, PublicKey, Sha256Digest};
 use serde_json::Value;
@@ -20,7 +21,7 @@ use super::list::{Decision, Manifest};
 use super::readme::{self, Example};
 use super::report::Report;
 use super::{
-    ABOUT, About, CHECKPOINT, CONSISTENCY, Consistency, DECISIONS, MANIFESTS, MAX_LINE, README,
+    ABOUT, About, CHECKPOINTS, CONSISTENCY, Consistency, DECISIONS, MANIFESTS, MAX_LINE, README,
     REPORT, SALTS, TRUSTED_ROOT, VERSION, bundle_file, key_file,
 };
 use crate::client::{Client, Connection};
@@ -115,7 +116,7 @@ impl Collecting<'_> {
             let pem = key.to_spki_pem().or_fail(|| format!("cannot write key `{hint}`"))?;
             archive.add(&key_file(hint), pem.as_bytes())?;
         }
-        self.log(&seen, &logs, &mut archive).await?;
+        self.logs(&seen, &logs, &mut archive).await?;
         archive.add_spooled(REPORT, &mut report.finish(&about)?)?;
         archive.add(README, readme::text(&about, seen.example.as_ref()).as_bytes())?;
         let text = serde_json::to_vec_pretty(&about).or_fail(|| "cannot write JSON".to_owned())?;
@@ -237,23 +238,48 @@ impl Collecting<'_> {
         archive.add_spooled(SALTS, &mut spool)
     }
 
-    /// The log's newest checkpoint, and that it continues every state that a bundle proves to.
-    async fn log(&self, seen: &Seen, logs: &TrustedRoot, archive: &mut Writer) -> Outcome {
-        let bytes = self.client.bytes(&["v1", "log", "checkpoint"]).await?;
-        let note = String::from_utf8(bytes).or_fail(|| "the checkpoint is not text".to_owned())?;
-        let checkpoint = newest(&note, logs)?;
-        archive.add(CHECKPOINT, note.as_bytes())?;
+    /// The newest checkpoint of each log, and that it continues every state that a bundle proves to.
+    async fn logs(&self, seen: &Seen, logs: &TrustedRoot, archive: &mut Writer) -> Outcome {
         let mut proofs = Vec::new();
-        let mut tiles = BTreeMap::new();
-        for (origin, size) in seen.states.keys() {
-            if origin != checkpoint.origin().as_str() {
+        for log in &logs.logs {
+            let origin = log.origin();
+            let of_it = seen.states.keys().filter(|(of, _)| of == origin).map(|(_, size)| *size);
+            let sizes: Vec<u64> = of_it.collect();
+            if sizes.is_empty() {
                 continue;
             }
-            let proof = self.consistency(*size, checkpoint.size(), &mut tiles).await?;
-            proofs.push(Consistency { size: *size, proof });
+            let files = LogFiles { client: self.client, origin };
+            let note = files.checkpoint().await?;
+            let newest = Checkpoint::open(&note, log.key())
+                .or_fail(|| format!("the checkpoint of log `{origin}` cannot be used"))?;
+            archive.add(&format!("{CHECKPOINTS}{origin}"), note.as_bytes())?;
+            let mut tiles = BTreeMap::new();
+            for size in sizes {
+                let proof = files.consistency(size, newest.size(), &mut tiles).await?;
+                proofs.push(Consistency { origin: origin.to_owned(), size, proof });
+            }
         }
         let text = serde_json::to_vec(&proofs).or_fail(|| "cannot write JSON".to_owned())?;
         archive.add(CONSISTENCY, &text)
+    }
+}
+
+/// The files of one log.
+struct LogFiles<'a> {
+    client: &'a Client,
+    origin: &'a str,
+}
+
+impl LogFiles<'_> {
+    async fn get(&self, path: &str) -> Outcome<Vec<u8>> {
+        let path: Vec<&str> =
+            ["v1", "logs", self.origin].into_iter().chain(path.split('/')).collect();
+        self.client.bytes(&path).await
+    }
+
+    async fn checkpoint(&self) -> Outcome<String> {
+        String::from_utf8(self.get("checkpoint").await?)
+            .or_fail(|| format!("the checkpoint of log `{}` is not text", self.origin))
     }
 
     async fn consistency(
@@ -262,28 +288,16 @@ impl Collecting<'_> {
         to: u64,
         tiles: &mut BTreeMap<Tile, Vec<Sha256Digest>>,
     ) -> Outcome<Vec<Sha256Digest>> {
-        let doing =
-            || format!("cannot prove that the log of {to} entries continues that of {from}");
+        let origin = self.origin;
+        let doing = || format!("cannot prove that log `{origin}` of {to} entries continues {from}");
         for tile in consistency_tiles(from, to).ok_or_else(|| Failure::new(doing()))? {
-            if tiles.contains_key(&tile) {
-                continue;
+            if let Entry::Vacant(unknown) = tiles.entry(tile) {
+                let bytes = self.get(&tile.to_string()).await?;
+                unknown.insert(tile.parse_hashes(&bytes).or_fail(doing)?);
             }
-            let path = tile.to_string();
-            let path: Vec<&str> = ["v1", "log"].into_iter().chain(path.split('/')).collect();
-            let bytes = self.client.bytes(&path).await?;
-            tiles.insert(tile, tile.parse_hashes(&bytes).or_fail(doing)?);
         }
         prove_consistency(from, to, |tile| tiles.get(&tile).cloned().ok_or("absent")).or_fail(doing)
     }
-}
-
-/// The checkpoint, if one of the logs signed it.
-fn newest(note: &str, logs: &TrustedRoot) -> Outcome<Checkpoint> {
-    let doing = || "the log's checkpoint cannot be used".to_owned();
-    let claimed = Checkpoint::parse(Note::parse(note).or_fail(doing)?.text()).or_fail(doing)?;
-    let of_it = logs.logs.iter().find(|log| log.origin() == claimed.origin().as_str());
-    let log = of_it.ok_or_else(|| Failure::new(format!("{}: no key is trusted", doing())))?;
-    Ok(Checkpoint::open(note, log.key()).or_fail(doing)?.checkpoint().clone())
 }
 
 impl Seen {

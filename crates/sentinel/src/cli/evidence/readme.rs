@@ -1,10 +1,10 @@
 //! The text that tells an auditor what the archive is and how to verify it.
 
-use sentinel_provenance::{Bundle, PREDICATE_TYPE, Statement};
+use sentinel_provenance::{AgentAction, Bundle, PREDICATE_TYPE, Statement};
 use uuid::Uuid;
 
 use super::{
-    About, CHECKPOINT, CONSISTENCY, DECISIONS, MANIFESTS, REPORT, SUMS, TRUSTED_ROOT, bundle_file,
+    About, CHECKPOINTS, CONSISTENCY, DECISIONS, MANIFESTS, REPORT, SUMS, TRUSTED_ROOT, bundle_file,
 };
 
 /// One manifest, to show how it is verified.
@@ -17,8 +17,8 @@ pub(super) struct Example {
 
 impl Example {
     pub(super) fn of(id: Uuid, bundle: &Bundle, key: String) -> Self {
-        let statement = Statement::parse(bundle.envelope.payload());
-        let digest = statement.ok().map(|statement| statement.payload_digest().to_hex());
+        let statement = Statement::<AgentAction>::parse(bundle.envelope.payload());
+        let digest = statement.ok().map(|statement| statement.subject_digest().to_hex());
         Self { id, digest, key }
     }
 }
@@ -36,8 +36,8 @@ pub(super) fn text(about: &About, example: Option<&Example>) -> String {
          | `bundles/` | the manifests themselves: Sigstore bundles, each with its log entry |\n\
          | `keys/` | the keys that signed them |\n\
          | `{TRUSTED_ROOT}` | the keys of the transparency logs |\n\
-         | `{CHECKPOINT}` | the newest state of the log when this was collected |\n\
-         | `{CONSISTENCY}` | proofs that it continues every state in the bundles |\n\
+         | `{CHECKPOINTS}` | the newest state of each log when this was collected |\n\
+         | `{CONSISTENCY}` | proofs that these continue every state in the bundles |\n\
          | `{SUMS}` | digests of all these files |\n\n\
          Keys and trusted root came with the archive. Compare them with what you got from the\n\
          operator otherwise: whoever made up the archive could have made up the keys.\n\n\

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use sentinel_provenance::log::{
-    Checkpoint, HashedRekord, MAX_NOTE_BYTES, MAX_TRUSTED_ROOT_BYTES, Note, SignedCheckpoint,
+    Checkpoint, HashedRekord, MAX_NOTE_BYTES, MAX_TRUSTED_ROOT_BYTES, SignedCheckpoint,
     TrustedRoot, WitnessPolicy, verify_consistency,
 };
 use sentinel_provenance::{
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::archive::{Hashing, inner_path};
 use super::list::{Decision, Manifest};
 use super::{
-    ABOUT, About, BUNDLES, CHECKPOINT, CONSISTENCY, Consistency, DECISIONS, KEYS, MANIFESTS,
+    ABOUT, About, BUNDLES, CHECKPOINTS, CONSISTENCY, Consistency, DECISIONS, KEYS, MANIFESTS,
     MAX_LINE, SUMS, TRUSTED_ROOT, VERSION, bundle_file, key_file,
 };
 use crate::failure::{Failure, OrFail as _, Outcome};
@@ -106,7 +106,8 @@ struct Evidence {
     keys: BTreeMap<String, String>,
     /// States of logs to which bundles prove.
     states: BTreeMap<(String, u64), Sha256Digest>,
-    checkpoint: Option<String>,
+    /// The newest checkpoint of each log.
+    checkpoints: BTreeMap<String, String>,
     consistency: Vec<Consistency>,
     of_files: Problems,
     of_bundles: Problems,
@@ -142,7 +143,7 @@ impl Evidence {
             pointed: BTreeMap::new(),
             keys: BTreeMap::new(),
             states: BTreeMap::new(),
-            checkpoint: None,
+            checkpoints: BTreeMap::new(),
             consistency: Vec::new(),
             of_files: Problems::default(),
             of_bundles: Problems::default(),
@@ -185,8 +186,9 @@ impl Evidence {
             DECISIONS => return self.decided(content),
             _ => {}
         }
-        let wanted = matches!(path, TRUSTED_ROOT | ABOUT | CHECKPOINT | CONSISTENCY | SUMS)
+        let wanted = matches!(path, TRUSTED_ROOT | ABOUT | CONSISTENCY | SUMS)
             || path.starts_with(BUNDLES)
+            || path.starts_with(CHECKPOINTS)
             || path.starts_with(KEYS);
         if !wanted {
             return Ok(());
@@ -202,10 +204,13 @@ impl Evidence {
             TRUSTED_ROOT if self.logs.is_none() => self.root(&bytes),
             TRUSTED_ROOT => {}
             ABOUT => self.about = self.json(path, &bytes),
-            CHECKPOINT => self.checkpoint = Some(text.into_owned()),
             CONSISTENCY => self.consistency = self.json(path, &bytes).unwrap_or_default(),
             SUMS => self.sums(&text),
             _ if path.starts_with(BUNDLES) => self.bundle(path, &bytes),
+            _ if path.starts_with(CHECKPOINTS) => {
+                let origin = path.trim_start_matches(CHECKPOINTS).to_owned();
+                self.checkpoints.insert(origin, text.into_owned());
+            }
             _ => drop(self.keys.insert(path.to_owned(), text.into_owned())),
         }
         Ok(())
@@ -327,14 +332,22 @@ impl Evidence {
         let statement = verification.statement().ok_or("it was not verified")?;
         let action = statement.predicate();
         let manifest = self.manifests.get(&id).ok_or("the manifest is not listed")?;
-        let same = action.id == id
-            && manifest.tenant.as_ref().is_none_or(|tenant| *tenant == action.tenant)
-            && manifest.tool == action.tool
-            && manifest.action == action.action
-            && manifest.payload_hash == statement.payload_digest().to_hex()
-            && manifest.decision_id == action.decision.as_ref().map(|decision| decision.id);
-        if !same {
-            return Err("it says something else than the list".to_owned());
+        let same = [
+            ("id", action.id == id),
+            ("tenant", manifest.tenant.as_ref().is_none_or(|tenant| *tenant == action.tenant)),
+            ("tool", manifest.tool == action.tool),
+            ("action", manifest.action == action.action),
+            (
+                "payload_hash",
+                manifest.payload_hash == format!("sha256:{}", statement.subject_digest()),
+            ),
+            (
+                "decision_id",
+                manifest.decision_id == action.decision.as_ref().map(|decision| decision.id),
+            ),
+        ];
+        if let Some((field, _)) = same.iter().find(|(_, same)| !same) {
+            return Err(format!("it says something else than the list: {field}"));
         }
         if let Some(decision) = &action.decision {
             self.pointed.insert(id, (decision.id, Some(decision.allow)));
@@ -385,7 +398,7 @@ impl Evidence {
                 self.of_files.add(format!("`{path}` was added"));
             }
         }
-        for path in [SUMS, ABOUT, MANIFESTS, DECISIONS, CHECKPOINT, CONSISTENCY, TRUSTED_ROOT] {
+        for path in [SUMS, ABOUT, MANIFESTS, DECISIONS, CONSISTENCY, TRUSTED_ROOT] {
             if !self.files.contains_key(path) {
                 self.of_files.add(format!("`{path}` is missing"));
             }
@@ -434,32 +447,29 @@ impl Evidence {
     }
 
     fn compare_states(&mut self) {
-        let Some(checkpoint) = self.checkpoint() else {
-            return self.of_log.add("no trusted log signed the checkpoint".to_owned());
-        };
-        let checkpoint = checkpoint.checkpoint();
-        let (size, root) = (checkpoint.size(), checkpoint.root());
-        for ((origin, earlier), earlier_root) in &self.states {
-            if *origin != checkpoint.origin().as_str() {
+        let states = std::mem::take(&mut self.states);
+        for ((origin, earlier), earlier_root) in &states {
+            let Some(checkpoint) = self.checkpoint(origin) else {
+                self.of_log.add(format!("there is no checkpoint that log `{origin}` signed"));
                 continue;
-            }
-            let proof = self.consistency.iter().find(|proof| proof.size == *earlier);
-            let holds = proof.is_some_and(|Consistency { proof, .. }| {
-                verify_consistency(*earlier, earlier_root, size, &root, proof).is_ok()
+            };
+            let (size, root) = (checkpoint.size(), checkpoint.root());
+            let of_it = |proof: &&Consistency| proof.origin == *origin && proof.size == *earlier;
+            let holds = self.consistency.iter().find(of_it).is_some_and(|found| {
+                verify_consistency(*earlier, earlier_root, size, &root, &found.proof).is_ok()
             });
             if !holds {
                 self.of_log.add(format!(
-                    "nothing shows that the log of {size} entries continues that of {earlier}"
+                    "nothing shows that log `{origin}` of {size} entries continues that of {earlier}"
                 ));
             }
         }
+        self.states = states;
     }
 
-    fn checkpoint(&self) -> Option<SignedCheckpoint> {
-        let (note, logs) = (self.checkpoint.as_ref()?, self.logs.as_ref()?);
-        let claimed = Checkpoint::parse(Note::parse(note).ok()?.text()).ok()?;
-        let mut of_it =
-            logs.root.logs.iter().filter(|log| log.origin() == claimed.origin().as_str());
+    fn checkpoint(&self, origin: &str) -> Option<SignedCheckpoint> {
+        let (note, logs) = (self.checkpoints.get(origin)?, self.logs.as_ref()?);
+        let mut of_it = logs.root.logs.iter().filter(|log| log.origin() == origin);
         of_it.find_map(|log| Checkpoint::open(note, log.key()).ok())
     }
 

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Directory(PathBuf),
-    Http { base: Url, client: reqwest::Client },
+    Http { base: Url, client: reqwest::Client, key: Option<String> },
 }
 
 impl Source {
@@ -30,7 +30,7 @@ impl Source {
     ///
     /// # Errors
     /// When it looks like an address and is none.
-    pub(super) fn open(place: &str) -> Outcome<Self> {
+    pub(super) fn open(place: &str, api_key: Option<&str>) -> Outcome<Self> {
         if !place.contains("://") {
             return Ok(Self::Directory(PathBuf::from(place)));
         }
@@ -50,7 +50,7 @@ impl Source {
             .timeout(TIMEOUT)
             .build()
             .or_fail(|| "cannot set up the HTTP client".to_owned())?;
-        Ok(Self::Http { base, client })
+        Ok(Self::Http { base, client, key: api_key.map(|key| key.trim().to_owned()) })
     }
 
     /// The log's checkpoint; `None` when there is none.
@@ -79,9 +79,9 @@ impl Source {
                 let read = tokio::task::spawn_blocking(move || read(&file));
                 read.await.or_fail(|| format!("cannot read `{path}`"))?
             }
-            Self::Http { base, client } => {
+            Self::Http { base, client, key } => {
                 let url = base.join(path).or_fail(|| format!("cannot ask for `{path}`"))?;
-                fetch(client, &url).await
+                fetch(client, &url, key.as_deref()).await
             }
         }
     }
@@ -114,10 +114,10 @@ fn read(path: &Path) -> Outcome<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-async fn fetch(client: &reqwest::Client, url: &Url) -> Outcome<Option<Vec<u8>>> {
+async fn fetch(client: &reqwest::Client, url: &Url, key: Option<&str>) -> Outcome<Option<Vec<u8>>> {
     let mut pause = PAUSE;
     for attempt in 1.. {
-        match fetch_once(client, url).await {
+        match fetch_once(client, url, key).await {
             Ok(answer) => return Ok(answer),
             Err(Refused { why, again }) if !again || attempt >= ATTEMPTS => {
                 return Err(Failure::new(format!("cannot read `{url}`: {why}"))
@@ -135,9 +135,18 @@ struct Refused {
     again: bool,
 }
 
-async fn fetch_once(client: &reqwest::Client, url: &Url) -> Result<Option<Vec<u8>>, Refused> {
+async fn fetch_once(
+    client: &reqwest::Client,
+    url: &Url,
+    key: Option<&str>,
+) -> Result<Option<Vec<u8>>, Refused> {
     let broken = |error: reqwest::Error| Refused { why: cause(&error), again: true };
-    let response = client.get(url.clone()).send().await.map_err(broken)?;
+    let request = client.get(url.clone());
+    let request = match key {
+        Some(key) => request.bearer_auth(key),
+        None => request,
+    };
+    let response = request.send().await.map_err(broken)?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
