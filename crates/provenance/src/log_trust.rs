@@ -82,6 +82,11 @@ impl<'a> Logged<'a> {
         format!("log `{}` of {} entries", checkpoint.origin(), checkpoint.size())
     }
 
+    /// Which log, and which entry.
+    pub(crate) fn place(&self) -> (Sha256Digest, u64) {
+        (self.entry.log_id.key_id, self.entry.log_index)
+    }
+
     /// Where the envelope is in the log; or why it is not.
     pub(crate) fn inclusion(&self, bundle: &Bundle, key: &PublicKey) -> Result<String, String> {
         let entry = self.entry;

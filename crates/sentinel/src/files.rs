@@ -2,13 +2,18 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use sentinel_provenance::bundle::MAX_BUNDLE_BYTES;
 use sentinel_provenance::log::{
     MAX_POLICY_BYTES, MAX_TRUSTED_ROOT_BYTES, TrustedRoot, WitnessPolicy,
 };
+use sentinel_provenance::{KeyEvents, LogTrust, PublicKey};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
+
+/// Longest key, in bytes; ours have 178.
+const MAX_PEM: usize = 16 * 1024;
 
 /// The content of a file of at most `limit` bytes.
 ///
@@ -49,4 +54,31 @@ pub(crate) fn trusted_root(path: &Path) -> Outcome<TrustedRoot> {
 pub(crate) fn witness_policy(path: &Path) -> Outcome<WitnessPolicy> {
     WitnessPolicy::parse(&read_text(path, MAX_POLICY_BYTES)?)
         .map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))
+}
+
+/// A public key, PEM.
+///
+/// # Errors
+/// As [`read`], and when it is none of ECDSA P-256.
+pub(crate) fn public_key(path: &Path) -> Outcome<PublicKey> {
+    PublicKey::from_spki_pem(&read_text(path, MAX_PEM)?)
+        .or_fail(|| format!("`{}` is no public key that can be used", path.display()))
+}
+
+/// What statements about keys prove to who trusts these keys and logs.
+///
+/// # Errors
+/// As [`read`], and when one of them proves nothing.
+pub(crate) fn key_events(
+    bundles: &[PathBuf],
+    trusted: &[PathBuf],
+    logs: &LogTrust,
+) -> Outcome<KeyEvents> {
+    let read = |path: &PathBuf| read(path, MAX_BUNDLE_BYTES);
+    let read = bundles.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+    let trusted = trusted.iter().map(|path| public_key(path)).collect::<Outcome<Vec<_>>>()?;
+    KeyEvents::read(&read, &trusted, logs).map_err(|(position, error)| {
+        let name = bundles.get(position).map(|path| path.display().to_string()).unwrap_or_default();
+        Failure::new(format!("key event `{name}`: {error}"))
+    })
 }

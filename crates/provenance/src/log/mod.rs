@@ -61,7 +61,7 @@ mod witness_policy;
 
 pub use audit::{
     Audit, AuditReport, AuditState, AuditStateError, Contradiction, Expectations, Finding, LogFile,
-    MAX_AUDIT_STATE_BYTES, MAX_LOG_FILE_BYTES, ReadFile, Retained, Revoked, log_files,
+    MAX_AUDIT_STATE_BYTES, MAX_LOG_FILE_BYTES, ReadFile, Retained, Revoked, Succession, log_files,
 };
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use entries::{EntriesError, MAX_ENTRY_BYTES, encode_entries, grow_entries, parse_entries};

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use sentinel_provenance::LogTrust;
 use sentinel_provenance::log::{
     Audit as Auditing, AuditReport, AuditState, Checkpoint, Expectations, Finding, KeyKind,
-    MAX_AUDIT_STATE_BYTES, MAX_NOTE_BYTES, Note, ReadFile, VerifierKey, WitnessPolicy, log_files,
+    MAX_AUDIT_STATE_BYTES, MAX_NOTE_BYTES, Note, ReadFile, Succession, VerifierKey, WitnessPolicy,
+    log_files,
 };
 
 use crate::cli::log::source::Source;
@@ -50,6 +52,17 @@ pub(crate) struct Audit {
     /// Who must have cosigned the checkpoint, as C2SP tlog-policy has it.
     #[arg(long, value_name = "FILE")]
     witness_policy: Option<PathBuf>,
+    /// Bundles of statements about signing keys: entries of revoked keys are reported.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        requires_all = ["signing_key", "trusted_root"]
+    )]
+    key_events: Vec<PathBuf>,
+    /// Keys whose statements about other keys are believed, PEM.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "key_events")]
+    signing_key: Vec<PathBuf>,
     /// API key, for a log that is not public.
     #[arg(long, env = "SENTINEL_API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
@@ -71,6 +84,8 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 /// A log that is to be audited.
 struct Log {
     place: String,
+    /// What its first entry says of the log before.
+    continues: Option<Succession>,
     source: Source,
     note: String,
     key: VerifierKey,
@@ -80,6 +95,7 @@ struct Log {
 /// What was found in one.
 struct Audited {
     place: String,
+    continues: Option<Succession>,
     key: VerifierKey,
     /// How many checkpoints and entries it was compared with.
     kept: (usize, usize),
@@ -114,6 +130,7 @@ impl Audit {
         for log in logs {
             audited.push(audit(log, json).await?);
         }
+        compare_successions(&mut audited);
         for log in &audited {
             if let (Ok(report), true) = (&log.result, log.sound()) {
                 state.keep(&report.checkpoint);
@@ -184,6 +201,22 @@ impl Audit {
                 let message = format!("`{label}` has no entry of a log that is audited");
                 return Err(Failure::usage(message));
             }
+            continued(logs, &bundle, &label);
+        }
+        self.revoke(logs)
+    }
+
+    fn revoke(&self, logs: &mut [Log]) -> Outcome {
+        let Some(root) = self.trusted_root.as_deref().filter(|_| !self.key_events.is_empty())
+        else {
+            return Ok(());
+        };
+        let trust = LogTrust { root: files::trusted_root(root)?, witnesses: None };
+        let events = files::key_events(&self.key_events, &self.signing_key, &trust)?;
+        for log in logs {
+            if let Some(trusted) = trust.root.log(&log.key.id_hash()) {
+                log.expected.revoked = events.revoked_in(trusted, &trust);
+            }
         }
         Ok(())
     }
@@ -199,6 +232,46 @@ impl Audit {
         let mut file = std::fs::File::create_new(&self.evidence).or_fail(doing)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).or_fail(doing)?;
         Ok(Some(self.evidence.clone()))
+    }
+}
+
+/// Where the bundle says that one log continues another, the other must have that state.
+fn continued(logs: &mut [Log], bundle: &[u8], label: &str) {
+    for number in 0..logs.len() {
+        let Some(log) = logs.get_mut(number) else { continue };
+        match Succession::read(bundle, &log.key) {
+            Ok(None) => {}
+            Ok(Some(succession)) => {
+                log.continues = Some(succession.clone());
+                let before = succession.predecessor();
+                let of_it = |log: &&mut Log| log.key.name().as_str() == before.origin;
+                if let Some(log) = logs.iter_mut().find(of_it) {
+                    // What is wrong with it is found when the two logs are compared.
+                    let _ = log.expected.retain(&before.checkpoint, &log.key, label);
+                }
+            }
+            Err(finding) => log.expected.report(finding),
+        }
+    }
+}
+
+/// Compares what each log says of the one before with what that has now.
+fn compare_successions(audited: &mut [Audited]) {
+    let mut found = Vec::new();
+    for (number, log) in audited.iter().enumerate() {
+        let Some(succession) = &log.continues else { continue };
+        let origin = &succession.predecessor().origin;
+        let before = audited.iter().find(|log| log.key.name().as_str() == origin);
+        if let Some(Audited { key, result: Ok(report), .. }) = before
+            && let Err(finding) = succession.check(&report.checkpoint, key)
+        {
+            found.push((number, finding));
+        }
+    }
+    for (number, finding) in found {
+        if let Some(Audited { result: Ok(report), .. }) = audited.get_mut(number) {
+            report.add(finding);
+        }
     }
 }
 
@@ -232,18 +305,19 @@ async fn open(place: &str, keys: &[VerifierKey], api_key: Option<&str>) -> Outco
         (Err(error), _) => return Err(Failure::new(format!("checkpoint of `{place}`: {error}"))),
     };
     let (place, key) = (place.to_owned(), key.clone());
-    Ok(Log { place, source, note, key, expected: Expectations::default() })
+    let expected = Expectations::default();
+    Ok(Log { place, continues: None, source, note, key, expected })
 }
 
 async fn audit(log: Log, json: bool) -> Outcome<Audited> {
-    let Log { place, source, note, key, expected } = log;
+    let Log { place, continues, source, note, key, expected } = log;
     let kept = (expected.retained(), expected.entries());
     let witnesses = expected.witnesses.clone();
     let result = match Auditing::begin(&note, &key, expected) {
         Ok(auditing) => Ok(recompute(auditing, &source, json).await?),
         Err(finding) => Err(finding),
     };
-    Ok(Audited { place, key, kept, witnesses, result })
+    Ok(Audited { place, continues, key, kept, witnesses, result })
 }
 
 async fn recompute(mut auditing: Auditing, source: &Source, json: bool) -> Outcome<AuditReport> {

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use sentinel_core::principal::Role;
-use sentinel_provenance::{LogTrust, PublicKey, Salt, Trust, Verification};
+use sentinel_provenance::log::TrustedRoot;
+use sentinel_provenance::{Bundle, KeyEvents, LogTrust, PublicKey, Salt, Trust, Verification};
 use serde_json::{Value, json};
 
 use crate::client::{Connection, text};
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::files::{self, read, read_text};
+use crate::files::{self, read};
 use crate::output;
 
 /// Largest key and bundle that are read, in bytes; both are far smaller.
@@ -44,9 +45,13 @@ pub(crate) enum Command {
 pub(crate) struct Verify {
     /// The bundle.
     bundle: PathBuf,
-    /// The public key that is trusted, PEM.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    /// A public key that is trusted, PEM; may be given several times.
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// Bundles of statements about keys: those that a trusted key vouches for are trusted too, and
+    /// those that were revoked are not from their revocation on.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "trusted_root")]
+    key_events: Vec<PathBuf>,
     /// Trusted root: the logs in one of which the manifest must be.
     #[arg(long, value_name = "FILE")]
     trusted_root: Option<PathBuf>,
@@ -74,13 +79,16 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 impl Verify {
     fn run(&self, json: bool) -> Outcome {
-        let pem = read_text(&self.key, MAX_DOCUMENT)?;
-        let key = PublicKey::from_spki_pem(&pem)
-            .or_fail(|| format!("`{}` is no public key that can be used", self.key.display()))?;
         let bundle = read(&self.bundle, MAX_DOCUMENT)?;
         let artifact = self.artifact()?;
         let logs = self.logs()?;
-        let trust = Trust { key: &key, logs: logs.as_ref(), revocations: None };
+        let none = LogTrust { root: TrustedRoot::default(), witnesses: None };
+        let events =
+            files::key_events(&self.key_events, &self.key, logs.as_ref().unwrap_or(&none))?;
+        let key = self.key_of(&bundle, &events)?;
+        let told = !self.key_events.is_empty();
+        let revocations = told.then(|| events.revocations());
+        let trust = Trust { key: &key, logs: logs.as_ref(), revocations };
         let verification = trust.verify_json(&bundle, artifact.as_deref());
         if json {
             report_json(&verification)?
@@ -88,6 +96,16 @@ impl Verify {
             report(&verification)?
         }
         if verification.verified() { Ok(()) } else { Err(Failure::silent()) }
+    }
+
+    /// The trusted key that the bundle names; where it names none, any: the report says so.
+    fn key_of(&self, bundle: &[u8], events: &KeyEvents) -> Outcome<PublicKey> {
+        let bundle = Bundle::parse(bundle).ok();
+        if let Some(key) = bundle.as_ref().and_then(|bundle| events.key(bundle.hint())) {
+            return Ok(key.clone());
+        }
+        let first = self.key.first().ok_or_else(|| Failure::usage("--key is missing"))?;
+        files::public_key(first)
     }
 
     fn logs(&self) -> Outcome<Option<LogTrust>> {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sentinel_provenance::Signer as _;
+use sentinel_provenance::{
+    EcdsaP256Signer, KeyEventKind, LogShardStart, PredecessorLog, Signer as _,
+};
 
 use crate::planted::PlantedLog;
 use crate::support::{Folder, Ran, run, sentinel};
@@ -239,6 +241,92 @@ fn usage_is_not_a_finding() {
     run(&["log", "audit", "ftp://host/", "--key", &it.log.key()]).exits(2);
     let ran = it.audit_of("/nonexistent", &[]).exits(1);
     assert!(ran.stderr.contains("`/nonexistent` has no checkpoint"), "{}", ran.stderr);
+}
+
+#[test]
+fn entries_of_a_revoked_key_are_found_and_the_earlier_ones_stay_good() {
+    let mut it = Case::new();
+    let root = EcdsaP256Signer::generate().unwrap();
+    let revoked = it.log.key_event(KeyEventKind::Revoked, &root);
+    it.log.publish();
+    let event = it.folder.file("event", str::from_utf8(&it.log.bundle(revoked)).unwrap());
+    let trusted = it.folder.file("root.json", str::from_utf8(&it.log.trusted_root()).unwrap());
+    let key = it.folder.file("root.pem", &root.public_key().to_spki_pem().unwrap());
+    let place = it.log.directory.display().to_string();
+    let audit = ["log", "audit", &place, "--trusted-root", &trusted];
+    let events = ["--key-events", &event, "--signing-key", &key];
+    run(&[&audit[..], &events].concat()).exits(0);
+    it.log.grow(1);
+    it.log.publish();
+    let hint = it.log.signer.public_key().hint();
+    let message = format!("  entry 301 is signed by `{hint}`, revoked from entry 300 on\n");
+    says(
+        run(&[&audit[..], &events].concat()),
+        &[&message, "whoever stole the key signed this, or the server was not told\n"],
+    );
+    // Who may not revoke a key, is not believed, and not passed over either.
+    let stranger = EcdsaP256Signer::generate().unwrap();
+    let key = it.folder.file("other.pem", &stranger.public_key().to_spki_pem().unwrap());
+    let events = ["--key-events", &event, "--signing-key", &key];
+    let ran = run(&[&audit[..], &events].concat()).exits(1);
+    assert!(ran.stderr.contains("signed it, which is not trusted for that"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_log_that_does_not_continue_the_one_before_is_found() {
+    let folder = Folder::new();
+    let mut one = PlantedLog::named("one.example", &folder.path().join("one"), 5);
+    let mut two = PlantedLog::named("two.example", &folder.path().join("two"), 0);
+    let ended = one.checkpoint(5);
+    let start = LogShardStart {
+        id: "0193a1f2-7b3c-7def-8a12-34567890abcf".parse().unwrap(),
+        timestamp: "2026-11-22T20:13:00.000Z".parse().unwrap(),
+        origin: "two.example".to_owned(),
+        verifier_key: two.key(),
+        predecessor: Some(PredecessorLog { origin: "one.example".to_owned(), checkpoint: ended }),
+    };
+    let signer = EcdsaP256Signer::generate().unwrap();
+    two.state(start.clone(), &signer);
+    two.grow(3);
+    two.publish();
+    let bundle = folder.file("start.json", str::from_utf8(&two.bundle(0)).unwrap());
+    let root = PlantedLog::trusted_root_of(&[&one, &two]);
+    let root = folder.file("root.json", str::from_utf8(&root).unwrap());
+    let places = [&one, &two].map(|log| log.directory.display().to_string());
+    let evidence = folder.path().join("evidence.txt").display().to_string();
+    let audit = ["log", "audit", &places[0], &places[1], "--trusted-root", &root];
+    let more = ["--bundle", &bundle, "--evidence", &evidence];
+    let ran = run(&[&audit[..], &more].concat()).exits(0);
+    assert!(
+        ran.stdout.contains("  continues   `one.example`, as it was ended\n"),
+        "{}",
+        ran.stdout
+    );
+
+    // The earlier one went on after its end.
+    one.grow(1);
+    one.publish();
+    let ran = run(&[&audit[..], &more].concat()).exits(1);
+    let message = "  log `two.example` does not continue `one.example`: it was ended with 5 entries, \
+                   and has 6\n";
+    assert!(ran.stdout.contains(message), "{}", ran.stdout);
+    // Or has lost its end.
+    one.leaves.truncate(4);
+    one.publish();
+    let ran = run(&[&audit[..], &more].concat()).exits(1);
+    assert!(ran.stdout.contains("  log was rolled back: it has 4 entries, `"), "{}", ran.stdout);
+
+    // What should be the first entry comes later.
+    let mut late = PlantedLog::named("two.example", &folder.path().join("late"), 2);
+    let start = LogShardStart { verifier_key: late.key(), ..start };
+    let index = late.state(start, &signer);
+    late.publish();
+    let bundle = folder.file("start.json", str::from_utf8(&late.bundle(index)).unwrap());
+    let (place, key) = (late.directory.display().to_string(), late.key());
+    let ran = run(&["log", "audit", &place, "--key", &key, "--bundle", &bundle]).exits(1);
+    let message = "does not continue `one.example`: the statement that it does is not its first \
+                   entry\n";
+    assert!(ran.stdout.contains(message), "{}", ran.stdout);
 }
 
 /// Serves a directory. Every `bad`th answer is an error, as of an overloaded server.

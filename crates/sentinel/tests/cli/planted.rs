@@ -9,15 +9,14 @@ use sentinel_provenance::log::{
     TrustedLog, TrustedRoot, encode_entries, leaf_hash, log_files, prove_inclusion,
 };
 use sentinel_provenance::{
-    AgentAction, Bundle, EcdsaP256Signer, Envelope, Phase, Sha256Digest, Signer as _, Statement,
+    AgentAction, Bundle, EcdsaP256Signer, Envelope, KeyEventKind, Phase, Predicate, PublicKey,
+    Sha256Digest, Signer as _, SigningKeyEvent, Statement,
 };
-
-pub(crate) const ORIGIN: &str = "log.example";
 
 pub(crate) struct PlantedLog {
     pub(crate) log: Ed25519NoteSigner,
     pub(crate) signer: EcdsaP256Signer,
-    envelopes: Vec<Envelope>,
+    envelopes: Vec<(Envelope, PublicKey)>,
     pub(crate) leaves: Vec<Vec<u8>>,
     pub(crate) directory: PathBuf,
 }
@@ -25,8 +24,12 @@ pub(crate) struct PlantedLog {
 impl PlantedLog {
     /// A log of `size` signed entries, written below `directory`.
     pub(crate) fn new(directory: &Path, size: u64) -> Self {
+        Self::named("log.example", directory, size)
+    }
+
+    pub(crate) fn named(origin: &str, directory: &Path, size: u64) -> Self {
         let mut it = Self {
-            log: Ed25519NoteSigner::generate(ORIGIN).unwrap(),
+            log: Ed25519NoteSigner::generate(origin).unwrap(),
             signer: EcdsaP256Signer::generate().unwrap(),
             envelopes: Vec::new(),
             leaves: Vec::new(),
@@ -40,9 +43,8 @@ impl PlantedLog {
     /// Appends entries, without writing anything.
     pub(crate) fn grow(&mut self, by: u64) {
         for _ in 0..by {
-            let n = self.leaves.len();
-            self.envelopes.push(self.envelope(n));
-            self.leaves.push(self.leaf(&self.envelopes[n]));
+            let envelope = self.envelope(self.leaves.len());
+            self.push(envelope, self.signer.public_key().clone());
         }
     }
 
@@ -65,15 +67,53 @@ impl PlantedLog {
         };
         let statement = Statement::new(action, Sha256Digest::of(b"artifact")).unwrap();
         let envelope = Envelope::sign(statement.to_bytes().unwrap(), &self.signer).unwrap();
-        self.leaves.push(self.leaf(&envelope));
-        self.envelopes.push(envelope);
+        self.push(envelope, self.signer.public_key().clone())
+    }
+
+    /// Appends a statement that `signer` makes; gives its index.
+    pub(crate) fn state<P: Predicate>(&mut self, predicate: P, signer: &EcdsaP256Signer) -> usize {
+        let statement = Statement::new(predicate, Sha256Digest::of(b"subject")).unwrap();
+        let envelope = Envelope::sign(statement.to_bytes().unwrap(), signer).unwrap();
+        self.push(envelope, signer.public_key().clone())
+    }
+
+    /// Appends what `signer` says happened to the key of this log's entries.
+    pub(crate) fn key_event(&mut self, event: KeyEventKind, signer: &EcdsaP256Signer) -> usize {
+        let key = self.signer.public_key();
+        let event = SigningKeyEvent {
+            id: "0193a1f2-7b3c-7def-8a12-34567890abce".parse().unwrap(),
+            timestamp: "2026-11-22T20:13:00.000Z".parse().unwrap(),
+            event,
+            hint: key.hint().to_owned(),
+            public_key: key.to_spki_pem().unwrap(),
+            not_after: None,
+            reason: None,
+        };
+        self.state(event, signer)
+    }
+
+    /// The key of the entries, for statements that it makes itself.
+    pub(crate) fn signer_clone(&self) -> EcdsaP256Signer {
+        EcdsaP256Signer::from_pkcs8_pem(&self.signer.to_pkcs8_pem().unwrap()).unwrap()
+    }
+
+    fn push(&mut self, envelope: Envelope, key: PublicKey) -> usize {
+        self.leaves.push(HashedRekord::of(&envelope, &key).to_bytes());
+        self.envelopes.push((envelope, key));
         self.leaves.len() - 1
     }
 
     pub(crate) fn trusted_root(&self) -> Vec<u8> {
-        let since = "2026-11-01T00:00:00Z".parse().unwrap();
-        let log = TrustedLog::new(self.log.verifier_key().clone(), since).unwrap();
-        TrustedRoot { logs: vec![log] }.to_json().unwrap()
+        Self::trusted_root_of(&[self])
+    }
+
+    /// The logs, each a month after the one before.
+    pub(crate) fn trusted_root_of(logs: &[&Self]) -> Vec<u8> {
+        let log = |(month, it): (usize, &&Self)| {
+            let since = format!("2026-{:02}-01T00:00:00Z", month + 1).parse().unwrap();
+            TrustedLog::new(it.log.verifier_key().clone(), since).unwrap()
+        };
+        TrustedRoot { logs: logs.iter().enumerate().map(log).collect() }.to_json().unwrap()
     }
 
     pub(crate) fn envelope(&self, n: usize) -> Envelope {
@@ -97,7 +137,8 @@ impl PlantedLog {
     /// The checkpoint of the first `size` entries.
     pub(crate) fn checkpoint(&self, size: usize) -> String {
         let root = self.tree(&self.leaves[..size]).1.root();
-        let checkpoint = Checkpoint::new(ORIGIN, size as u64, root).unwrap();
+        let checkpoint =
+            Checkpoint::new(self.log.verifier_key().name().as_str(), size as u64, root).unwrap();
         checkpoint.sign(&self.log).unwrap().to_string()
     }
 
@@ -147,8 +188,8 @@ impl PlantedLog {
         let leaf = HashedRekord::parse(&self.leaves[index]).unwrap();
         let entry =
             TransparencyLogEntry::new(key, &leaf, index as u64, proof.unwrap(), &signed).unwrap();
-        let envelope = self.envelopes[index].clone();
-        let bundle = Bundle::new(envelope, self.signer.public_key()).unwrap();
+        let (envelope, signer) = &self.envelopes[index];
+        let bundle = Bundle::new(envelope.clone(), signer).unwrap();
         bundle.with_log_entry(entry).unwrap().to_json().unwrap()
     }
 }

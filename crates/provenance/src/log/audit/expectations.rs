@@ -98,6 +98,11 @@ impl Expectations {
         }
     }
 
+    /// Something that is wrong with what was kept.
+    pub fn report(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
     fn bundle(&mut self, json: &[u8], key: &VerifierKey, label: &str) -> Result<usize, String> {
         let bundle = Bundle::parse(json).map_err(|error| error.to_string())?;
         let ours = |entry: &&TransparencyLogEntry| entry.log_id.key_id == key.id_hash();

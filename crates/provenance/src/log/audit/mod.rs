@@ -46,6 +46,7 @@ mod expectations;
 mod file;
 mod finding;
 mod state;
+mod succession;
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -54,6 +55,7 @@ pub use expectations::{Expectations, Retained, Revoked};
 pub use file::{LogFile, MAX_LOG_FILE_BYTES, ReadFile, log_files};
 pub use finding::{Contradiction, Finding};
 pub use state::{AuditState, AuditStateError, MAX_AUDIT_STATE_BYTES};
+pub use succession::Succession;
 
 use crate::digest::Sha256Digest;
 use crate::log::audit::file::{Content, Leaf};

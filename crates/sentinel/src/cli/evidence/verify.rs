@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use sentinel_provenance::log::{
-    Checkpoint, HashedRekord, MAX_NOTE_BYTES, MAX_TRUSTED_ROOT_BYTES, SignedCheckpoint,
-    TrustedRoot, WitnessPolicy, verify_consistency,
+    Checkpoint, HashedRekord, MAX_TRUSTED_ROOT_BYTES, SignedCheckpoint, TrustedRoot, WitnessPolicy,
+    verify_consistency,
 };
 use sentinel_provenance::{
     Bundle, CheckName, LogTrust, Outcome as Checked, PublicKey, Sha256Digest, Trust,
@@ -25,7 +25,7 @@ use super::{
     MAX_LINE, SUMS, TRUSTED_ROOT, VERSION, bundle_file, key_file,
 };
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::files::{self, read_text};
+use crate::files;
 use crate::output;
 
 /// Largest file that is read as a whole, in bytes.
@@ -37,8 +37,9 @@ const SHOWN: usize = 5;
 pub(crate) struct Args {
     /// The archive.
     archive: PathBuf,
-    /// Keys that sign manifests, PEM, in place of those in the archive.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// A key that signs manifests, PEM, in place of those in the archive; may be given several
+    /// times.
+    #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
     /// Trusted root, in place of that in the archive.
     #[arg(long, value_name = "FILE")]
@@ -123,9 +124,7 @@ impl Evidence {
         let root = args.trusted_root.as_deref().map(files::trusted_root).transpose()?;
         let mut trusted = BTreeMap::new();
         for path in &args.key {
-            let pem = read_text(path, MAX_NOTE_BYTES)?;
-            let key = PublicKey::from_spki_pem(&pem)
-                .or_fail(|| format!("`{}` is no public key that can be used", path.display()))?;
+            let key = files::public_key(path)?;
             trusted.insert(key.hint().to_owned(), key);
         }
         Ok(Self {

@@ -25,7 +25,7 @@ pub(super) fn show(audited: &[Audited], evidence: Option<&Path>, json: bool) -> 
         if number > 0 {
             output::line("")?;
         }
-        in_words(log, evidence)?;
+        in_words(log, audited, evidence)?;
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ fn as_json(log: &Audited) -> Value {
     object
 }
 
-fn in_words(log: &Audited, evidence: Option<&Path>) -> Outcome {
+fn in_words(log: &Audited, audited: &[Audited], evidence: Option<&Path>) -> Outcome {
     let verdict = if log.sound() {
         output::styled(output::GREEN, "sound")
     } else {
@@ -75,7 +75,7 @@ fn in_words(log: &Audited, evidence: Option<&Path>) -> Outcome {
         findings(first, others, log.result.as_ref().map_or(0, |report| report.omitted), evidence)?;
     }
     if let Ok(report) = &log.result {
-        checked(log, report)?;
+        checked(log, report, audited)?;
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ fn findings(first: &Finding, others: &[Finding], omitted: u64, evidence: Option<
     output::line("")
 }
 
-fn checked(log: &Audited, report: &AuditReport) -> Outcome {
+fn checked(log: &Audited, report: &AuditReport, audited: &[Audited]) -> Outcome {
     let size = report.checkpoint.size();
     let mut lines = vec![
         ("checkpoint", format!("signed by `{}`", log.key)),
@@ -124,6 +124,15 @@ fn checked(log: &Audited, report: &AuditReport) -> Outcome {
             ),
         },
     ));
+    if let Some(before) = &log.continues {
+        let origin = &before.predecessor().origin;
+        let how = match audited.iter().any(|log| log.key.name().as_str() == origin) {
+            true if log.sound() => "as it was ended",
+            true => "see above",
+            false => "which was not audited",
+        };
+        lines.push(("continues", format!("`{origin}`, {how}")));
+    }
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     lines.iter().try_for_each(|(name, text)| {
         output::line(&format!("  {name:width$}  {}", output::printable(text)))
