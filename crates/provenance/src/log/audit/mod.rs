@@ -72,6 +72,9 @@ const MAX_FINDINGS: usize = 100;
 /// Most keys whose entries are counted one by one.
 const MAX_KEYS: usize = 1000;
 
+/// Entries for which there is room from the beginning: more are believed when they are seen.
+const MAX_RESERVED: usize = 1 << 24;
+
 /// An audit that has begun: the checkpoint is the log's.
 #[derive(Debug)]
 pub struct Audit {
@@ -143,7 +146,9 @@ impl Audit {
     ) -> Result<Self, Finding> {
         let checkpoint = Checkpoint::open(note, key)?;
         expected.sort();
+        let entries = usize::try_from(checkpoint.size()).unwrap_or(usize::MAX);
         let mut audit = Self {
+            seen: Vec::with_capacity(entries.min(MAX_RESERVED)),
             findings: mem::take(&mut expected.findings),
             checkpoint,
             expected,
@@ -153,7 +158,6 @@ impl Audit {
             edge: Vec::new(),
             leaves: None,
             whole: true,
-            seen: Vec::new(),
             signers: BTreeMap::new(),
             omitted: 0,
         };
