@@ -311,7 +311,7 @@ fn the_log_behind_an_archive_is_audited_over_http() {
     let bundles: Vec<&str> = bundles.keys().map(String::as_str).collect();
     let ran = run(&[&audit[..], &bundles].concat()).exits(0);
     assert!(ran.stdout.starts_with("sound  log `log.localhost` in http://"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("3 of 3 entries of bundles were reached"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("3 of 3 entries of bundles are there"), "{}", ran.stdout);
     let ran = run(&["log", "audit", &url, "--trusted-root", &root]).exits(1);
     assert!(ran.stderr.contains("the answer is 401 Unauthorized"), "{}", ran.stderr);
 }

@@ -65,7 +65,7 @@ fn a_sound_log_is_found_sound() {
     let bundle = it.folder.file("bundle.json", str::from_utf8(&it.log.bundle(41)).unwrap());
     let ran = it.audit(&["--checkpoint", &earlier, "--bundle", &bundle]).exits(0);
     assert!(ran.stdout.starts_with("sound  log `log.example` in "), "{}", ran.stdout);
-    let kept = "2 of 2 checkpoints hold, 1 of 1 entries of bundles were reached";
+    let kept = "2 of 2 checkpoints hold, 1 of 1 entries of bundles are there";
     assert!(ran.stdout.contains(kept), "{}", ran.stdout);
     let report = it.audit(&["--json"]).exits(0).json();
     assert_eq!((&report["sound"], &report["logs"][0]["size"]), (&true.into(), &SIZE.into()));

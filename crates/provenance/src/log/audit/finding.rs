@@ -241,6 +241,8 @@ impl Finding {
             Self::Fork(_) => 0,
             Self::Rollback(_) => 1,
             Self::Checkpoint(_) | Self::Witness(_) => 2,
+            // An entry in a damaged file says nothing about what the log committed to.
+            Self::Leaf { .. } | Self::Twice { .. } | Self::Revoked { .. } => 4,
             _ => 3,
         }
     }

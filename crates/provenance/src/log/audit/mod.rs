@@ -101,6 +101,8 @@ pub struct Audit {
 struct Reached {
     retained: usize,
     entries: usize,
+    /// Entries that are what a bundle proves.
+    found: usize,
 }
 
 /// What an audit found.
@@ -233,7 +235,7 @@ impl Audit {
             checkpoint: self.checkpoint,
             signers: self.signers,
             retained: held,
-            entries: self.reached.entries,
+            entries: self.reached.found,
             findings: self.findings,
             omitted: self.omitted,
         }
@@ -370,7 +372,9 @@ impl Audit {
         while let Some(entry) = self.expected.entries.get(self.reached.entries)
             && entry.index == index
         {
-            if entry.hash != hash {
+            if entry.hash == hash {
+                self.reached.found += 1;
+            } else {
                 found.push(Finding::Entry { index, label: entry.label.clone() });
             }
             self.reached.entries += 1;

@@ -113,17 +113,17 @@ fn checked(log: &Audited, report: &AuditReport, audited: &[Audited]) -> Outcome 
     }
     lines.push(("witnesses", witnesses(log, report)));
     let (kept, entries) = log.kept;
-    lines.push((
-        "kept",
-        match kept {
-            0 => "nothing, so that a rollback or another history would not show: use --state"
-                .to_owned(),
-            _ => format!(
-                "{} of {kept} checkpoints hold, {} of {entries} entries of bundles were reached",
-                report.retained, report.entries
-            ),
-        },
-    ));
+    let mut of_kept = match kept {
+        0 => {
+            "nothing, so that a rollback or another history would not show: use --state".to_owned()
+        }
+        _ => format!("{} of {kept} checkpoints hold", report.retained),
+    };
+    if entries > 0 {
+        of_kept
+            .push_str(&format!(", {} of {entries} entries of bundles are there", report.entries));
+    }
+    lines.push(("kept", of_kept));
     if let Some(before) = &log.continues {
         let origin = &before.predecessor().origin;
         let how = match audited.iter().any(|log| log.key.name().as_str() == origin) {
