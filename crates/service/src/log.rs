@@ -1,6 +1,7 @@
 //! The transparency log of this deployment: what is signed is appended with the transaction that
 //! stores it, sequenced into a tree, and proved to whoever asks.
 
+mod keys;
 mod proofs;
 mod sequencer;
 mod shards;
@@ -19,6 +20,7 @@ use sentinel_provenance::{SeenCheckpoint, SignError, Signer};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub use keys::{KeyEvent, KnownKey};
 pub use proofs::{CacheLife, LogFile};
 pub use sequencer::follow;
 pub use shards::Shard;
@@ -118,6 +120,7 @@ impl TransparencyLog {
             seen: ArcSwapOption::empty(),
         };
         log.begin().await?;
+        log.introduce().await?;
         log.look().await?;
         Ok(log)
     }

@@ -17,7 +17,7 @@ use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
     AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Signer, Statement, TenantKey,
-    Verification, verify_bundle_json, verify_logged_bundle,
+    Verification, verify_bundle, verify_bundle_json, verify_logged_bundle,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -182,10 +182,14 @@ impl Provenance {
 
     /// Verifies a manifest with its place in the log, as a verifier elsewhere would.
     async fn verify_logged(&self, manifest: &Manifest) -> Result<Verification, ServiceError> {
-        let (key, stored) = (self.signer.public_key(), manifest.bundle.as_bytes());
-        let (Ok(bundle), Some(place)) = (Bundle::parse(stored), manifest.place) else {
-            return Ok(verify_bundle_json(stored, key, None));
+        let (own, stored) = (self.signer.public_key(), manifest.bundle.as_bytes());
+        let Ok(bundle) = Bundle::parse(stored) else {
+            return Ok(verify_bundle_json(stored, own, None));
         };
+        // An earlier key, or one of another replica. One that the log does not know fails as such.
+        let keys = self.log.keys().await?;
+        let key = keys.get(bundle.hint()).map_or(own, |known| &known.key);
+        let Some(place) = manifest.place else { return Ok(verify_bundle(&bundle, key, None)) };
         let bundle = self.log.complete(bundle, place).await?;
         Ok(verify_logged_bundle(&bundle, key, &self.log.trust()?, None))
     }
