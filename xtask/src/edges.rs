@@ -10,12 +10,14 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-core", &[]),
     ("sentinel-provenance", &[]),
-    ("sentinel-policy", &["sentinel-core"]),
+    ("sentinel-objects", &[]),
+    ("sentinel-policy", &["sentinel-core", "sentinel-objects"]),
     ("sentinel-redis", &["sentinel-core"]),
-    ("sentinel-archive", &["sentinel-core"]),
+    ("sentinel-archive", &["sentinel-core", "sentinel-objects"]),
     ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
     ("sentinel-service", &["sentinel-core", "sentinel-provenance"]),
+    ("sentinel-transparency", &["sentinel-core", "sentinel-provenance", "sentinel-objects"]),
     ("sentinel-http", &["sentinel-core", "sentinel-provenance", "sentinel-service"]),
     (
         "sentinel",
@@ -29,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-redis",
             "sentinel-service",
             "sentinel-http",
+            "sentinel-transparency",
         ],
     ),
     ("sentinel-testkit", &["sentinel-core"]),
@@ -58,7 +61,10 @@ const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["sentinel-store-postgres", "sentinel-chaos"]),
     ("sqlx-postgres", &["sentinel-store-postgres", "sentinel-chaos"]),
-    ("object_store", &["sentinel-archive", "sentinel-policy"]),
+    (
+        "object_store",
+        &["sentinel-objects", "sentinel-archive", "sentinel-policy", "sentinel-transparency"],
+    ),
 ];
 
 /// Features that change what a store does, and the crates that may turn them on: not the product.

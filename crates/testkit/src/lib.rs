@@ -15,3 +15,4 @@ pub mod opa;
 pub mod postgres;
 pub mod redis;
 pub mod s3;
+pub mod witness;

@@ -1,0 +1,22 @@
+//! What goes out of the transparency log, and what comes back.
+//!
+//! - [`Witness`] asks a C2SP witness to cosign checkpoints.
+//! - [`Mirror`] copies tiles and checkpoints to object storage.
+//!
+//! Invariants:
+//! - Nothing that another machine answers is kept before it was verified against a key that was
+//!   configured; answers are bounded in length and in time.
+//! - Nothing here is on the path of a manifest: a peer that is away for hours delays nothing but
+//!   what it would have given.
+//! - That a peer knows of a larger or another tree than ours is told apart from all other failures:
+//!   it is what a rolled back or forked log looks like from outside.
+
+mod mirror;
+mod peer;
+mod tiles;
+mod witness;
+
+pub use crate::mirror::{Mirror, MirrorError, Mirrored};
+pub use crate::peer::{PeerError, PeerUrlError};
+pub use crate::tiles::{SourceError, TileSource};
+pub use crate::witness::{Cosigned, PATIENCE, Witness, WitnessError, WitnessUrlError};
