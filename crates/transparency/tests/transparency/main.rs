@@ -13,4 +13,5 @@
 mod liar;
 mod log;
 mod mirror;
+mod storage;
 mod witness;
