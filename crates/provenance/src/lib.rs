@@ -62,6 +62,7 @@ pub mod log;
 mod log_entry;
 mod log_trust;
 mod public_key;
+mod receipt;
 mod signer;
 mod statement;
 mod verify;
@@ -73,6 +74,7 @@ pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, P
 pub use json::{JsonError, MAX_DEPTH};
 pub use log_trust::LogTrust;
 pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureMismatch};
+pub use receipt::{LogEntryError, MAX_LOG_ENTRY_BYTES};
 pub use signer::{EcdsaP256Signer, SignError, Signer};
 pub use statement::{
     AgentAction, DecisionRef, PREDICATE_TYPE, Phase, STATEMENT_TYPE, Statement, StatementError,

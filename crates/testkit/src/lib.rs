@@ -14,5 +14,6 @@ pub mod conformance;
 pub mod opa;
 pub mod postgres;
 pub mod redis;
+pub mod rekor;
 pub mod s3;
 pub mod witness;

@@ -2,6 +2,7 @@
 //!
 //! - [`Witness`] asks a C2SP witness to cosign checkpoints.
 //! - [`Mirror`] copies tiles and checkpoints to object storage.
+//! - [`Rekor`] enters leaves into a second log, a Rekor v2.
 //!
 //! Invariants:
 //! - Nothing that another machine answers is kept before it was verified against a key that was
@@ -13,10 +14,14 @@
 
 mod mirror;
 mod peer;
+mod rekor;
+mod remote;
 mod tiles;
 mod witness;
 
 pub use crate::mirror::{Mirror, MirrorError, Mirrored};
 pub use crate::peer::{PeerError, PeerUrlError};
+pub use crate::rekor::{REKOR_PATIENCE, Rekor, RekorError};
+pub use crate::remote::RemoteTiles;
 pub use crate::tiles::{SourceError, TileSource};
 pub use crate::witness::{Cosigned, PATIENCE, Witness, WitnessError, WitnessUrlError};

@@ -18,10 +18,8 @@ use object_store::{Error, ObjectStore, PutMode, PutPayload};
 use sentinel_objects::{AddressError, Folder, Got, get, told};
 use sentinel_provenance::log::{KeyName, SignedCheckpoint, TilePath, VerifierKey};
 
+use crate::remote::MAX_TILE;
 use crate::tiles::{SourceError, TileSource};
-
-/// The longest tile: 256 entries of 65,535 bytes, each after its length.
-const MAX_TILE: u64 = 256 * (65_535 + 2);
 
 /// Why the log was not mirrored.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +165,7 @@ impl Mirror {
             Err(Error::AlreadyExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        match get(&*self.storage, &place, MAX_TILE).await? {
+        match get(&*self.storage, &place, MAX_TILE as u64).await? {
             Got::Bytes(there, _) if there == bytes => Ok(()),
             there => {
                 let there = if let Got::Bytes(there, _) = there { there } else { Bytes::new() };

@@ -90,6 +90,11 @@ impl Peer {
         self.ask(request, header, limit).await
     }
 
+    /// Gets what is at a path below its address, at most `limit` bytes.
+    pub(crate) async fn get(&self, path: &str, limit: usize) -> Result<Answer, PeerError> {
+        self.ask(self.client.get(self.at(path)?), None, limit).await
+    }
+
     fn at(&self, path: &str) -> Result<Url, PeerError> {
         self.url.join(path).map_err(|error| PeerError::Unreachable(error.to_string()))
     }

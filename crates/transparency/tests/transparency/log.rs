@@ -51,6 +51,18 @@ impl Log {
         self.leaves.push(leaf);
     }
 
+    /// The hash of a leaf is another one from now on, the leaf stays.
+    pub(crate) fn exchange_hash(&mut self, index: usize) {
+        self.hashes[index] = leaf_hash(b"another leaf");
+    }
+
+    /// The log with the hashes that its leaves have.
+    pub(crate) fn honest(&self) -> Self {
+        let mut log = self.cut(self.leaves.len());
+        log.hashes = log.leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+        log
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.leaves.len() as u64
     }

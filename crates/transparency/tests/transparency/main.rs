@@ -10,8 +10,12 @@
     reason = "tests fail by panicking"
 )]
 
+mod cosign;
+#[path = "../../../provenance/tests/provenance/fixture.rs"]
+mod fixture;
 mod liar;
 mod log;
 mod mirror;
+mod rekor;
 mod storage;
 mod witness;
