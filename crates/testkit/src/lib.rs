@@ -16,4 +16,5 @@ pub mod postgres;
 pub mod redis;
 pub mod rekor;
 pub mod s3;
+pub mod timestamp;
 pub mod witness;

@@ -3,6 +3,7 @@
 //! - [`Witness`] asks a C2SP witness to cosign checkpoints.
 //! - [`Mirror`] copies tiles and checkpoints to object storage.
 //! - [`Rekor`] enters leaves into a second log, a Rekor v2.
+//! - [`Timestamper`] has signatures timestamped (RFC 3161).
 //!
 //! Invariants:
 //! - Nothing that another machine answers is kept before it was verified against a key that was
@@ -17,6 +18,7 @@ mod peer;
 mod rekor;
 mod remote;
 mod tiles;
+mod timestamp;
 mod witness;
 
 pub use crate::mirror::{Mirror, MirrorError, Mirrored};
@@ -24,4 +26,5 @@ pub use crate::peer::{PeerError, PeerUrlError};
 pub use crate::rekor::{REKOR_PATIENCE, Rekor, RekorError};
 pub use crate::remote::RemoteTiles;
 pub use crate::tiles::{SourceError, TileSource};
+pub use crate::timestamp::{AuthorityError, TIMESTAMP_PATIENCE, TimestampError, Timestamper};
 pub use crate::witness::{Cosigned, PATIENCE, Witness, WitnessError, WitnessUrlError};

@@ -51,11 +51,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// Clear text is for this machine only: on the way others could hold answers back.
     pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, PeerUrlError> {
-        let mut url = Url::parse(url)?;
-        let plain = url.username().is_empty() && url.password().is_none();
-        if !plain || url.query().is_some() || url.fragment().is_some() {
-            return Err(PeerUrlError::Secrets);
-        }
+        let mut url = parse(url)?;
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&url) => {}
@@ -65,6 +61,20 @@ impl Peer {
             let path = format!("{}/", url.path());
             url.set_path(&path);
         }
+        Self::at_exactly(url, timeout)
+    }
+
+    /// One whose answers are signed as a whole, and which has one path only: clear text will do, as
+    /// is usual for timestamps.
+    pub(crate) fn signing(url: &str, timeout: Duration) -> Result<Self, PeerUrlError> {
+        let url = parse(url)?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(PeerUrlError::Scheme);
+        }
+        Self::at_exactly(url, timeout)
+    }
+
+    fn at_exactly(url: Url, timeout: Duration) -> Result<Self, PeerUrlError> {
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -116,6 +126,15 @@ impl Peer {
         let asked = tokio::time::timeout(self.timeout, asking).await;
         asked.unwrap_or(Err(PeerError::Timeout(self.timeout)))
     }
+}
+
+fn parse(url: &str) -> Result<Url, PeerUrlError> {
+    let url = Url::parse(url)?;
+    let plain = url.username().is_empty() && url.password().is_none();
+    if !plain || url.query().is_some() || url.fragment().is_some() {
+        return Err(PeerUrlError::Secrets);
+    }
+    Ok(url)
 }
 
 async fn bounded(mut answer: Response, limit: usize) -> Result<Vec<u8>, PeerError> {

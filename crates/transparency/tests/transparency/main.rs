@@ -18,4 +18,5 @@ mod log;
 mod mirror;
 mod rekor;
 mod storage;
+mod timestamp;
 mod witness;

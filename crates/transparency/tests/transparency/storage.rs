@@ -83,7 +83,7 @@ impl ObjectStore for Failing {
         &self,
         _: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        unimplemented!("nothing is ever deleted")
+        panic!("nothing is ever deleted")
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
