@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         agent: Some("triage".into()),
         principal: "key:42".into(),
         decision: None,
+        checkpoint: None,
         metadata: Default::default(),
     };
     let statement = Statement::new(action, salt.commit(b"{\"answer\":42}"))?.to_bytes()?;

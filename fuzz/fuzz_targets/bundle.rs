@@ -5,7 +5,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use sentinel_policy::bundle::{Algorithm, Bundle, BundleLimits, SigningKey, Trust, VerificationKey};
+use sentinel_policy::bundle::{
+    Algorithm, Bundle, BundleLimits, SigningKey, Trust, VerificationKey,
+};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, ok";
 const LIMITS: BundleLimits =

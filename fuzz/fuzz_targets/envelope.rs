@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use sentinel_provenance::{
-    Bundle, Envelope, PublicKey, Statement, Verification, verify_bundle, verify_bundle_json,
+    AgentAction, Bundle, Envelope, PublicKey, Statement, Verification, verify_bundle,
+    verify_bundle_json,
 };
 
 static GENUINE: &[u8] = include_bytes!("../seeds/envelope/genuine.json");
@@ -37,7 +38,11 @@ fn check_envelope(envelope: &Envelope) {
     assert_eq!(&Envelope::parse(&written).expect("a written envelope can be read"), envelope);
     assert!(envelope.verify(&STRANGER).is_err(), "forged");
     if envelope.verify(&TRUSTED).is_ok() {
-        assert_eq!(Statement::parse(envelope.payload()).as_ref().ok(), Some(&*SIGNED), "forged");
+        assert_eq!(
+            Statement::<AgentAction>::parse(envelope.payload()).as_ref().ok(),
+            Some(&*SIGNED),
+            "forged"
+        );
     }
 }
 
@@ -55,8 +60,11 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(envelope) = Envelope::parse(bytes) {
         check_envelope(&envelope);
     }
-    if let Ok(statement) = Statement::parse(bytes) {
+    if let Ok(statement) = Statement::<AgentAction>::parse(bytes) {
         let written = statement.to_bytes().expect("a parsed statement can be written");
-        assert_eq!(Statement::parse(&written).expect("a written statement can be read"), statement);
+        assert_eq!(
+            Statement::<AgentAction>::parse(&written).expect("a written statement can be read"),
+            statement
+        );
     }
 });

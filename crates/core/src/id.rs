@@ -37,6 +37,8 @@ id! {
     KillId,
     /// One provenance manifest.
     ManifestId,
+    /// One signed statement about a key, a log or payloads.
+    StatementId,
     /// One API key.
     KeyId,
     /// One change of what policy is in force.

@@ -18,6 +18,7 @@ use crate::control::ControlChanges;
 use crate::epoch::Epoch;
 use crate::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use crate::kill::{Kill, KillScope};
+use crate::log::{LogPlace, NewManifest};
 use crate::manifest::{Manifest, ManifestFilter};
 use crate::name::{DisplayName, Owner, TenantSlug, ToolName};
 use crate::page::{Page, Paged};
@@ -158,8 +159,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // --- manifests ---
 
-    /// Stores manifests, all or none.
-    async fn insert_manifests(&self, manifests: Vec<Manifest>) -> Result<(), StoreError>;
+    /// Stores manifests and appends them to the open shard of the log, all or none; answers their
+    /// places. Without an open shard there is nothing to append to: [`StoreError::Unavailable`].
+    async fn insert_manifests(
+        &self,
+        manifests: Vec<NewManifest>,
+    ) -> Result<Vec<LogPlace>, StoreError>;
 
     async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError>;
 

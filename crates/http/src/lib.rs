@@ -45,6 +45,8 @@ pub struct Options {
     pub max_subscribers: usize,
     /// Event streams end once this turns `true` or its sender is gone.
     pub shutdown: Option<watch::Receiver<bool>>,
+    /// Whether the transparency log and its trusted root can be read without a key.
+    pub public_log: bool,
     /// What `/metrics` tells besides what is counted here.
     pub sources: Vec<Source>,
 }
@@ -57,6 +59,7 @@ impl Default for Options {
             heartbeat: Duration::from_secs(15),
             max_subscribers: 1000,
             shutdown: None,
+            public_log: false,
             sources: Vec::new(),
         }
     }

@@ -238,9 +238,9 @@ impl From<ServiceError> for Problem {
             ServiceError::Invalid { code: "bad_cursor", .. } => Self::bad_request(code, detail),
             ServiceError::Invalid { .. } => Self::unprocessable(code, detail),
             ServiceError::Forbidden { .. } => Self::forbidden(code, detail),
-            ServiceError::Overloaded | ServiceError::DeadlineExceeded => {
-                Self::overloaded(code, detail)
-            }
+            ServiceError::Overloaded
+            | ServiceError::DeadlineExceeded
+            | ServiceError::LogBehind { .. } => Self::overloaded(code, detail),
             ServiceError::Unavailable(cause) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).cause(cause)
             }

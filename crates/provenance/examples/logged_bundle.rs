@@ -69,6 +69,7 @@ fn statement(id: uuid::Uuid, salt: &Salt, payload: &[u8]) -> Result<Statement, B
         agent: Some("triage".into()),
         principal: "key:42".into(),
         decision: None,
+        checkpoint: None,
         metadata: Default::default(),
     };
     Ok(Statement::new(action, salt.commit(payload))?)

@@ -31,6 +31,7 @@
 //!     agent: Some("triage".into()),
 //!     principal: "key:42".into(),
 //!     decision: None,
+//!     checkpoint: None,
 //!     metadata: Default::default(),
 //! };
 //! let statement = Statement::new(action, salt.commit(payload))?;
@@ -77,7 +78,9 @@ pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureM
 pub use receipt::{LogEntryError, MAX_LOG_ENTRY_BYTES};
 pub use signer::{EcdsaP256Signer, SignError, Signer};
 pub use statement::{
-    AgentAction, DecisionRef, PREDICATE_TYPE, Phase, STATEMENT_TYPE, Statement, StatementError,
+    AgentAction, DecisionRef, KeyEventKind, LogShardStart, PREDICATE_TYPE, PayloadDestroyed, Phase,
+    PredecessorLog, Predicate, STATEMENT_TYPE, SeenCheckpoint, SigningKeyEvent, Statement,
+    StatementError,
 };
 pub use verify::{
     Check, CheckName, Outcome, Verification, verify_bundle, verify_bundle_json,

@@ -2,7 +2,7 @@
 
 use crate::bundle::{
     Bundle, BundleError, Checkpoint as CheckpointNote, InclusionProof, KindVersion, LogId,
-    TransparencyLogEntry,
+    Rfc3161Timestamp, TransparencyLogEntry,
 };
 use crate::digest::Sha256Digest;
 use crate::log::{
@@ -77,6 +77,19 @@ impl Bundle {
     /// [`BundleError::TooMany`] when it has as many as a bundle may have.
     pub fn with_log_entry(mut self, entry: TransparencyLogEntry) -> Result<Self, BundleError> {
         self.verification_material.tlog_entries.push(entry);
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// The bundle with one RFC 3161 timestamp more, DER, of its signature. That it is one is for
+    /// verifiers to check.
+    ///
+    /// # Errors
+    /// [`BundleError::TooMany`] when it has as many as a bundle may have.
+    pub fn with_timestamp(mut self, signed_timestamp: Vec<u8>) -> Result<Self, BundleError> {
+        let data = &mut self.verification_material.timestamp_verification_data;
+        let timestamps = &mut data.get_or_insert_default().rfc3161_timestamps;
+        timestamps.push(Rfc3161Timestamp { signed_timestamp });
         self.validate()?;
         Ok(self)
     }

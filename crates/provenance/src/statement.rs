@@ -1,30 +1,31 @@
-//! in-toto statements about actions of agents.
+//! in-toto statements: what is signed.
 //!
 //! ```json
 //! {
 //!   "_type": "https://in-toto.io/Statement/v1",
-//!   "subject": [{"name": "urn:uuid:<id>", "digest": {"sha256": "<commitment>"}}],
+//!   "subject": [{"name": "urn:uuid:<id>", "digest": {"sha256": "<digest>"}}],
 //!   "predicateType": "https://sentinel-mcp.dev/attestation/agent-action/v1",
-//!   "predicate": {
-//!     "id": "<UUIDv7>", "phase": "outcome", "timestamp": "2026-11-22T20:13:00.000Z",
-//!     "tenant": "…", "tool": "…", "action": "…", "purpose": "…", "agent": "…",
-//!     "principal": "…",
-//!     "decision": {"id": "<UUID>", "allow": true, "policyRevision": "…"},
-//!     "metadata": {}
-//!   }
+//!   "predicate": {"id": "<UUIDv7>", "timestamp": "2026-11-22T20:13:00.000Z", …}
 //! }
 //! ```
 //!
-//! `purpose`, `agent` and `decision` may be absent. The digest is the salted
-//! commitment of [`crate::commitment`]; the payload itself is never here. As
-//! in-toto demands, readers ignore fields they do not know, so that predicates
-//! can grow without a new type.
+//! Actions of agents ([`AgentAction`]) are most of them; the others are about the keys, logs and
+//! payloads that make those verifiable ([`SigningKeyEvent`], [`LogShardStart`],
+//! [`PayloadDestroyed`]). As in-toto demands, readers ignore fields they do not know, so that
+//! predicates can grow without a new type.
+
+mod action;
+mod control;
+mod rfc3339_millis;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::{Uuid, Variant};
+
+pub use action::{AgentAction, DecisionRef, PREDICATE_TYPE, Phase, SeenCheckpoint};
+pub use control::{KeyEventKind, LogShardStart, PayloadDestroyed, PredecessorLog, SigningKeyEvent};
 
 use crate::digest::Sha256Digest;
 use crate::dsse::MAX_PAYLOAD_BYTES;
@@ -33,10 +34,7 @@ use crate::json::{self, JsonError};
 /// `_type` of every in-toto Statement v1.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 
-/// `predicateType` of [`AgentAction`].
-pub const PREDICATE_TYPE: &str = "https://sentinel-mcp.dev/attestation/agent-action/v1";
-
-/// Why something is not a statement about an agent's action.
+/// Why something is not a statement of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StatementError {
     /// It is not a JSON document of a statement's shape.
@@ -46,22 +44,25 @@ pub enum StatementError {
     #[error("statement type is not `{STATEMENT_TYPE}`")]
     StatementType,
     /// `predicateType` names another predicate.
-    #[error("predicate type is not `{PREDICATE_TYPE}`")]
-    PredicateType,
+    #[error("predicate type is not `{expected}`")]
+    PredicateType {
+        /// The one that was wanted.
+        expected: &'static str,
+    },
     /// It has no subject, or several.
     #[error("expected one subject, found {actual}")]
     SubjectCount {
         /// How many there are.
         actual: usize,
     },
-    /// The subject is named after something other than the manifest.
-    #[error("subject name is not `urn:uuid:` and the manifest id")]
+    /// The subject is named after something other than the statement.
+    #[error("subject name is not `urn:uuid:` and the id")]
     SubjectName,
     /// The subject's SHA-256 is not 64 lowercase hexadecimal digits.
     #[error("subject digest is not a lowercase hexadecimal sha256")]
     SubjectDigest,
-    /// The manifest id is a UUID of another version.
-    #[error("manifest id is not a version 7 uuid")]
+    /// The id is a UUID of another version.
+    #[error("id is not a version 7 uuid")]
     Id,
     /// A mandatory text is empty.
     #[error("`{field}` is empty")]
@@ -71,103 +72,40 @@ pub enum StatementError {
     },
 }
 
-/// What a statement says about an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum Phase {
-    /// The action was carried out; the subject commits to its outcome.
-    Outcome,
-}
+/// What a statement says of its subject.
+pub trait Predicate: Serialize + DeserializeOwned {
+    /// `predicateType` of it.
+    const TYPE: &'static str;
 
-/// The decision under which an action was carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DecisionRef {
-    /// Id of the recorded decision.
-    pub id: Uuid,
-    /// What was decided.
-    pub allow: bool,
-    /// Digest or name of the policy revision that decided.
-    pub policy_revision: String,
-}
+    /// The id of the statement, a UUIDv7.
+    fn id(&self) -> Uuid;
 
-/// The predicate: one action of one agent on one tool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AgentAction {
-    /// The manifest's id, a UUIDv7.
-    pub id: Uuid,
-    /// What the statement says about the action.
-    pub phase: Phase,
-    /// When the statement was made, by the signer's clock; whole milliseconds.
-    #[serde(with = "rfc3339_millis")]
-    pub timestamp: Timestamp,
-    /// Slug of the tenant.
-    pub tenant: String,
-    /// Name of the tool.
-    pub tool: String,
-    /// The action.
-    pub action: String,
-    /// The purpose that was stated for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purpose: Option<String>,
-    /// The agent, as it called itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// The authenticated principal.
-    pub principal: String,
-    /// The decision that allowed or denied the action, when one is linked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<DecisionRef>,
-    /// Whatever else the caller wants signed. Public: no secrets, no payload.
-    #[serde(default)]
-    pub metadata: Map<String, Value>,
-}
+    /// When it was made, by the clock of who signs.
+    fn timestamp_mut(&mut self) -> &mut Timestamp;
 
-impl AgentAction {
-    fn validate(&self) -> Result<(), StatementError> {
-        if self.id.get_version_num() != 7 || self.id.get_variant() != Variant::RFC4122 {
-            return Err(StatementError::Id);
-        }
-        let mandatory = [
-            ("tenant", &self.tenant),
-            ("tool", &self.tool),
-            ("action", &self.action),
-            ("principal", &self.principal),
-        ];
-        match mandatory.into_iter().find(|(_, text)| text.is_empty()) {
-            Some((field, _)) => Err(StatementError::Empty { field }),
-            None => Ok(()),
-        }
-    }
-
-    fn subject_name(&self) -> String {
-        self.id.urn().to_string()
-    }
+    /// Texts that must not be empty, by their names in JSON.
+    fn mandatory(&self) -> impl IntoIterator<Item = (&'static str, &str)>;
 }
 
 /// A sound statement: whoever holds one knows that id, subject and predicate
 /// agree, though not who made it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Statement {
-    payload_digest: Sha256Digest,
-    predicate: AgentAction,
+pub struct Statement<P = AgentAction> {
+    subject_digest: Sha256Digest,
+    predicate: P,
 }
 
-impl Statement {
-    /// States `predicate` about the payload that `payload_digest` commits to.
-    /// The timestamp is cut to whole milliseconds.
+impl<P: Predicate> Statement<P> {
+    /// States `predicate` about what has `subject_digest`: for an action, the commitment to its
+    /// payload. The timestamp is cut to whole milliseconds.
     ///
     /// # Errors
     /// [`StatementError::Id`] or [`StatementError::Empty`].
-    pub fn new(
-        mut predicate: AgentAction,
-        payload_digest: Sha256Digest,
-    ) -> Result<Self, StatementError> {
-        predicate.validate()?;
-        predicate.timestamp = rfc3339_millis::cut(predicate.timestamp);
-        Ok(Self { payload_digest, predicate })
+    pub fn new(mut predicate: P, subject_digest: Sha256Digest) -> Result<Self, StatementError> {
+        validate(&predicate)?;
+        let timestamp = predicate.timestamp_mut();
+        *timestamp = rfc3339_millis::cut(*timestamp);
+        Ok(Self { subject_digest, predicate })
     }
 
     /// Reads the payload of an envelope. Verify its signature first.
@@ -179,19 +117,19 @@ impl Statement {
         if header.statement_type != STATEMENT_TYPE {
             return Err(StatementError::StatementType);
         }
-        if header.predicate_type != PREDICATE_TYPE {
-            return Err(StatementError::PredicateType);
+        if header.predicate_type != P::TYPE {
+            return Err(StatementError::PredicateType { expected: P::TYPE });
         }
-        let body: Body = json::read(payload, MAX_PAYLOAD_BYTES)?;
-        body.predicate.validate()?;
+        let body: Body<P> = json::read(payload, MAX_PAYLOAD_BYTES)?;
+        validate(&body.predicate)?;
         let [subject] = <[_; 1]>::try_from(body.subject)
             .map_err(|all| StatementError::SubjectCount { actual: all.len() })?;
-        if subject.name != body.predicate.subject_name() {
+        if subject.name != subject_name(&body.predicate) {
             return Err(StatementError::SubjectName);
         }
-        let payload_digest =
+        let subject_digest =
             Sha256Digest::from_hex(&subject.digest.sha256).ok_or(StatementError::SubjectDigest)?;
-        Ok(Self { payload_digest, predicate: body.predicate })
+        Ok(Self { subject_digest, predicate: body.predicate })
     }
 
     /// Writes the statement: the bytes to sign, and to keep exactly as they are.
@@ -203,10 +141,10 @@ impl Statement {
         let wire = Outgoing {
             statement_type: STATEMENT_TYPE,
             subject: [Subject {
-                name: self.predicate.subject_name(),
-                digest: DigestSet { sha256: self.payload_digest.to_hex() },
+                name: subject_name(&self.predicate),
+                digest: DigestSet { sha256: self.subject_digest.to_hex() },
             }],
-            predicate_type: PREDICATE_TYPE,
+            predicate_type: P::TYPE,
             predicate: &self.predicate,
         };
         json::write(&wire, MAX_PAYLOAD_BYTES)
@@ -214,15 +152,30 @@ impl Statement {
 
     /// What is stated.
     #[must_use]
-    pub fn predicate(&self) -> &AgentAction {
+    pub fn predicate(&self) -> &P {
         &self.predicate
     }
 
-    /// The salted commitment to the payload.
+    /// SHA-256 of what it is stated of: for an action, the salted commitment to its payload.
     #[must_use]
-    pub fn payload_digest(&self) -> &Sha256Digest {
-        &self.payload_digest
+    pub fn subject_digest(&self) -> &Sha256Digest {
+        &self.subject_digest
     }
+}
+
+fn validate<P: Predicate>(predicate: &P) -> Result<(), StatementError> {
+    let id = predicate.id();
+    if id.get_version_num() != 7 || id.get_variant() != Variant::RFC4122 {
+        return Err(StatementError::Id);
+    }
+    match predicate.mandatory().into_iter().find(|(_, text)| text.is_empty()) {
+        Some((field, _)) => Err(StatementError::Empty { field }),
+        None => Ok(()),
+    }
+}
+
+fn subject_name<P: Predicate>(predicate: &P) -> String {
+    predicate.id().urn().to_string()
 }
 
 /// Read first, so that a foreign statement is named as such, not as malformed.
@@ -235,19 +188,19 @@ struct Header {
 }
 
 #[derive(Deserialize)]
-struct Body {
+struct Body<P> {
     subject: Vec<Subject>,
-    predicate: AgentAction,
+    predicate: P,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outgoing<'a> {
+struct Outgoing<'a, P> {
     #[serde(rename = "_type")]
     statement_type: &'static str,
     subject: [Subject; 1],
     predicate_type: &'static str,
-    predicate: &'a AgentAction,
+    predicate: &'a P,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -261,38 +214,10 @@ struct DigestSet {
     sha256: String,
 }
 
-/// RFC 3339 in UTC with exactly three decimals; no other spelling is read.
-mod rfc3339_millis {
-    use jiff::Timestamp;
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn cut(timestamp: Timestamp) -> Timestamp {
-        let excess = timestamp.as_nanosecond().rem_euclid(1_000_000);
-        Timestamp::from_nanosecond(timestamp.as_nanosecond() - excess).unwrap_or(timestamp)
-    }
-
-    pub(super) fn serialize<S: Serializer>(
-        timestamp: &Timestamp,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{timestamp:.3}"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let invalid = || D::Error::custom("invalid timestamp");
-        let timestamp: Timestamp = text.parse().map_err(|_| invalid())?;
-        if format!("{timestamp:.3}") == text { Ok(timestamp) } else { Err(invalid()) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     fn action() -> AgentAction {
         AgentAction {
@@ -310,6 +235,7 @@ mod tests {
                 allow: true,
                 policy_revision: "sha256:00".to_owned(),
             }),
+            checkpoint: None,
             metadata: Map::from_iter([("n".to_owned(), json!(9_007_199_254_740_993_u64))]),
         }
     }
@@ -322,7 +248,7 @@ mod tests {
     fn altered(change: impl FnOnce(&mut Value)) -> Result<Statement, StatementError> {
         let mut document = document();
         change(&mut document);
-        Statement::parse(&serde_json::to_vec(&document).unwrap())
+        Statement::<AgentAction>::parse(&serde_json::to_vec(&document).unwrap())
     }
 
     #[test]
@@ -357,7 +283,10 @@ mod tests {
     #[test]
     fn statement_round_trips() {
         let statement = Statement::new(action(), Sha256Digest::of(b"payload")).unwrap();
-        assert_eq!(Statement::parse(&statement.to_bytes().unwrap()).unwrap(), statement);
+        assert_eq!(
+            Statement::<AgentAction>::parse(&statement.to_bytes().unwrap()).unwrap(),
+            statement
+        );
     }
 
     #[test]
@@ -374,7 +303,10 @@ mod tests {
     fn foreign_and_incoherent_statements_are_refused() {
         let error = |change: fn(&mut Value)| altered(change).unwrap_err();
         assert_eq!(error(|d| d["_type"] = json!("x")), StatementError::StatementType);
-        assert_eq!(error(|d| d["predicateType"] = json!("x")), StatementError::PredicateType);
+        assert_eq!(
+            error(|d| d["predicateType"] = json!("x")),
+            StatementError::PredicateType { expected: PREDICATE_TYPE }
+        );
         assert_eq!(error(|d| d["subject"] = json!([])), StatementError::SubjectCount { actual: 0 });
         assert_eq!(
             error(|d| d["subject"] = json!([d["subject"][0], d["subject"][0]])),
@@ -394,7 +326,7 @@ mod tests {
             error(|d| d["predicate"]["tenant"] = json!("")),
             StatementError::Empty { field: "tenant" }
         );
-        for phase in ["decision", "Outcome", ""] {
+        for phase in ["before", "Outcome", ""] {
             let unknown = altered(|d| d["predicate"]["phase"] = json!(phase)).unwrap_err();
             assert!(matches!(unknown, StatementError::Json(JsonError::Shape { .. })), "{phase}");
         }
@@ -419,7 +351,10 @@ mod tests {
             AgentAction { timestamp: "1969-12-31T23:59:59.9999Z".parse().unwrap(), ..action() };
         let statement = Statement::new(early, Sha256Digest::of(b"payload")).unwrap();
         assert_eq!(statement.predicate().timestamp.to_string(), "1969-12-31T23:59:59.999Z");
-        assert_eq!(Statement::parse(&statement.to_bytes().unwrap()).unwrap(), statement);
+        assert_eq!(
+            Statement::<AgentAction>::parse(&statement.to_bytes().unwrap()).unwrap(),
+            statement
+        );
     }
 
     #[test]
@@ -443,5 +378,56 @@ mod tests {
                     .unwrap();
             assert!(statement.to_bytes().is_err());
         }
+    }
+
+    #[test]
+    fn statements_about_keys_logs_and_payloads_round_trip_and_are_told_apart() {
+        let (id, timestamp) = (action().id, "2026-11-22T20:13:00.123Z".parse().unwrap());
+        let key = SigningKeyEvent {
+            id,
+            timestamp,
+            event: KeyEventKind::Revoked,
+            hint: "SHA256:x".to_owned(),
+            public_key: "pem".to_owned(),
+            not_after: None,
+            reason: Some("stolen".to_owned()),
+        };
+        let shard = LogShardStart {
+            id,
+            timestamp,
+            origin: "two.example".to_owned(),
+            verifier_key: "two.example+1+x".to_owned(),
+            predecessor: Some(PredecessorLog {
+                origin: "one.example".to_owned(),
+                checkpoint: "one.example\n".to_owned(),
+            }),
+        };
+        let destroyed = PayloadDestroyed {
+            id,
+            timestamp,
+            tenant: "secops".to_owned(),
+            key_generation: 1,
+            principal: "key:42".to_owned(),
+            reason: None,
+        };
+        round_trips(key.clone());
+        round_trips(shard);
+        round_trips(destroyed);
+        let nameless = SigningKeyEvent { hint: String::new(), ..key.clone() };
+        let error = Statement::new(nameless, Sha256Digest::of(b"")).unwrap_err();
+        assert_eq!(error, StatementError::Empty { field: "hint" });
+        let bytes = Statement::new(key, Sha256Digest::of(b"")).unwrap().to_bytes().unwrap();
+        let expected = LogShardStart::TYPE;
+        assert_eq!(
+            Statement::<LogShardStart>::parse(&bytes).unwrap_err(),
+            StatementError::PredicateType { expected }
+        );
+    }
+
+    fn round_trips<P: Predicate + Clone + PartialEq + std::fmt::Debug>(predicate: P) {
+        let statement = Statement::new(predicate.clone(), Sha256Digest::of(b"subject")).unwrap();
+        let read = Statement::<P>::parse(&statement.to_bytes().unwrap()).unwrap();
+        assert_eq!(read, statement);
+        assert_eq!(read.predicate(), &predicate);
     }
 }

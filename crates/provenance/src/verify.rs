@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::digest::Sha256Digest;
 use crate::log_trust::{LogTrust, Logged};
 use crate::public_key::PublicKey;
-use crate::statement::Statement;
+use crate::statement::{AgentAction, Statement};
 
 /// What is checked, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -220,7 +220,7 @@ fn signed_statement(
             return None;
         }
     }
-    match Statement::parse(bundle.envelope.payload()) {
+    match Statement::<AgentAction>::parse(bundle.envelope.payload()) {
         Ok(statement) => {
             let id = statement.predicate().id;
             checks.passed(CheckName::Statement, format!("manifest `{id}`"));
@@ -259,7 +259,7 @@ fn check_artifact(statement: &Statement, artifact: Option<&[u8]>, checks: &mut C
         checks.skipped(CheckName::PayloadCommitment, "no artifact was given");
         return;
     };
-    let (expected, actual) = (statement.payload_digest(), Sha256Digest::of(artifact));
+    let (expected, actual) = (statement.subject_digest(), Sha256Digest::of(artifact));
     if *expected == actual {
         checks.passed(CheckName::PayloadCommitment, format!("sha256 `{actual}`"));
     } else {

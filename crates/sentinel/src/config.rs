@@ -151,6 +151,15 @@ pub(crate) struct Config {
     /// its owner can read. Required.
     #[serde(default)]
     pub(crate) signing_key_file: Option<PathBuf>,
+    /// Name of the transparency log: a host name of yours that stands for it, without port and path
+    /// (`log.example.com`). Nothing is fetched from there; verifiers know the log by it. With another
+    /// name than before, the log is ended and goes on as a new one.
+    #[serde(default = "default_log_origin")]
+    pub(crate) log_origin: String,
+    /// Lets everybody read the transparency log and its trusted root, without a key. It holds hashes,
+    /// signatures and public keys, and shows how much is signed and when.
+    #[serde(default)]
+    pub(crate) public_log: bool,
     /// States that a proxy in front terminates TLS. There is no TLS listener yet, so without it
     /// only loopback addresses are accepted: keys would cross the network in clear text.
     #[serde(default)]
@@ -277,6 +286,13 @@ const fn default_connections() -> usize {
     8192
 }
 
+/// Name of the log of a deployment that has given it none.
+pub(crate) const DEFAULT_LOG_ORIGIN: &str = "log.localhost";
+
+fn default_log_origin() -> String {
+    DEFAULT_LOG_ORIGIN.to_owned()
+}
+
 const fn default_opa_timeout() -> u64 {
     100
 }
@@ -335,6 +351,8 @@ impl Default for Config {
             opa_url: None,
             opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,
+            log_origin: default_log_origin(),
+            public_log: false,
             tls_terminated_upstream: false,
             allowed_hosts: Vec::new(),
             health_checks: true,

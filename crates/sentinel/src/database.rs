@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::epoch::Epoch;
+use sentinel_core::log::LogStore;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_postgres::{Options, PostgresStore, Step};
 use sentinel_store_sqlite::SqliteStore;
@@ -24,6 +25,8 @@ pub(crate) enum Database {
 /// A store, and how it tells of changes that other servers made, when there can be others.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
+    /// The same.
+    pub(crate) log: Arc<dyn LogStore>,
     /// Kept with its partitions by the server's housekeeping.
     pub(crate) postgres: Option<Arc<PostgresStore>>,
 }
@@ -62,11 +65,12 @@ impl Database {
                 let opening = tokio::task::spawn_blocking(move || SqliteStore::open(path)).await;
                 let store =
                     opening.map_err(|error| StoreError::Unavailable(error.to_string()))??;
-                Ok(Opened { store: Arc::new(store), postgres: None })
+                let store = Arc::new(store);
+                Ok(Opened { store: store.clone(), log: store, postgres: None })
             }
             Self::Postgres { url, options } => {
                 let store = Arc::new(PostgresStore::open(&url, options).await?);
-                Ok(Opened { store: store.clone(), postgres: Some(store) })
+                Ok(Opened { store: store.clone(), log: store.clone(), postgres: Some(store) })
             }
         }
     }

@@ -14,6 +14,7 @@ use sentinel_provenance::{EcdsaP256Signer, Signer as _};
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
+use sentinel_service::log::kept_signer;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 use tokio::net::TcpListener;
@@ -66,6 +67,8 @@ pub(crate) struct Parts {
     pub(crate) fleet: Option<Fleet>,
     pub(crate) engine: Engine,
     pub(crate) signing_key: Source,
+    /// Name of the transparency log.
+    pub(crate) log_origin: String,
     pub(crate) settings: Settings,
 }
 
@@ -79,6 +82,8 @@ pub(crate) struct Serving {
     /// Host names by which clients may address the server; `None` allows any.
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) limits: server::Limits,
+    /// Whether the transparency log can be read without a key.
+    pub(crate) public_log: bool,
     /// Which networks health checks dial, and how often; `None` polls none.
     pub(crate) health_checks: Option<(Networks, Duration)>,
     pub(crate) event_log: EventLogOptions,
@@ -94,7 +99,7 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, fleet, engine, signing_key, settings } = parts;
+        let Parts { database, fleet, engine, signing_key, log_origin, settings } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let policy = Policy::new(&engine)?;
         let loading = {
@@ -128,8 +133,12 @@ impl Node {
         };
         let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
         epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
+        let kept = kept_signer(opened.store.as_ref(), &log_origin).await;
+        let checkpoints = vec![kept.or_fail(|| "cannot use the transparency log".to_owned())?];
         let ports = Ports {
             store: opened.store,
+            log: opened.log,
+            checkpoints,
             policy: Arc::clone(&policy.port),
             signer: signer.clone(),
             clock: Arc::clone(&clock),
@@ -189,6 +198,7 @@ impl Node {
                 auth: serving.auth,
                 allowed_hosts: serving.allowed_hosts,
                 shutdown: Some(shutdown),
+                public_log: serving.public_log,
                 sources: self.sources.clone(),
                 ..sentinel_http::Options::default()
             },

@@ -26,6 +26,11 @@ pub enum ServiceError {
     /// The caller's time was over before the call was decided; nothing was recorded or allowed.
     #[error("the time that the caller gave was over before this could be decided")]
     DeadlineExceeded,
+    /// What was asked for is stored, and waits for the next checkpoint of the log.
+    #[error(
+        "entry {index} of the log is stored, but no checkpoint covers it yet; try again shortly"
+    )]
+    LogBehind { index: u64 },
     /// The store could not answer; nothing was done or allowed. The cause is for the log: it may
     /// name files and hosts.
     #[error("the store is unavailable; nothing was allowed and nothing is acknowledged")]
@@ -44,6 +49,7 @@ impl ServiceError {
             | Self::Forbidden { code, .. } => code,
             Self::Overloaded => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
+            Self::LogBehind { .. } => "log_behind",
             Self::Unavailable(_) => "store_unavailable",
         }
     }

@@ -15,6 +15,7 @@ use sentinel_core::store::Store;
 use uuid::Uuid;
 
 use crate::ServiceError;
+use crate::bus::InProcessBus;
 use crate::control::Control;
 
 /// Issues and recognises API keys.
@@ -51,6 +52,18 @@ impl std::fmt::Debug for NewKey {
 }
 
 impl Keys {
+    /// Makes keys in a store that no server is needed for: others hear of them by its epoch.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn offline(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServiceError> {
+        let control = Arc::new(Control::load(Arc::clone(&store)).await?);
+        Ok(Self { control, store, bus: Arc::new(InProcessBus::default()), clock })
+    }
+
     /// The principal that presents this key; `None` when there is no such key or it is revoked.
     #[must_use]
     pub fn authenticate(&self, presented: &str) -> Option<Principal> {

@@ -14,6 +14,7 @@ pub mod group;
 pub mod health;
 pub mod keys;
 pub mod kill;
+pub mod log;
 pub mod permit;
 pub mod policy_data;
 pub mod policy_log;

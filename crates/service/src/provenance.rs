@@ -8,15 +8,16 @@ use sentinel_core::audit::DecisionRecord;
 use sentinel_core::clock::Clock;
 use sentinel_core::event::{Bus, Event, ProvenanceEvent};
 use sentinel_core::id::{DecisionId, ManifestId};
-use sentinel_core::manifest::{Manifest, ManifestFilter};
+use sentinel_core::log::{LogPlace, NewManifest};
+use sentinel_core::manifest::{self, Manifest, ManifestFilter};
 use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
 use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
-    AgentAction, Bundle, DecisionRef, Envelope, PAYLOAD_ROLE, Phase, Salt, Signer, Statement,
-    TenantKey, Verification, verify_bundle_json,
+    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, SeenCheckpoint, Signer, Statement,
+    TenantKey, Verification, verify_bundle_json, verify_logged_bundle,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use crate::ServiceError;
 use crate::control::Control;
 use crate::group::{Group, GroupWriter, Settled, Waiting};
+use crate::log::{SignedStatement, TransparencyLog, sign_statement};
 
 /// Signs, stores and verifies manifests.
 #[derive(Debug)]
@@ -33,7 +35,8 @@ pub struct Provenance {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signer: Arc<dyn Signer>,
-    pub(crate) writes: Group<Manifest, ()>,
+    pub(crate) log: Arc<TransparencyLog>,
+    pub(crate) writes: Group<NewManifest, LogPlace>,
 }
 
 /// What is to be signed.
@@ -58,6 +61,15 @@ pub struct Signed {
     pub signature: String,
     /// Needed, with the payload, to show what was committed to. Not public.
     pub salt: Salt,
+    /// Where it is in the log.
+    pub place: LogPlace,
+}
+
+/// A manifest that is signed, and not stored yet.
+struct Made {
+    new: NewManifest,
+    signature: String,
+    salt: Salt,
 }
 
 /// What became of the decision that a manifest names.
@@ -122,8 +134,10 @@ impl Provenance {
             Some(id) => Some(self.decision_of(id, &tenant, &request).await?),
             None => None,
         };
-        let signed = self.make(principal, &tenant, &request, decision.as_ref())?;
-        self.writes.submit(signed.manifest.clone()).await?;
+        let made = self.make(principal, &tenant, &request, decision.as_ref())?;
+        let place = self.writes.submit(made.new.clone()).await?;
+        let Made { new: NewManifest { manifest, .. }, signature, salt } = made;
+        let signed = Signed { manifest, signature, salt, place };
         let event = ProvenanceEvent {
             manifest_id: signed.manifest.id,
             tenant_id: tenant.id,
@@ -152,8 +166,7 @@ impl Provenance {
         id: ManifestId,
     ) -> Result<Option<Verified>, ServiceError> {
         let Some(manifest) = self.manifest(principal, id).await? else { return Ok(None) };
-        let key = self.signer.public_key();
-        let verification = verify_bundle_json(manifest.bundle.as_bytes(), key, None);
+        let verification = self.verify_logged(&manifest).await?;
         let signature = Bundle::parse(manifest.bundle.as_bytes())
             .ok()
             .map(|bundle| bundle.envelope.signature().to_base64());
@@ -165,6 +178,29 @@ impl Provenance {
         let verified = Verified { manifest, verification, signature, decision_link, record_match };
         self.announce_verified(&verified);
         Ok(Some(verified))
+    }
+
+    /// Verifies a manifest with its place in the log, as a verifier elsewhere would.
+    async fn verify_logged(&self, manifest: &Manifest) -> Result<Verification, ServiceError> {
+        let (key, stored) = (self.signer.public_key(), manifest.bundle.as_bytes());
+        let (Ok(bundle), Some(place)) = (Bundle::parse(stored), manifest.place) else {
+            return Ok(verify_bundle_json(stored, key, None));
+        };
+        let bundle = self.log.complete(bundle, place).await?;
+        Ok(verify_logged_bundle(&bundle, key, &self.log.trust()?, None))
+    }
+
+    /// The bundle of a manifest with its place in the log, once a checkpoint covers that. One that
+    /// has no place is handed out as it was issued.
+    ///
+    /// # Errors
+    /// `log_behind` when no checkpoint covers it in time; when the store is away.
+    pub async fn bundle(&self, manifest: &Manifest) -> Result<Vec<u8>, ServiceError> {
+        let Some(place) = manifest.place else { return Ok(manifest.bundle.clone().into_bytes()) };
+        let failed = |error: &dyn std::fmt::Display| ServiceError::Unavailable(error.to_string());
+        let bundle = Bundle::parse(manifest.bundle.as_bytes()).map_err(|error| failed(&error))?;
+        let bundle = self.log.complete(bundle, place).await?;
+        bundle.to_json().map_err(|error| failed(&error))
     }
 
     /// A stored manifest; `None` when there is none that the principal may see.
@@ -238,7 +274,7 @@ impl Provenance {
         tenant: &Tenant,
         request: &SignRequest,
         decision: Option<&DecisionRecord>,
-    ) -> Result<Signed, ServiceError> {
+    ) -> Result<Made, ServiceError> {
         let id = ManifestId(Uuid::now_v7());
         let salt = salt_of(tenant, id);
         let digest = salt.commit(&request.payload);
@@ -255,21 +291,11 @@ impl Provenance {
             agent: agent.map(ToString::to_string),
             principal: principal.id(),
             decision: decision.map(decision_ref),
+            checkpoint: self.log.seen().map(|seen| SeenCheckpoint::clone(&seen)),
             metadata: request.metadata.clone(),
         };
-        let invalid = |error: &dyn std::fmt::Display| {
-            ServiceError::invalid("invalid_manifest", error.to_string())
-        };
-        let statement = Statement::new(action, digest).map_err(|error| invalid(&error))?;
-        let bytes = statement.to_bytes().map_err(|error| invalid(&error))?;
-        let signing = |error: &dyn std::fmt::Display| ServiceError::Unavailable(error.to_string());
-        let envelope =
-            Envelope::sign(bytes, self.signer.as_ref()).map_err(|error| signing(&error))?;
-        let signature = envelope.signature().to_base64();
-        let bundle = Bundle::new(envelope, self.signer.public_key())
-            .and_then(|bundle| bundle.to_json())
-            .map_err(|error| signing(&error))?;
-        let bundle = String::from_utf8(bundle).map_err(|error| signing(&error))?;
+        let SignedStatement { bundle, leaf, signature } =
+            sign_statement(action, digest, self.signer.as_ref())?;
         let manifest = Manifest {
             id,
             tenant_id: tenant.id,
@@ -280,8 +306,11 @@ impl Provenance {
             payload_digest: *digest.as_bytes(),
             bundle,
             created_at,
+            phase: manifest::Phase::Outcome,
+            key_generation: None,
+            place: None,
         };
-        Ok(Signed { manifest, signature, salt })
+        Ok(Made { new: NewManifest { manifest, leaf, payload: None }, signature, salt })
     }
 
     fn matches(&self, row: &Manifest, said: &Statement) -> bool {
@@ -295,7 +324,7 @@ impl Provenance {
             && action.purpose.as_deref() == row.purpose.as_ref().map(Purpose::as_str)
             && action.decision.as_ref().map(|decision| decision.id)
                 == row.decision_id.map(|id| id.0)
-            && said.payload_digest().as_bytes() == &row.payload_digest
+            && said.subject_digest().as_bytes() == &row.payload_digest
     }
 
     async fn decision_link(
@@ -352,20 +381,30 @@ fn decision_ref(decision: &DecisionRecord) -> DecisionRef {
 #[derive(Debug)]
 pub(crate) struct ManifestWriter {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) log: Arc<TransparencyLog>,
 }
 
 #[async_trait]
 impl GroupWriter for ManifestWriter {
-    type Item = Manifest;
-    type Answer = ();
+    type Item = NewManifest;
+    type Answer = LogPlace;
 
-    async fn write(&self, queue: &mut Vec<Waiting<Manifest, ()>>) -> Vec<Settled<()>> {
+    async fn write(
+        &self,
+        queue: &mut Vec<Waiting<NewManifest, LogPlace>>,
+    ) -> Vec<Settled<LogPlace>> {
         let (manifests, answers): (Vec<_>, Vec<_>) =
             queue.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
-        let result = self.store.insert_manifests(manifests).await.map_err(|error| {
-            tracing::error!(%error, manifests = answers.len(), "manifests were not stored");
-            ServiceError::from(error)
-        });
-        answers.into_iter().map(|answer| (answer, result.clone())).collect()
+        match self.store.insert_manifests(manifests).await {
+            Ok(places) => {
+                self.log.note_appended(places.len());
+                answers.into_iter().zip(places.into_iter().map(Ok)).collect()
+            }
+            Err(error) => {
+                tracing::error!(%error, manifests = answers.len(), "manifests were not stored");
+                let error = ServiceError::from(error);
+                answers.into_iter().map(|answer| (answer, Err(error.clone()))).collect()
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use sentinel_core::clock::Clock;
 use sentinel_core::commit::Batch;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
+use sentinel_core::log::LogStore;
 use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyEngine;
 use sentinel_core::quota::Counter;
@@ -26,6 +27,7 @@ use crate::control::Control;
 use crate::group::{Group, Grouping};
 use crate::keys::{Keys, random_bytes};
 use crate::kill::KillSwitch;
+use crate::log::{self, CheckpointSigners, TransparencyLog};
 use crate::permit::{PermitSeal, Redeemer};
 use crate::policy_data::PolicyDocuments;
 use crate::policy_log::PolicyLog;
@@ -40,8 +42,10 @@ use crate::usage::UsageCache;
 #[derive(Debug, Clone)]
 pub struct Ports {
     pub store: Arc<dyn Store>,
+    pub log: Arc<dyn LogStore>,
     pub policy: Arc<dyn PolicyEngine>,
     pub signer: Arc<dyn Signer>,
+    pub checkpoints: CheckpointSigners,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -83,6 +87,7 @@ pub struct Services {
     pub kills: KillSwitch,
     pub keys: Keys,
     pub provenance: Provenance,
+    pub log: Arc<TransparencyLog>,
     pub audit: Audit,
     pub quotas: Quotas,
     pub policy_log: PolicyLog,
@@ -114,7 +119,10 @@ impl Services {
         settings: Settings,
         shared: Shared,
     ) -> Result<Self, ServiceError> {
-        let Ports { store, policy, signer, clock } = ports;
+        let Ports { store, log, policy, signer, checkpoints, clock } = ports;
+        let (statements, now) = (Arc::clone(&signer), Arc::clone(&clock));
+        let log = Arc::new(TransparencyLog::open(log, checkpoints, statements, now).await?);
+        tokio::spawn(log::follow(Arc::downgrade(&log)));
         let control = Arc::new(Control::load(Arc::clone(&store)).await?);
         let seal = PermitSeal::new(&store.secret("permit", random_bytes()?).await?);
         let counters = counters(store.as_ref(), clock.as_ref()).await?;
@@ -142,7 +150,7 @@ impl Services {
             log: policy_log.clone(),
             changing: Arc::default(),
         };
-        let manifests = ManifestWriter { store: Arc::clone(&store) };
+        let manifests = ManifestWriter { store: Arc::clone(&store), log: Arc::clone(&log) };
         Ok(Self {
             checker: Checker {
                 control: Arc::clone(&control),
@@ -192,12 +200,14 @@ impl Services {
                 bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
                 signer,
+                log: Arc::clone(&log),
                 writes: Group::start(
                     Arc::new(manifests),
                     settings.queue,
                     Grouping { most: MANIFEST_GROUP, delay: Duration::ZERO },
                 ),
             },
+            log,
             audit: Audit { control: Arc::clone(&control), store: Arc::clone(&store) },
             quotas: Quotas {
                 control: Arc::clone(&control),

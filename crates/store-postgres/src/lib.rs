@@ -17,6 +17,9 @@ mod events;
 mod fault;
 mod kills;
 mod listing;
+mod log;
+mod log_append;
+mod log_store;
 mod manifests;
 mod measures;
 mod meta;
@@ -44,6 +47,7 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::policy_change::PolicyChange;
@@ -406,7 +410,10 @@ impl Store for PostgresStore {
         self.to_end(async move { meta::redeem_permit(&pool, id, at).await }).await
     }
 
-    async fn insert_manifests(&self, manifests: Vec<Manifest>) -> Result<(), StoreError> {
+    async fn insert_manifests(
+        &self,
+        manifests: Vec<NewManifest>,
+    ) -> Result<Vec<LogPlace>, StoreError> {
         let pool = self.pool.clone();
         self.to_end(async move { manifests::insert(&pool, &manifests).await }).await
     }

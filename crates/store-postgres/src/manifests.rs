@@ -1,19 +1,21 @@
 //! Provenance manifests.
 
 use sentinel_core::id::{DecisionId, ManifestId, TenantId};
-use sentinel_core::manifest::{Manifest, ManifestFilter};
+use sentinel_core::log::{LogPlace, NewManifest};
+use sentinel_core::manifest::{Manifest, ManifestFilter, Phase};
 use sentinel_core::page::{Page, Paged};
-use sqlx::{PgPool, query};
+use sqlx::{PgPool, query_as};
 
 use crate::error::Result;
 use crate::listing::{Listing, Order};
+use crate::log_append;
 use crate::row::{Columns, Stored};
 use crate::time::Time;
 
 impl Stored for Manifest {
     const TABLE: &'static str = "manifests";
     const COLUMNS: &'static str = "id, tenant_id, tool_name, action, purpose, decision_id, \
-        payload_digest, bundle, created_at";
+        payload_digest, bundle, created_at, phase, key_generation, log_shard, log_index";
 
     fn read(columns: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
@@ -26,46 +28,87 @@ impl Stored for Manifest {
             payload_digest: columns.bytes()?,
             bundle: columns.take()?,
             created_at: columns.time()?,
+            phase: columns.parse()?,
+            key_generation: columns.small_optional()?,
+            place: columns
+                .small_optional()?
+                .zip(columns.count_optional()?)
+                .map(|(shard, index)| LogPlace { shard, index }),
         })
     }
 }
 
-/// One statement, hence all or none.
-pub(crate) async fn insert(pool: &PgPool, manifests: &[Manifest]) -> Result<()> {
-    let sql = "INSERT INTO manifests (id, tenant_id, tool_name, action, purpose, decision_id,
-            payload_digest, bundle, created_at)
-        SELECT id, tenant_id, tool_name, action, purpose, decision_id, payload_digest, bundle,
-            created_at
-        FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[],
-            $7::bytea[], $8::text[], $9::timestamptz[]) WITH ORDINALITY
-            AS m (id, tenant_id, tool_name, action, purpose, decision_id, payload_digest, bundle,
-            created_at, position)
-        ORDER BY position";
-    let column = |value: fn(&Manifest) -> &str| manifests.iter().map(value).collect::<Vec<_>>();
-    let ids: Vec<_> = manifests.iter().map(|manifest| manifest.id.0).collect();
-    let tenants: Vec<_> = manifests.iter().map(|manifest| manifest.tenant_id.0).collect();
-    let purposes: Vec<_> = manifests
-        .iter()
-        .map(|manifest| manifest.purpose.as_ref().map(AsRef::<str>::as_ref))
-        .collect();
-    let decisions: Vec<_> =
-        manifests.iter().map(|manifest| manifest.decision_id.map(|id| id.0)).collect();
-    let digests: Vec<_> =
-        manifests.iter().map(|manifest| manifest.payload_digest.as_slice()).collect();
-    let times: Vec<_> = manifests.iter().map(|manifest| Time(manifest.created_at)).collect();
-    query(sql)
-        .bind(ids)
-        .bind(tenants)
+/// Times that a change of shard may come in between.
+const ATTEMPTS: u32 = 3;
+
+/// All or none.
+pub(crate) async fn insert(pool: &PgPool, manifests: &[NewManifest]) -> Result<Vec<LogPlace>> {
+    for _ in 0..ATTEMPTS {
+        if let Some(LogPlace { shard, index }) = append(pool, manifests).await? {
+            let indexes = (index..).take(manifests.len());
+            return Ok(indexes.map(|index| LogPlace { shard, index }).collect());
+        }
+    }
+    Err(log_append::none_open())
+}
+
+/// One statement, which holds the row of the counter until it has committed. Answers the first
+/// place; `None` when the shard was sealed while this waited for that row, or there is none.
+async fn append(pool: &PgPool, manifests: &[NewManifest]) -> Result<Option<LogPlace>> {
+    let sql = "WITH taken AS (
+            UPDATE log_counters SET next_index = next_index + cardinality($1::uuid[]) WHERE is_open
+            RETURNING shard, next_index - cardinality($1::uuid[]) AS first
+        ), new AS (
+            SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
+                $6::uuid[], $7::bytea[], $8::text[], $9::timestamptz[], $10::text[], $11::int[],
+                $12::bytea[], $13::int[], $14::bytea[]) WITH ORDINALITY
+                AS m (id, tenant_id, tool_name, action, purpose, decision_id, payload_digest, bundle,
+                created_at, phase, key_generation, leaf, generation, sealed, position)
+        ), logged AS (
+            INSERT INTO log_entries (shard, log_index, leaf)
+            SELECT shard, first + position - 1, leaf FROM taken, new ORDER BY position
+        ), kept AS (
+            INSERT INTO payloads (manifest_id, tenant_id, generation, sealed)
+            SELECT id, tenant_id, generation, sealed FROM taken, new WHERE sealed IS NOT NULL
+        ), stored AS (
+            INSERT INTO manifests (id, tenant_id, tool_name, action, purpose, decision_id,
+                payload_digest, bundle, created_at, phase, key_generation, log_shard, log_index)
+            SELECT id, tenant_id, tool_name, action, purpose, decision_id, payload_digest, bundle,
+                created_at, phase, key_generation, shard, first + position - 1
+            FROM taken, new ORDER BY position
+        )
+        SELECT shard, first FROM taken";
+    let column = |value: fn(&Manifest) -> &str| -> Vec<&str> {
+        manifests.iter().map(|new| value(&new.manifest)).collect()
+    };
+    let all = || manifests.iter().map(|new| &new.manifest);
+    let payloads = || manifests.iter().map(|new| new.payload.as_ref());
+    let purpose = |manifest: &'_ Manifest| manifest.purpose.as_ref().map(ToString::to_string);
+    let row: Option<(i32, i64)> = query_as(sql)
+        .bind(all().map(|manifest| manifest.id.0).collect::<Vec<_>>())
+        .bind(all().map(|manifest| manifest.tenant_id.0).collect::<Vec<_>>())
         .bind(column(|manifest| manifest.tool.as_str()))
         .bind(column(|manifest| manifest.action.as_str()))
-        .bind(purposes)
-        .bind(decisions)
-        .bind(digests)
+        .bind(all().map(purpose).collect::<Vec<_>>())
+        .bind(all().map(|manifest| manifest.decision_id.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(all().map(|manifest| manifest.payload_digest.as_slice()).collect::<Vec<_>>())
         .bind(column(|manifest| manifest.bundle.as_str()))
-        .bind(times)
-        .execute(pool)
+        .bind(all().map(|manifest| Time(manifest.created_at)).collect::<Vec<_>>())
+        .bind(column(|manifest| manifest.phase.as_str()))
+        .bind(all().map(|manifest| signed(manifest.key_generation)).collect::<Vec<_>>())
+        .bind(manifests.iter().map(|new| new.leaf.as_slice()).collect::<Vec<_>>())
+        .bind(payloads().map(|kept| signed(kept.map(|kept| kept.generation))).collect::<Vec<_>>())
+        .bind(payloads().map(|kept| kept.map(|kept| kept.sealed.as_slice())).collect::<Vec<_>>())
+        .fetch_optional(pool)
         .await?;
-    Ok(())
+    Ok(row.map(|(shard, index)| LogPlace {
+        shard: shard.cast_unsigned(),
+        index: index.cast_unsigned(),
+    }))
+}
+
+fn signed(count: Option<u32>) -> Option<i32> {
+    count.map(u32::cast_signed)
 }
 
 pub(crate) async fn manifests(
@@ -78,5 +121,6 @@ pub(crate) async fn manifests(
         .bound_optional("tenant_id =", filter.tenant_id.map(|id| id.0))
         .bound_optional("tool_name =", filter.tool.as_ref().map(|tool| tool.as_str()))
         .bound_optional("decision_id =", filter.decision_id.map(|id| id.0));
+    listing.bound_optional("phase =", filter.phase.map(Phase::as_str));
     listing.page(pool, page, Order::NewestFirst).await
 }

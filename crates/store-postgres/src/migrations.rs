@@ -59,7 +59,6 @@ pub(crate) enum Run {
     /// Beside the commits, each statement for itself, for as long as it takes: `… CONCURRENTLY` and
     /// `VALIDATE CONSTRAINT`, which hold nobody up. It begins anew when it was broken off, so it
     /// first removes what may be left. Statements are parted by a line `-- next`.
-    #[cfg_attr(not(feature = "rehearsal"), expect(dead_code, reason = "not needed so far"))]
     Alongside,
 }
 
@@ -95,9 +94,25 @@ pub(crate) const POLICY: Migration = Migration {
     run: Run::Alone,
 };
 
+pub(crate) const LOG: Migration = Migration {
+    version: 4,
+    name: "0004_log",
+    sql: include_str!("../migrations/0004_log.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
+pub(crate) const LOG_INDEXES: Migration = Migration {
+    version: 5,
+    name: "0005_log_indexes",
+    sql: include_str!("../migrations/0005_log_indexes.sql"),
+    phase: Phase::Expand,
+    run: Run::Alongside,
+};
+
 /// The one of this version.
 pub(crate) const CURRENT: Schema = Schema {
-    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY],
+    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY, LOG, LOG_INDEXES],
     commit: recording::CALL,
     ping: meta::PING,
 };

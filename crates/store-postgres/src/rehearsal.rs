@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use sentinel_core::store::StoreError;
 
 use crate::migrations::{
-    self, COMMIT_IN_ONE_CALL, INITIAL, Migration, POLICY, Phase, Run, Schema, Step,
+    self, COMMIT_IN_ONE_CALL, INITIAL, LOG, LOG_INDEXES, Migration, POLICY, Phase, Run, Schema,
+    Step,
 };
 use crate::options::Options;
 use crate::{PostgresStore, in_time, recording};
@@ -18,39 +19,41 @@ const MIGRATIONS: &[Migration] = &[
     INITIAL,
     COMMIT_IN_ONE_CALL,
     POLICY,
-    Migration {
-        version: 4,
-        name: "0004_principal_digest",
-        sql: include_str!("../rehearsal/0004_principal_digest.sql"),
-        phase: Phase::Expand,
-        run: Run::Alone,
-    },
-    Migration {
-        version: 5,
-        name: "0005_manifests_by_digest",
-        sql: include_str!("../rehearsal/0005_manifests_by_digest.sql"),
-        phase: Phase::Expand,
-        run: Run::Alongside,
-    },
+    LOG,
+    LOG_INDEXES,
     Migration {
         version: 6,
-        name: "0006_digest_required",
-        sql: include_str!("../rehearsal/0006_digest_required.sql"),
-        phase: Phase::Contract { oldest: 5, backfill: Some(BACKFILL) },
+        name: "0006_principal_digest",
+        sql: include_str!("../rehearsal/0006_principal_digest.sql"),
+        phase: Phase::Expand,
         run: Run::Alone,
     },
     Migration {
         version: 7,
-        name: "0007_digest_validated",
-        sql: include_str!("../rehearsal/0007_digest_validated.sql"),
-        phase: Phase::Contract { oldest: 5, backfill: None },
+        name: "0007_manifests_by_digest",
+        sql: include_str!("../rehearsal/0007_manifests_by_digest.sql"),
+        phase: Phase::Expand,
         run: Run::Alongside,
     },
     Migration {
         version: 8,
-        name: "0008_without_old_pings",
-        sql: include_str!("../rehearsal/0008_without_old_pings.sql"),
-        phase: Phase::Contract { oldest: 5, backfill: None },
+        name: "0008_digest_required",
+        sql: include_str!("../rehearsal/0008_digest_required.sql"),
+        phase: Phase::Contract { oldest: 7, backfill: Some(BACKFILL) },
+        run: Run::Alone,
+    },
+    Migration {
+        version: 9,
+        name: "0009_digest_validated",
+        sql: include_str!("../rehearsal/0009_digest_validated.sql"),
+        phase: Phase::Contract { oldest: 7, backfill: None },
+        run: Run::Alongside,
+    },
+    Migration {
+        version: 10,
+        name: "0010_without_old_pings",
+        sql: include_str!("../rehearsal/0010_without_old_pings.sql"),
+        phase: Phase::Contract { oldest: 7, backfill: None },
         run: Run::Alone,
     },
 ];
@@ -91,6 +94,6 @@ impl PostgresStore {
     /// the mistake of running it too early.
     #[must_use]
     pub fn next_contraction() -> &'static str {
-        include_str!("../rehearsal/0006_digest_required.sql")
+        include_str!("../rehearsal/0008_digest_required.sql")
     }
 }

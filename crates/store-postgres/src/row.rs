@@ -92,6 +92,15 @@ impl<'r> Columns<'r> {
         self.take::<i64>().map(i64::cast_unsigned)
     }
 
+    /// The next column, a small count.
+    pub(crate) fn small(&mut self) -> Result<u32> {
+        self.take::<i32>().map(i32::cast_unsigned)
+    }
+
+    pub(crate) fn small_optional(&mut self) -> Result<Option<u32>> {
+        Ok(self.take::<Option<i32>>()?.map(i32::cast_unsigned))
+    }
+
     pub(crate) fn count_optional(&mut self) -> Result<Option<u64>> {
         Ok(self.take::<Option<i64>>()?.map(i64::cast_unsigned))
     }

@@ -21,6 +21,8 @@ use crate::measures::count;
 pub(crate) enum Begin {
     /// Holding the epoch lock alone: no decision commits meanwhile.
     Exclusive,
+    /// Holding nothing but the rows that it changes.
+    Rows,
     /// One snapshot for all of its statements, none of which writes.
     Snapshot,
 }
@@ -37,6 +39,7 @@ impl Begin {
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
                 SELECT pg_advisory_xact_lock(1936618604)"
             }
+            Self::Rows => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
             Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         }
     }

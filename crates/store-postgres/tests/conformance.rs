@@ -5,11 +5,10 @@ mod common;
 
 use std::sync::Arc;
 
-use sentinel_core::store::Store;
-
 use crate::common::Database;
+use sentinel_testkit::conformance::FullStore;
 
-async fn open() -> (Arc<dyn Store>, Database) {
+async fn open() -> (Arc<dyn FullStore>, Database) {
     let database = Database::new().await;
     (Arc::new(database.open().await), database)
 }

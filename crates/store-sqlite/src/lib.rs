@@ -13,6 +13,9 @@ mod decisions;
 mod error;
 mod kills;
 mod listing;
+mod log;
+mod log_append;
+mod log_store;
 mod manifests;
 mod meta;
 mod migrations;
@@ -32,6 +35,7 @@ use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::policy_change::PolicyChange;
@@ -222,7 +226,10 @@ impl Store for SqliteStore {
         self.writer.run(move |write| meta::redeem_permit(write, id, at)).await
     }
 
-    async fn insert_manifests(&self, manifests: Vec<Manifest>) -> Result<(), StoreError> {
+    async fn insert_manifests(
+        &self,
+        manifests: Vec<NewManifest>,
+    ) -> Result<Vec<LogPlace>, StoreError> {
         self.writer.run(move |write| manifests::insert(write, &manifests)).await
     }
 

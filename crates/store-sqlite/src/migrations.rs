@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "0002_policy",
         sql: include_str!("../migrations/0002_policy.sql"),
     },
+    Migration { version: 3, name: "0003_log", sql: include_str!("../migrations/0003_log.sql") },
 ];
 
 /// Marks the file as a database of ours: "sntl" in ASCII.

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use sentinel_core::store::Store;
 use sentinel_store_sqlite::SqliteStore;
+use sentinel_testkit::conformance::FullStore;
 use tempfile::TempDir;
 
-async fn open() -> (Arc<dyn Store>, TempDir) {
+async fn open() -> (Arc<dyn FullStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("sentinel.db")).unwrap();
     (Arc::new(store), folder)

@@ -9,9 +9,10 @@ use sentinel_core::commit::{Batch, Pending};
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Verdict, precheck, resolve};
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, TenantId, ToolId};
+use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, StatementId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
-use sentinel_core::manifest::Manifest;
+use sentinel_core::log::{LogStatement, NewManifest, NewShard, NewStatement, StatementKind};
+use sentinel_core::manifest::{Manifest, Phase};
 use sentinel_core::principal::{ApiKey, KeyHash, Principal, Role};
 use sentinel_core::quota::{CounterKey, Quota, Window};
 use sentinel_core::tenant::{Tenant, TenantSecret};
@@ -128,6 +129,36 @@ pub const fn scope_of(tool: &Tool) -> KillScope {
     KillScope::Tool { tenant_id: tool.tenant_id, tool_id: tool.id }
 }
 
+/// A shard that continues none.
+#[must_use]
+pub fn shard(origin: &str) -> NewShard {
+    let statement = statement(StatementKind::LogShard, origin);
+    let (origin, verifier_key) = (origin.to_owned(), format!("{origin}+00000000+AQ=="));
+    NewShard { origin, verifier_key, at: NOW, after: None, first: statement }
+}
+
+#[must_use]
+pub fn statement(kind: StatementKind, subject: &str) -> NewStatement {
+    let id = Uuid::now_v7();
+    let statement = LogStatement {
+        id: StatementId(id),
+        kind,
+        tenant_id: None,
+        subject: subject.to_owned(),
+        bundle: format!("{{\"statement\":\"{id}\"}}"),
+        created_at: NOW,
+        place: None,
+    };
+    NewStatement { statement, leaf: format!("leaf of {id}").into_bytes() }
+}
+
+/// A manifest as it is stored, with a leaf of its own.
+#[must_use]
+pub fn new_manifest(manifest: &Manifest) -> NewManifest {
+    let leaf = format!("leaf of {}", manifest.id).into_bytes();
+    NewManifest { manifest: manifest.clone(), leaf, payload: None }
+}
+
 #[must_use]
 pub fn manifest(tenant: TenantId, tool: &str) -> Manifest {
     let id = Uuid::now_v7();
@@ -141,6 +172,9 @@ pub fn manifest(tenant: TenantId, tool: &str) -> Manifest {
         payload_digest: [9; 32],
         bundle: format!("{{\"id\": \"{id}\" }}"),
         created_at: NOW,
+        phase: Phase::Outcome,
+        key_generation: None,
+        place: None,
     }
 }
 

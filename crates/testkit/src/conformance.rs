@@ -25,6 +25,7 @@ use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::{Batch, Committed, Outcome, claims_expire_before};
 use sentinel_core::control::ControlState;
 use sentinel_core::epoch::Epoch;
+use sentinel_core::log::LogStore;
 use sentinel_core::page::Page;
 use sentinel_core::quota::Counter;
 use sentinel_core::store::Store;
@@ -34,11 +35,16 @@ use sentinel_core::tool::Tool;
 use crate::build;
 
 /// A store as a test gets it.
-pub type Shared = Arc<dyn Store>;
+pub type Shared = Arc<dyn FullStore>;
+
+/// Both ports, which one value implements.
+pub trait FullStore: Store + LogStore {}
+
+impl<T: Store + LogStore> FullStore for T {}
 
 /// Expands to one `#[tokio::test]` for each test of the suite.
 ///
-/// `$open` names an `async fn() -> (Arc<dyn Store>, G)` that opens an empty store; `G` is kept
+/// `$open` names an `async fn() -> (Arc<dyn FullStore>, G)` that opens an empty store; `G` is kept
 /// until the test ends.
 #[macro_export]
 macro_rules! store_conformance_tests {
@@ -187,6 +193,7 @@ impl Scene {
         let tenant = build::tenant("acme");
         let tool = build::tool(&tenant, "search");
         let registered = store.register_tool(tenant, tool).await.unwrap();
+        store.start_shard(build::shard("log.example")).await.unwrap();
         Self { store, tenant: registered.tenant, tool: registered.tool }
     }
 

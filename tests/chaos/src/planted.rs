@@ -104,7 +104,16 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         EcdsaP256Signer::from_pkcs8_pem(&pem).map_err(|error| anyhow::anyhow!("{error}"))?;
     let signer = Arc::new(signer);
     let shared = Shared { events, others: Some(carrier), rates: Some(rates) };
-    let ports = Ports { store: store.clone(), policy, signer, clock: Arc::new(SystemClock) };
+    let ports = Ports {
+        store: store.clone(),
+        log: store.clone(),
+        policy,
+        signer,
+        checkpoints: vec![
+            sentinel_service::log::kept_signer(store.as_ref(), "log.localhost").await?,
+        ],
+        clock: Arc::new(SystemClock),
+    };
     let services = Arc::new(Services::start_shared(ports, Settings::default(), shared).await?);
     // Nobody tells a replica with a fault of changes: it looks each second, and whatever must hold
     // before is left to the commit.

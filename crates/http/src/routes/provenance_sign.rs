@@ -52,6 +52,8 @@ pub(crate) struct SignedAnswer {
     timestamp: i64,
     /// SHA-256 of salt and payload.
     payload_hash: String,
+    /// Where the manifest is in the transparency log.
+    log_index: u64,
     /// Hex; needed, with the payload, to show what was committed to. Keep it as you keep the
     /// payload.
     salt: String,
@@ -91,6 +93,7 @@ pub(crate) async fn provenance_sign(
         signature: signed.signature,
         timestamp: signed.manifest.created_at.as_millisecond(),
         payload_hash: payload_hash(&signed.manifest),
+        log_index: signed.place.index,
         salt: hex::encode(signed.salt.as_bytes()),
     };
     Ok((StatusCode::CREATED, Json(answer)))

@@ -156,7 +156,7 @@ fn shown(verified: Verified, tenant: Option<String>) -> ManifestShown {
             decision_id: manifest.decision_id,
         };
     };
-    let payload_hash = format!("sha256:{}", statement.payload_digest().to_hex());
+    let payload_hash = format!("sha256:{}", statement.subject_digest().to_hex());
     let AgentAction { id, timestamp, tenant, tool, action, purpose, agent, principal, .. } =
         statement.predicate().clone();
     let metadata = statement.predicate().metadata.clone();

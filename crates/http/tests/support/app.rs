@@ -6,6 +6,7 @@ use sentinel_core::principal::{Principal, Role};
 use sentinel_core::store::Store;
 use sentinel_http::Options;
 use sentinel_provenance::EcdsaP256Signer;
+use sentinel_provenance::log::Ed25519NoteSigner;
 use sentinel_service::keys::KeySpec;
 use sentinel_service::{Ports, Services, Settings};
 use sentinel_store_sqlite::SqliteStore;
@@ -78,13 +79,17 @@ impl App {
 
     pub(crate) async fn with(options: Options) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let sqlite = SqliteStore::open(directory.path().join("sentinel.db")).unwrap();
-        let store = Flaky::new(Arc::new(sqlite));
+        let sqlite = Arc::new(SqliteStore::open(directory.path().join("sentinel.db")).unwrap());
+        let store = Flaky::new(sqlite.clone());
         let policy = FakePolicy::new();
         let ports = Ports {
             store: Arc::clone(&store) as Arc<dyn Store>,
+            log: sqlite,
             policy: policy.clone(),
             signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
+            checkpoints: vec![Arc::new(
+                Ed25519NoteSigner::from_seed("log.example", &[7; 32]).unwrap(),
+            )],
             clock: Arc::new(SystemClock),
         };
         let services = Arc::new(Services::start(ports, Settings::default()).await.unwrap());

@@ -9,6 +9,7 @@ use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::policy_change::PolicyChange;
@@ -105,7 +106,7 @@ delegate! {
     decisions(filter: DecisionFilter, page: Page) -> Paged<DecisionRecord>;
     counters(tenant: Option<TenantId>, at: Timestamp, page: Page) -> Paged<Counter>;
     redeem_permit(id: DecisionId, at: Timestamp) -> bool;
-    insert_manifests(manifests: Vec<Manifest>) -> ();
+    insert_manifests(manifests: Vec<NewManifest>) -> Vec<LogPlace>;
     manifests(filter: ManifestFilter, page: Page) -> Paged<Manifest>;
     tenants(page: Page) -> Paged<Tenant>;
     tools(tenant: Option<TenantId>, page: Page) -> Paged<(Tool, Option<Health>)>;

@@ -264,6 +264,15 @@ impl Ed25519NoteSigner {
         Self::of(name, Ed25519KeyPair::generate().map_err(|_| NoteKeyError::Unavailable)?)
     }
 
+    /// The key whose seed (RFC 8032) is `seed`: 32 random bytes, kept secret by the caller.
+    ///
+    /// # Errors
+    /// [`NoteKeyError::Name`] when the name is not sound.
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, NoteKeyError> {
+        let key_pair = Ed25519KeyPair::from_seed_unchecked(seed);
+        Self::of(name, key_pair.map_err(|_| NoteKeyError::NotEd25519)?)
+    }
+
     /// Reads an unencrypted PEM block `PRIVATE KEY` (PKCS#8), as
     /// `openssl genpkey -algorithm ED25519` writes it.
     ///

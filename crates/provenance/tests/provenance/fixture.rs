@@ -30,6 +30,7 @@ pub(crate) fn signed() -> Fixture {
         agent: Some("helper".to_owned()),
         principal: "key:42".to_owned(),
         decision: None,
+        checkpoint: None,
         metadata: Map::from_iter([("ticket".to_owned(), json!("é 7"))]),
     };
     let statement = Statement::new(action, salt.commit(payload)).unwrap();

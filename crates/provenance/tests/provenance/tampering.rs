@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use sentinel_provenance::{
-    Bundle, CheckName, EcdsaP256Signer, Envelope, Outcome, PublicKey, Salt, Signer as _, Statement,
-    TenantKey, verify_bundle_json,
+    AgentAction, Bundle, CheckName, EcdsaP256Signer, Envelope, Outcome, PublicKey, Salt,
+    Signer as _, Statement, TenantKey, verify_bundle_json,
 };
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn near_json() -> impl Strategy<Value = Vec<u8>> {
 
 fn parse_everything(bytes: &[u8]) {
     let it = &*FIXTURE;
-    let _ = Statement::parse(bytes);
+    let _ = Statement::<AgentAction>::parse(bytes);
     let _ = Envelope::parse(bytes);
     let _ = Bundle::parse(bytes);
     let _ = PublicKey::from_spki_der(bytes);

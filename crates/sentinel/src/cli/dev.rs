@@ -9,6 +9,7 @@ use sentinel_core::principal::{Principal, Role};
 use sentinel_service::Settings;
 use sentinel_service::health::Networks;
 
+use crate::config::DEFAULT_LOG_ORIGIN;
 use crate::database::Database;
 use crate::dev::banner::Ready;
 use crate::dev::data_dir::DataDir;
@@ -73,6 +74,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         fleet: None,
         engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
+        log_origin: DEFAULT_LOG_ORIGIN.to_owned(),
         settings: Settings::default(),
     })
     .await?;
@@ -95,6 +97,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         },
         allowed_hosts: Some(dev::loopback_hosts()),
         limits: LIMITS,
+        public_log: false,
         health_checks: (!args.no_health_checks)
             .then_some((Networks::PublicAndPrivate, HEALTH_INTERVAL)),
         event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },

@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use sentinel_core::principal::{Principal, Role};
 use sentinel_core::store::Store;
-use sentinel_policy::{EmbeddedConfig, EmbeddedEngine};
-use sentinel_provenance::EcdsaP256Signer;
-use sentinel_service::keys::KeySpec;
-use sentinel_service::{Ports, Services, Settings};
+use sentinel_service::keys::{KeySpec, Keys};
 use serde_json::{Value, json};
 
 use super::migrate::Named;
@@ -119,14 +116,7 @@ impl Create {
 
     async fn in_store(self, store: Arc<dyn Store>) -> Outcome<Value> {
         let doing = || "cannot make the key".to_owned();
-        // Nothing is decided or signed here: no policy is loaded, and the signer is thrown away.
-        let ports = Ports {
-            store,
-            policy: Arc::new(EmbeddedEngine::new(EmbeddedConfig::default())),
-            signer: Arc::new(EcdsaP256Signer::generate().or_fail(doing)?),
-            clock: Arc::new(SystemClock),
-        };
-        let services = Services::start(ports, Settings::default()).await.or_fail(doing)?;
+        let keys = Keys::offline(store, Arc::new(SystemClock)).await.or_fail(doing)?;
         let spec = KeySpec {
             name: self.name.parse().or_fail(doing)?,
             role: self.role,
@@ -134,7 +124,7 @@ impl Create {
             agent: self.agent.map(|agent| agent.parse()).transpose().or_fail(doing)?,
         };
         // Whoever can open the store may do anything to it.
-        let made = services.keys.create(&Principal::Unauthenticated, spec).await.or_fail(doing)?;
+        let made = keys.create(&Principal::Unauthenticated, spec).await.or_fail(doing)?;
         Ok(json!({
             "id": made.key.id,
             "secret": made.secret,

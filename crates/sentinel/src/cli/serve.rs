@@ -39,12 +39,14 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
     let Checked { database, archiving, fleet, rate_limits, engine, signing_key_file } = checked;
     let signing_key = Source::File(signing_key_file);
+    let log_origin = config.log_origin.clone();
     let settings = Settings {
         queue: config.max_waiting,
         commit_delay: Duration::from_micros(config.commit_delay_us),
         rate_limits,
     };
-    let node = Node::start(Parts { database, fleet, engine, signing_key, settings }).await?;
+    let node =
+        Node::start(Parts { database, fleet, engine, signing_key, log_origin, settings }).await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }
@@ -69,6 +71,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
         listener,
         ext_authz: None,
         auth: sentinel_http::AuthMode::Keys,
+        public_log: config.public_log,
         // Empty is refused unless we listen on loopback, where only its names are used.
         allowed_hosts: Some(if config.allowed_hosts.is_empty() {
             dev::loopback_hosts()

@@ -10,6 +10,7 @@ use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyError;
 use sentinel_core::principal::{Principal, Role};
 use sentinel_core::quota::Window;
+use sentinel_core::store::Store as _;
 use sentinel_core::tool::ToolChange;
 use sentinel_service::check::Checked;
 use sentinel_service::keys::KeySpec;

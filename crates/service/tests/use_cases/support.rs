@@ -10,8 +10,9 @@ use sentinel_core::policy::{
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::{Quota, Window};
-use sentinel_core::store::{Store, TenantSpec, ToolSpec};
+use sentinel_core::store::{TenantSpec, ToolSpec};
 use sentinel_provenance::EcdsaP256Signer;
+use sentinel_provenance::log::Ed25519NoteSigner;
 use sentinel_service::registry::ToolView;
 use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_sqlite::SqliteStore;
@@ -84,7 +85,7 @@ pub(crate) struct App {
     pub(crate) services: Arc<Services>,
     pub(crate) policy: Arc<ScriptedPolicy>,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<SqliteStore>,
     pub(crate) tool: ToolView,
     folder: TempDir,
 }
@@ -134,12 +135,12 @@ async fn start(
     policy: &Arc<ScriptedPolicy>,
     clock: &Arc<ManualClock>,
     settings: Settings,
-) -> (Arc<Services>, Arc<dyn Store>) {
+) -> (Arc<Services>, Arc<SqliteStore>) {
     let path = folder.path().join("sentinel.db");
     // The writer of an earlier run lets go of its lock a moment after its last user is gone.
     let store = loop {
         match SqliteStore::open(&path) {
-            Ok(store) => break Arc::new(store) as Arc<dyn Store>,
+            Ok(store) => break Arc::new(store),
             Err(_) => tokio::task::yield_now().await,
         }
     };
@@ -147,11 +148,13 @@ async fn start(
     (Arc::new(Services::start(ports, settings).await.unwrap()), store)
 }
 
-fn ports(store: Arc<dyn Store>, policy: &Arc<ScriptedPolicy>, clock: &Arc<ManualClock>) -> Ports {
+fn ports(store: Arc<SqliteStore>, policy: &Arc<ScriptedPolicy>, clock: &Arc<ManualClock>) -> Ports {
     Ports {
-        store,
+        store: store.clone(),
+        log: store,
         policy: Arc::clone(policy) as Arc<dyn PolicyEngine>,
         signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
+        checkpoints: vec![Arc::new(Ed25519NoteSigner::from_seed("log.example", &[7; 32]).unwrap())],
         clock: Arc::clone(clock) as Arc<dyn sentinel_core::clock::Clock>,
     }
 }

@@ -18,25 +18,36 @@ pub async fn a_manifest_comes_back_as_stored(store: Shared) {
     };
     // A tool that is not registered, and no purpose.
     let bare = Manifest { purpose: None, ..build::manifest(scene.tenant.id, "never/registered") };
-    scene.store.insert_manifests(vec![linked.clone(), bare.clone()]).await.unwrap();
-    for manifest in [linked, bare] {
-        assert_eq!(scene.store.manifest(manifest.id).await.unwrap(), Some(manifest));
+    let new = [&linked, &bare].map(build::new_manifest).to_vec();
+    let places = scene.store.insert_manifests(new).await.unwrap();
+    for (manifest, place) in [linked, bare].into_iter().zip(places) {
+        let stored = Manifest { place: Some(place), ..manifest };
+        assert_eq!(scene.store.manifest(stored.id).await.unwrap(), Some(stored));
     }
     assert_eq!(scene.store.manifest(ManifestId(Uuid::now_v7())).await.unwrap(), None);
     scene.store.insert_manifests(Vec::new()).await.unwrap();
 }
 
+/// Stores a manifest; answers it as stored.
+async fn insert(scene: &Scene, manifest: Manifest) -> Manifest {
+    let places = scene.store.insert_manifests(vec![build::new_manifest(&manifest)]).await.unwrap();
+    Manifest { place: Some(places[0]), ..manifest }
+}
+
 pub async fn manifests_are_stored_all_or_none(store: Shared) {
     let scene = Scene::new(store).await;
     let first = build::manifest(scene.tenant.id, "search");
-    scene.store.insert_manifests(vec![first.clone()]).await.unwrap();
+    let first = insert(&scene, first).await;
     let new = build::manifest(scene.tenant.id, "search");
     let again = Manifest { bundle: "{}".to_owned(), ..first.clone() };
-    scene.store.insert_manifests(vec![new.clone(), again]).await.unwrap_err();
+    let both = [&new, &again].map(build::new_manifest).to_vec();
+    scene.store.insert_manifests(both).await.unwrap_err();
     assert_eq!(scene.store.manifest(new.id).await.unwrap(), None);
-    assert_eq!(scene.store.manifest(first.id).await.unwrap(), Some(first), "never replaced");
-    scene.store.insert_manifests(vec![new.clone()]).await.unwrap();
-    assert_eq!(scene.store.manifest(new.id).await.unwrap(), Some(new));
+    assert_eq!(scene.store.manifest(first.id).await.unwrap().as_ref(), Some(&first), "replaced");
+    let new = insert(&scene, new).await;
+    assert_eq!(scene.store.manifest(new.id).await.unwrap().as_ref(), Some(&new));
+    let (first, new) = (first.place.unwrap(), new.place.unwrap());
+    assert_eq!(new.index, first.index + 1, "what was refused took a place");
 }
 
 pub async fn manifests_are_filtered_newest_first(store: Shared) {
@@ -51,14 +62,14 @@ pub async fn manifests_are_filtered_newest_first(store: Shared) {
             decision_id: (index % 6 == 0).then_some(decision.id),
             ..build::manifest(tenant, if index % 3 == 0 { "search" } else { "other" })
         };
-        scene.store.insert_manifests(vec![manifest.clone()]).await.unwrap();
-        all.insert(0, manifest);
+        all.insert(0, insert(&scene, manifest).await);
     }
     for mask in 0..8 {
         let filter = ManifestFilter {
             tenant_id: (mask & 1 != 0).then_some(scene.tenant.id),
             tool: (mask & 2 != 0).then(|| build::name("search")),
             decision_id: (mask & 4 != 0).then_some(decision.id),
+            phase: None,
         };
         let expected: Vec<_> = all
             .iter()

@@ -12,7 +12,9 @@ use crate::problem::Problem;
 
 /// Get a manifest's bundle
 ///
-/// The Sigstore bundle, byte for byte as it was issued; it verifies offline with the public key.
+/// The Sigstore bundle with its place in the transparency log; it verifies offline with the public
+/// key and the trusted root. A manifest that was just signed is waited for until a checkpoint
+/// covers it, a fraction of a second; `log_behind` says that this takes longer.
 ///
 /// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
 #[utoipa::path(
@@ -25,7 +27,8 @@ pub(crate) async fn manifests_bundle(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<ManifestId>,
-) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+) -> Result<([(HeaderName, &'static str); 1], Vec<u8>), Problem> {
     let manifest = seen(&app, &caller, id).await?;
-    Ok(([(CONTENT_TYPE, MEDIA_TYPE)], manifest.bundle))
+    let bundle = app.services.provenance.bundle(&manifest).await?;
+    Ok(([(CONTENT_TYPE, MEDIA_TYPE)], bundle))
 }

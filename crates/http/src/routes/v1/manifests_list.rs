@@ -47,7 +47,7 @@ pub(crate) async fn manifests_list(
     caller.require(&[Role::Auditor])?;
     let page = page(params.limit, params.cursor)?;
     let Filter { tenant, tool, decision_id, .. } = params;
-    let filter = ManifestFilter { tenant_id: None, tool, decision_id };
+    let filter = ManifestFilter { tenant_id: None, tool, decision_id, phase: None };
     let provenance = &app.services.provenance;
     let found = provenance.manifests(caller.principal(), tenant.as_ref(), filter, page).await?;
     let control = app.services.control.current();

@@ -14,6 +14,7 @@ mod keys_create;
 mod keys_list;
 mod keys_revoke;
 mod kills_list;
+mod log_files;
 mod manifests_bundle;
 mod manifests_get;
 mod manifests_list;
@@ -33,6 +34,7 @@ mod tools_get;
 mod tools_list;
 mod tools_retire;
 mod tools_update;
+mod trusted_root;
 mod ws;
 
 /// The endpoints below `/v1`.
@@ -70,6 +72,9 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(manifests_bundle::manifests_bundle))
         .routes(routes!(manifests_salt::manifests_salt))
         .routes(routes!(public_key::public_key))
+        .routes(routes!(trusted_root::trusted_root))
+        .routes(routes!(log_files::log_file))
+        .routes(routes!(log_files::log_shard_file))
         .routes(routes!(keys_list::keys_list, keys_create::keys_create))
         .routes(routes!(keys_revoke::keys_revoke))
         .routes(routes!(events::events))

@@ -1,0 +1,30 @@
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use sentinel_provenance::log::TRUSTED_ROOT_MEDIA_TYPE;
+use sentinel_service::ServiceError;
+
+use super::log_files::LogReader;
+use crate::app::Shared;
+use crate::problem::Problem;
+
+/// Get the trusted root
+///
+/// What Sigstore's verifiers need to trust the logs of this deployment: for `--trusted-root` of
+/// cosign. Fetch it once, over a connection you trust, and keep it.
+///
+/// Roles: any; none where the configuration says `public_log`.
+#[utoipa::path(
+    get, path = "/v1/trusted-root", tag = "provenance",
+    responses((status = 200, description = "the trusted root", body = Object,
+        content_type = "application/vnd.dev.sigstore.trustedroot+json;version=0.1")),
+)]
+pub(crate) async fn trusted_root(
+    State(app): State<Shared>,
+    _: LogReader,
+) -> Result<Response, Problem> {
+    let root = app.services.log.trusted_root()?.to_json();
+    let root = root.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
+    let headers = [(CONTENT_TYPE, TRUSTED_ROOT_MEDIA_TYPE), (CACHE_CONTROL, "no-cache")];
+    Ok((headers, root).into_response())
+}
