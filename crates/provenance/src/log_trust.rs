@@ -3,7 +3,7 @@
 use crate::bundle::{Bundle, InclusionProof, KindVersion, TransparencyLogEntry};
 use crate::log::{
     Checkpoint, HashedRekord, LEAF_KIND, LEAF_VERSION, SignedCheckpoint, TrustedRoot,
-    WitnessPolicy, leaf_hash, verify_inclusion,
+    WitnessPolicy, WitnessPolicyError, leaf_hash, verify_inclusion,
 };
 use crate::public_key::PublicKey;
 
@@ -94,9 +94,8 @@ impl<'a> Logged<'a> {
     }
 
     /// Who saw the state of the log; or why that is not enough.
-    pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, String> {
-        let cosignatures =
-            self.checkpoint.cosignatures(policy).map_err(|error| error.to_string())?;
+    pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, WitnessPolicyError> {
+        let cosignatures = self.checkpoint.cosignatures(policy)?;
         let names = cosignatures.iter().map(|by| format!("`{}`", by.witness));
         let origin = self.checkpoint.checkpoint().origin();
         Ok(format!("log `{origin}` seen by {}", names.collect::<Vec<_>>().join(" and ")))

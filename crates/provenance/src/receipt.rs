@@ -2,9 +2,7 @@
 
 use thiserror::Error;
 
-use crate::bundle::{
-    Bundle, BundleError, KindVersion, MAX_PROOF_HASHES, Rfc3161Timestamp, TransparencyLogEntry,
-};
+use crate::bundle::{KindVersion, MAX_PROOF_HASHES, TransparencyLogEntry};
 use crate::json::{self, JsonError};
 use crate::log::{
     Checkpoint, CheckpointError, HashedRekord, ProofMismatch, SignedCheckpoint, VerifierKey,
@@ -92,20 +90,5 @@ impl TransparencyLogEntry {
             &signed.root(),
         )?;
         Ok(signed)
-    }
-}
-
-impl Bundle {
-    /// The bundle with one RFC 3161 timestamp of its signature more, given as the answer of the
-    /// authority in DER. That it is about this signature is for verifiers to check.
-    ///
-    /// # Errors
-    /// [`BundleError::TooMany`] when it has as many as a bundle may have.
-    pub fn with_timestamp(mut self, answer: Vec<u8>) -> Result<Self, BundleError> {
-        let data = &mut self.verification_material.timestamp_verification_data;
-        let timestamps = &mut data.get_or_insert_default().rfc3161_timestamps;
-        timestamps.push(Rfc3161Timestamp { signed_timestamp: answer });
-        self.validate()?;
-        Ok(self)
     }
 }

@@ -44,6 +44,12 @@ impl Server {
     /// `litewitness`, since the test would prove nothing.
     #[must_use]
     pub fn start(log: &str) -> Self {
+        Self::start_named(log, "witness.example/w")
+    }
+
+    /// Starts one of this name.
+    #[must_use]
+    pub fn start_named(log: &str, name: &str) -> Self {
         let origin = log.split('+').next().unwrap();
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -64,7 +70,7 @@ impl Server {
         drop(free);
         let errors = fs::File::create(at("log")).unwrap();
         let witness = Command::new(binary())
-            .args(["-db", &at("witness.db"), "-name", "witness.example/w", "-key", &fingerprint])
+            .args(["-db", &at("witness.db"), "-name", name, "-key", &fingerprint])
             .args(["-ssh-agent", &at("agent"), "-listen", &address])
             .stderr(errors)
             .spawn()

@@ -3,6 +3,7 @@
 //! - [`Witness`] asks a C2SP witness to cosign checkpoints.
 //! - [`Mirror`] copies tiles and checkpoints to object storage.
 //! - [`Rekor`] enters leaves into a second log, a Rekor v2.
+//! - [`Outlets`] does all that for the log in the store, as far as it was not done before.
 //! - [`Timestamper`] has signatures timestamped (RFC 3161).
 //!
 //! Invariants:
@@ -14,6 +15,7 @@
 //!   it is what a rolled back or forked log looks like from outside.
 
 mod mirror;
+mod outlets;
 mod peer;
 mod rekor;
 mod remote;
@@ -22,6 +24,7 @@ mod timestamp;
 mod witness;
 
 pub use crate::mirror::{Mirror, MirrorError, Mirrored};
+pub use crate::outlets::{Destinations, OutletCounts, OutletError, Outlets};
 pub use crate::peer::{PeerError, PeerUrlError};
 pub use crate::rekor::{REKOR_PATIENCE, Rekor, RekorError};
 pub use crate::remote::RemoteTiles;

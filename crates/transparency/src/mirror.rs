@@ -109,15 +109,20 @@ impl Mirror {
         environment: impl IntoIterator<Item = (String, String)>,
         log: VerifierKey,
     ) -> Result<Self, AddressError> {
-        let Folder { storage, path, directory } = Folder::open(url, environment)?;
-        let mirror = Self::within(storage, &path, log);
-        Ok(match directory {
+        Ok(Self::at(&Folder::open(url, environment)?, log))
+    }
+
+    /// The mirror in a folder.
+    #[must_use]
+    pub fn at(folder: &Folder, log: VerifierKey) -> Self {
+        let mirror = Self::within(Arc::clone(&folder.storage), &folder.path, log);
+        match &folder.directory {
             Some(directory) => {
                 let place = directory.join(mirror.log.name().as_str());
                 Self { swap: Swap::Lock(place), ..mirror }
             }
             None => mirror,
-        })
+        }
     }
 
     /// The mirror in a storage that can compare and swap.
@@ -153,13 +158,13 @@ impl Mirror {
         Ok(self.checkpoint().await?.map(|(checkpoint, _)| checkpoint.size()))
     }
 
-    fn at(&self, name: &str) -> Path {
+    fn path_of(&self, name: &str) -> Path {
         name.split('/').fold(self.folder.clone(), |path, part| path.join(part))
     }
 
     /// Writes a tile, unless it is there.
     async fn put_tile(&self, path: TilePath, bytes: Bytes) -> Result<(), MirrorError> {
-        let place = self.at(&path.to_string());
+        let place = self.path_of(&path.to_string());
         match self.create(&place, bytes.clone()).await {
             Ok(()) => return Ok(()),
             Err(Error::AlreadyExists { .. }) => {}

@@ -86,6 +86,10 @@ impl Peer {
         Ok(Self { client, url, timeout })
     }
 
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
     /// Posts to a path below its address; the answer's body has at most `limit` bytes.
     pub(crate) async fn post(
         &self,

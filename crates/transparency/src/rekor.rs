@@ -70,6 +70,18 @@ impl Rekor {
         Ok(Self { tiles: RemoteTiles::of(peer.clone(), TILES), peer, trusted })
     }
 
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.peer.url()
+    }
+
+    /// The logs that it may be.
+    #[must_use]
+    pub const fn trusted(&self) -> &TrustedRoot {
+        &self.trusted
+    }
+
     /// Enters a leaf, unless it is there already, and gives the verified entry.
     ///
     /// # Errors

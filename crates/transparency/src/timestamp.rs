@@ -55,7 +55,6 @@ pub enum TimestampError {
 #[derive(Debug, Clone)]
 pub struct Timestamper {
     peer: Peer,
-    uri: String,
     chain: Vec<Vec<u8>>,
     authority: TsaAuthority,
 }
@@ -75,13 +74,23 @@ impl Timestamper {
         let between = between.iter().map(der).collect();
         let authority = TsaAuthority::new(der(leaf), between, der(root), None);
         let peer = Peer::signing(url, patience)?;
-        Ok(Self { peer, uri: url.to_owned(), chain, authority })
+        Ok(Self { peer, chain, authority })
     }
 
-    /// What a trusted root says of it.
+    /// Its address.
     #[must_use]
-    pub fn trusted(&self, valid_from: Timestamp) -> TrustedAuthority {
-        TrustedAuthority { uri: self.uri.clone(), certificates: self.chain.clone(), valid_from }
+    pub fn url(&self) -> &str {
+        self.peer.url()
+    }
+
+    /// What a trusted root says of it. Since when it is believed its certificates say.
+    #[must_use]
+    pub fn trusted(&self) -> TrustedAuthority {
+        TrustedAuthority {
+            uri: self.url().to_owned(),
+            certificates: self.chain.clone(),
+            valid_from: Timestamp::UNIX_EPOCH,
+        }
     }
 
     /// Has the signature in a leaf timestamped; gives the verified answer in DER, as bundles have

@@ -47,7 +47,7 @@ impl Mirror {
                 }
             };
             let note = PutPayload::from(checkpoint.note().to_string());
-            match self.storage.put_opts(&self.at(NAME), note, mode.into()).await {
+            match self.storage.put_opts(&self.path_of(NAME), note, mode.into()).await {
                 Ok(_) => return Ok(Mirrored::Published),
                 Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -61,7 +61,7 @@ impl Mirror {
         &self,
     ) -> Result<Option<(SignedCheckpoint, UpdateVersion)>, MirrorError> {
         let foreign = || MirrorError::Foreign(self.log.name().clone());
-        match get(&*self.storage, &self.at(NAME), MAX_NOTE_BYTES as u64).await? {
+        match get(&*self.storage, &self.path_of(NAME), MAX_NOTE_BYTES as u64).await? {
             Got::Nothing => Ok(None),
             Got::TooLong => Err(foreign()),
             Got::Bytes(bytes, version) => {

@@ -16,6 +16,7 @@ mod fixture;
 mod liar;
 mod log;
 mod mirror;
+mod outlets;
 mod rekor;
 mod storage;
 mod timestamp;

@@ -22,9 +22,9 @@ use crate::fixture::signed;
 use crate::liar::{self, answer};
 use crate::log::Log;
 
-const REKOR: &str = "rekor.example";
+pub(crate) const REKOR: &str = "rekor.example";
 
-fn trusting(keys: &[&VerifierKey]) -> TrustedRoot {
+pub(crate) fn trusting(keys: &[&VerifierKey]) -> TrustedRoot {
     let since = "2026-11-01T00:00:00Z".parse().unwrap();
     let log = |key: &&VerifierKey| TrustedLog::new((*key).clone(), since).unwrap();
     TrustedRoot { logs: keys.iter().map(log).collect() }
@@ -37,7 +37,7 @@ fn leaf(signer: &EcdsaP256Signer, text: &str) -> HashedRekord {
 
 /// What stands before a Rekor, as in its own compose files: it takes entries, and its tiles are
 /// files that a web server serves under the same address.
-async fn front(rekor: String, tiles: PathBuf) -> String {
+pub(crate) async fn front(rekor: String, tiles: PathBuf) -> String {
     let client = reqwest::Client::new();
     let handler = move |method: Method, uri: Uri, body: Bytes| async move {
         let path = uri.path().to_owned();

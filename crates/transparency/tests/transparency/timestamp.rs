@@ -51,14 +51,14 @@ async fn a_real_authority_stamps_the_signature_and_cosign_believes_it() {
     let stamped = bundle.clone().with_timestamp(token).unwrap().to_json().unwrap();
     let since = "2026-11-01T00:00:00Z".parse().unwrap();
     let root = TrustedRoot { logs: vec![TrustedLog::new(log.key().clone(), since).unwrap()] };
-    let json = root.to_json_with(&[timestamper.trusted(since)]).unwrap();
+    let json = root.to_json_with(&[timestamper.trusted()]).unwrap();
     // We read it ourselves too, and believe the logs in it.
     assert_eq!(TrustedRoot::parse(&json).unwrap(), root);
     let trust = Trust { key: it.signer.public_key(), root: &json, artifact: &it.artifact };
     assert_eq!(cosign::accepts(&stamped, &trust, SIGNED), Ok(()));
     let unstamped = bundle.to_json().unwrap();
     assert!(cosign::accepts(&unstamped, &trust, SIGNED).is_err());
-    let json = root.to_json_with(&[other.trusted(since)]).unwrap();
+    let json = root.to_json_with(&[other.trusted()]).unwrap();
     assert!(cosign::accepts(&stamped, &Trust { root: &json, ..trust }, SIGNED).is_err());
 }
 
