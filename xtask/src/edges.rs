@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "sentinel-core",
             "sentinel-archive",
+            "sentinel-objects",
             "sentinel-provenance",
             "sentinel-policy",
             "sentinel-store-sqlite",

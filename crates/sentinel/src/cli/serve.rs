@@ -9,6 +9,7 @@ use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyStatus;
 use sentinel_service::health::Networks;
 use sentinel_service::{Services, Settings};
+use sentinel_transparency::Destinations;
 use serde_json::json;
 
 use crate::config::load::{Loaded, load};
@@ -37,7 +38,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, archiving, fleet, rate_limits, engine, signing_key_file } = checked;
+    let Checked { database, archiving, fleet, rate_limits, engine, signing_key_file, destinations } =
+        checked;
     let signing_key = Source::File(signing_key_file);
     let log_origin = config.log_origin.clone();
     let settings = Settings {
@@ -55,7 +57,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let (ext_authz, ext_authz_address) = server::bind_if(config.ext_authz_listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let policy = node.services.policy.status();
-    let serving = Serving { archiving, ext_authz, ..serving(config, listener, format) };
+    let serving =
+        Serving { archiving, destinations, ext_authz, ..serving(config, listener, format) };
     node.serve(serving, |address| {
         ready(&format!("http://{address}"), ext_authz_address, &policy, format)
     })
@@ -91,6 +94,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
             quiet: !config.log_checks,
         },
         archiving: None,
+        destinations: Destinations::default(),
     }
 }
 
