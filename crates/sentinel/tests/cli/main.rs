@@ -20,3 +20,4 @@ mod provenance;
 mod rollout;
 mod serve;
 mod support;
+mod transparency;

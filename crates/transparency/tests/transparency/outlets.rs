@@ -33,7 +33,7 @@ use crate::cosign::{self, Trust};
 use crate::fixture::{Fixture, signed};
 use crate::liar::{self, answer};
 use crate::log::ORIGIN;
-use crate::rekor::{REKOR, front, trusting};
+use crate::rekor::{REKOR, trusting};
 
 /// A log in a database.
 struct Scene {
@@ -288,7 +288,6 @@ async fn a_leader_that_ends_anywhere_leaves_the_next_one_to_go_on() {
     let scene = Scene::open(&dir.path().join("db"), &log_key()).await;
     let rekor_key = Ed25519NoteSigner::generate(REKOR).unwrap();
     let server = rekor::Server::start(REKOR, &rekor_key.to_pkcs8_pem().unwrap());
-    let front = front(server.address().to_owned(), server.tiles()).await;
     let witness = witness::Server::start(&scene.key.to_string());
     let url = format!("file://{}", dir.path().display());
     let root = trusting(&[rekor_key.verifier_key()]);
@@ -296,7 +295,7 @@ async fn a_leader_that_ends_anywhere_leaves_the_next_one_to_go_on() {
         mirror: folder(&url),
         witnesses: vec![a_witness(&witness)],
         quorum: 1,
-        rekor: Some(Rekor::new(&front, root, REKOR_PATIENCE).unwrap()),
+        rekor: Some(Rekor::new(&server.url(), root, REKOR_PATIENCE).unwrap()),
         timestamper: None,
     };
     for round in 0..20 {

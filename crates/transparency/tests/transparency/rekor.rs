@@ -1,10 +1,9 @@
 //! Rekor v2: the real server, and others that lie.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{Method, Response, Uri};
 use sentinel_provenance::bundle::TransparencyLogEntry;
 use sentinel_provenance::log::{
@@ -33,33 +32,6 @@ pub(crate) fn trusting(keys: &[&VerifierKey]) -> TrustedRoot {
 fn leaf(signer: &EcdsaP256Signer, text: &str) -> HashedRekord {
     let envelope = Envelope::sign(text.as_bytes().to_vec(), signer).unwrap();
     HashedRekord::of(&envelope, signer.public_key())
-}
-
-/// What stands before a Rekor, as in its own compose files: it takes entries, and its tiles are
-/// files that a web server serves under the same address.
-pub(crate) async fn front(rekor: String, tiles: PathBuf) -> String {
-    let client = reqwest::Client::new();
-    let handler = move |method: Method, uri: Uri, body: Bytes| async move {
-        let path = uri.path().to_owned();
-        if method == Method::GET {
-            let name = path.strip_prefix("/api/v2/").unwrap();
-            return match tokio::fs::read(tiles.join(name)).await {
-                Ok(bytes) => answer(200, bytes),
-                Err(_) => answer(404, ""),
-            };
-        }
-        let told = client.post(format!("http://{rekor}{path}")).body(body).send().await.unwrap();
-        let mut response = Response::builder().status(told.status());
-        if let Some(index) = told.headers().get("x-log-index") {
-            response = response.header("x-log-index", index);
-        }
-        response.body(Body::from(told.bytes().await.unwrap())).unwrap()
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = axum::Router::new().fallback(handler);
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    format!("http://{address}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +77,7 @@ async fn a_real_rekor_takes_our_leaf_and_cosign_accepts_the_bundle_with_both_log
 async fn what_a_real_rekor_has_already_is_found_in_its_tiles() {
     let key = Ed25519NoteSigner::generate(REKOR).unwrap();
     let server = Server::start(REKOR, &key.to_pkcs8_pem().unwrap());
-    let url = front(server.address().to_owned(), server.tiles()).await;
+    let url = server.url();
     let rekor = Rekor::new(&url, trusting(&[key.verifier_key()]), REKOR_PATIENCE).unwrap();
     let signer = EcdsaP256Signer::generate().unwrap();
     let leaves: Vec<_> = (0..300).map(|n| leaf(&signer, &format!("{{\"n\":{n}}}"))).collect();
