@@ -79,7 +79,8 @@ async fn an_event_of_a_key_is_a_logged_bundle() {
     let log = &app.services.log;
     let known = log.keys().await.unwrap().into_values().next().unwrap();
     let bundle = log.statement_bundle(&known.events[0].statement).await.unwrap();
-    let trust = sentinel_provenance::LogTrust { root: log.trusted_root().unwrap(), witnesses: None };
+    let trust =
+        sentinel_provenance::LogTrust { root: log.trusted_root().unwrap(), witnesses: None };
     let shown = verify_logged_bundle(&bundle, &known.key, &trust, None);
     // It is about a key, not about an action.
     assert!(!shown.verified());
