@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-provenance", &[]),
     ("sentinel-policy", &["sentinel-core"]),
     ("sentinel-redis", &["sentinel-core"]),
+    ("sentinel-signers", &["sentinel-provenance"]),
     ("sentinel-archive", &["sentinel-core"]),
     ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
@@ -28,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-store-postgres",
             "sentinel-redis",
             "sentinel-service",
+            "sentinel-signers",
             "sentinel-http",
         ],
     ),
@@ -58,7 +60,7 @@ const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["sentinel-store-postgres", "sentinel-chaos"]),
     ("sqlx-postgres", &["sentinel-store-postgres", "sentinel-chaos"]),
-    ("object_store", &["sentinel-archive", "sentinel-policy"]),
+    ("object_store", &["sentinel-archive", "sentinel-policy", "sentinel-signers"]),
 ];
 
 /// Features that change what a store does, and the crates that may turn them on: not the product.

@@ -54,6 +54,7 @@
 //!   keys, and repeat nothing of the document in their errors.
 
 pub mod bundle;
+mod certificate;
 pub mod commitment;
 mod digest;
 mod dsse;
@@ -69,6 +70,7 @@ mod statement;
 mod verify;
 
 pub use bundle::{Bundle, BundleError};
+pub use certificate::{CertificateError, KeyCertificate};
 pub use commitment::{PAYLOAD_ROLE, Salt, TenantKey};
 pub use digest::Sha256Digest;
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, pae};

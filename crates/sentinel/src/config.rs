@@ -1,5 +1,6 @@
 //! The configuration of `sentinel serve`: one YAML file, every field also an environment variable.
 
+pub(crate) mod keys;
 pub(crate) mod load;
 pub(crate) mod problems;
 #[cfg(test)]
@@ -148,14 +149,57 @@ pub(crate) struct Config {
     #[serde(default = "default_opa_timeout")]
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) opa_timeout_ms: u64,
-    /// ECDSA P-256 private key that signs manifests, as an unencrypted PKCS#8 PEM file that only
-    /// its owner can read. Required.
+    /// ECDSA P-256 private key that signs manifests, as a PKCS#8 PEM file that only its owner can
+    /// read, encrypted or not. This, `signing_key_env` or `signing_key_service` is required.
     #[serde(default)]
     pub(crate) signing_key_file: Option<PathBuf>,
     /// Which decisions are signed and logged before they are answered, besides being recorded:
     /// `off`, `denials` or `all`. Each costs a signature and some 3 KB.
     #[serde(default)]
     pub(crate) attest_decisions: AttestDecisions,
+    /// Name of the environment variable that holds that key, as PEM.
+    #[serde(default)]
+    pub(crate) signing_key_env: Option<String>,
+    /// Service that holds that key and signs with it: `vault://host:8200/transit/key`,
+    /// `awskms:///alias/key` or `gcpkms://projects/…/cryptoKeyVersions/1`; see docs/signing-keys.md.
+    #[serde(default)]
+    pub(crate) signing_key_service: Option<String>,
+    /// File with the passphrase of an encrypted signing key, which only its owner can read.
+    #[serde(default)]
+    pub(crate) signing_key_passphrase_file: Option<PathBuf>,
+    /// Name of the environment variable that holds that passphrase.
+    #[serde(default)]
+    pub(crate) signing_key_passphrase_env: Option<String>,
+    /// Hours for which each server has a key of its own certified by the signing key, replaced at
+    /// half of that time: manifests are signed in memory. 24 for a key with a service; unless stated
+    /// a key in a file signs manifests itself.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 8760))]
+    pub(crate) replica_key_hours: Option<u32>,
+    /// Public keys, in PEM, that signed or certified before: what they vouch for stays verified.
+    #[serde(default)]
+    pub(crate) retired_key_files: Vec<PathBuf>,
+    /// Ed25519 private key that signs the checkpoints of the transparency log, as a PKCS#8 PEM file
+    /// that only its owner can read, encrypted or not. Unless this, `log_key_env` or
+    /// `log_key_service` is set, the database keeps a key.
+    #[serde(default)]
+    pub(crate) log_key_file: Option<PathBuf>,
+    /// Name of the environment variable that holds that key, as PEM.
+    #[serde(default)]
+    pub(crate) log_key_env: Option<String>,
+    /// Service that holds that key and signs with it, in the forms of `signing_key_service`.
+    #[serde(default)]
+    pub(crate) log_key_service: Option<String>,
+    /// File with the passphrase of an encrypted log key, which only its owner can read.
+    #[serde(default)]
+    pub(crate) log_key_passphrase_file: Option<PathBuf>,
+    /// Name of the environment variable that holds that passphrase.
+    #[serde(default)]
+    pub(crate) log_key_passphrase_env: Option<String>,
+    /// File with the token for Vault or for Google's KMS, read anew each time. Without it, Vault's is
+    /// that of VAULT_TOKEN, and Google's that of the usual credentials.
+    #[serde(default)]
+    pub(crate) key_service_token_file: Option<PathBuf>,
     /// Name of the transparency log: a host name of yours that stands for it, without port and path
     /// (`log.example.com`). Nothing is fetched from there; verifiers know the log by it. With another
     /// name than before, the log is ended and goes on as a new one.
@@ -377,6 +421,18 @@ impl Default for Config {
             opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,
             attest_decisions: AttestDecisions::default(),
+            signing_key_env: None,
+            signing_key_service: None,
+            signing_key_passphrase_file: None,
+            signing_key_passphrase_env: None,
+            replica_key_hours: None,
+            retired_key_files: Vec::new(),
+            log_key_file: None,
+            log_key_env: None,
+            log_key_service: None,
+            log_key_passphrase_file: None,
+            log_key_passphrase_env: None,
+            key_service_token_file: None,
             log_origin: default_log_origin(),
             public_log: false,
             tls_terminated_upstream: false,

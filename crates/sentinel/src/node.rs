@@ -10,12 +10,14 @@ use sentinel_core::commit::claims_expire_before;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::store::{Store, StoreError};
-use sentinel_provenance::{EcdsaP256Signer, Signer as _};
+use sentinel_provenance::PublicKey;
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
-use sentinel_service::log::kept_signer;
+use sentinel_service::log::{CheckpointSigner, kept_signer};
+use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
+use sentinel_signers::KeySource;
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,7 +32,7 @@ use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::fleet::{FLUSH, Fleet, Joined};
 use crate::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
 use crate::server;
-use crate::signing_key::{Prepared, Source};
+use crate::signing_key::{self, Prepared, SigningKeyError, Source};
 
 /// How often what is no longer needed is removed.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -50,7 +52,7 @@ pub(crate) struct Node {
     loads: Option<watch::Receiver<()>>,
     /// What the source had brought by the last of them that was recorded.
     brought: Option<String>,
-    signer: Arc<EcdsaP256Signer>,
+    signing: Signing,
     clock: Arc<dyn Clock>,
     postgres: Option<Arc<PostgresStore>>,
     carrier: Option<Arc<RedisEvents>>,
@@ -67,8 +69,12 @@ pub(crate) struct Parts {
     pub(crate) fleet: Option<Fleet>,
     pub(crate) engine: Engine,
     pub(crate) signing_key: Source,
+    /// Keys that signed or certified before, and are trusted still.
+    pub(crate) retired_keys: Vec<PublicKey>,
     /// Name of the transparency log.
     pub(crate) log_origin: String,
+    /// Key of the log; `None` leaves it to the store.
+    pub(crate) log_key: Option<KeySource>,
     pub(crate) settings: Settings,
 }
 
@@ -99,21 +105,20 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, fleet, engine, signing_key, log_origin, settings } = parts;
+        let Parts { database, fleet, engine, settings, .. } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let policy = Policy::new(&engine)?;
         let loading = {
             let (reloader, now) = (policy.reloader(), clock.now());
             tokio::spawn(async move { reloader.first(now).await })
         };
-        let preparing = tokio::task::spawn_blocking(move || signing_key.prepare());
+        let log_key = open_log_key(parts.log_key, parts.log_origin.clone());
+        let keys = async { tokio::try_join!(parts.signing_key.prepare(), log_key) };
+        let keys = tokio::spawn(keys);
         let opened = database.open().await.map_err(|error| open_failure(&error))?;
-        let prepared = preparing.await.or_fail(|| "cannot read the signing key".to_owned())?;
-        let signer = prepared.and_then(Prepared::settle).map_err(|error| {
-            let failure = Failure::new(error.to_string());
-            error.mend().into_iter().fold(failure, Failure::help)
-        })?;
-        let signer = Arc::new(signer);
+        let keys = keys.await.or_fail(|| "cannot read the signing key".to_owned())?;
+        let settle = |(signing, log): (Prepared, _)| Ok((signing.settle()?, log));
+        let (signing, log_key) = keys.and_then(settle).map_err(|error| key_failure(&error))?;
         let joined = fleet.map(|fleet| fleet.join()).transpose();
         let joined = joined.or_fail(|| "cannot use Redis".to_owned())?;
         let mut sources: Vec<_> =
@@ -133,14 +138,18 @@ impl Node {
         };
         let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
         epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
-        let kept = kept_signer(opened.store.as_ref(), &log_origin).await;
-        let checkpoints = vec![kept.or_fail(|| "cannot use the transparency log".to_owned())?];
+        let log_key = match log_key {
+            Some(key) => Ok(key),
+            None => kept_signer(opened.store.as_ref(), &parts.log_origin).await,
+        };
+        let checkpoints = vec![log_key.or_fail(|| "cannot use the transparency log".to_owned())?];
         let ports = Ports {
             store: opened.store,
             log: opened.log,
             checkpoints,
             policy: Arc::clone(&policy.port),
-            signer: signer.clone(),
+            signing: signing.clone(),
+            retired_keys: parts.retired_keys,
             clock: Arc::clone(&clock),
         };
         let services = Services::start_shared(ports, settings, shared).await;
@@ -169,7 +178,7 @@ impl Node {
             policy,
             loads,
             brought,
-            signer,
+            signing,
             clock,
             postgres,
             carrier,
@@ -208,7 +217,7 @@ impl Node {
             EventLog::start(&self.services.events, Arc::clone(&self.clock), serving.event_log)
                 .or_fail(setup)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn_blocking(warm_up(Arc::clone(&self.signer)));
+        tasks.spawn_blocking(warm_up(self.signing.clone()));
         self.keep_policy(&mut tasks, hangup);
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
         if let Some(postgres) = &self.postgres {
@@ -348,13 +357,28 @@ impl Stop {
 }
 
 /// Makes a signature that nobody needs. The first one takes some 70 ms, since the generator of
-/// AWS-LC is seeded for it; no caller has to wait for that.
-fn warm_up(signer: Arc<EcdsaP256Signer>) -> impl FnOnce() + Send + 'static {
+/// AWS-LC is seeded for it; no caller has to wait for that. A key that was just made has done so.
+fn warm_up(signing: Signing) -> impl FnOnce() + Send + 'static {
     move || {
+        let Signing::Direct(signer) = signing else { return };
         if let Err(error) = signer.sign(b"") {
             tracing::error!(%error, "the signing key cannot sign");
         }
     }
+}
+
+/// The key of the log that the configuration names, if it does.
+async fn open_log_key(
+    source: Option<KeySource>,
+    origin: String,
+) -> Result<Option<Arc<dyn CheckpointSigner>>, SigningKeyError> {
+    let Some(source) = source else { return Ok(None) };
+    signing_key::open_log_key(&source, &origin).await.map(Some)
+}
+
+fn key_failure(error: &SigningKeyError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    error.mend().into_iter().fold(failure, Failure::help)
 }
 
 /// Records what was loaded, or refused, last. When the source has brought something else than what

@@ -11,6 +11,7 @@
 pub mod build;
 pub mod clock;
 pub mod conformance;
+pub mod key_services;
 pub mod opa;
 pub mod postgres;
 pub mod redis;

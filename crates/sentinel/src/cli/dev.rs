@@ -74,7 +74,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         fleet: None,
         engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
+        retired_keys: Vec::new(),
         log_origin: DEFAULT_LOG_ORIGIN.to_owned(),
+        log_key: None,
         settings: Settings::default(),
     })
     .await?;

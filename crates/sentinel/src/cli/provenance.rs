@@ -1,5 +1,7 @@
 //! `sentinel provenance`: manifests, verified offline or fetched from a server.
 
+mod keys;
+
 use std::path::PathBuf;
 
 use sentinel_core::principal::Role;
@@ -39,6 +41,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Fetches the trusted root: what verifiers need to trust the log of this deployment.
+    TrustedRoot {
+        /// Where to; standard output by default.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Lists, retires and revokes the keys that sign.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,7 +86,13 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     match command {
         Command::Verify(verify) => verify.run(json),
         Command::Show { id, connection } => show(id, &connection, json).await,
-        Command::Fetch { id, output, connection } => fetch(id, output, &connection).await,
+        Command::Fetch { id, output, connection } => {
+            fetch(&["v1", "manifests", &id.to_string(), "bundle"], output, &connection).await
+        }
+        Command::TrustedRoot { output, connection } => {
+            fetch(&["v1", "trusted-root"], output, &connection).await
+        }
+        Command::Keys(command) => keys::run(command, json).await,
     }
 }
 
@@ -188,13 +207,13 @@ async fn show(id: uuid::Uuid, connection: &Connection, json: bool) -> Outcome {
     if verified { Ok(()) } else { Err(Failure::silent()) }
 }
 
-async fn fetch(id: uuid::Uuid, to: Option<PathBuf>, connection: &Connection) -> Outcome {
+async fn fetch(path: &[&str], to: Option<PathBuf>, connection: &Connection) -> Outcome {
     let client = connection.client(Role::Auditor)?;
-    let bundle = client.bytes(&["v1", "manifests", &id.to_string(), "bundle"]).await?;
+    let document = client.bytes(path).await?;
     match to {
         Some(path) => {
-            std::fs::write(&path, bundle).or_fail(|| format!("cannot write `{}`", path.display()))
+            std::fs::write(&path, document).or_fail(|| format!("cannot write `{}`", path.display()))
         }
-        None => output::line(&String::from_utf8_lossy(&bundle)),
+        None => output::line(&String::from_utf8_lossy(&document)),
     }
 }

@@ -11,6 +11,7 @@ use sentinel_service::health::Networks;
 use sentinel_service::{Services, Settings};
 use serde_json::json;
 
+use crate::config::keys::GivenKeys;
 use crate::config::load::{Loaded, load};
 use crate::config::problems::{self, Checked, Problem};
 use crate::config::{Config, HealthNetworks};
@@ -37,17 +38,26 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, archiving, fleet, rate_limits, engine, signing_key_file } = checked;
-    let signing_key = Source::File(signing_key_file);
+    let Checked { database, archiving, fleet, rate_limits, engine, keys } = checked;
     let log_origin = config.log_origin.clone();
+    let GivenKeys { manifests, log: log_key, retired: retired_keys } = keys;
     let settings = Settings {
         queue: config.max_waiting,
         commit_delay: Duration::from_micros(config.commit_delay_us),
         rate_limits,
         attest: config.attest_decisions.into(),
     };
-    let node =
-        Node::start(Parts { database, fleet, engine, signing_key, log_origin, settings }).await?;
+    let parts = Parts {
+        database,
+        fleet,
+        engine,
+        signing_key: Source::Given(Box::new(manifests)),
+        retired_keys,
+        log_origin,
+        log_key,
+        settings,
+    };
+    let node = Node::start(parts).await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }

@@ -11,12 +11,12 @@ use sentinel_provenance::{
 use uuid::Uuid;
 
 use super::TransparencyLog;
-use super::shards::{SignedStatement, broken, sign_statement};
+use super::shards::{SignedStatement, broken};
 use crate::ServiceError;
 
 /// A key, and what became of it.
 #[derive(Debug, Clone)]
-pub struct KnownKey {
+pub struct LoggedKey {
     pub hint: String,
     pub key: PublicKey,
     /// PEM.
@@ -31,7 +31,7 @@ pub struct KeyEvent {
     pub statement: LogStatement,
 }
 
-impl KnownKey {
+impl LoggedKey {
     /// The place of the leaf from which on nothing of this key is worth anything.
     #[must_use]
     pub fn revoked_at(&self) -> Option<LogPlace> {
@@ -53,13 +53,13 @@ impl TransparencyLog {
     ///
     /// # Errors
     /// When the store is away, or a statement cannot be read.
-    pub async fn keys(&self) -> Result<BTreeMap<String, KnownKey>, ServiceError> {
-        let mut keys = BTreeMap::<String, KnownKey>::new();
+    pub async fn keys(&self) -> Result<BTreeMap<String, LoggedKey>, ServiceError> {
+        let mut keys = BTreeMap::<String, LoggedKey>::new();
         for statement in self.store.statements(StatementKind::SigningKey).await? {
             let event = read(&statement)?;
             let mut known = match keys.remove(&event.hint) {
                 Some(known) => known,
-                None => KnownKey::of(&event)?,
+                None => LoggedKey::of(&event)?,
             };
             known.events.push(KeyEvent { event, statement });
             keys.insert(known.hint.clone(), known);
@@ -69,7 +69,7 @@ impl TransparencyLog {
 
     /// Logs the key of this server, unless it is known.
     pub(super) async fn introduce(&self) -> Result<(), ServiceError> {
-        let (key, keys) = (self.statements.public_key(), self.keys().await?);
+        let (key, keys) = (self.statements.trusted(), self.keys().await?);
         match keys.get(key.hint()) {
             Some(known) if known.is_over() => {
                 let hint = key.hint();
@@ -97,11 +97,11 @@ impl TransparencyLog {
         hint: &str,
         kind: KeyEventKind,
         reason: Option<String>,
-    ) -> Result<KnownKey, ServiceError> {
+    ) -> Result<LoggedKey, ServiceError> {
         let keys = self.keys().await?;
         let unknown = || ServiceError::not_found("unknown_signing_key", format!("key `{hint}`"));
         let known = keys.get(hint).ok_or_else(unknown)?;
-        if hint == self.statements.public_key().hint() {
+        if self.statements.is_in_use(hint) {
             let detail = "this server signs with that key; start it with another key first";
             return Err(ServiceError::conflict("signing_key_in_use", detail));
         }
@@ -133,7 +133,7 @@ impl TransparencyLog {
             reason,
         };
         let SignedStatement { bundle, leaf, .. } =
-            sign_statement(event, subject, self.statements.as_ref())?;
+            self.statements.sign_control(event, subject).await?;
         let statement = LogStatement {
             id: StatementId(id),
             kind: StatementKind::SigningKey,
@@ -168,7 +168,7 @@ impl TransparencyLog {
     }
 }
 
-impl KnownKey {
+impl LoggedKey {
     fn of(event: &SigningKeyEvent) -> Result<Self, ServiceError> {
         let key = PublicKey::from_spki_pem(&event.public_key);
         let key = key.map_err(|error| broken(&format!("a logged key: {error}")))?;

@@ -14,5 +14,6 @@ mod group;
 mod health;
 mod policy;
 mod rate;
+mod signing;
 mod signing_keys;
 mod support;

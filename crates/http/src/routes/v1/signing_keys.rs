@@ -7,7 +7,7 @@ use sentinel_core::name::Reason;
 use sentinel_core::principal::Role;
 use sentinel_provenance::KeyEventKind;
 use sentinel_service::ServiceError;
-use sentinel_service::log::{KeyEvent, KnownKey};
+use sentinel_service::log::{KeyEvent, LoggedKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -135,7 +135,7 @@ async fn end(
     Ok(Json(shown(app, known).await?))
 }
 
-async fn shown(app: &Shared, known: KnownKey) -> Result<SigningKey, Problem> {
+async fn shown(app: &Shared, known: LoggedKey) -> Result<SigningKey, Problem> {
     let state = match (known.revoked_at(), known.is_over()) {
         (Some(_), _) => "revoked",
         (None, true) => "retired",
