@@ -19,4 +19,5 @@ mod policy_changes;
 mod provenance;
 mod rollout;
 mod serve;
+mod signing_keys;
 mod support;
