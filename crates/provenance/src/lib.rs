@@ -60,6 +60,7 @@ mod digest;
 mod dsse;
 mod encoding;
 mod json;
+mod key_events;
 pub mod log;
 mod log_entry;
 mod log_trust;
@@ -74,7 +75,8 @@ pub use commitment::{PAYLOAD_ROLE, Salt, TenantKey};
 pub use digest::Sha256Digest;
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, pae};
 pub use json::{JsonError, MAX_DEPTH};
-pub use log_trust::LogTrust;
+pub use key_events::{KeyEventError, KeyEvents};
+pub use log_trust::{LogTrust, Revocation};
 pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureMismatch};
 pub use signer::{EcdsaP256Signer, SignError, Signer};
 pub use statement::{
@@ -83,6 +85,6 @@ pub use statement::{
     StatementError,
 };
 pub use verify::{
-    Check, CheckName, Outcome, Verification, verify_bundle, verify_bundle_json,
+    Check, CheckName, Outcome, Trust, Verification, verify_bundle, verify_bundle_json,
     verify_logged_bundle, verify_logged_bundle_json,
 };

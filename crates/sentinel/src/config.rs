@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use sentinel_service::attest::Attest;
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry::LogFormat;
@@ -152,6 +153,10 @@ pub(crate) struct Config {
     /// read, encrypted or not. This, `signing_key_env` or `signing_key_service` is required.
     #[serde(default)]
     pub(crate) signing_key_file: Option<PathBuf>,
+    /// Which decisions are signed and logged before they are answered, besides being recorded:
+    /// `off`, `denials` or `all`. Each costs a signature and some 3 KB.
+    #[serde(default)]
+    pub(crate) attest_decisions: AttestDecisions,
     /// Name of the environment variable that holds that key, as PEM.
     #[serde(default)]
     pub(crate) signing_key_env: Option<String>,
@@ -330,6 +335,26 @@ const fn default_connections() -> usize {
     8192
 }
 
+/// Which decisions are signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AttestDecisions {
+    #[default]
+    Off,
+    Denials,
+    All,
+}
+
+impl From<AttestDecisions> for Attest {
+    fn from(which: AttestDecisions) -> Self {
+        match which {
+            AttestDecisions::Off => Self::Off,
+            AttestDecisions::Denials => Self::Denials,
+            AttestDecisions::All => Self::All,
+        }
+    }
+}
+
 /// Name of the log of a deployment that has given it none.
 pub(crate) const DEFAULT_LOG_ORIGIN: &str = "log.localhost";
 
@@ -395,6 +420,7 @@ impl Default for Config {
             opa_url: None,
             opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,
+            attest_decisions: AttestDecisions::default(),
             signing_key_env: None,
             signing_key_service: None,
             signing_key_passphrase_file: None,

@@ -1,6 +1,7 @@
 //! The transparency log of this deployment: what is signed is appended with the transaction that
 //! stores it, sequenced into a tree, and proved to whoever asks.
 
+mod keys;
 mod proofs;
 mod sequencer;
 mod shards;
@@ -19,6 +20,7 @@ use sentinel_provenance::{SeenCheckpoint, SignError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub use keys::{KeyEvent, LoggedKey};
 pub use proofs::{CacheLife, LogFile};
 pub use sequencer::follow;
 pub use shards::Shard;
@@ -119,6 +121,7 @@ impl TransparencyLog {
             seen: ArcSwapOption::empty(),
         };
         log.begin().await?;
+        log.introduce().await?;
         log.look().await?;
         Ok(log)
     }
@@ -132,8 +135,8 @@ impl TransparencyLog {
     }
 
     /// The newest checkpoint that is known here.
-    pub(crate) fn seen(&self) -> Option<Arc<SeenCheckpoint>> {
-        self.seen.load_full()
+    pub(crate) fn seen_checkpoint(&self) -> Option<SeenCheckpoint> {
+        self.seen.load().as_deref().cloned()
     }
 
     /// The shards that are known here, the first first; never empty once opened.

@@ -120,6 +120,13 @@ impl SigningKeys {
         self.signing.public_key()
     }
 
+    /// Whether this replica signs with the key of that hint, or has its keys certified by it.
+    pub(crate) fn is_in_use(&self, hint: &str) -> bool {
+        let current = self.current.load();
+        let leaf = current.as_ref().map(|key| key.signer.public_key());
+        self.trusted().hint() == hint || leaf.is_some_and(|key| key.hint() == hint)
+    }
+
     /// What signs now.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod attest;
 mod check;
 mod follow;
 mod group;
@@ -14,4 +15,5 @@ mod health;
 mod policy;
 mod rate;
 mod signing;
+mod signing_keys;
 mod support;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::check::{Arguments, CheckRequest};
+use sentinel_core::log::LogStore as _;
 use sentinel_core::policy::{
     DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus,
 };
@@ -124,6 +125,11 @@ impl App {
     pub(crate) async fn replica(&self, settings: Settings, shared: Shared) -> Services {
         let ports = ports(Arc::clone(&self.store), &self.policy, &self.clock);
         Services::start_shared(ports, settings, shared).await.unwrap()
+    }
+
+    /// Makes the log refuse whatever is appended.
+    pub(crate) async fn seal_log(&self) {
+        self.store.seal_shard(1).await.unwrap();
     }
 
     /// Another replica on the same store, which signs like that.
