@@ -104,6 +104,8 @@ for step in "$@"; do
       go_tool cosign 3.1.1 github.com/sigstore/cosign/v3/cmd/cosign "about five minutes"
       go_tool litewitness 0.10.0 filippo.io/torchwood/cmd/litewitness "a minute or two"
       node_verifier
+      # A KMS that signing keys are tried with.
+      go_tool local-kms 0.0.0-20260228092603-2a5e92d09ab6 github.com/nsmithuk/local-kms "a minute"
       # The S3 that archives are tried with: a real one, since a stand-in proves nothing.
       go_tool versitygw 1.8.0 github.com/versity/versitygw/cmd/versitygw "a minute or two"
       ;;
