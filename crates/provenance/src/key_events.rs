@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::bundle::{Bundle, BundleError};
+use crate::digest::Sha256Digest;
 use crate::log::{Revoked, TrustedLog};
 use crate::log_trust::{LogTrust, Logged, Revocation};
 use crate::public_key::PublicKey;
@@ -38,8 +39,9 @@ pub enum KeyEventError {
 
 /// The keys that longer-lived keys vouch for, and those that were revoked.
 ///
-/// Only a key that is trusted itself can vouch for another. It can revoke any; and
-/// every key can revoke itself, since whoever has it can do worse.
+/// Only a key that is trusted itself can vouch for another. A key is revoked by one
+/// that is trusted, that introduced itself in the same logs, or by itself: only their
+/// operator gets a statement into them, and to believe too little is the safe side.
 ///
 /// ```
 /// use sentinel_provenance::{KeyEvents, LogTrust, Trust};
@@ -75,18 +77,26 @@ impl KeyEvents {
         trusted: &[PublicKey],
         logs: &LogTrust,
     ) -> Result<Self, (usize, KeyEventError)> {
-        let key = |key: &PublicKey| (key.hint().to_owned(), key.clone());
-        let mut events = Self { keys: trusted.iter().map(key).collect(), revocations: Vec::new() };
-        let mut certified = Vec::new();
+        let known = |key: &PublicKey| (key.hint().to_owned(), key.clone());
+        let trusted: BTreeMap<_, _> = trusted.iter().map(known).collect();
+        let mut said = Vec::new();
         for (position, json) in bundles.iter().enumerate() {
-            let proven =
-                Proven::read(json, &events.keys, logs).map_err(|error| (position, error))?;
+            said.push(Said::read(json).map_err(|error| (position, error))?);
+        }
+        let introduces = |said: &&Said| said.event == KeyEventKind::Introduced;
+        let introduced: BTreeMap<_, _> =
+            said.iter().filter(introduces).map(|said| known(&said.key)).collect();
+        let (mut revocations, mut certified) = (Vec::new(), Vec::new());
+        for (position, said) in said.into_iter().enumerate() {
+            let proven = said.prove(&trusted, &introduced, logs);
+            let proven = proven.map_err(|error| (position, error))?;
             match proven.event {
                 KeyEventKind::Certified => certified.push((position, proven)),
                 KeyEventKind::Introduced | KeyEventKind::Retired => {}
-                KeyEventKind::Revoked => events.revocations.extend(proven.revocations()),
+                KeyEventKind::Revoked => revocations.extend(proven.revocations()),
             }
         }
+        let mut events = Self { keys: trusted, revocations };
         for (position, Proven { bundle, key, signer, .. }) in certified {
             let in_force = Logged::find(&bundle, logs).and_then(|entries| {
                 let in_force =
@@ -129,45 +139,65 @@ impl KeyEvents {
     }
 }
 
-/// A statement about a key that is signed by who may make it, and in a trusted log.
-struct Proven {
+/// A statement about a key that is sound in itself.
+struct Said {
     bundle: Bundle,
     event: KeyEventKind,
     key: PublicKey,
-    signer: PublicKey,
-    places: Vec<(crate::Sha256Digest, u64)>,
 }
 
-impl Proven {
-    fn read(
-        json: &[u8],
-        trusted: &BTreeMap<String, PublicKey>,
-        logs: &LogTrust,
-    ) -> Result<Self, KeyEventError> {
+impl Said {
+    /// Read before the signature is verified: the key may be speaking of itself.
+    fn read(json: &[u8]) -> Result<Self, KeyEventError> {
         let bundle = Bundle::parse(json)?;
-        // Read before the signature is verified: the key may be revoking itself.
         let statement = Statement::<SigningKeyEvent>::parse(bundle.envelope.payload())?;
-        let event = statement.predicate();
-        let key = PublicKey::from_spki_pem(&event.public_key).map_err(|_| KeyEventError::Key)?;
-        if key.hint() != event.hint {
+        let said = statement.predicate();
+        let key = PublicKey::from_spki_pem(&said.public_key).map_err(|_| KeyEventError::Key)?;
+        if key.hint() != said.hint {
             return Err(KeyEventError::Key);
         }
-        let revokes_itself = event.event == KeyEventKind::Revoked && bundle.hint() == key.hint();
-        let signer = match trusted.get(bundle.hint()) {
-            Some(signer) => signer.clone(),
-            None if revokes_itself => key.clone(),
-            None => return Err(KeyEventError::Signer { hint: bundle.hint().to_owned() }),
+        let event = said.event;
+        Ok(Self { bundle, event, key })
+    }
+
+    /// That it is signed by who may say it, and in a trusted log.
+    fn prove(
+        self,
+        trusted: &BTreeMap<String, PublicKey>,
+        introduced: &BTreeMap<String, PublicKey>,
+        logs: &LogTrust,
+    ) -> Result<Proven, KeyEventError> {
+        let Self { bundle, event, key } = self;
+        let hint = bundle.hint();
+        let itself = (hint == key.hint()).then_some(&key);
+        let signer = match event {
+            KeyEventKind::Introduced => itself,
+            KeyEventKind::Certified => trusted.get(hint),
+            KeyEventKind::Retired | KeyEventKind::Revoked => {
+                trusted.get(hint).or_else(|| introduced.get(hint)).or(itself)
+            }
         };
+        let signer = signer.ok_or_else(|| KeyEventError::Signer { hint: hint.to_owned() })?.clone();
         bundle.envelope.verify(&signer).map_err(|_| KeyEventError::Signature)?;
         let mut places = Vec::new();
         for entry in Logged::find(&bundle, logs).map_err(KeyEventError::Log)? {
             entry.inclusion(&bundle, &signer).map_err(KeyEventError::Log)?;
             places.push(entry.place());
         }
-        let event = event.event;
-        Ok(Self { bundle, event, key, signer, places })
+        Ok(Proven { bundle, event, key, signer, places })
     }
+}
 
+/// One that is signed by who may say it, and in a trusted log.
+struct Proven {
+    bundle: Bundle,
+    event: KeyEventKind,
+    key: PublicKey,
+    signer: PublicKey,
+    places: Vec<(Sha256Digest, u64)>,
+}
+
+impl Proven {
     fn revocations(&self) -> impl Iterator<Item = Revocation> {
         let key = self.key.hint().to_owned();
         self.places.iter().map(move |(log, index)| Revocation {

@@ -22,6 +22,7 @@ const CHECKPOINTS: &str = "checkpoints/";
 const CONSISTENCY: &str = "consistency.json";
 const DECISIONS: &str = "decisions.ndjson";
 const KEYS: &str = "keys/";
+const KEY_EVENTS: &str = "key-events/";
 const MANIFESTS: &str = "manifests.ndjson";
 const README: &str = "README.md";
 const REPORT: &str = "report.html";

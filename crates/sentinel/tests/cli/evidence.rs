@@ -148,7 +148,10 @@ fn an_archive_is_whole_readable_and_verified_without_the_server() {
     let ran =
         run(&["evidence", "verify", archive, "--key", &key, "--trusted-root", &root]).exits(0);
     assert!(!ran.stdout.contains("Keys came from the archive"), "{ran:?}");
-    assert!(ran.stdout.contains("  ✓ keys        1 used, all given\n"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("  ✓ keys        1 used, all given, none revoked before\n"),
+        "{ran:?}"
+    );
 
     let report = std::fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(report.contains("<strong>4 decisions</strong>"), "{report}");
@@ -262,6 +265,24 @@ fn whatever_is_changed_in_an_archive_is_found() {
             *bundle = document.to_string().into_bytes();
         }),
         ": signature: signature does not match",
+    );
+    refuses(
+        &it.altered(true, |files| {
+            let (_, event) =
+                files.iter_mut().find(|(path, _)| path.starts_with("key-events/")).unwrap();
+            let mut document: Value = serde_json::from_slice(event).unwrap();
+            let index = &mut document["verificationMaterial"]["tlogEntries"][0]["logIndex"];
+            *index = "2".into();
+            *event = document.to_string().into_bytes();
+        }),
+        "  ✗ keys        `key-events/0001-introduced.json`: entry and proof of log",
+    );
+    refuses(
+        &it.altered(true, |files| {
+            let (_, key) = files.iter_mut().find(|(path, _)| path.starts_with("keys/")).unwrap();
+            *key = b"no key".to_vec();
+        }),
+        "is not the key that it is named after\n",
     );
     refuses(
         &it.altered(true, |files| {

@@ -24,3 +24,4 @@ mod rollout;
 mod serve;
 mod signing_keys;
 mod support;
+mod transparency;

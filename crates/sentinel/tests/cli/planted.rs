@@ -79,7 +79,16 @@ impl PlantedLog {
 
     /// Appends what `signer` says happened to the key of this log's entries.
     pub(crate) fn key_event(&mut self, event: KeyEventKind, signer: &EcdsaP256Signer) -> usize {
-        let key = self.signer.public_key();
+        let key = self.signer.public_key().clone();
+        self.key_event_of(&key, event, signer)
+    }
+
+    pub(crate) fn key_event_of(
+        &mut self,
+        key: &PublicKey,
+        event: KeyEventKind,
+        signer: &EcdsaP256Signer,
+    ) -> usize {
         let event = SigningKeyEvent {
             id: "0193a1f2-7b3c-7def-8a12-34567890abce".parse().unwrap(),
             timestamp: "2026-11-22T20:13:00.000Z".parse().unwrap(),

@@ -146,6 +146,22 @@ fn a_manifest_of_a_key_is_believed_by_who_trusts_the_one_that_vouches_for_it() {
     let ran = verify(&late, &["--key-events", &certified, &revoked]).exits(1);
     let line = "  ✗ key                 key was revoked by entry 2, this is entry 3\n";
     assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    // One that only introduced itself can revoke others, not vouch for them.
+    let peer = EcdsaP256Signer::generate().unwrap();
+    let introduced = log.key_event_of(peer.public_key(), KeyEventKind::Introduced, &peer);
+    let introduced = file("introduced", log.bundle(introduced));
+    let by_peer = log.key_event(KeyEventKind::Revoked, &peer);
+    let by_peer = file("by-peer", log.bundle(by_peer));
+    let manifest = log.manifest();
+    let later = file("later.json", log.bundle(manifest));
+    let ran = verify(&later, &["--key-events", &certified, &introduced, &by_peer]).exits(1);
+    assert!(ran.stdout.contains("key was revoked by entry 5, this is entry 6\n"), "{ran:?}");
+    let ran = verify(&bundle, &["--key-events", &certified, &by_peer]).exits(1);
+    assert!(ran.stderr.contains("signed it, which is not trusted for that"), "{}", ran.stderr);
+    let vouched = log.key_event(KeyEventKind::Certified, &peer);
+    let vouched = file("vouched", log.bundle(vouched));
+    let ran = verify(&bundle, &["--key-events", &introduced, &vouched]).exits(1);
+    assert!(ran.stderr.contains("signed it, which is not trusted for that"), "{}", ran.stderr);
     // A key cannot vouch for itself.
     let own = log.signer_clone();
     let own = log.key_event(KeyEventKind::Certified, &own);

@@ -1,7 +1,7 @@
 //! `sentinel evidence export`.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use sentinel_core::name::TenantSlug;
 use sentinel_core::principal::Role;
 use sentinel_provenance::log::{
-    Checkpoint, HashedRekord, Tile, TrustedRoot, consistency_tiles, prove_consistency,
+    Checkpoint, Tile, TrustedRoot, consistency_tiles, prove_consistency,
 };
-use sentinel_provenance::{Bundle, PublicKey, Sha256Digest};
+use sentinel_provenance::{Bundle, Sha256Digest};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,8 +21,8 @@ use super::list::{Decision, Manifest};
 use super::readme::{self, Example};
 use super::report::Report;
 use super::{
-    ABOUT, About, CHECKPOINTS, CONSISTENCY, Consistency, DECISIONS, MANIFESTS, MAX_LINE, README,
-    REPORT, SALTS, TRUSTED_ROOT, VERSION, bundle_file, key_file,
+    ABOUT, About, CHECKPOINTS, CONSISTENCY, Consistency, DECISIONS, KEY_EVENTS, MANIFESTS,
+    MAX_LINE, README, REPORT, SALTS, TRUSTED_ROOT, VERSION, bundle_file, key_file,
 };
 use crate::client::{Client, Connection};
 use crate::failure::{Failure, OrFail as _, Outcome};
@@ -76,13 +76,34 @@ struct Collecting<'a> {
     args: &'a Args,
 }
 
+#[derive(serde::Deserialize)]
+struct Keys {
+    items: Vec<Key>,
+}
+
+#[derive(serde::Deserialize)]
+struct Key {
+    hint: String,
+    public_key: String,
+    events: Vec<KeyEvent>,
+}
+
+#[derive(serde::Deserialize)]
+struct KeyEvent {
+    event: String,
+    bundle: Value,
+}
+
+fn key_event_file(number: usize, event: &str) -> String {
+    let event: String = event.chars().filter(char::is_ascii_alphabetic).collect();
+    format!("{KEY_EVENTS}{number:04}-{event}.json")
+}
+
 /// What was seen in the bundles.
 #[derive(Default)]
 struct Seen {
-    /// Keys that signed, by fingerprint.
-    keys: BTreeMap<String, PublicKey>,
     /// States of logs to which bundles prove, by origin and size.
-    states: BTreeMap<(String, u64), Sha256Digest>,
+    states: BTreeSet<(String, u64)>,
     /// The first bundle, to show how one is verified.
     example: Option<Example>,
 }
@@ -106,15 +127,13 @@ impl Collecting<'_> {
         let folder = format!("evidence-{}", about.tenant);
         let mut archive = Writer::create(&self.args.output, folder)?;
         archive.add(TRUSTED_ROOT, &root)?;
+        let mut seen = Seen::default();
+        self.keys(&logs, &mut seen, &mut archive).await?;
         archive.add_spooled(MANIFESTS, &mut listed)?;
         archive.add_spooled(DECISIONS, &mut decided)?;
-        let seen = self.bundles(&manifests, &logs, &mut archive).await?;
+        self.bundles(&manifests, &logs, &mut seen, &mut archive).await?;
         if self.args.with_salts {
             self.salts(&manifests, &mut archive).await?;
-        }
-        for (hint, key) in &seen.keys {
-            let pem = key.to_spki_pem().or_fail(|| format!("cannot write key `{hint}`"))?;
-            archive.add(&key_file(hint), pem.as_bytes())?;
         }
         self.logs(&seen, &logs, &mut archive).await?;
         archive.add_spooled(REPORT, &mut report.finish(&about)?)?;
@@ -193,9 +212,9 @@ impl Collecting<'_> {
         &self,
         manifests: &[Manifest],
         logs: &TrustedRoot,
+        seen: &mut Seen,
         archive: &mut Writer,
-    ) -> Outcome<Seen> {
-        let mut seen = Seen::default();
+    ) -> Outcome {
         let fetch = async |manifest: &Manifest| {
             let id = manifest.id;
             self.logged_bundle(id, logs).await.map(|(json, bundle)| (id, json, bundle))
@@ -203,10 +222,12 @@ impl Collecting<'_> {
         let mut fetched = futures::stream::iter(manifests).map(fetch).buffered(PARALLEL);
         while let Some(bundle) = fetched.next().await {
             let (id, json, bundle) = bundle?;
-            seen.look(id, &bundle, logs)?;
+            seen.look(&bundle, logs);
+            let key = key_file(bundle.hint());
+            seen.example.get_or_insert_with(|| Example::of(id, &bundle, key));
             archive.add(&bundle_file(id), &json)?;
         }
-        Ok(seen)
+        Ok(())
     }
 
     /// A bundle with its log entry, which it has a moment after the manifest was signed.
@@ -226,6 +247,26 @@ impl Collecting<'_> {
             .help("try again in a moment; `sentinel doctor` says whether the log is stuck"))
     }
 
+    /// The keys that ever signed, and what became of them.
+    async fn keys(&self, logs: &TrustedRoot, seen: &mut Seen, archive: &mut Writer) -> Outcome {
+        let answer = self.client.get(&["v1", "provenance", "keys"], &[]).await?;
+        let Keys { items }: Keys = serde_json::from_value(answer)
+            .or_fail(|| "the server's answer is not a list of keys".to_owned())?;
+        let mut number = 0;
+        for key in items {
+            archive.add(&key_file(&key.hint), key.public_key.as_bytes())?;
+            for KeyEvent { event, bundle } in key.events {
+                let json = bundle.to_string();
+                let bundle = Bundle::parse(json.as_bytes())
+                    .or_fail(|| format!("statement about key `{}`", key.hint))?;
+                seen.look(&bundle, logs);
+                number += 1;
+                archive.add(&key_event_file(number, &event), json.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
     async fn salts(&self, manifests: &[Manifest], archive: &mut Writer) -> Outcome {
         let fetch = async |manifest: &Manifest| {
             self.client.get(&["v1", "manifests", &manifest.id.to_string(), "salt"], &[]).await
@@ -243,7 +284,7 @@ impl Collecting<'_> {
         let mut proofs = Vec::new();
         for log in &logs.logs {
             let origin = log.origin();
-            let of_it = seen.states.keys().filter(|(of, _)| of == origin).map(|(_, size)| *size);
+            let of_it = seen.states.iter().filter(|(of, _)| of == origin).map(|(_, size)| *size);
             let sizes: Vec<u64> = of_it.collect();
             if sizes.is_empty() {
                 continue;
@@ -301,18 +342,12 @@ impl LogFiles<'_> {
 }
 
 impl Seen {
-    fn look(&mut self, id: Uuid, bundle: &Bundle, logs: &TrustedRoot) -> Outcome {
+    fn look(&mut self, bundle: &Bundle, logs: &TrustedRoot) {
         for entry in &bundle.verification_material.tlog_entries {
-            let Some(log) = logs.log(&entry.log_id.key_id) else { continue };
-            let leaf = HashedRekord::parse(&entry.canonicalized_body)
-                .or_fail(|| format!("log entry of manifest `{id}`"))?;
-            self.keys.entry(leaf.key().hint().to_owned()).or_insert_with(|| leaf.key().clone());
-            let proof = &entry.inclusion_proof;
-            self.states.insert((log.origin().to_owned(), proof.tree_size), proof.root_hash);
-            let hint = leaf.key().hint();
-            self.example.get_or_insert_with(|| Example::of(id, bundle, key_file(hint)));
+            if let Some(log) = logs.log(&entry.log_id.key_id) {
+                self.states.insert((log.origin().to_owned(), entry.inclusion_proof.tree_size));
+            }
         }
-        Ok(())
     }
 }
 

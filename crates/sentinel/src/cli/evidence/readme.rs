@@ -34,7 +34,8 @@ pub(super) fn text(about: &About, example: Option<&Example>) -> String {
          | `{DECISIONS}` | every decision, one JSON object a line, newest first |\n\
          | `{MANIFESTS}` | every manifest, as the server lists it |\n\
          | `bundles/` | the manifests themselves: Sigstore bundles, each with its log entry |\n\
-         | `keys/` | the keys that signed them |\n\
+         | `keys/` | the keys that signed them, and any other that ever signed here |\n\
+         | `key-events/` | signed and logged statements of what became of those keys |\n\
          | `{TRUSTED_ROOT}` | the keys of the transparency logs |\n\
          | `{CHECKPOINTS}` | the newest state of each log when this was collected |\n\
          | `{CONSISTENCY}` | proofs that these continue every state in the bundles |\n\

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use sentinel_provenance::log::{
-    Checkpoint, HashedRekord, MAX_TRUSTED_ROOT_BYTES, SignedCheckpoint, TrustedRoot, WitnessPolicy,
+    Checkpoint, MAX_TRUSTED_ROOT_BYTES, SignedCheckpoint, TrustedRoot, WitnessPolicy,
     verify_consistency,
 };
 use sentinel_provenance::{
-    Bundle, CheckName, LogTrust, Outcome as Checked, PublicKey, Sha256Digest, Trust,
+    Bundle, CheckName, KeyEvents, LogTrust, Outcome as Checked, PublicKey, Sha256Digest, Trust,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::archive::{Hashing, inner_path};
 use super::list::{Decision, Manifest};
 use super::{
-    ABOUT, About, BUNDLES, CHECKPOINTS, CONSISTENCY, Consistency, DECISIONS, KEYS, MANIFESTS,
-    MAX_LINE, SUMS, TRUSTED_ROOT, VERSION, bundle_file, key_file,
+    ABOUT, About, BUNDLES, CHECKPOINTS, CONSISTENCY, Consistency, DECISIONS, KEY_EVENTS, KEYS,
+    MANIFESTS, MAX_LINE, SUMS, TRUSTED_ROOT, VERSION, bundle_file, key_file,
 };
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::files;
@@ -89,10 +89,15 @@ impl Problems {
 
 /// What was read so far.
 struct Evidence {
-    /// Keys that are trusted, by fingerprint; `None` when any key is that the archive has.
-    trusted: Option<BTreeMap<String, PublicKey>>,
-    /// Keys that signed bundles.
-    used: BTreeMap<String, PublicKey>,
+    /// Keys that are trusted: those that were given, or those in the archive.
+    trusted: Vec<PublicKey>,
+    given: bool,
+    /// Statements about keys, with their paths.
+    said: Vec<(String, Vec<u8>)>,
+    /// What those prove, once the first manifest is verified.
+    events: Option<KeyEvents>,
+    /// Fingerprints of the keys that signed bundles.
+    used: BTreeSet<String>,
     logs: Option<LogTrust>,
     witnesses: Option<WitnessPolicy>,
     about: Option<About>,
@@ -104,7 +109,6 @@ struct Evidence {
     decided: BTreeMap<Uuid, bool>,
     decisions: u64,
     pointed: BTreeMap<Uuid, (Uuid, Option<bool>)>,
-    keys: BTreeMap<String, String>,
     /// States of logs to which bundles prove.
     states: BTreeMap<(String, u64), Sha256Digest>,
     /// The newest checkpoint of each log.
@@ -122,14 +126,13 @@ impl Evidence {
     fn new(args: &Args) -> Outcome<Self> {
         let witnesses = args.witness_policy.as_deref().map(files::witness_policy).transpose()?;
         let root = args.trusted_root.as_deref().map(files::trusted_root).transpose()?;
-        let mut trusted = BTreeMap::new();
-        for path in &args.key {
-            let key = files::public_key(path)?;
-            trusted.insert(key.hint().to_owned(), key);
-        }
+        let trusted = args.key.iter().map(|path| files::public_key(path));
         Ok(Self {
-            trusted: (!trusted.is_empty()).then_some(trusted),
-            used: BTreeMap::new(),
+            trusted: trusted.collect::<Outcome<_>>()?,
+            given: !args.key.is_empty(),
+            said: Vec::new(),
+            events: None,
+            used: BTreeSet::new(),
             logs: root.map(|root| LogTrust { root, witnesses: witnesses.clone() }),
             witnesses,
             about: None,
@@ -140,7 +143,6 @@ impl Evidence {
             decided: BTreeMap::new(),
             decisions: 0,
             pointed: BTreeMap::new(),
-            keys: BTreeMap::new(),
             states: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             consistency: Vec::new(),
@@ -188,6 +190,7 @@ impl Evidence {
         let wanted = matches!(path, TRUSTED_ROOT | ABOUT | CONSISTENCY | SUMS)
             || path.starts_with(BUNDLES)
             || path.starts_with(CHECKPOINTS)
+            || path.starts_with(KEY_EVENTS)
             || path.starts_with(KEYS);
         if !wanted {
             return Ok(());
@@ -210,7 +213,12 @@ impl Evidence {
                 let origin = path.trim_start_matches(CHECKPOINTS).to_owned();
                 self.checkpoints.insert(origin, text.into_owned());
             }
-            _ => drop(self.keys.insert(path.to_owned(), text.into_owned())),
+            _ if path.starts_with(KEY_EVENTS) => self.said.push((path.to_owned(), bytes)),
+            _ if self.given => {}
+            _ => match PublicKey::from_spki_pem(&text) {
+                Ok(key) if key_file(key.hint()) == path => self.trusted.push(key),
+                _ => self.of_keys.add(format!("`{path}` is not the key that it is named after")),
+            },
         }
         Ok(())
     }
@@ -292,17 +300,12 @@ impl Evidence {
 
     fn verify(&mut self, id: Uuid, bytes: &[u8]) -> Result<(), String> {
         let bundle = Bundle::parse(bytes).map_err(|error| error.to_string())?;
+        self.read_key_events();
         let logs = self.logs.as_ref().ok_or("there is no trusted root before it")?;
-        let key = match &self.trusted {
-            Some(trusted) => trusted.get(bundle.hint()).cloned(),
-            // The log entry has the key; whether it is in the archive is seen at the end.
-            None => bundle.verification_material.tlog_entries.iter().find_map(|entry| {
-                let leaf = HashedRekord::parse(&entry.canonicalized_body).ok()?;
-                (leaf.key().hint() == bundle.hint()).then(|| leaf.key().clone())
-            }),
-        };
-        let key = key.ok_or_else(|| format!("key `{}` is not trusted", bundle.hint()))?;
-        let trust = Trust { key: &key, logs: Some(logs), revocations: None };
+        let events = self.events.as_ref().ok_or("what is known of keys cannot be used")?;
+        let hint = bundle.hint();
+        let key = events.key(hint).ok_or_else(|| format!("key `{hint}` is not trusted"))?;
+        let trust = Trust { key, logs: Some(logs), revocations: Some(events.revocations()) };
         let verification = trust.verify(&bundle, None);
         if let Some(failed) =
             verification.checks().iter().find(|check| check.outcome == Checked::Failed)
@@ -313,21 +316,8 @@ impl Evidence {
         if verification.outcome(CheckName::Inclusion) != Some(Checked::Passed) {
             return Err("it was not verified".to_owned());
         }
-        for entry in &bundle.verification_material.tlog_entries {
-            let Some(log) = logs.root.log(&entry.log_id.key_id) else { continue };
-            let proof = &entry.inclusion_proof;
-            let state = (log.origin().to_owned(), proof.tree_size);
-            if self
-                .states
-                .insert(state, proof.root_hash)
-                .is_some_and(|root| root != proof.root_hash)
-            {
-                let size = proof.tree_size;
-                let problem = format!("two states of log `{}` with {size} entries", log.origin());
-                self.of_log.add(format!("{problem} are signed: the log has forked"));
-            }
-        }
-        self.used.insert(key.hint().to_owned(), key);
+        self.used.insert(bundle.hint().to_owned());
+        self.state_of(&bundle);
         let statement = verification.statement().ok_or("it was not verified")?;
         let action = statement.predicate();
         let manifest = self.manifests.get(&id).ok_or("the manifest is not listed")?;
@@ -354,14 +344,54 @@ impl Evidence {
         Ok(())
     }
 
+    /// Once, before the first manifest: all of it is in front of them.
+    fn read_key_events(&mut self) {
+        let Some(logs) = self.logs.as_ref().filter(|_| self.events.is_none()) else { return };
+        let said: Vec<_> = self.said.iter().map(|(_, json)| json.clone()).collect();
+        match KeyEvents::read(&said, &self.trusted, logs) {
+            Ok(events) => self.events = Some(events),
+            Err((position, error)) => {
+                let path = self.said.get(position).map(|(path, _)| path.as_str());
+                let problem = format!("`{}`: {error}", path.unwrap_or_default());
+                // What is wrong is told once, and no manifest is believed.
+                if self.of_keys.shown.is_empty() {
+                    self.of_keys.add(problem);
+                }
+                return;
+            }
+        }
+        for (_, json) in std::mem::take(&mut self.said) {
+            if let Ok(bundle) = Bundle::parse(&json) {
+                self.state_of(&bundle);
+            }
+        }
+    }
+
+    /// The states of logs to which a bundle proves that was verified.
+    fn state_of(&mut self, bundle: &Bundle) {
+        let Some(logs) = &self.logs else { return };
+        for entry in &bundle.verification_material.tlog_entries {
+            let Some(log) = logs.root.log(&entry.log_id.key_id) else { continue };
+            let proof = &entry.inclusion_proof;
+            let state = (log.origin().to_owned(), proof.tree_size);
+            let known = self.states.insert(state, proof.root_hash);
+            if known.is_some_and(|root| root != proof.root_hash) {
+                let (origin, size) = (log.origin(), proof.tree_size);
+                self.of_log.add(format!(
+                    "log `{origin}` signed two states of {size} entries: it has forked"
+                ));
+            }
+        }
+    }
+
     /// Compares what was read with each other.
     fn finish(mut self) -> Vec<Check> {
         self.compare_files();
         self.compare_listing();
         self.compare_decisions();
         self.compare_states();
-        self.compare_keys();
-        let root = if self.trusted.is_some() { "given" } else { "in the archive" };
+        self.read_key_events();
+        let keys = if self.given { "given" } else { "in the archive" };
         vec![
             self.of_files.check("files", format!("{} as their digests say", self.files.len())),
             self.of_listing.check(
@@ -380,7 +410,10 @@ impl Evidence {
                 "log",
                 format!("{} states, each continued by the checkpoint", self.states.len()),
             ),
-            self.of_keys.check("keys", format!("{} used, all {root}", self.used.len())),
+            self.of_keys.check(
+                "keys",
+                format!("{} used, all {keys}, none revoked before", self.used.len()),
+            ),
         ]
     }
 
@@ -470,15 +503,6 @@ impl Evidence {
         let (note, logs) = (self.checkpoints.get(origin)?, self.logs.as_ref()?);
         let mut of_it = logs.root.logs.iter().filter(|log| log.origin() == origin);
         of_it.find_map(|log| Checkpoint::open(note, log.key()).ok())
-    }
-
-    fn compare_keys(&mut self) {
-        for (hint, key) in &self.used {
-            let pem = self.keys.get(&key_file(hint));
-            if pem.and_then(|pem| PublicKey::from_spki_pem(pem).ok()).as_ref() != Some(key) {
-                self.of_keys.add(format!("`{}` is missing", key_file(hint)));
-            }
-        }
     }
 }
 
