@@ -210,3 +210,49 @@ fn keys_that_are_named_wrongly_are_refused_with_their_mend_and_nothing_secret() 
     refuses(&[file, ("SENTINEL_RETIRED_KEY_FILES", &public)], "retired_key_files", "-pubout");
     refuses(&[file, ("SENTINEL_REPLICA_KEY_HOURS", "0")], "replica_key_hours", "between 1 and");
 }
+
+#[test]
+fn who_trusts_the_longer_lived_key_verifies_offline_what_a_certified_key_signed() {
+    let keyed = Keyed::new(&[("SENTINEL_REPLICA_KEY_HOURS", "1")]);
+    let key = keyed.deployment.folder.path().join("key.pem").to_str().unwrap().to_owned();
+    let file = ("SENTINEL_SIGNING_KEY_FILE".to_owned(), key);
+    let variables = [keyed.variables.clone(), vec![file]].concat();
+    let keyed = Keyed { variables, ..keyed };
+    let folder = &keyed.deployment.folder;
+    let admin = keyed.deployment.key("admin");
+    let root = keyed.run("signing-key").exits(0).json();
+    let root = folder.file("root.pem", root["signing_key"]["public_key"].as_str().unwrap());
+    let server = keyed.serve();
+    register(&server, &admin);
+    let (_, signed) = sign(&server, &admin);
+    let id = signed["manifest_id"].as_str().unwrap();
+    let get = |path: &str| {
+        let (status, answer) = server.http_with(&admin, "GET", path, "");
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    let bundle = get(&format!("/v1/manifests/{id}/bundle"));
+    let hint = bundle["verificationMaterial"]["publicKey"]["hint"].as_str().unwrap();
+    let bundle_file = folder.file("bundle.json", &bundle.to_string());
+    let trusted = folder.file("trusted-root.json", &get("/v1/trusted-root").to_string());
+    let keys = get("/v1/provenance/keys");
+    let leaf = keys["items"].as_array().unwrap().iter().find(|key| key["hint"] == hint).unwrap();
+    assert_eq!(leaf["events"][0]["event"], "certified");
+    let event = folder.file("certified.json", &leaf["events"][0]["bundle"].to_string());
+    server.stop();
+
+    let verify = [
+        "provenance",
+        "verify",
+        &bundle_file,
+        "--key",
+        &root,
+        "--trusted-root",
+        &trusted,
+        "--json",
+    ];
+    let with_event = crate::support::run(&[&verify[..], &["--key-events", &event]].concat());
+    assert_eq!(with_event.exits(0).json()["verified"], true);
+    // Without it nobody vouches for the key.
+    crate::support::run(&verify).exits(1);
+}
