@@ -65,6 +65,7 @@ pub mod log;
 mod log_entry;
 mod log_trust;
 mod public_key;
+mod receipt;
 mod signer;
 mod statement;
 mod verify;
@@ -78,6 +79,7 @@ pub use json::{JsonError, MAX_DEPTH};
 pub use key_events::{KeyEventError, KeyEvents};
 pub use log_trust::{LogTrust, Revocation};
 pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureMismatch};
+pub use receipt::{LogEntryError, MAX_LOG_ENTRY_BYTES};
 pub use signer::{EcdsaP256Signer, SignError, Signer};
 pub use statement::{
     AgentAction, DecisionRef, KeyEventKind, LogShardStart, PREDICATE_TYPE, PayloadDestroyed, Phase,

@@ -4,7 +4,7 @@ use crate::bundle::{Bundle, InclusionProof, KindVersion, TransparencyLogEntry};
 use crate::digest::Sha256Digest;
 use crate::log::{
     Checkpoint, HashedRekord, LEAF_KIND, LEAF_VERSION, SignedCheckpoint, TrustedLog, TrustedRoot,
-    WitnessPolicy, leaf_hash, verify_inclusion,
+    WitnessPolicy, WitnessPolicyError, leaf_hash, verify_inclusion,
 };
 use crate::public_key::PublicKey;
 
@@ -134,9 +134,8 @@ impl<'a> Logged<'a> {
     }
 
     /// Who saw the state of the log; or why that is not enough.
-    pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, String> {
-        let cosignatures =
-            self.checkpoint.cosignatures(policy).map_err(|error| error.to_string())?;
+    pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, WitnessPolicyError> {
+        let cosignatures = self.checkpoint.cosignatures(policy)?;
         let names = cosignatures.iter().map(|by| format!("`{}`", by.witness));
         let origin = self.checkpoint.checkpoint().origin();
         Ok(format!("log `{origin}` seen by {}", names.collect::<Vec<_>>().join(" and ")))

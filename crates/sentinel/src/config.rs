@@ -6,6 +6,7 @@ pub(crate) mod problems;
 #[cfg(test)]
 mod reference;
 mod supply;
+mod transparency;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -209,6 +210,36 @@ pub(crate) struct Config {
     /// signatures and public keys, and shows how much is signed and when.
     #[serde(default)]
     pub(crate) public_log: bool,
+    /// Where the transparency log is copied to, for others to read: `file:///absolute/directory`
+    /// that exists, or `s3://bucket/folder` with credentials in the usual `AWS_…` variables. See
+    /// docs/transparency.md.
+    #[serde(default)]
+    pub(crate) log_mirror_url: Option<String>,
+    /// Witnesses that are asked to cosign checkpoints, each as its address and its key:
+    /// `https://witness.example witness.example/w+1f9c…+BAf…`. As an environment variable, separated
+    /// by commas.
+    #[serde(default)]
+    pub(crate) log_witnesses: Vec<String>,
+    /// How many of the witnesses must have cosigned a checkpoint before bundles carry it. Required
+    /// with `log_witnesses`.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 64))]
+    pub(crate) log_witness_quorum: Option<u32>,
+    /// A Rekor v2 into which every leaf of the log is entered too, such as
+    /// `https://log2025-1.rekor.sigstore.dev`. It learns hashes, signatures and public keys.
+    #[serde(default)]
+    pub(crate) rekor_url: Option<String>,
+    /// File with a Sigstore trusted root in which that Rekor's key is. Required with `rekor_url`.
+    #[serde(default)]
+    pub(crate) rekor_key: Option<PathBuf>,
+    /// A timestamp authority (RFC 3161) that is asked for the time of every signature, such as
+    /// `https://timestamp.sigstore.dev/api/v1/timestamp`. It learns hashes.
+    #[serde(default)]
+    pub(crate) timestamp_url: Option<String>,
+    /// File with that authority's certificates in PEM: that which signs first, the root last.
+    /// Required with `timestamp_url`.
+    #[serde(default)]
+    pub(crate) timestamp_trust: Option<PathBuf>,
     /// States that a proxy in front terminates TLS. There is no TLS listener yet, so without it
     /// only loopback addresses are accepted: keys would cross the network in clear text.
     #[serde(default)]
@@ -435,6 +466,13 @@ impl Default for Config {
             key_service_token_file: None,
             log_origin: default_log_origin(),
             public_log: false,
+            log_mirror_url: None,
+            log_witnesses: Vec::new(),
+            log_witness_quorum: None,
+            rekor_url: None,
+            rekor_key: None,
+            timestamp_url: None,
+            timestamp_trust: None,
             tls_terminated_upstream: false,
             allowed_hosts: Vec::new(),
             health_checks: true,

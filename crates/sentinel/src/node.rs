@@ -14,11 +14,12 @@ use sentinel_provenance::PublicKey;
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
-use sentinel_service::log::{CheckpointSigner, kept_signer};
+use sentinel_service::log::{CheckpointSigner, TransparencyLog, kept_signer};
 use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_signers::KeySource;
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
+use sentinel_transparency::{Destinations, Outlets};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ use crate::signing_key::{self, Prepared, SigningKeyError, Source};
 
 /// How often what is no longer needed is removed.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// How often the lead of the log is taken or kept, well below the time that it holds.
+const LEAD: Duration = Duration::from_secs(1);
 /// Pause after a change of policy could not be recorded.
 const RECORD_AGAIN: Duration = Duration::from_secs(2);
 /// Time that WebSockets get to be closed once all else has ended.
@@ -95,6 +98,8 @@ pub(crate) struct Serving {
     pub(crate) event_log: EventLogOptions,
     /// Where past months of decisions go; `None` keeps them all.
     pub(crate) archiving: Option<Archiving>,
+    /// Where the transparency log is sent.
+    pub(crate) destinations: Destinations,
 }
 
 impl Node {
@@ -201,6 +206,10 @@ impl Node {
         let mut stop = Stop::new().or_fail(setup)?;
         let hangup = signal(SignalKind::hangup()).or_fail(setup)?;
         let (stopping, shutdown) = watch::channel(false);
+        let also_trusted = also_trusted(&serving.destinations);
+        let outlets = Outlets::new(Arc::clone(self.services.log.store()), serving.destinations);
+        let mut sources = self.sources.clone();
+        sources.push(crate::metrics::of_outlets(outlets.counts()));
         let interfaces = sentinel_http::interfaces(
             Arc::clone(&self.services),
             sentinel_http::Options {
@@ -208,7 +217,8 @@ impl Node {
                 allowed_hosts: serving.allowed_hosts,
                 shutdown: Some(shutdown),
                 public_log: serving.public_log,
-                sources: self.sources.clone(),
+                also_trusted,
+                sources,
                 ..sentinel_http::Options::default()
             },
         );
@@ -226,6 +236,7 @@ impl Node {
                 tasks.spawn(archiving.run(Arc::clone(postgres), Arc::clone(&self.clock)));
             }
         }
+        self.send_log(&mut tasks, outlets);
         for epochs in &self.epochs {
             // Ends with the services.
             drop(self.services.follow(epochs.clone()));
@@ -273,6 +284,20 @@ impl Node {
         Ok(())
     }
 
+    /// Sends the transparency log on, while this server leads.
+    fn send_log(&self, tasks: &mut JoinSet<()>, outlets: Outlets) {
+        if let Some(shard) = self.services.log.shards().last() {
+            // Whoever is to witness or verify the log asks for it.
+            tracing::info!(verifier_key = %shard.key, "the key of the transparency log");
+        }
+        if outlets.counts().is_empty() {
+            return;
+        }
+        let (leads, led) = watch::channel(false);
+        tasks.spawn(keep_lead(Arc::clone(&self.services.log), leads));
+        tasks.spawn(outlets.run(led));
+    }
+
     /// Keeps the policy current, and the record of its changes.
     fn keep_policy(&self, tasks: &mut JoinSet<()>, hangup: Signal) {
         let services = Arc::downgrade(&self.services);
@@ -288,6 +313,14 @@ impl Node {
         if let Some(supply) = self.policy.supply(&self.clock) {
             tasks.spawn(supply);
         }
+    }
+}
+
+/// Whose entries and timestamps the bundles will have.
+fn also_trusted(destinations: &Destinations) -> sentinel_http::AlsoTrusted {
+    sentinel_http::AlsoTrusted {
+        logs: destinations.trusted_logs(),
+        authorities: destinations.trusted_authorities(),
     }
 }
 
@@ -459,6 +492,17 @@ async fn keep_partitions(store: Arc<PostgresStore>, clock: Arc<dyn Clock>) {
             Ok(made) => tracing::info!(made, "partitions of the audit log were made"),
             Err(error) => tracing::warn!(%error, "partitions were not made; nothing is lost"),
         }
+    }
+}
+
+/// Takes the lead of the log, or keeps it, and says who has it: one server at a time sends the log on.
+async fn keep_lead(log: Arc<TransparencyLog>, leads: watch::Sender<bool>) {
+    let mut ticks = tokio::time::interval(LEAD);
+    loop {
+        ticks.tick().await;
+        // Without the store nobody leads, and nothing could be read.
+        let now = matches!(log.lead().await, Ok(Some(_)));
+        leads.send_if_modified(|leads| std::mem::replace(leads, now) != now);
     }
 }
 

@@ -16,8 +16,8 @@ use sentinel_core::principal::Principal;
 use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
-    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey,
-    Verification, verify_bundle_json, verify_logged_bundle,
+    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey, Trust,
+    Verification, verify_bundle_json,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -209,13 +209,13 @@ impl Provenance {
         };
         let known = self.keys.find(bundle.hint()).await?;
         let key = known.as_ref().map_or(self.keys.trusted(), KnownKey::public_key);
-        let verification = match manifest.place {
-            Some(place) => {
-                let bundle = self.log.complete(bundle, place).await?;
-                verify_logged_bundle(&bundle, key, &self.log.trust()?, None)
-            }
-            None => verify_bundle_json(stored, key, None),
+        let Some(place) = manifest.place else {
+            return Ok((verify_bundle_json(stored, key, None), known));
         };
+        let bundle = self.log.complete(bundle, place).await?;
+        let (logs, revocations) = (self.log.trust()?, self.log.revocations().await?);
+        let trust = Trust { key, logs: Some(&logs), revocations: Some(&revocations) };
+        let verification = trust.verify(&bundle, None);
         Ok((verification, known))
     }
 

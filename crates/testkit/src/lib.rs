@@ -15,4 +15,7 @@ pub mod key_services;
 pub mod opa;
 pub mod postgres;
 pub mod redis;
+pub mod rekor;
 pub mod s3;
+pub mod timestamp;
+pub mod witness;

@@ -78,7 +78,8 @@ pub use prove::{
 };
 pub use tile::{EntryTile, TILE_WIDTH, Tile, TileError, TilePath};
 pub use trusted_root::{
-    MAX_TRUSTED_ROOT_BYTES, TRUSTED_ROOT_MEDIA_TYPE, TrustedLog, TrustedRoot, TrustedRootError,
+    MAX_TRUSTED_ROOT_BYTES, TRUSTED_ROOT_MEDIA_TYPE, TrustedAuthority, TrustedLog, TrustedRoot,
+    TrustedRootError,
 };
 pub use witness::{
     AddCheckpoint, AddCheckpointError, Cosignature, WitnessPolicy, WitnessPolicyError,

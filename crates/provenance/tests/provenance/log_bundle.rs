@@ -239,6 +239,31 @@ fn every_entry_of_a_trusted_log_must_hold() {
     assert_eq!(verification.outcome(CheckName::Inclusion), Some(Failed));
 }
 
+#[test]
+fn of_several_logs_witnesses_need_to_follow_only_one() {
+    let Logged { it, bundle, trust, .. } = &*LOGGED;
+    let (second, signer) = signed_elsewhere(it);
+    let both = bundle.clone().with_log_entry(second).unwrap();
+    let mut wider = trust.clone();
+    wider.root.logs.extend(root_of(&signer).logs);
+    let of = |bundle: &Bundle| {
+        let verification = verify_logged_bundle(bundle, it.signer.public_key(), &wider, None);
+        verification.outcome(CheckName::Witness)
+    };
+    assert_eq!(of(&both), Some(Passed));
+    // In the name of the witness, about another state.
+    let mut forged = both.clone();
+    let entries = &mut forged.verification_material.tlog_entries;
+    let line = entries[0].inclusion_proof.checkpoint.envelope.lines().last().unwrap().to_owned();
+    entries[1].inclusion_proof.checkpoint.envelope.push_str(&format!("{line}\n"));
+    assert_eq!(of(&forged), Some(Failed));
+    // Neither.
+    let mut unseen = both;
+    let first = &mut unseen.verification_material.tlog_entries[0];
+    first.inclusion_proof.checkpoint.envelope = LOGGED.log.checkpoint().to_string();
+    assert_eq!(of(&unseen), Some(Failed));
+}
+
 fn signed_elsewhere(
     it: &Fixture,
 ) -> (sentinel_provenance::bundle::TransparencyLogEntry, Ed25519NoteSigner) {

@@ -9,6 +9,7 @@ use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyStatus;
 use sentinel_service::health::Networks;
 use sentinel_service::{Services, Settings};
+use sentinel_transparency::Destinations;
 use serde_json::json;
 
 use crate::config::keys::GivenKeys;
@@ -38,7 +39,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, archiving, fleet, rate_limits, engine, keys } = checked;
+    let Checked { database, archiving, fleet, rate_limits, engine, keys, destinations } = checked;
     let log_origin = config.log_origin.clone();
     let GivenKeys { manifests, log: log_key, retired: retired_keys } = keys;
     let settings = Settings {
@@ -65,7 +66,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let (ext_authz, ext_authz_address) = server::bind_if(config.ext_authz_listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let policy = node.services.policy.status();
-    let serving = Serving { archiving, ext_authz, ..serving(config, listener, format) };
+    let serving =
+        Serving { archiving, destinations, ext_authz, ..serving(config, listener, format) };
     node.serve(serving, |address| {
         ready(&format!("http://{address}"), ext_authz_address, &policy, format)
     })
@@ -101,6 +103,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
             quiet: !config.log_checks,
         },
         archiving: None,
+        destinations: Destinations::default(),
     }
 }
 

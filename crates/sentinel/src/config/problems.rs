@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use sentinel_core::rate::RateRule;
 use sentinel_policy::OpaConfig;
+use sentinel_transparency::Destinations;
 use url::Url;
 
 use super::keys::{self, GivenKeys};
-use super::{Config, PolicyEngine, supply};
+use super::{Config, PolicyEngine, supply, transparency};
 use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
@@ -36,6 +37,7 @@ pub(crate) struct Checked {
     pub(crate) rate_limits: Vec<RateRule>,
     pub(crate) engine: Engine,
     pub(crate) keys: GivenKeys,
+    pub(crate) destinations: Destinations,
 }
 
 /// Checks everything that can be checked without opening the store.
@@ -50,6 +52,7 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
     let archiving = or_problem(archiving(config), &mut problems);
+    let destinations = transparency::check(config, &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
     match (database, archiving, fleet, rate_limits, engine, keys) {
@@ -61,13 +64,13 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
             Some(engine),
             Some(keys),
         ) if problems.is_empty() => {
-            Ok(Checked { database, archiving, fleet, rate_limits, engine, keys })
+            Ok(Checked { database, archiving, fleet, rate_limits, engine, keys, destinations })
         }
         _ => Err(problems),
     }
 }
 
-fn or_problem<T>(found: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+pub(super) fn or_problem<T>(found: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     found.map_err(|problem| problems.push(problem)).ok()
 }
 

@@ -23,3 +23,4 @@ mod provenance;
 mod rollout;
 mod serve;
 mod support;
+mod transparency;

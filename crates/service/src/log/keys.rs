@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sentinel_core::id::StatementId;
 use sentinel_core::log::{LogPlace, LogStatement, NewStatement, StatementKind};
 use sentinel_provenance::{
-    Bundle, KeyEventKind, PublicKey, Sha256Digest, SigningKeyEvent, Statement,
+    Bundle, KeyEventKind, PublicKey, Revocation, Sha256Digest, SigningKeyEvent, Statement,
 };
 use uuid::Uuid;
 
@@ -65,6 +65,21 @@ impl TransparencyLog {
             keys.insert(known.hint.clone(), known);
         }
         Ok(keys)
+    }
+
+    /// What is said of keys that were revoked. Believed as it is stored: that can only make
+    /// verification stricter.
+    pub(crate) async fn revocations(&self) -> Result<Vec<Revocation>, ServiceError> {
+        let (keys, shards) = (self.keys().await?, self.shards());
+        let log = |place: LogPlace| {
+            let shard = shards.iter().find(|shard| shard.shard.ordinal == place.shard);
+            shard.map(|shard| shard.key.id_hash())
+        };
+        let revoked = keys.into_values().filter_map(|known| {
+            let place = known.revoked_at()?;
+            Some(Revocation { log: log(place)?, index: place.index, key: known.hint })
+        });
+        Ok(revoked.collect())
     }
 
     /// Logs the key of this server, unless it is known.
