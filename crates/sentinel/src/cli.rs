@@ -5,9 +5,11 @@ mod check;
 mod decisions;
 mod dev;
 mod doctor;
+mod evidence;
 mod findings;
 mod key;
 mod kill;
+mod log;
 mod migrate;
 mod openapi;
 mod policy;
@@ -15,6 +17,7 @@ mod provenance;
 mod quotas;
 mod restore;
 mod serve;
+mod signing_key;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -65,6 +68,14 @@ enum Command {
     /// Fetches manifests, and verifies them offline.
     #[command(subcommand)]
     Provenance(provenance::Command),
+    /// Hands an auditor what is recorded about a tenant, and verifies it without a server.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Audits transparency logs, without a server.
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Opens the signing keys of a configuration, tries them, and shows their public halves.
+    SigningKey(signing_key::Args),
     /// Brings the schema of a database up to date.
     Migrate(migrate::Args),
     /// Prints the OpenAPI document of the HTTP interface.
@@ -94,6 +105,9 @@ impl Cli {
             Command::Quotas(args) => quotas::run(args, json).await,
             Command::Policy(command) => policy::run(command, json).await,
             Command::Provenance(command) => provenance::run(command, json).await,
+            Command::Evidence(command) => evidence::run(command, json).await,
+            Command::Log(command) => log::run(command, json).await,
+            Command::SigningKey(args) => signing_key::run(args, json).await,
             Command::Migrate(args) => migrate::run(args, json).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Doctor(args) => doctor::run(args, json).await,

@@ -13,7 +13,7 @@ use sentinel_core::policy::PolicyEngine;
 use sentinel_core::quota::Counter;
 use sentinel_core::rate::{RateLimiter, RateRule};
 use sentinel_core::store::Store;
-use sentinel_provenance::Signer;
+use sentinel_provenance::PublicKey;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -37,6 +37,7 @@ use crate::quotas::Quotas;
 use crate::rate::{LocalRates, RateCounts, RateGuard};
 use crate::registry::Registry;
 use crate::rollouts::Rollouts;
+use crate::signing::{self, Signing, SigningKeys};
 use crate::usage::UsageCache;
 
 /// What the use cases stand on.
@@ -45,7 +46,9 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     pub log: Arc<dyn LogStore>,
     pub policy: Arc<dyn PolicyEngine>,
-    pub signer: Arc<dyn Signer>,
+    pub signing: Signing,
+    /// Keys that signed or certified before, and are trusted still.
+    pub retired_keys: Vec<PublicKey>,
     pub checkpoints: CheckpointSigners,
     pub clock: Arc<dyn Clock>,
 }
@@ -127,9 +130,13 @@ impl Services {
         settings: Settings,
         shared: Shared,
     ) -> Result<Self, ServiceError> {
-        let Ports { store, log, policy, signer, checkpoints, clock } = ports;
-        let (statements, now) = (Arc::clone(&signer), Arc::clone(&clock));
+        let Ports { store, log, policy, signing, retired_keys, checkpoints, clock } = ports;
+        let keys = SigningKeys::new(signing, retired_keys, Arc::clone(&log), Arc::clone(&clock));
+        let keys = Arc::new(keys);
+        let (statements, now) = (Arc::clone(&keys), Arc::clone(&clock));
         let log = Arc::new(TransparencyLog::open(log, checkpoints, statements, now).await?);
+        keys.renew().await?;
+        tokio::spawn(signing::follow(Arc::downgrade(&keys)));
         tokio::spawn(log::follow(Arc::downgrade(&log)));
         let control = Arc::new(Control::load(Arc::clone(&store)).await?);
         let seal = PermitSeal::new(&store.secret("permit", random_bytes()?).await?);
@@ -164,7 +171,7 @@ impl Services {
             store: Arc::clone(&store),
             bus: Arc::clone(&bus),
             clock: Arc::clone(&clock),
-            signer,
+            keys,
             log: Arc::clone(&log),
             writes: Group::start(
                 Arc::new(manifests),

@@ -8,6 +8,7 @@ use sentinel_http::Options;
 use sentinel_provenance::EcdsaP256Signer;
 use sentinel_provenance::log::Ed25519NoteSigner;
 use sentinel_service::keys::KeySpec;
+use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, Services, Settings};
 use sentinel_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
@@ -86,7 +87,8 @@ impl App {
             store: Arc::clone(&store) as Arc<dyn Store>,
             log: sqlite,
             policy: policy.clone(),
-            signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
+            signing: Signing::Direct(Arc::new(EcdsaP256Signer::generate().unwrap())),
+            retired_keys: Vec::new(),
             checkpoints: vec![Arc::new(
                 Ed25519NoteSigner::from_seed("log.example", &[7; 32]).unwrap(),
             )],

@@ -7,11 +7,13 @@
     reason = "tests fail by panicking"
 )]
 
+mod audit;
 mod fixture;
 mod interoperability;
 mod log_bundle;
 mod log_note;
 mod log_tree;
 mod memory_log;
+mod schemas;
 mod tampering;
 mod verification;
