@@ -121,7 +121,11 @@ impl TransparencyLog {
             seen: ArcSwapOption::empty(),
         };
         log.begin().await?;
-        log.introduce().await?;
+        if log.introduce().await.is_err() {
+            // Perhaps a rotation was broken off, so that nothing can be appended until it is done.
+            log.sequence_now().await?;
+            log.introduce().await?;
+        }
         log.look().await?;
         Ok(log)
     }

@@ -29,7 +29,7 @@ async fn whatever_the_batches_the_tree_is_the_same() {
     let scene = Scene::new().await;
     let signer = RecordingSigner::new("log.example");
     let log = open(scene.store.clone(), &[&signer]).await;
-    let mut leaves = 1;
+    let mut leaves = 2;
     // The last are more than one step takes.
     for batch in [1, 1, 252, 1, 1, 255, 300, 9000] {
         scene.append(batch).await;
@@ -46,7 +46,7 @@ async fn whatever_the_batches_the_tree_is_the_same() {
 async fn broken_off_anywhere_it_goes_on() {
     let scene = Scene::new().await;
     let signer = RecordingSigner::new("log.example");
-    let (mut leaves, mut tried) = (1, 0);
+    let (mut leaves, mut tried) = (2, 0);
     for fault in FAULTS {
         for operation in 0.. {
             scene.append(97).await;
@@ -70,14 +70,14 @@ async fn broken_off_anywhere_it_goes_on() {
 async fn a_beginning_that_is_broken_off_anywhere_goes_on() {
     let signer = RecordingSigner::new("log.example");
     for fault in FAULTS {
-        for operation in 0..6 {
+        for operation in 0..7 {
             let scene = Scene::empty().await;
             let faulty = Faulty::planted(scene.store.clone(), operation, fault);
             assert!(run_into(&faulty, &[&signer]).await, "{fault:?} at {operation}");
             let store = Arc::new(Faulty::new(scene.store.clone(), Duration::ZERO));
             open(store, &[&signer]).await.sequence_now().await.unwrap();
             assert_eq!(scene.store.log_shards().await.unwrap().len(), 1);
-            assert_eq!(scene.store.log_head(1).await.unwrap().unwrap().size, 1);
+            assert_eq!(scene.store.log_head(1).await.unwrap().unwrap().size, 2);
         }
     }
 }
@@ -87,7 +87,7 @@ async fn a_rotation_that_is_broken_off_anywhere_goes_on() {
     let scene = Scene::empty().await;
     let mut signers = vec![RecordingSigner::new("log-0.example")];
     open(scene.store.clone(), &[&signers[0]]).await;
-    let (mut sizes, mut tried) = (vec![1], 0);
+    let (mut sizes, mut tried) = (vec![2], 0);
     for fault in FAULTS {
         for operation in 0.. {
             scene.append(30).await;

@@ -88,12 +88,12 @@ async fn one_that_stood_still_for_longer_than_its_lease_publishes_nothing() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     scene.append(10).await;
     second.sequence_now().await.unwrap();
-    assert_eq!(assert_clean(scene.store.as_ref(), &[&slow, &quick]).await, [21]);
+    assert_eq!(assert_clean(scene.store.as_ref(), &[&slow, &quick]).await, [22]);
     // It goes on, with the signature in its hand.
     slow.permits.add_permits(1);
     standing.await.unwrap().unwrap();
     assert_eq!(assert_in_order(&store), 1);
-    assert_eq!(assert_clean(scene.store.as_ref(), &[&slow, &quick]).await, [21]);
+    assert_eq!(assert_clean(scene.store.as_ref(), &[&slow, &quick]).await, [22]);
     assert_ne!(slow.signed(), quick.signed());
 }
 
@@ -110,7 +110,7 @@ async fn one_without_the_key_leaves_the_lead_to_others() {
     assert!(other.signed().is_empty());
     // At once, not when a lease has run out.
     log.sequence_now().await.unwrap();
-    assert_eq!(assert_clean(scene.store.as_ref(), &[&able]).await, [4]);
+    assert_eq!(assert_clean(scene.store.as_ref(), &[&able]).await, [5]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,5 +133,5 @@ async fn one_whose_key_fails_leaves_the_lead_to_others() {
     }
     drop(failing);
     following.await.unwrap();
-    assert_eq!(assert_clean(scene.store.as_ref(), &[&able]).await, [4]);
+    assert_eq!(assert_clean(scene.store.as_ref(), &[&able]).await, [5]);
 }

@@ -13,6 +13,7 @@ use sentinel_provenance::{
 };
 use sentinel_service::log::CheckpointSigner;
 use sentinel_service::provenance::{SignRequest, Signed};
+use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings};
 use sentinel_testkit::build::name;
 use serde_json::Map;
@@ -29,7 +30,8 @@ async fn start(
         store: app.store.clone(),
         log: app.store.clone(),
         policy: app.policy.clone(),
-        signer: signer.clone(),
+        signing: Signing::Direct(signer.clone()),
+        retired_keys: Vec::new(),
         checkpoints: keys.iter().map(|key| Arc::clone(key) as Arc<dyn CheckpointSigner>).collect(),
         clock: app.clock.clone(),
     };
@@ -87,8 +89,8 @@ async fn the_log_goes_on_in_a_new_shard_under_load() {
     assert_eq!(places.len(), all.len(), "a place was given twice");
     let count = |shard| places.iter().filter(|place| place.shard == shard).count() as u64;
     assert!(count(1) > 0 && count(2) > 0, "{} and {}", count(1), count(2));
-    // The beginning of each shard, and what was signed before.
-    let expected = (2..2 + count(1)).map(|index| LogPlace { shard: 1, index });
+    // The beginning of each shard, two keys, and what was signed before.
+    let expected = (4..4 + count(1)).map(|index| LogPlace { shard: 1, index });
     let expected = expected.chain((1..=count(2)).map(|index| LogPlace { shard: 2, index }));
     assert_eq!(places, expected.collect());
 
@@ -111,8 +113,8 @@ async fn the_log_goes_on_in_a_new_shard_under_load() {
         assert!(verify_logged_bundle_json(&early, &key, trust, None).verified());
     }
     let sizes = assert_clean(app.store.as_ref(), &[&old, &new]).await;
-    assert_eq!(sizes, [2 + count(1), 1 + count(2)]);
-    assert_continued(&services, count(1) + 2).await;
+    assert_eq!(sizes, [4 + count(1), 1 + count(2)]);
+    assert_continued(&services, count(1) + 4).await;
 }
 
 /// The first leaf of the second shard names the last checkpoint of the first, whose files stay.
@@ -165,7 +167,7 @@ async fn a_server_without_the_old_key_waits_and_says_so() {
     both.sequence_now().await.unwrap();
     both.resign().await.unwrap();
     waiting.sequence_now().await.unwrap();
-    assert_eq!(assert_clean(scene.store.as_ref(), &[&old, &new]).await, [7, 1]);
+    assert_eq!(assert_clean(scene.store.as_ref(), &[&old, &new]).await, [8, 1]);
     // And the one that has only the old key goes on in the background, without a say.
     let refused = before.sequence_now().await;
     assert!(refused.is_ok(), "{refused:?}");
@@ -186,7 +188,7 @@ async fn a_log_does_not_go_back_to_an_earlier_name() {
     assert!(why.contains("`log.example` was the name of another shard"), "{why}");
     scene.append(1).await;
     log.sequence_now().await.unwrap();
-    assert_eq!(assert_clean(scene.store.as_ref(), &[&old, &new]).await, [1, 2]);
+    assert_eq!(assert_clean(scene.store.as_ref(), &[&old, &new]).await, [2, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! A log in a database of its own, and what must be true of it whatever happened.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::id::TenantId;
@@ -10,13 +10,18 @@ use sentinel_core::store::Store;
 use sentinel_provenance::log::{
     Checkpoint, Ed25519NoteSigner, Frontier, Growth, Tile, VerifierKey, leaf_hash,
 };
-use sentinel_provenance::{EcdsaP256Signer, SignError};
+use sentinel_provenance::{EcdsaP256Signer, SignError, Signer};
 use sentinel_service::log::{CheckpointSigner, CheckpointSigners, TransparencyLog};
+use sentinel_service::signing::{Signing, SigningKeys};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::build;
 use sentinel_testkit::clock::ManualClock;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
+
+/// Signs the statements of every server here.
+static KEY: LazyLock<Arc<EcdsaP256Signer>> =
+    LazyLock::new(|| Arc::new(EcdsaP256Signer::generate().unwrap()));
 
 /// The key of a log, which remembers all that it signed.
 #[derive(Debug)]
@@ -62,7 +67,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// The log has begun.
+    /// The log has begun. It has two leaves: its beginning, and the key that signs.
     pub(crate) async fn new() -> Self {
         let scene = Self::empty().await;
         open(scene.store.clone(), &[&RecordingSigner::new("log.example")]).await;
@@ -134,9 +139,10 @@ pub(crate) async fn try_open(
 ) -> Result<TransparencyLog, sentinel_service::ServiceError> {
     let signers: CheckpointSigners =
         signers.iter().map(|signer| Arc::clone(signer) as Arc<dyn CheckpointSigner>).collect();
-    let statements = Arc::new(EcdsaP256Signer::generate().unwrap());
     let clock = Arc::new(ManualClock::default());
-    TransparencyLog::open(store, signers, statements, clock).await
+    let signing = Signing::Direct(Arc::clone(&*KEY) as Arc<dyn Signer>);
+    let keys = SigningKeys::new(signing, Vec::new(), Arc::clone(&store), clock.clone());
+    TransparencyLog::open(store, signers, Arc::new(keys), clock).await
 }
 
 /// Whatever happened: the tree is the one that its leaves make at a stretch, its tiles included, and

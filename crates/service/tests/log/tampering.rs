@@ -12,7 +12,7 @@ use crate::scene::{RecordingSigner, Scene, append, assert_clean, open, reopen, t
 /// Ten leaves that are sequenced, and ten that are not.
 async fn half_sequenced() -> Scene {
     let scene = Scene::new().await;
-    scene.append(9).await;
+    scene.append(8).await;
     let signer = RecordingSigner::new("log.example");
     let log = open(scene.store.clone(), &[&signer]).await;
     log.sequence_now().await.unwrap();
