@@ -128,6 +128,8 @@ enum Scenario {
     Entries,
     /// A million recorded decisions against a candidate policy; takes minutes
     Replay,
+    /// With a transparency log of up to ten million entries; takes minutes and 8 GB of disk
+    Log,
     /// With an audit log of up to ten million rows; takes minutes and 15 GB of disk
     Rows,
 }
@@ -234,7 +236,7 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
         add(scenario::starts::measure(&product, &baseline.process, &process)?);
     }
     if wanted(Scenario::Manifests) {
-        add(scenario::manifests::measure(&product, times, &baseline)?);
+        scenario::manifests::measure(&product, times, &baseline)?.into_iter().for_each(&mut add);
     }
     if wanted(Scenario::Kills) {
         add(scenario::kills::measure(&product, times)?);
@@ -259,6 +261,7 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
         Some(Scenario::Swaps) => add(scenario::swaps::measure(&product, times)?),
         Some(Scenario::Entries) => add(scenario::entries::measure(&product, times)?),
         Some(Scenario::Replay) => add(scenario::replay::measure(&product)?),
+        Some(Scenario::Log) => add(scenario::log::measure(&product, times)?),
         Some(Scenario::Rows) => add(scenario::rows::measure(&product, times, args.wait)?),
         _ => {}
     }

@@ -5,6 +5,7 @@ pub(crate) mod disk;
 pub(crate) mod entries;
 pub(crate) mod fleet;
 pub(crate) mod kills;
+pub(crate) mod log;
 pub(crate) mod manifests;
 pub(crate) mod million;
 pub(crate) mod opa;

@@ -32,7 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("sentinel-testkit", &["sentinel-core"]),
-    ("sentinel-bench", &["sentinel-testkit"]),
+    ("sentinel-bench", &["sentinel-provenance", "sentinel-testkit"]),
     ("sentinel-epoch-model", &[]),
     (
         "sentinel-chaos",

@@ -146,7 +146,7 @@ fn make_key(path: &Path) -> anyhow::Result<()> {
 
 /// Replicas that run until this is dropped.
 pub(super) struct Fleet {
-    servers: Vec<Server>,
+    pub(super) servers: Vec<Server>,
     pub(super) addresses: Vec<std::net::SocketAddr>,
     key: String,
 }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use sentinel_service::attest::Attest;
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry::LogFormat;
@@ -151,6 +152,10 @@ pub(crate) struct Config {
     /// its owner can read. Required.
     #[serde(default)]
     pub(crate) signing_key_file: Option<PathBuf>,
+    /// Which decisions are signed and logged before they are answered, besides being recorded:
+    /// `off`, `denials` or `all`. Each costs a signature and some 3 KB.
+    #[serde(default)]
+    pub(crate) attest_decisions: AttestDecisions,
     /// Name of the transparency log: a host name of yours that stands for it, without port and path
     /// (`log.example.com`). Nothing is fetched from there; verifiers know the log by it. With another
     /// name than before, the log is ended and goes on as a new one.
@@ -286,6 +291,26 @@ const fn default_connections() -> usize {
     8192
 }
 
+/// Which decisions are signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AttestDecisions {
+    #[default]
+    Off,
+    Denials,
+    All,
+}
+
+impl From<AttestDecisions> for Attest {
+    fn from(which: AttestDecisions) -> Self {
+        match which {
+            AttestDecisions::Off => Self::Off,
+            AttestDecisions::Denials => Self::Denials,
+            AttestDecisions::All => Self::All,
+        }
+    }
+}
+
 /// Name of the log of a deployment that has given it none.
 pub(crate) const DEFAULT_LOG_ORIGIN: &str = "log.localhost";
 
@@ -351,6 +376,7 @@ impl Default for Config {
             opa_url: None,
             opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,
+            attest_decisions: AttestDecisions::default(),
             log_origin: default_log_origin(),
             public_log: false,
             tls_terminated_upstream: false,

@@ -9,7 +9,7 @@ use sentinel_core::clock::Clock;
 use sentinel_core::commit::{Outcome, Pending};
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Subject, UsageSeen, Verdict, decide, precheck, resolve};
-use sentinel_core::id::DecisionId;
+use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::policy::{PolicyEngine, PolicyError, PolicyInput};
 use sentinel_core::quota::{CounterKey, Window};
 use sentinel_core::rate::RateDemand;
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::ServiceError;
+use crate::attest::Attestor;
 use crate::control::Control;
 use crate::group::Group;
 use crate::permit::{Permit, PermitSeal};
@@ -42,6 +43,7 @@ pub struct Checker {
     pub(crate) clock: Arc<dyn Clock>,
     /// One for each check under way: to refuse the rest at once keeps the wait of these short.
     pub(crate) places: Semaphore,
+    pub(crate) attestor: Attestor,
 }
 
 /// A decision that is on disk.
@@ -50,6 +52,8 @@ pub struct Checked {
     pub decision: Arc<DecisionRecord>,
     /// Present exactly when the decision allows.
     pub permit: Option<Permit>,
+    /// The signed statement of the decision, where decisions are signed.
+    pub manifest_id: Option<ManifestId>,
 }
 
 impl Checker {
@@ -75,15 +79,23 @@ impl Checker {
             }
             let pending = self.decide(&request, arrived, &mut taken).await;
             match self.commits.submit(pending).await? {
-                Outcome::Recorded(decision) | Outcome::Replayed(decision) => {
-                    let permit = PermitSeal::permit(&decision);
-                    return Ok(Checked { decision, permit });
-                }
+                Outcome::Recorded(decision) => return self.answer(decision, false).await,
+                Outcome::Replayed(decision) => return self.answer(decision, true).await,
                 Outcome::CallIdConflict => return Err(call_id_conflict()),
                 Outcome::Superseded => {}
             }
         }
         Err(ServiceError::Overloaded)
+    }
+
+    async fn answer(
+        &self,
+        decision: Arc<DecisionRecord>,
+        replayed: bool,
+    ) -> Result<Checked, ServiceError> {
+        let manifest_id = self.attestor.attest(&decision, replayed).await?;
+        let permit = PermitSeal::permit(&decision);
+        Ok(Checked { decision, permit, manifest_id })
     }
 
     /// Whether decisions can still be written.

@@ -3,6 +3,7 @@
 //! [`check::Checker`] is the one enforcement path; everything that decides a call goes through it.
 //! Nothing here knows HTTP or SQL.
 
+pub mod attest;
 pub mod audit;
 pub mod bus;
 pub mod check;

@@ -131,8 +131,8 @@ impl TransparencyLog {
     }
 
     /// The newest checkpoint that is known here.
-    pub(crate) fn seen(&self) -> Option<Arc<SeenCheckpoint>> {
-        self.seen.load_full()
+    pub(crate) fn seen_checkpoint(&self) -> Option<SeenCheckpoint> {
+        self.seen.load().as_deref().cloned()
     }
 
     /// The shards that are known here, the first first; never empty once opened.

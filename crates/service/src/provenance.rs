@@ -16,8 +16,8 @@ use sentinel_core::principal::Principal;
 use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
-    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, SeenCheckpoint, Signer, Statement,
-    TenantKey, Verification, verify_bundle_json, verify_logged_bundle,
+    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Signer, Statement, TenantKey,
+    Verification, verify_bundle_json, verify_logged_bundle,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -291,7 +291,7 @@ impl Provenance {
             agent: agent.map(ToString::to_string),
             principal: principal.id(),
             decision: decision.map(decision_ref),
-            checkpoint: self.log.seen().map(|seen| SeenCheckpoint::clone(&seen)),
+            checkpoint: self.log.seen_checkpoint(),
             metadata: request.metadata.clone(),
         };
         let SignedStatement { bundle, leaf, signature } =
@@ -365,15 +365,16 @@ impl Provenance {
     }
 }
 
-fn salt_of(tenant: &Tenant, id: ManifestId) -> Salt {
+pub(crate) fn salt_of(tenant: &Tenant, id: ManifestId) -> Salt {
     Salt::derive(&TenantKey::new(&tenant.secret.0), &id.to_string(), PAYLOAD_ROLE)
 }
 
-fn decision_ref(decision: &DecisionRecord) -> DecisionRef {
+pub(crate) fn decision_ref(decision: &DecisionRecord) -> DecisionRef {
     DecisionRef {
         id: decision.id.0,
         allow: decision.allow,
         policy_revision: decision.policy_revision.as_deref().unwrap_or("none").to_owned(),
+        code: Some(decision.code.as_str().to_owned()),
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::ServiceError;
+use crate::attest::{Attest, Attestor};
 use crate::audit::Audit;
 use crate::bus::{FanOut, InProcessBus};
 use crate::check::Checker;
@@ -70,11 +71,18 @@ pub struct Settings {
     pub commit_delay: Duration,
     /// Rate limits of every call, besides those that policy states.
     pub rate_limits: Vec<RateRule>,
+    /// Which decisions are signed.
+    pub attest: Attest,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { queue: 2048, commit_delay: Duration::ZERO, rate_limits: Vec::new() }
+        Self {
+            queue: 2048,
+            commit_delay: Duration::ZERO,
+            rate_limits: Vec::new(),
+            attest: Attest::default(),
+        }
     }
 }
 
@@ -86,7 +94,7 @@ pub struct Services {
     pub registry: Registry,
     pub kills: KillSwitch,
     pub keys: Keys,
-    pub provenance: Provenance,
+    pub provenance: Arc<Provenance>,
     pub log: Arc<TransparencyLog>,
     pub audit: Audit,
     pub quotas: Quotas,
@@ -151,6 +159,19 @@ impl Services {
             changing: Arc::default(),
         };
         let manifests = ManifestWriter { store: Arc::clone(&store), log: Arc::clone(&log) };
+        let provenance = Arc::new(Provenance {
+            control: Arc::clone(&control),
+            store: Arc::clone(&store),
+            bus: Arc::clone(&bus),
+            clock: Arc::clone(&clock),
+            signer,
+            log: Arc::clone(&log),
+            writes: Group::start(
+                Arc::new(manifests),
+                settings.queue,
+                Grouping { most: MANIFEST_GROUP, delay: Duration::ZERO },
+            ),
+        });
         Ok(Self {
             checker: Checker {
                 control: Arc::clone(&control),
@@ -169,6 +190,7 @@ impl Services {
                 places: Semaphore::new(settings.queue.min(Semaphore::MAX_PERMITS)),
                 seal: seal.clone(),
                 clock: Arc::clone(&clock),
+                attestor: Attestor { which: settings.attest, provenance: Arc::clone(&provenance) },
             },
             redeemer: Redeemer {
                 seal,
@@ -194,19 +216,7 @@ impl Services {
                 bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
-            provenance: Provenance {
-                control: Arc::clone(&control),
-                store: Arc::clone(&store),
-                bus: Arc::clone(&bus),
-                clock: Arc::clone(&clock),
-                signer,
-                log: Arc::clone(&log),
-                writes: Group::start(
-                    Arc::new(manifests),
-                    settings.queue,
-                    Grouping { most: MANIFEST_GROUP, delay: Duration::ZERO },
-                ),
-            },
+            provenance,
             log,
             audit: Audit { control: Arc::clone(&control), store: Arc::clone(&store) },
             quotas: Quotas {
@@ -240,7 +250,7 @@ fn bus(events: &Arc<InProcessBus>, others: Option<Arc<dyn Bus>>) -> Arc<dyn Bus>
 }
 
 /// Manifests that one write stores at most.
-const MANIFEST_GROUP: usize = 256;
+const MANIFEST_GROUP: usize = 1024;
 
 async fn counters(store: &dyn Store, clock: &dyn Clock) -> Result<Vec<Counter>, ServiceError> {
     let mut all = Vec::new();

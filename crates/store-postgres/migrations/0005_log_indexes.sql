@@ -3,8 +3,3 @@
 DROP INDEX CONCURRENTLY IF EXISTS manifests_unlogged;
 -- next
 CREATE INDEX CONCURRENTLY manifests_unlogged ON manifests (sequence) WHERE log_index IS NULL;
--- next
-DROP INDEX CONCURRENTLY IF EXISTS manifests_of_decision;
--- next
-CREATE UNIQUE INDEX CONCURRENTLY manifests_of_decision ON manifests (decision_id)
-    WHERE phase = 'decision';

@@ -133,4 +133,3 @@ BEGIN SELECT RAISE(ABORT, 'payload keys are destroyed, never deleted'); END;
 
 -- What versions without a log stored. In the index until it has a place.
 CREATE INDEX manifests_unlogged ON manifests (sequence) WHERE log_index IS NULL;
-CREATE UNIQUE INDEX manifests_of_decision ON manifests (decision_id) WHERE phase = 'decision';

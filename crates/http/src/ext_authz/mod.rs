@@ -102,7 +102,7 @@ fn answered(
     request_id: &RequestId,
 ) -> (StatusCode, CheckResponse) {
     match decided {
-        Ok(Asked { decision, permit: Some(permit) }) if decision.allow => {
+        Ok(Asked { decision, permit: Some(permit), .. }) if decision.allow => {
             (StatusCode::OK, answer::allowed(&decision, permit))
         }
         Ok(Asked { decision, .. }) => {

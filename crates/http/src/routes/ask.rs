@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::CheckRequest;
+use sentinel_core::id::ManifestId;
 
 use crate::app::Shared;
 use crate::problem::Problem;
@@ -14,6 +15,7 @@ use crate::problem::Problem;
 pub(crate) struct Asked {
     pub(crate) decision: Arc<DecisionRecord>,
     pub(crate) permit: Option<String>,
+    pub(crate) manifest_id: Option<ManifestId>,
 }
 
 impl Asked {
@@ -32,5 +34,5 @@ pub(crate) async fn ask(
     let checked = app.services.checker.check(request).await?;
     app.metrics.checked(&checked.decision, arrived.elapsed());
     let permit = checked.permit.as_ref().map(|permit| app.services.checker.token(permit));
-    Ok(Asked { decision: checked.decision, permit })
+    Ok(Asked { decision: checked.decision, permit, manifest_id: checked.manifest_id })
 }

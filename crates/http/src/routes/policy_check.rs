@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::decision::ReasonCode;
-use sentinel_core::id::DecisionId;
+use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
 use sentinel_core::principal::{Principal, Role};
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,10 @@ pub(crate) struct CheckAnswer<'a> {
     /// With an allow: the token that proves it, to be redeemed once, within 60 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     permit: Option<&'a str>,
+    /// The signed statement of this decision, where the server signs decisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    manifest_id: Option<ManifestId>,
 }
 
 /// Decide a call
@@ -164,5 +168,6 @@ fn answer(asked: &Asked) -> CheckAnswer<'_> {
         reasons: decision.reasons.iter().map(Reason::from).collect(),
         policy_revision: decision.policy_revision.as_deref(),
         permit: asked.permit.as_deref(),
+        manifest_id: asked.manifest_id,
     }
 }

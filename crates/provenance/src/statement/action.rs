@@ -46,6 +46,9 @@ pub struct DecisionRef {
     pub allow: bool,
     /// Digest or name of the policy revision that decided.
     pub policy_revision: String,
+    /// Why, as a stable code: `allowed`, `policy_denied`, `quota_exceeded`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// A state of the log.

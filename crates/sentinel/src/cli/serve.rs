@@ -44,6 +44,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         queue: config.max_waiting,
         commit_delay: Duration::from_micros(config.commit_delay_us),
         rate_limits,
+        attest: config.attest_decisions.into(),
     };
     let node =
         Node::start(Parts { database, fleet, engine, signing_key, log_origin, settings }).await?;

@@ -1,0 +1,113 @@
+//! Signed statements of what was decided, made before the caller hears of it.
+
+use std::sync::Arc;
+
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::id::ManifestId;
+use sentinel_core::log::NewManifest;
+use sentinel_core::manifest::{self, Manifest, ManifestFilter};
+use sentinel_core::page::Page;
+use sentinel_provenance::{AgentAction, Phase};
+use serde_json::Map;
+use uuid::Uuid;
+
+use crate::ServiceError;
+use crate::log::{SignedStatement, sign_statement};
+use crate::provenance::{Provenance, decision_ref, salt_of};
+
+/// Which decisions are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Attest {
+    /// None: decisions are recorded, and the manifests of what became of them name them.
+    #[default]
+    Off,
+    Denials,
+    All,
+}
+
+/// Signs decisions. What is to be signed is signed and on disk before it is answered: a caller
+/// never holds a permit of which the log knows nothing.
+#[derive(Debug)]
+pub(crate) struct Attestor {
+    pub(crate) which: Attest,
+    pub(crate) provenance: Arc<Provenance>,
+}
+
+impl Attestor {
+    /// Signs a decision, if it is to be; answers the manifest. One that was `replayed` may have its
+    /// manifest already. Decisions about tenants that do not exist have nobody to be signed for.
+    ///
+    /// # Errors
+    /// When it cannot be signed or stored: then the decision must not be acted on.
+    pub(crate) async fn attest(
+        &self,
+        decision: &DecisionRecord,
+        replayed: bool,
+    ) -> Result<Option<ManifestId>, ServiceError> {
+        match self.which {
+            Attest::Off => return Ok(None),
+            Attest::Denials if decision.allow => return Ok(None),
+            Attest::Denials | Attest::All => {}
+        }
+        if replayed && let Some(id) = self.earlier(decision).await? {
+            return Ok(Some(id));
+        }
+        let Some(new) = self.make(decision)? else { return Ok(None) };
+        let id = new.manifest.id;
+        self.provenance.writes.submit(new).await?;
+        Ok(Some(id))
+    }
+
+    async fn earlier(&self, decision: &DecisionRecord) -> Result<Option<ManifestId>, ServiceError> {
+        let filter = ManifestFilter {
+            tenant_id: decision.tenant_id,
+            decision_id: Some(decision.id),
+            phase: Some(manifest::Phase::Decision),
+            ..ManifestFilter::default()
+        };
+        let found = self.provenance.store.manifests(filter, Page::first(1)).await?;
+        Ok(found.items.first().map(|manifest| manifest.id))
+    }
+
+    /// Commits to the hash of the arguments, which the audit record has too.
+    fn make(&self, decision: &DecisionRecord) -> Result<Option<NewManifest>, ServiceError> {
+        let provenance = &self.provenance;
+        let control = provenance.control.current();
+        let tenant = decision.tenant_id.and_then(|id| control.tenant_by_id(id));
+        let Some(tenant) = tenant else { return Ok(None) };
+        let id = ManifestId(Uuid::now_v7());
+        let digest = salt_of(tenant, id).commit(decision.argument_hash.to_string().as_bytes());
+        let created_at = provenance.clock.now();
+        let action = AgentAction {
+            id: id.0,
+            phase: Phase::Decision,
+            timestamp: created_at,
+            tenant: tenant.slug.to_string(),
+            tool: decision.tool.to_string(),
+            action: decision.action.to_string(),
+            purpose: decision.purpose.as_ref().map(ToString::to_string),
+            agent: decision.agent.as_ref().map(ToString::to_string),
+            principal: decision.principal.clone(),
+            decision: Some(decision_ref(decision)),
+            checkpoint: provenance.log.seen_checkpoint(),
+            metadata: Map::new(),
+        };
+        let SignedStatement { bundle, leaf, .. } =
+            sign_statement(action, digest, provenance.signer.as_ref())?;
+        let manifest = Manifest {
+            id,
+            tenant_id: tenant.id,
+            tool: decision.tool.clone(),
+            action: decision.action.clone(),
+            purpose: decision.purpose.clone(),
+            decision_id: Some(decision.id),
+            payload_digest: *digest.as_bytes(),
+            bundle,
+            created_at,
+            phase: manifest::Phase::Decision,
+            key_generation: None,
+            place: None,
+        };
+        Ok(Some(NewManifest { manifest, leaf, payload: None }))
+    }
+}
