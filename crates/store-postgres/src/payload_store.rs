@@ -44,9 +44,9 @@ impl PayloadStore for PostgresStore {
         tombstone: NewStatement,
     ) -> Result<Option<DestroyedPayloads>, StoreError> {
         let pool = self.pool.clone();
-        self.to_end(async move {
-            payloads::destroy_key(&pool, tenant, generation, at, tombstone).await
-        })
+        self.to_end(
+            async move { payloads::destroy_key(&pool, tenant, generation, at, tombstone).await },
+        )
         .await
     }
 

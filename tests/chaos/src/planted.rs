@@ -107,6 +107,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let ports = Ports {
         store: store.clone(),
         log: store.clone(),
+        payloads: store.clone(),
+        key_wrapper: None,
         policy,
         signer,
         checkpoints: vec![

@@ -151,7 +151,9 @@ async fn start(
 fn ports(store: Arc<SqliteStore>, policy: &Arc<ScriptedPolicy>, clock: &Arc<ManualClock>) -> Ports {
     Ports {
         store: store.clone(),
-        log: store,
+        log: store.clone(),
+        payloads: store,
+        key_wrapper: None,
         policy: Arc::clone(policy) as Arc<dyn PolicyEngine>,
         signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
         checkpoints: vec![Arc::new(Ed25519NoteSigner::from_seed("log.example", &[7; 32]).unwrap())],

@@ -13,7 +13,13 @@ use crate::build;
 
 fn key(tenant: TenantId, generation: u32) -> PayloadKey {
     let wrapped = Some(vec![0xEE; 61]);
-    PayloadKey { tenant_id: tenant, generation, wrapped, created_at: build::NOW, destroyed_at: None }
+    PayloadKey {
+        tenant_id: tenant,
+        generation,
+        wrapped,
+        created_at: build::NOW,
+        destroyed_at: None,
+    }
 }
 
 /// A manifest whose payload, if `sealed` is some, is kept under key `generation`.

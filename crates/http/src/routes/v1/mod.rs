@@ -18,7 +18,9 @@ mod log_files;
 mod manifests_bundle;
 mod manifests_get;
 mod manifests_list;
+mod manifests_payload;
 mod manifests_salt;
+mod payload_keys_destroy;
 mod permits_redeem;
 mod policy_changes;
 mod policy_data;
@@ -30,6 +32,8 @@ mod public_key;
 mod quotas_list;
 mod tenants_create;
 mod tenants_list;
+mod tombstones_bundle;
+mod tombstones_list;
 mod tools_get;
 mod tools_list;
 mod tools_retire;
@@ -71,6 +75,10 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(manifests_get::manifests_get))
         .routes(routes!(manifests_bundle::manifests_bundle))
         .routes(routes!(manifests_salt::manifests_salt))
+        .routes(routes!(manifests_payload::manifests_payload))
+        .routes(routes!(payload_keys_destroy::payload_keys_destroy))
+        .routes(routes!(tombstones_list::tombstones_list))
+        .routes(routes!(tombstones_bundle::tombstones_bundle))
         .routes(routes!(public_key::public_key))
         .routes(routes!(trusted_root::trusted_root))
         .routes(routes!(log_files::log_file))
