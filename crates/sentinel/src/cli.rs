@@ -10,6 +10,7 @@ mod key;
 mod kill;
 mod migrate;
 mod openapi;
+mod payload;
 mod policy;
 mod provenance;
 mod quotas;
@@ -65,6 +66,9 @@ enum Command {
     /// Fetches manifests, and verifies them offline.
     #[command(subcommand)]
     Provenance(provenance::Command),
+    /// Fetches and destroys payloads that a server keeps.
+    #[command(subcommand)]
+    Payload(payload::Command),
     /// Brings the schema of a database up to date.
     Migrate(migrate::Args),
     /// Prints the OpenAPI document of the HTTP interface.
@@ -94,6 +98,7 @@ impl Cli {
             Command::Quotas(args) => quotas::run(args, json).await,
             Command::Policy(command) => policy::run(command, json).await,
             Command::Provenance(command) => provenance::run(command, json).await,
+            Command::Payload(command) => payload::run(command, json).await,
             Command::Migrate(args) => migrate::run(args, json).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Doctor(args) => doctor::run(args, json).await,

@@ -156,6 +156,11 @@ pub(crate) struct Config {
     /// `off`, `denials` or `all`. Each costs a signature and some 3 KB.
     #[serde(default)]
     pub(crate) attest_decisions: AttestDecisions,
+    /// 32 random bytes in hexadecimal or base64 (`openssl rand -hex 32`), in a file that only its owner
+    /// can read: wraps the keys with which the payloads of tenants are kept. Without it none are kept.
+    /// Whoever loses it has lost them.
+    #[serde(default)]
+    pub(crate) payload_key_file: Option<PathBuf>,
     /// Name of the transparency log: a host name of yours that stands for it, without port and path
     /// (`log.example.com`). Nothing is fetched from there; verifiers know the log by it. With another
     /// name than before, the log is ended and goes on as a new one.
@@ -377,6 +382,7 @@ impl Default for Config {
             opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,
             attest_decisions: AttestDecisions::default(),
+            payload_key_file: None,
             log_origin: default_log_origin(),
             public_log: false,
             tls_terminated_upstream: false,

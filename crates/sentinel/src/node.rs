@@ -15,6 +15,7 @@ use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
 use sentinel_service::log::kept_signer;
+use sentinel_service::payloads::KeyWrapper;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
 use tokio::net::TcpListener;
@@ -28,6 +29,7 @@ use crate::database::Database;
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::fleet::{FLUSH, Fleet, Joined};
+use crate::payload_key;
 use crate::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
 use crate::server;
 use crate::signing_key::{Prepared, Source};
@@ -67,6 +69,8 @@ pub(crate) struct Parts {
     pub(crate) fleet: Option<Fleet>,
     pub(crate) engine: Engine,
     pub(crate) signing_key: Source,
+    /// The key that wraps payload keys; `None` keeps no payloads.
+    pub(crate) payload_key: Option<payload_key::Source>,
     /// Name of the transparency log.
     pub(crate) log_origin: String,
     pub(crate) settings: Settings,
@@ -99,7 +103,7 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, fleet, engine, signing_key, log_origin, settings } = parts;
+        let Parts { database, fleet, engine, signing_key, payload_key, log_origin, settings } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let policy = Policy::new(&engine)?;
         let loading = {
@@ -138,13 +142,15 @@ impl Node {
         let ports = Ports {
             store: opened.store,
             log: opened.log,
+            payloads: opened.payloads,
+            key_wrapper: payload_key.as_ref().map(key_wrapper).transpose()?,
             checkpoints,
             policy: Arc::clone(&policy.port),
             signer: signer.clone(),
             clock: Arc::clone(&clock),
         };
         let services = Services::start_shared(ports, settings, shared).await;
-        let services = Arc::new(services.or_fail(|| "cannot start".to_owned())?);
+        let services = Arc::new(services.map_err(|error| start_failure(&error))?);
         let loaded = loading.await.or_fail(|| "cannot load the policy".to_owned())?;
         policy.look(clock.now()).await;
         sources.extend(policy.sources());
@@ -279,6 +285,23 @@ impl Node {
         if let Some(supply) = self.policy.supply(&self.clock) {
             tasks.spawn(supply);
         }
+    }
+}
+
+fn key_wrapper(key: &payload_key::Source) -> Outcome<Arc<dyn KeyWrapper>> {
+    let wrapper = key.wrapper();
+    let wrapper = wrapper.map_err(|error| Failure::new(error.to_string()).help(error.mend()))?;
+    Ok(Arc::new(wrapper))
+}
+
+/// The failure to start, with how to mend it where that is known.
+fn start_failure(error: &ServiceError) -> Failure {
+    let failure = Failure::new(format!("cannot start: {error}"));
+    match error.code() {
+        "payload_key_missing" => failure
+            .help("set `payload_key_file` to the file with the key that was used before")
+            .help("without that key, nothing that was kept can be read"),
+        _ => failure,
     }
 }
 

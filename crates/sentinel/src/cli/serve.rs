@@ -20,7 +20,7 @@ use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::node::{Node, Parts, Serving};
 use crate::signing_key::Source;
 use crate::telemetry::{self, LogFormat};
-use crate::{output, server};
+use crate::{output, payload_key, server};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -37,17 +37,31 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, archiving, fleet, rate_limits, engine, signing_key_file } = checked;
-    let signing_key = Source::File(signing_key_file);
-    let log_origin = config.log_origin.clone();
+    let Checked {
+        database,
+        archiving,
+        fleet,
+        rate_limits,
+        engine,
+        signing_key_file,
+        payload_key_file,
+    } = checked;
     let settings = Settings {
         queue: config.max_waiting,
         commit_delay: Duration::from_micros(config.commit_delay_us),
         rate_limits,
         attest: config.attest_decisions.into(),
     };
-    let node =
-        Node::start(Parts { database, fleet, engine, signing_key, log_origin, settings }).await?;
+    let node = Node::start(Parts {
+        database,
+        fleet,
+        engine,
+        signing_key: Source::File(signing_key_file),
+        payload_key: payload_key_file.map(payload_key::Source::File),
+        log_origin: config.log_origin.clone(),
+        settings,
+    })
+    .await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }

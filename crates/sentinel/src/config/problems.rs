@@ -12,7 +12,7 @@ use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
 use crate::policy_engine::{Engine, Origin};
-use crate::signing_key;
+use crate::{payload_key, signing_key};
 
 /// One reason not to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(crate) struct Checked {
     pub(crate) rate_limits: Vec<RateRule>,
     pub(crate) engine: Engine,
     pub(crate) signing_key_file: PathBuf,
+    pub(crate) payload_key_file: Option<PathBuf>,
 }
 
 /// Checks everything that can be checked without opening the store.
@@ -47,12 +48,13 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let database = or_problem(database(config), &mut problems);
     let engine = engine(config, &mut problems);
     let signing_key_file = or_problem(signing_key_file(config), &mut problems);
+    let payload_key_file = or_problem(payload_key_file(config), &mut problems);
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
     let archiving = or_problem(archiving(config), &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
-    match (database, archiving, fleet, rate_limits, engine, signing_key_file) {
+    match (database, archiving, fleet, rate_limits, engine, signing_key_file, payload_key_file) {
         (
             Some(database),
             Some(archiving),
@@ -60,8 +62,9 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
             Some(rate_limits),
             Some(engine),
             Some(signing_key_file),
+            Some(payload_key_file),
         ) if problems.is_empty() => {
-            Ok(Checked { database, archiving, fleet, rate_limits, engine, signing_key_file })
+            Ok(Checked { database, archiving, fleet, rate_limits, engine, signing_key_file, payload_key_file })
         }
         _ => Err(problems),
     }
@@ -285,6 +288,13 @@ fn signing_key_file(config: &Config) -> Result<PathBuf, Problem> {
             Err(Problem::new(error.to_string(), mend))
         }
     }
+}
+
+fn payload_key_file(config: &Config) -> Result<Option<PathBuf>, Problem> {
+    let Some(path) = &config.payload_key_file else { return Ok(None) };
+    let loaded = payload_key::load(path);
+    loaded.map_err(|error| Problem::new(error.to_string(), error.mend()))?;
+    Ok(Some(path.clone()))
 }
 
 fn exposure(config: &Config, problems: &mut Vec<Problem>) {
