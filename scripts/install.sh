@@ -34,7 +34,7 @@ cargo_install() {
   cargo install --locked --quiet --version "$2" "$1"
 }
 
-# go_tool COMMAND VERSION PACKAGE HINT: a program of a Go module. It lands in .tools/bin, where the
+# go_tool COMMAND VERSION PACKAGE HINT: a program of a Go module, renamed if need be. It lands in .tools/bin, where the
 # tests and benchmarks look for it and nowhere else: another version on the path proves something else.
 go_tool() {
   local built=.tools/bin/$1
@@ -45,6 +45,7 @@ go_tool() {
   # Flags of the caller's own modules do not apply; an older go fetches the one that is asked for.
   env GOBIN="$PWD/.tools/bin" GOFLAGS= GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" \
     go install -trimpath -ldflags '-s -w' "$3@v$2"
+  [ "${3##*/}" = "$1" ] || mv ".tools/bin/${3##*/}" "$built"
   is_built "$@" || { echo "error: $built is not $1 $2" >&2; exit 1; }
 }
 
@@ -103,6 +104,9 @@ for step in "$@"; do
       go_tool opa 1.22.2 github.com/open-policy-agent/opa "a minute or two"
       go_tool cosign 3.1.1 github.com/sigstore/cosign/v3/cmd/cosign "about five minutes"
       go_tool litewitness 0.10.0 filippo.io/torchwood/cmd/litewitness "a minute or two"
+      # The second log and the timestamp authority that bundles may have entries of.
+      go_tool rekor-server 2.3.0 github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix "a minute or two"
+      go_tool timestamp-server 2.1.5 github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server "a minute or two"
       node_verifier
       # The S3 that archives are tried with: a real one, since a stand-in proves nothing.
       go_tool versitygw 1.8.0 github.com/versity/versitygw/cmd/versitygw "a minute or two"

@@ -10,25 +10,31 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-core", &[]),
     ("sentinel-provenance", &[]),
-    ("sentinel-policy", &["sentinel-core"]),
+    ("sentinel-objects", &[]),
+    ("sentinel-policy", &["sentinel-core", "sentinel-objects"]),
     ("sentinel-redis", &["sentinel-core"]),
-    ("sentinel-archive", &["sentinel-core"]),
+    ("sentinel-signers", &["sentinel-provenance"]),
+    ("sentinel-archive", &["sentinel-core", "sentinel-objects"]),
     ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
     ("sentinel-service", &["sentinel-core", "sentinel-provenance"]),
+    ("sentinel-transparency", &["sentinel-core", "sentinel-provenance", "sentinel-objects"]),
     ("sentinel-http", &["sentinel-core", "sentinel-provenance", "sentinel-service"]),
     (
         "sentinel",
         &[
             "sentinel-core",
             "sentinel-archive",
+            "sentinel-objects",
             "sentinel-provenance",
             "sentinel-policy",
             "sentinel-store-sqlite",
             "sentinel-store-postgres",
             "sentinel-redis",
             "sentinel-service",
+            "sentinel-signers",
             "sentinel-http",
+            "sentinel-transparency",
         ],
     ),
     ("sentinel-testkit", &["sentinel-core"]),
@@ -58,7 +64,16 @@ const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["sentinel-store-postgres", "sentinel-chaos"]),
     ("sqlx-postgres", &["sentinel-store-postgres", "sentinel-chaos"]),
-    ("object_store", &["sentinel-archive", "sentinel-policy"]),
+    (
+        "object_store",
+        &[
+            "sentinel-objects",
+            "sentinel-archive",
+            "sentinel-policy",
+            "sentinel-signers",
+            "sentinel-transparency",
+        ],
+    ),
 ];
 
 /// Features that change what a store does, and the crates that may turn them on: not the product.

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
+use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+use sentinel_objects::{AddressError, Folder, Got, get, is_absence};
 
 use crate::error::ArchiveError;
 use crate::manifest::{Manifest, Part};
 use crate::month::Month;
 use crate::part::Lines;
 use crate::records::Records;
-use crate::refusal::is_absence;
 use crate::writer::Writer;
 
 /// A longer manifest is not read: a hundred billion decisions have a shorter one. Bytes.
@@ -42,6 +41,19 @@ impl Archive {
         let folder = folder.trim_matches('/');
         let root = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         Self { storage, root }
+    }
+
+    /// The archive at `url`: `file:///directory`, or `s3://bucket/folder`, for which the variables
+    /// of `environment` that begin with `AWS_` say the rest. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn open(
+        url: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, AddressError> {
+        let folder = Folder::open(url, environment)?;
+        Ok(Self::within(folder.storage, folder.path.as_ref()))
     }
 
     fn path(&self, month: Month, name: &str) -> Path {
@@ -75,8 +87,8 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError::Damaged`], or when the object storage fails.
     pub async fn manifest(&self, month: Month) -> Result<Option<Manifest>, ArchiveError> {
-        match self.get(&self.path(month, "manifest.json"), MAX_MANIFEST).await? {
-            Got::Bytes(json) => Manifest::parse(month, &json).map(Some),
+        match get(&*self.storage, &self.path(month, "manifest.json"), MAX_MANIFEST).await? {
+            Got::Bytes(json, _) => Manifest::parse(month, &json).map(Some),
             Got::Nothing => Ok(None),
             Got::TooLong => {
                 let what = format!("its manifest is longer than {MAX_MANIFEST} bytes");
@@ -157,8 +169,8 @@ impl Archive {
     pub(crate) async fn part(&self, month: Month, part: Part) -> Result<Lines, ArchiveError> {
         let path = self.path(month, &part.name);
         let damaged = |what| ArchiveError::Damaged { month, what };
-        let file = match self.get(&path, part.compressed_bytes).await? {
-            Got::Bytes(file) => file,
+        let file = match get(&*self.storage, &path, part.compressed_bytes).await? {
+            Got::Bytes(file, _) => file,
             Got::Nothing => return Err(damaged(format!("part `{}` is missing", part.name))),
             Got::TooLong => {
                 let (name, said) = (&part.name, part.compressed_bytes);
@@ -173,28 +185,4 @@ impl Archive {
         let options = PutMode::Create.into();
         self.storage.put_opts(path, PutPayload::from(bytes), options).await.map(|_| ())
     }
-
-    /// Gets a file of at most so many bytes; never holds more.
-    async fn get(&self, path: &Path, limit: u64) -> Result<Got, ArchiveError> {
-        let got = match self.storage.get(path).await {
-            Ok(got) => got,
-            Err(error) if is_absence(&error) => return Ok(Got::Nothing),
-            Err(error) => return Err(error.into()),
-        };
-        let (mut stream, mut bytes) = (got.into_stream(), BytesMut::new());
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk?;
-            if bytes.len() as u64 + chunk.len() as u64 > limit {
-                return Ok(Got::TooLong);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Got::Bytes(bytes.freeze()))
-    }
-}
-
-enum Got {
-    Bytes(Bytes),
-    Nothing,
-    TooLong,
 }

@@ -1,5 +1,6 @@
+use sentinel_objects::told;
+
 use crate::month::Month;
-use crate::refusal::told;
 
 /// Why an archive could not be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,6 @@
 //! Reading is verifying. What is read was compared with the hashes of its part before it is given
 //! out, and the end is only reached when the whole month is what its manifest says.
 
-mod address;
 mod archive;
 mod error;
 mod line;
@@ -15,11 +14,11 @@ mod manifest;
 mod month;
 mod part;
 mod records;
-mod refusal;
 mod tally;
 mod writer;
 
-pub use crate::address::AddressError;
+pub use sentinel_objects::AddressError;
+
 pub use crate::archive::{Archive, Published};
 pub use crate::error::ArchiveError;
 pub use crate::manifest::{Made, Manifest, Part};

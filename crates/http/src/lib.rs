@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sentinel_provenance::log::{TrustedAuthority, TrustedLog};
 use sentinel_service::Services;
 use tokio::sync::watch;
 
@@ -47,8 +48,17 @@ pub struct Options {
     pub shutdown: Option<watch::Receiver<bool>>,
     /// Whether the transparency log and its trusted root can be read without a key.
     pub public_log: bool,
+    /// Whom verifiers of our bundles have to trust besides.
+    pub also_trusted: AlsoTrusted,
     /// What `/metrics` tells besides what is counted here.
     pub sources: Vec<Source>,
+}
+
+/// Other logs and authorities whose entries and timestamps are in our bundles.
+#[derive(Debug, Clone, Default)]
+pub struct AlsoTrusted {
+    pub logs: Vec<TrustedLog>,
+    pub authorities: Vec<TrustedAuthority>,
 }
 
 impl Default for Options {
@@ -60,6 +70,7 @@ impl Default for Options {
             max_subscribers: 1000,
             shutdown: None,
             public_log: false,
+            also_trusted: AlsoTrusted::default(),
             sources: Vec::new(),
         }
     }

@@ -89,6 +89,24 @@ impl Envelope {
         Ok(Self { payload, signature, keyid: Some(signer.public_key().hint().to_owned()) })
     }
 
+    /// Takes a signature that was made elsewhere over [`pae`] of `payload`, once it is verified.
+    ///
+    /// # Errors
+    /// [`SignError`] when the payload is longer than [`MAX_PAYLOAD_BYTES`] or
+    /// `key` did not make the signature.
+    pub fn from_signature(
+        payload: Vec<u8>,
+        signature: Signature,
+        key: &PublicKey,
+    ) -> Result<Self, SignError> {
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(SignError::TooLarge { limit: MAX_PAYLOAD_BYTES, actual: payload.len() });
+        }
+        let envelope = Self { payload, signature, keyid: Some(key.hint().to_owned()) };
+        envelope.verify(key).map_err(|error| SignError::Signer(error.to_string()))?;
+        Ok(envelope)
+    }
+
     /// Reads an envelope's JSON.
     ///
     /// # Errors

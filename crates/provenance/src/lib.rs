@@ -54,26 +54,32 @@
 //!   keys, and repeat nothing of the document in their errors.
 
 pub mod bundle;
+mod certificate;
 pub mod commitment;
 mod digest;
 mod dsse;
 mod encoding;
 mod json;
+mod key_events;
 pub mod log;
 mod log_entry;
 mod log_trust;
 mod public_key;
+mod receipt;
 mod signer;
 mod statement;
 mod verify;
 
 pub use bundle::{Bundle, BundleError};
+pub use certificate::{CertificateError, KeyCertificate};
 pub use commitment::{PAYLOAD_ROLE, Salt, TenantKey};
 pub use digest::Sha256Digest;
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, pae};
 pub use json::{JsonError, MAX_DEPTH};
-pub use log_trust::LogTrust;
+pub use key_events::{KeyEventError, KeyEvents};
+pub use log_trust::{LogTrust, Revocation};
 pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureMismatch};
+pub use receipt::{LogEntryError, MAX_LOG_ENTRY_BYTES};
 pub use signer::{EcdsaP256Signer, SignError, Signer};
 pub use statement::{
     AgentAction, DecisionRef, KeyEventKind, LogShardStart, PREDICATE_TYPE, PayloadDestroyed, Phase,
@@ -81,6 +87,6 @@ pub use statement::{
     StatementError,
 };
 pub use verify::{
-    Check, CheckName, Outcome, Verification, verify_bundle, verify_bundle_json,
+    Check, CheckName, Outcome, Trust, Verification, verify_bundle, verify_bundle_json,
     verify_logged_bundle, verify_logged_bundle_json,
 };

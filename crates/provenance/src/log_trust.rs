@@ -1,9 +1,10 @@
 //! What a verifier knows of logs, and what a bundle proves to it.
 
 use crate::bundle::{Bundle, InclusionProof, KindVersion, TransparencyLogEntry};
+use crate::digest::Sha256Digest;
 use crate::log::{
-    Checkpoint, HashedRekord, LEAF_KIND, LEAF_VERSION, SignedCheckpoint, TrustedRoot,
-    WitnessPolicy, leaf_hash, verify_inclusion,
+    Checkpoint, HashedRekord, LEAF_KIND, LEAF_VERSION, SignedCheckpoint, TrustedLog, TrustedRoot,
+    WitnessPolicy, WitnessPolicyError, leaf_hash, verify_inclusion,
 };
 use crate::public_key::PublicKey;
 
@@ -31,6 +32,17 @@ pub struct LogTrust {
     pub root: TrustedRoot,
     /// Who must have cosigned the checkpoint; `None` demands nobody.
     pub witnesses: Option<WitnessPolicy>,
+}
+
+/// That a key is not believed any more from an entry of a log on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Fingerprint of the key.
+    pub key: String,
+    /// The log that has the revocation, by the hash of its name and key.
+    pub log: Sha256Digest,
+    /// Its index there. Entries of the key before it stay valid.
+    pub index: u64,
 }
 
 /// An entry of a trusted log whose checkpoint holds, and is that of its proof.
@@ -70,6 +82,11 @@ impl<'a> Logged<'a> {
         format!("log `{}` of {} entries", checkpoint.origin(), checkpoint.size())
     }
 
+    /// Which log, and which entry.
+    pub(crate) fn place(&self) -> (Sha256Digest, u64) {
+        (self.entry.log_id.key_id, self.entry.log_index)
+    }
+
     /// Where the envelope is in the log; or why it is not.
     pub(crate) fn inclusion(&self, bundle: &Bundle, key: &PublicKey) -> Result<String, String> {
         let entry = self.entry;
@@ -93,10 +110,32 @@ impl<'a> Logged<'a> {
         Ok(format!("entry {log_index} of log `{origin}`"))
     }
 
+    /// That `key` was not revoked when the entry was made; or since when it was. A log
+    /// that began after the one with the revocation is later as a whole.
+    pub(crate) fn in_force(
+        &self,
+        logs: &LogTrust,
+        key: &PublicKey,
+        revocations: &[Revocation],
+    ) -> Result<(), String> {
+        let (index, log) = (self.entry.log_index, &self.entry.log_id.key_id);
+        let began = |id: &Sha256Digest| logs.root.log(id).map(TrustedLog::valid_from);
+        for revocation in revocations.iter().filter(|revocation| revocation.key == key.hint()) {
+            let since = revocation.index;
+            if revocation.log == *log {
+                if index >= since {
+                    return Err(format!("key was revoked by entry {since}, this is entry {index}"));
+                }
+            } else if began(&revocation.log) <= began(log) {
+                return Err("key was revoked in an earlier log".to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Who saw the state of the log; or why that is not enough.
-    pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, String> {
-        let cosignatures =
-            self.checkpoint.cosignatures(policy).map_err(|error| error.to_string())?;
+    pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, WitnessPolicyError> {
+        let cosignatures = self.checkpoint.cosignatures(policy)?;
         let names = cosignatures.iter().map(|by| format!("`{}`", by.witness));
         let origin = self.checkpoint.checkpoint().origin();
         Ok(format!("log `{origin}` seen by {}", names.collect::<Vec<_>>().join(" and ")))

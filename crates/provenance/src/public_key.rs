@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -159,6 +160,18 @@ impl PublicKey {
     /// [`SignatureMismatch`] when it is malformed or not of this message and key.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureMismatch> {
         self.key.verify_sig(message, signature.as_der()).map_err(|_| SignatureMismatch)
+    }
+
+    /// As [`Self::verify`], for who has only the SHA-256 of what was signed. Whoever
+    /// chose the digest may not know any message that has it.
+    pub(crate) fn verify_digest(
+        &self,
+        digest: &Sha256Digest,
+        signature: &Signature,
+    ) -> Result<(), SignatureMismatch> {
+        let digest =
+            Digest::import_less_safe(digest.as_bytes(), &SHA256).map_err(|_| SignatureMismatch)?;
+        self.key.verify_digest_sig(&digest, signature.as_der()).map_err(|_| SignatureMismatch)
     }
 }
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::bundle::Bundle;
 use crate::digest::Sha256Digest;
-use crate::log_trust::{LogTrust, Logged};
+use crate::log::WitnessPolicyError;
+use crate::log_trust::{LogTrust, Logged, Revocation};
 use crate::public_key::PublicKey;
 use crate::statement::{AgentAction, Statement};
 
@@ -23,6 +24,8 @@ pub enum CheckName {
     Checkpoint,
     /// The envelope, as the key signed it, is in that log.
     Inclusion,
+    /// The key was not revoked before that entry.
+    Key,
     /// Enough witnesses saw that state of the log.
     Witness,
     /// The artifact is what the statement commits to.
@@ -30,12 +33,13 @@ pub enum CheckName {
 }
 
 impl CheckName {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Envelope,
         Self::Signature,
         Self::Statement,
         Self::Checkpoint,
         Self::Inclusion,
+        Self::Key,
         Self::Witness,
         Self::PayloadCommitment,
     ];
@@ -104,6 +108,118 @@ impl Verification {
     }
 }
 
+/// Whom a verifier believes.
+///
+/// ```
+/// use sentinel_provenance::{Trust, Revocation, CheckName, Outcome};
+/// # use sentinel_provenance::log::TrustedRoot;
+/// # use sentinel_provenance::{EcdsaP256Signer, LogTrust, Sha256Digest, Signer as _};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (bundle, signer) = (b"{}", EcdsaP256Signer::generate()?);
+/// # let logs = LogTrust { root: TrustedRoot::default(), witnesses: None };
+/// # let log_id = Sha256Digest::of(b"");
+/// let revocation = Revocation { key: signer.public_key().hint().into(), log: log_id, index: 7 };
+/// let trust = Trust {
+///     key: signer.public_key(),
+///     logs: Some(&logs),
+///     revocations: Some(&[revocation]),
+/// };
+/// let verification = trust.verify_json(bundle, None);
+/// # assert!(!verification.verified());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Trust<'a> {
+    /// The key that signs manifests.
+    pub key: &'a PublicKey,
+    /// The logs in which they must be; `None` demands none.
+    pub logs: Option<&'a LogTrust>,
+    /// The keys that were revoked; `None` when that is not known.
+    pub revocations: Option<&'a [Revocation]>,
+}
+
+impl Trust<'_> {
+    /// Verifies a bundle's JSON; any bytes may be given.
+    #[must_use]
+    pub fn verify_json(&self, bytes: &[u8], artifact: Option<&[u8]>) -> Verification {
+        match Bundle::parse(bytes) {
+            Ok(bundle) => self.verify(&bundle, artifact),
+            Err(error) => {
+                let mut checks = Checks::default();
+                checks.failed(CheckName::Envelope, error.to_string());
+                checks.finish(None)
+            }
+        }
+    }
+
+    /// Verifies a bundle that was already parsed.
+    #[must_use]
+    pub fn verify(&self, bundle: &Bundle, artifact: Option<&[u8]>) -> Verification {
+        let mut checks = Checks::default();
+        if self.logs.is_none() {
+            let of_logs =
+                [CheckName::Checkpoint, CheckName::Inclusion, CheckName::Key, CheckName::Witness];
+            for name in of_logs {
+                checks.skipped(name, "no trusted log was given");
+            }
+        }
+        let statement = signed_statement(bundle, self.key, &mut checks);
+        if let Some(statement) = &statement {
+            if let Some(logs) = self.logs {
+                self.check_log(bundle, logs, &mut checks);
+            }
+            check_artifact(statement, artifact, &mut checks);
+        }
+        checks.finish(statement)
+    }
+
+    fn check_log(&self, bundle: &Bundle, logs: &LogTrust, checks: &mut Checks) {
+        let logged = match Logged::find(bundle, logs) {
+            Ok(logged) => logged,
+            Err(why) => return checks.failed(CheckName::Checkpoint, why),
+        };
+        let states = logged.iter().map(Logged::state).collect::<Vec<_>>().join(", ");
+        checks.passed(CheckName::Checkpoint, states);
+        let included = logged.iter().map(|entry| entry.inclusion(bundle, self.key));
+        match included.collect::<Result<Vec<_>, _>>() {
+            Ok(places) => checks.passed(CheckName::Inclusion, places.join(", ")),
+            Err(why) => return checks.failed(CheckName::Inclusion, why),
+        }
+        self.check_key(&logged, logs, checks);
+        let Some(policy) = &logs.witnesses else {
+            return checks.skipped(CheckName::Witness, "no witnesses were demanded");
+        };
+        // Of several logs one is enough: witnesses follow the one, and the leaf is in it.
+        let (mut seen, mut refused) = (Vec::new(), None);
+        for entry in &logged {
+            match entry.witnessed(policy) {
+                Ok(names) => seen.push(names),
+                Err(error @ WitnessPolicyError::Quorum { .. }) => refused = refused.or(Some(error)),
+                Err(error) => return checks.failed(CheckName::Witness, error.to_string()),
+            }
+        }
+        match refused {
+            Some(error) if seen.is_empty() => checks.failed(CheckName::Witness, error.to_string()),
+            _ => checks.passed(CheckName::Witness, seen.join(", ")),
+        }
+    }
+
+    fn check_key(&self, logged: &[Logged<'_>], logs: &LogTrust, checks: &mut Checks) {
+        let Some(revocations) = self.revocations else {
+            return checks.skipped(CheckName::Key, "no key events were given");
+        };
+        match logged.iter().try_for_each(|entry| entry.in_force(logs, self.key, revocations)) {
+            Ok(()) => {
+                let detail = format!("`{}` was not revoked before the entry", self.key.hint());
+                checks.passed(CheckName::Key, detail);
+            }
+            Err(why) => checks.failed(CheckName::Key, why),
+        }
+    }
+}
+
 /// Verifies a bundle's JSON; any bytes may be given.
 ///
 /// `artifact` is `salt ‖ payload`, see [`crate::commitment`]. Log entries and
@@ -115,7 +231,7 @@ pub fn verify_bundle_json(
     trusted: &PublicKey,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    parse_and_verify(bytes, trusted, None, artifact)
+    Trust { key: trusted, logs: None, revocations: None }.verify_json(bytes, artifact)
 }
 
 /// Verifies a bundle's JSON, and that what it says is in a trusted log.
@@ -130,23 +246,7 @@ pub fn verify_logged_bundle_json(
     logs: &LogTrust,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    parse_and_verify(bytes, trusted, Some(logs), artifact)
-}
-
-fn parse_and_verify(
-    bytes: &[u8],
-    trusted: &PublicKey,
-    logs: Option<&LogTrust>,
-    artifact: Option<&[u8]>,
-) -> Verification {
-    match Bundle::parse(bytes) {
-        Ok(bundle) => verify(&bundle, trusted, logs, artifact),
-        Err(error) => {
-            let mut checks = Checks::default();
-            checks.failed(CheckName::Envelope, error.to_string());
-            checks.finish(None)
-        }
-    }
+    Trust { key: trusted, logs: Some(logs), revocations: None }.verify_json(bytes, artifact)
 }
 
 /// Verifies a bundle that was already parsed; see [`verify_bundle_json`].
@@ -156,7 +256,7 @@ pub fn verify_bundle(
     trusted: &PublicKey,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    verify(bundle, trusted, None, artifact)
+    Trust { key: trusted, logs: None, revocations: None }.verify(bundle, artifact)
 }
 
 /// Verifies a bundle that was already parsed; see [`verify_logged_bundle_json`].
@@ -167,29 +267,7 @@ pub fn verify_logged_bundle(
     logs: &LogTrust,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    verify(bundle, trusted, Some(logs), artifact)
-}
-
-fn verify(
-    bundle: &Bundle,
-    trusted: &PublicKey,
-    logs: Option<&LogTrust>,
-    artifact: Option<&[u8]>,
-) -> Verification {
-    let mut checks = Checks::default();
-    if logs.is_none() {
-        for name in [CheckName::Checkpoint, CheckName::Inclusion, CheckName::Witness] {
-            checks.skipped(name, "no trusted log was given");
-        }
-    }
-    let statement = signed_statement(bundle, trusted, &mut checks);
-    if let Some(statement) = &statement {
-        if let Some(logs) = logs {
-            check_log(bundle, trusted, logs, &mut checks);
-        }
-        check_artifact(statement, artifact, &mut checks);
-    }
-    checks.finish(statement)
+    Trust { key: trusted, logs: Some(logs), revocations: None }.verify(bundle, artifact)
 }
 
 /// Parses the payload only after its signature has been verified.
@@ -230,27 +308,6 @@ fn signed_statement(
             checks.failed(CheckName::Statement, error.to_string());
             None
         }
-    }
-}
-
-fn check_log(bundle: &Bundle, trusted: &PublicKey, logs: &LogTrust, checks: &mut Checks) {
-    let logged = match Logged::find(bundle, logs) {
-        Ok(logged) => logged,
-        Err(why) => return checks.failed(CheckName::Checkpoint, why),
-    };
-    let states = logged.iter().map(Logged::state).collect::<Vec<_>>().join(", ");
-    checks.passed(CheckName::Checkpoint, states);
-    let included = logged.iter().map(|entry| entry.inclusion(bundle, trusted));
-    match included.collect::<Result<Vec<_>, _>>() {
-        Ok(places) => checks.passed(CheckName::Inclusion, places.join(", ")),
-        Err(why) => return checks.failed(CheckName::Inclusion, why),
-    }
-    let Some(policy) = &logs.witnesses else {
-        return checks.skipped(CheckName::Witness, "no witnesses were demanded");
-    };
-    match logged.iter().map(|entry| entry.witnessed(policy)).collect::<Result<Vec<_>, _>>() {
-        Ok(names) => checks.passed(CheckName::Witness, names.join(", ")),
-        Err(why) => checks.failed(CheckName::Witness, why),
     }
 }
 

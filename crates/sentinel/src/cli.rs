@@ -5,9 +5,11 @@ mod check;
 mod decisions;
 mod dev;
 mod doctor;
+mod evidence;
 mod findings;
 mod key;
 mod kill;
+mod log;
 mod migrate;
 mod openapi;
 mod payload;
@@ -69,6 +71,12 @@ enum Command {
     /// Fetches and destroys payloads that a server keeps.
     #[command(subcommand)]
     Payload(payload::Command),
+    /// Hands an auditor what is recorded about a tenant, and verifies it without a server.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Audits transparency logs, without a server.
+    #[command(subcommand)]
+    Log(log::Command),
     /// Brings the schema of a database up to date.
     Migrate(migrate::Args),
     /// Prints the OpenAPI document of the HTTP interface.
@@ -99,6 +107,8 @@ impl Cli {
             Command::Policy(command) => policy::run(command, json).await,
             Command::Provenance(command) => provenance::run(command, json).await,
             Command::Payload(command) => payload::run(command, json).await,
+            Command::Evidence(command) => evidence::run(command, json).await,
+            Command::Log(command) => log::run(command, json).await,
             Command::Migrate(args) => migrate::run(args, json).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Doctor(args) => doctor::run(args, json).await,

@@ -1,10 +1,12 @@
 //! The configuration of `sentinel serve`: one YAML file, every field also an environment variable.
 
+pub(crate) mod keys;
 pub(crate) mod load;
 pub(crate) mod problems;
 #[cfg(test)]
 mod reference;
 mod supply;
+mod transparency;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -148,14 +150,57 @@ pub(crate) struct Config {
     #[serde(default = "default_opa_timeout")]
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) opa_timeout_ms: u64,
-    /// ECDSA P-256 private key that signs manifests, as an unencrypted PKCS#8 PEM file that only
-    /// its owner can read. Required.
+    /// ECDSA P-256 private key that signs manifests, as a PKCS#8 PEM file that only its owner can
+    /// read, encrypted or not. This, `signing_key_env` or `signing_key_service` is required.
     #[serde(default)]
     pub(crate) signing_key_file: Option<PathBuf>,
     /// Which decisions are signed and logged before they are answered, besides being recorded:
     /// `off`, `denials` or `all`. Each costs a signature and some 3 KB.
     #[serde(default)]
     pub(crate) attest_decisions: AttestDecisions,
+    /// Name of the environment variable that holds that key, as PEM.
+    #[serde(default)]
+    pub(crate) signing_key_env: Option<String>,
+    /// Service that holds that key and signs with it: `vault://host:8200/transit/key`,
+    /// `awskms:///alias/key` or `gcpkms://projects/…/cryptoKeyVersions/1`; see docs/signing-keys.md.
+    #[serde(default)]
+    pub(crate) signing_key_service: Option<String>,
+    /// File with the passphrase of an encrypted signing key, which only its owner can read.
+    #[serde(default)]
+    pub(crate) signing_key_passphrase_file: Option<PathBuf>,
+    /// Name of the environment variable that holds that passphrase.
+    #[serde(default)]
+    pub(crate) signing_key_passphrase_env: Option<String>,
+    /// Hours for which each server has a key of its own certified by the signing key, replaced at
+    /// half of that time: manifests are signed in memory. 24 for a key with a service; unless stated
+    /// a key in a file signs manifests itself.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 8760))]
+    pub(crate) replica_key_hours: Option<u32>,
+    /// Public keys, in PEM, that signed or certified before: what they vouch for stays verified.
+    #[serde(default)]
+    pub(crate) retired_key_files: Vec<PathBuf>,
+    /// Ed25519 private key that signs the checkpoints of the transparency log, as a PKCS#8 PEM file
+    /// that only its owner can read, encrypted or not. Unless this, `log_key_env` or
+    /// `log_key_service` is set, the database keeps a key.
+    #[serde(default)]
+    pub(crate) log_key_file: Option<PathBuf>,
+    /// Name of the environment variable that holds that key, as PEM.
+    #[serde(default)]
+    pub(crate) log_key_env: Option<String>,
+    /// Service that holds that key and signs with it, in the forms of `signing_key_service`.
+    #[serde(default)]
+    pub(crate) log_key_service: Option<String>,
+    /// File with the passphrase of an encrypted log key, which only its owner can read.
+    #[serde(default)]
+    pub(crate) log_key_passphrase_file: Option<PathBuf>,
+    /// Name of the environment variable that holds that passphrase.
+    #[serde(default)]
+    pub(crate) log_key_passphrase_env: Option<String>,
+    /// File with the token for Vault or for Google's KMS, read anew each time. Without it, Vault's is
+    /// that of VAULT_TOKEN, and Google's that of the usual credentials.
+    #[serde(default)]
+    pub(crate) key_service_token_file: Option<PathBuf>,
     /// 32 random bytes in hexadecimal or base64 (`openssl rand -hex 32`), in a file that only its owner
     /// can read: wraps the keys with which the payloads of tenants are kept. Without it none are kept.
     /// Whoever loses it has lost them.
@@ -170,6 +215,36 @@ pub(crate) struct Config {
     /// signatures and public keys, and shows how much is signed and when.
     #[serde(default)]
     pub(crate) public_log: bool,
+    /// Where the transparency log is copied to, for others to read: `file:///absolute/directory`
+    /// that exists, or `s3://bucket/folder` with credentials in the usual `AWS_…` variables. See
+    /// docs/transparency.md.
+    #[serde(default)]
+    pub(crate) log_mirror_url: Option<String>,
+    /// Witnesses that are asked to cosign checkpoints, each as its address and its key:
+    /// `https://witness.example witness.example/w+1f9c…+BAf…`. As an environment variable, separated
+    /// by commas.
+    #[serde(default)]
+    pub(crate) log_witnesses: Vec<String>,
+    /// How many of the witnesses must have cosigned a checkpoint before bundles carry it. Required
+    /// with `log_witnesses`.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 64))]
+    pub(crate) log_witness_quorum: Option<u32>,
+    /// A Rekor v2 into which every leaf of the log is entered too, such as
+    /// `https://log2025-1.rekor.sigstore.dev`. It learns hashes, signatures and public keys.
+    #[serde(default)]
+    pub(crate) rekor_url: Option<String>,
+    /// File with a Sigstore trusted root in which that Rekor's key is. Required with `rekor_url`.
+    #[serde(default)]
+    pub(crate) rekor_key: Option<PathBuf>,
+    /// A timestamp authority (RFC 3161) that is asked for the time of every signature, such as
+    /// `https://timestamp.sigstore.dev/api/v1/timestamp`. It learns hashes.
+    #[serde(default)]
+    pub(crate) timestamp_url: Option<String>,
+    /// File with that authority's certificates in PEM: that which signs first, the root last.
+    /// Required with `timestamp_url`.
+    #[serde(default)]
+    pub(crate) timestamp_trust: Option<PathBuf>,
     /// States that a proxy in front terminates TLS. There is no TLS listener yet, so without it
     /// only loopback addresses are accepted: keys would cross the network in clear text.
     #[serde(default)]
@@ -382,9 +457,28 @@ impl Default for Config {
             opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,
             attest_decisions: AttestDecisions::default(),
+            signing_key_env: None,
+            signing_key_service: None,
+            signing_key_passphrase_file: None,
+            signing_key_passphrase_env: None,
+            replica_key_hours: None,
+            retired_key_files: Vec::new(),
+            log_key_file: None,
+            log_key_env: None,
+            log_key_service: None,
+            log_key_passphrase_file: None,
+            log_key_passphrase_env: None,
+            key_service_token_file: None,
             payload_key_file: None,
             log_origin: default_log_origin(),
             public_log: false,
+            log_mirror_url: None,
+            log_witnesses: Vec::new(),
+            log_witness_quorum: None,
+            rekor_url: None,
+            rekor_key: None,
+            timestamp_url: None,
+            timestamp_trust: None,
             tls_terminated_upstream: false,
             allowed_hosts: Vec::new(),
             health_checks: true,

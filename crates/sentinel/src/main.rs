@@ -9,6 +9,7 @@ mod database;
 mod dev;
 mod event_log;
 mod failure;
+mod files;
 mod fleet;
 mod metrics;
 mod node;

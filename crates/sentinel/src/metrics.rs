@@ -8,6 +8,7 @@ use sentinel_policy::supply::Keeper;
 use sentinel_policy::{EmbeddedEngine, OpaEngine, ShadowEngine};
 use sentinel_redis::{RedisEvents, RedisRates};
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
+use sentinel_transparency::OutletCounts;
 
 /// Counters with one label each.
 fn counters(
@@ -127,6 +128,30 @@ pub(crate) fn of_shadow(shadow: Arc<ShadowEngine>) -> Source {
         ];
         let help = "Decisions compared with the shadow engine";
         vec![counters("policy_shadow_comparisons", help, "outcome", &outcomes)]
+    })
+}
+
+/// Where the transparency log is sent. All of it is zero on servers that do not lead.
+pub(crate) fn of_outlets(outlets: Vec<Arc<OutletCounts>>) -> Source {
+    Source::new(move || {
+        let each = |count: fn(&OutletCounts) -> u64| {
+            let of = |outlet: &Arc<OutletCounts>| (outlet.name, count(outlet));
+            outlets.iter().map(of).collect::<Vec<_>>()
+        };
+        let lag = each(OutletCounts::lag)
+            .into_iter()
+            .map(|(name, lag)| (vec![("outlet", name)], i64::try_from(lag).unwrap_or(i64::MAX)));
+        let failures = "Attempts to send the transparency log that failed";
+        let alarms = "Signs that the transparency log was forked or rolled back";
+        vec![
+            Measure {
+                name: "log_outlet_lag",
+                help: "Leaves of the transparency log that are not sent yet",
+                values: Values::Gauges(lag.collect()),
+            },
+            counters("log_outlet_failures", failures, "outlet", &each(OutletCounts::failures)),
+            counters("log_alarms", alarms, "outlet", &each(OutletCounts::alarms)),
+        ]
     })
 }
 

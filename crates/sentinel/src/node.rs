@@ -10,14 +10,17 @@ use sentinel_core::commit::claims_expire_before;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::store::{Store, StoreError};
-use sentinel_provenance::{EcdsaP256Signer, Signer as _};
+use sentinel_provenance::PublicKey;
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
-use sentinel_service::log::kept_signer;
+use sentinel_service::log::{CheckpointSigner, TransparencyLog, kept_signer};
 use sentinel_service::payloads::KeyWrapper;
+use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
+use sentinel_signers::KeySource;
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
+use sentinel_transparency::{Destinations, Outlets};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -32,10 +35,12 @@ use crate::fleet::{FLUSH, Fleet, Joined};
 use crate::payload_key;
 use crate::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
 use crate::server;
-use crate::signing_key::{Prepared, Source};
+use crate::signing_key::{self, Prepared, SigningKeyError, Source};
 
 /// How often what is no longer needed is removed.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// How often the lead of the log is taken or kept, well below the time that it holds.
+const LEAD: Duration = Duration::from_secs(1);
 /// Pause after a change of policy could not be recorded.
 const RECORD_AGAIN: Duration = Duration::from_secs(2);
 /// Time that WebSockets get to be closed once all else has ended.
@@ -52,7 +57,7 @@ pub(crate) struct Node {
     loads: Option<watch::Receiver<()>>,
     /// What the source had brought by the last of them that was recorded.
     brought: Option<String>,
-    signer: Arc<EcdsaP256Signer>,
+    signing: Signing,
     clock: Arc<dyn Clock>,
     postgres: Option<Arc<PostgresStore>>,
     carrier: Option<Arc<RedisEvents>>,
@@ -71,8 +76,12 @@ pub(crate) struct Parts {
     pub(crate) signing_key: Source,
     /// The key that wraps payload keys; `None` keeps no payloads.
     pub(crate) payload_key: Option<payload_key::Source>,
+    /// Keys that signed or certified before, and are trusted still.
+    pub(crate) retired_keys: Vec<PublicKey>,
     /// Name of the transparency log.
     pub(crate) log_origin: String,
+    /// Key of the log; `None` leaves it to the store.
+    pub(crate) log_key: Option<KeySource>,
     pub(crate) settings: Settings,
 }
 
@@ -93,6 +102,8 @@ pub(crate) struct Serving {
     pub(crate) event_log: EventLogOptions,
     /// Where past months of decisions go; `None` keeps them all.
     pub(crate) archiving: Option<Archiving>,
+    /// Where the transparency log is sent.
+    pub(crate) destinations: Destinations,
 }
 
 impl Node {
@@ -103,21 +114,20 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, fleet, engine, signing_key, payload_key, log_origin, settings } = parts;
+        let Parts { database, fleet, engine, settings, .. } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let policy = Policy::new(&engine)?;
         let loading = {
             let (reloader, now) = (policy.reloader(), clock.now());
             tokio::spawn(async move { reloader.first(now).await })
         };
-        let preparing = tokio::task::spawn_blocking(move || signing_key.prepare());
+        let log_key = open_log_key(parts.log_key, parts.log_origin.clone());
+        let keys = async { tokio::try_join!(parts.signing_key.prepare(), log_key) };
+        let keys = tokio::spawn(keys);
         let opened = database.open().await.map_err(|error| open_failure(&error))?;
-        let prepared = preparing.await.or_fail(|| "cannot read the signing key".to_owned())?;
-        let signer = prepared.and_then(Prepared::settle).map_err(|error| {
-            let failure = Failure::new(error.to_string());
-            error.mend().into_iter().fold(failure, Failure::help)
-        })?;
-        let signer = Arc::new(signer);
+        let keys = keys.await.or_fail(|| "cannot read the signing key".to_owned())?;
+        let settle = |(signing, log): (Prepared, _)| Ok((signing.settle()?, log));
+        let (signing, log_key) = keys.and_then(settle).map_err(|error| key_failure(&error))?;
         let joined = fleet.map(|fleet| fleet.join()).transpose();
         let joined = joined.or_fail(|| "cannot use Redis".to_owned())?;
         let mut sources: Vec<_> =
@@ -137,16 +147,20 @@ impl Node {
         };
         let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
         epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
-        let kept = kept_signer(opened.store.as_ref(), &log_origin).await;
-        let checkpoints = vec![kept.or_fail(|| "cannot use the transparency log".to_owned())?];
+        let log_key = match log_key {
+            Some(key) => Ok(key),
+            None => kept_signer(opened.store.as_ref(), &parts.log_origin).await,
+        };
+        let checkpoints = vec![log_key.or_fail(|| "cannot use the transparency log".to_owned())?];
         let ports = Ports {
             store: opened.store,
             log: opened.log,
             payloads: opened.payloads,
-            key_wrapper: payload_key.as_ref().map(key_wrapper).transpose()?,
+            key_wrapper: parts.payload_key.as_ref().map(key_wrapper).transpose()?,
             checkpoints,
             policy: Arc::clone(&policy.port),
-            signer: signer.clone(),
+            signing: signing.clone(),
+            retired_keys: parts.retired_keys,
             clock: Arc::clone(&clock),
         };
         let services = Services::start_shared(ports, settings, shared).await;
@@ -175,7 +189,7 @@ impl Node {
             policy,
             loads,
             brought,
-            signer,
+            signing,
             clock,
             postgres,
             carrier,
@@ -198,6 +212,10 @@ impl Node {
         let mut stop = Stop::new().or_fail(setup)?;
         let hangup = signal(SignalKind::hangup()).or_fail(setup)?;
         let (stopping, shutdown) = watch::channel(false);
+        let also_trusted = also_trusted(&serving.destinations);
+        let outlets = Outlets::new(Arc::clone(self.services.log.store()), serving.destinations);
+        let mut sources = self.sources.clone();
+        sources.push(crate::metrics::of_outlets(outlets.counts()));
         let interfaces = sentinel_http::interfaces(
             Arc::clone(&self.services),
             sentinel_http::Options {
@@ -205,7 +223,8 @@ impl Node {
                 allowed_hosts: serving.allowed_hosts,
                 shutdown: Some(shutdown),
                 public_log: serving.public_log,
-                sources: self.sources.clone(),
+                also_trusted,
+                sources,
                 ..sentinel_http::Options::default()
             },
         );
@@ -214,7 +233,7 @@ impl Node {
             EventLog::start(&self.services.events, Arc::clone(&self.clock), serving.event_log)
                 .or_fail(setup)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn_blocking(warm_up(Arc::clone(&self.signer)));
+        tasks.spawn_blocking(warm_up(self.signing.clone()));
         self.keep_policy(&mut tasks, hangup);
         tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
         if let Some(postgres) = &self.postgres {
@@ -223,6 +242,7 @@ impl Node {
                 tasks.spawn(archiving.run(Arc::clone(postgres), Arc::clone(&self.clock)));
             }
         }
+        self.send_log(&mut tasks, outlets);
         for epochs in &self.epochs {
             // Ends with the services.
             drop(self.services.follow(epochs.clone()));
@@ -270,6 +290,20 @@ impl Node {
         Ok(())
     }
 
+    /// Sends the transparency log on, while this server leads.
+    fn send_log(&self, tasks: &mut JoinSet<()>, outlets: Outlets) {
+        if let Some(shard) = self.services.log.shards().last() {
+            // Whoever is to witness or verify the log asks for it.
+            tracing::info!(verifier_key = %shard.key, "the key of the transparency log");
+        }
+        if outlets.counts().is_empty() {
+            return;
+        }
+        let (leads, led) = watch::channel(false);
+        tasks.spawn(keep_lead(Arc::clone(&self.services.log), leads));
+        tasks.spawn(outlets.run(led));
+    }
+
     /// Keeps the policy current, and the record of its changes.
     fn keep_policy(&self, tasks: &mut JoinSet<()>, hangup: Signal) {
         let services = Arc::downgrade(&self.services);
@@ -302,6 +336,14 @@ fn start_failure(error: &ServiceError) -> Failure {
             .help("set `payload_key_file` to the file with the key that was used before")
             .help("without that key, nothing that was kept can be read"),
         _ => failure,
+    }
+}
+
+/// Whose entries and timestamps the bundles will have.
+fn also_trusted(destinations: &Destinations) -> sentinel_http::AlsoTrusted {
+    sentinel_http::AlsoTrusted {
+        logs: destinations.trusted_logs(),
+        authorities: destinations.trusted_authorities(),
     }
 }
 
@@ -371,13 +413,28 @@ impl Stop {
 }
 
 /// Makes a signature that nobody needs. The first one takes some 70 ms, since the generator of
-/// AWS-LC is seeded for it; no caller has to wait for that.
-fn warm_up(signer: Arc<EcdsaP256Signer>) -> impl FnOnce() + Send + 'static {
+/// AWS-LC is seeded for it; no caller has to wait for that. A key that was just made has done so.
+fn warm_up(signing: Signing) -> impl FnOnce() + Send + 'static {
     move || {
+        let Signing::Direct(signer) = signing else { return };
         if let Err(error) = signer.sign(b"") {
             tracing::error!(%error, "the signing key cannot sign");
         }
     }
+}
+
+/// The key of the log that the configuration names, if it does.
+async fn open_log_key(
+    source: Option<KeySource>,
+    origin: String,
+) -> Result<Option<Arc<dyn CheckpointSigner>>, SigningKeyError> {
+    let Some(source) = source else { return Ok(None) };
+    signing_key::open_log_key(&source, &origin).await.map(Some)
+}
+
+fn key_failure(error: &SigningKeyError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    error.mend().into_iter().fold(failure, Failure::help)
 }
 
 /// Records what was loaded, or refused, last. When the source has brought something else than what
@@ -458,6 +515,17 @@ async fn keep_partitions(store: Arc<PostgresStore>, clock: Arc<dyn Clock>) {
             Ok(made) => tracing::info!(made, "partitions of the audit log were made"),
             Err(error) => tracing::warn!(%error, "partitions were not made; nothing is lost"),
         }
+    }
+}
+
+/// Takes the lead of the log, or keeps it, and says who has it: one server at a time sends the log on.
+async fn keep_lead(log: Arc<TransparencyLog>, leads: watch::Sender<bool>) {
+    let mut ticks = tokio::time::interval(LEAD);
+    loop {
+        ticks.tick().await;
+        // Without the store nobody leads, and nothing could be read.
+        let now = matches!(log.lead().await, Ok(Some(_)));
+        leads.send_if_modified(|leads| std::mem::replace(leads, now) != now);
     }
 }
 

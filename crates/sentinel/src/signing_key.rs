@@ -1,110 +1,174 @@
-//! The file of the key that signs manifests.
+//! The key that signs manifests, and that of the log: from where the configuration says, or from
+//! files that `sentinel dev` makes.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sentinel_provenance::{EcdsaP256Signer, Signer as _};
+use async_trait::async_trait;
+use sentinel_provenance::log::{Checkpoint, VerifierKey};
+use sentinel_provenance::{EcdsaP256Signer, Envelope, PublicKey, SignError, Signer as _};
+use sentinel_service::log::CheckpointSigner;
+use sentinel_service::signing::{Certifier, Signing};
+use sentinel_signers::{KeySource, LogKey, ManifestKey, SignersError};
 
-/// Larger files are surely no key. Bytes.
-const MAX_BYTES: u64 = 64 * 1024;
+use crate::config::keys::GivenKey;
 
 /// Why there is no signing key.
 #[derive(Debug)]
 pub(crate) enum SigningKeyError {
-    Unreadable { path: PathBuf, error: io::Error },
-    Exposed { path: PathBuf, mode: u32 },
-    Invalid { path: PathBuf, error: String },
+    Signers(SignersError),
+    NotP256 { path: PathBuf },
     Unwritable { path: PathBuf, error: io::Error },
+    Unavailable(String),
 }
 
 impl std::fmt::Display for SigningKeyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unreadable { path, error } => {
-                write!(f, "cannot read the signing key `{}`: {error}", path.display())
-            }
-            Self::Exposed { path, mode } => {
-                let path = path.display();
-                write!(f, "the signing key `{path}` can be read by others (mode {mode:04o})")
-            }
-            Self::Invalid { path, error } => {
-                write!(f, "the signing key `{}` cannot be used: {error}", path.display())
+            Self::Signers(error) => error.fmt(f),
+            Self::NotP256 { path } => {
+                write!(f, "the signing key `{}` is not an ECDSA P-256 key", path.display())
             }
             Self::Unwritable { path, error } => {
                 write!(f, "cannot write `{}`: {error}", path.display())
             }
+            Self::Unavailable(why) => write!(f, "the signing key cannot be used: {why}"),
         }
     }
 }
 
+impl From<SignersError> for SigningKeyError {
+    fn from(error: SignersError) -> Self {
+        Self::Signers(error)
+    }
+}
+
 impl SigningKeyError {
-    /// How to mend it, where that is one command.
+    /// How to mend it, where that can be said.
     pub(crate) fn mend(&self) -> Option<String> {
         match self {
-            Self::Exposed { path, .. } => Some(format!("chmod 600 '{}'", path.display())),
+            Self::Signers(error) => error.mend(),
             _ => None,
         }
     }
 }
 
-/// Reads a signing key.
+/// Reads a signing key from a file.
 ///
 /// # Errors
-/// When it cannot be read, is readable by others, or is no ECDSA P-256 key in PKCS#8 PEM.
+/// When it cannot be read, is readable by others, or is no plain ECDSA P-256 key in PKCS#8 PEM.
 pub(crate) fn load(path: &Path) -> Result<EcdsaP256Signer, SigningKeyError> {
-    let unreadable = |error| SigningKeyError::Unreadable { path: path.to_owned(), error };
-    let file = File::open(path).map_err(unreadable)?;
-    // Of the open file, so that what is checked is what is read.
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(SigningKeyError::Exposed { path: path.to_owned(), mode });
-    }
-    let mut pem = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut pem).map_err(unreadable)?;
-    EcdsaP256Signer::from_pkcs8_pem(&pem).map_err(|error| SigningKeyError::Invalid {
-        path: path.to_owned(),
-        error: error.to_string(),
-    })
+    let held = KeySource::File { path: path.to_owned(), passphrase: None }.read()?;
+    held.into_signer().ok_or_else(|| SigningKeyError::NotP256 { path: path.to_owned() })
 }
 
 /// Where the signing key of a server comes from.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// A file that must be there.
-    File(PathBuf),
+    /// What the configuration names; it must be there.
+    Given(Box<GivenKey>),
     /// A file that is made when there is none, and one for its public half.
     Made { key: PathBuf, public: PathBuf },
 }
 
-/// A key that was read, or one that was made and is not on disk yet.
+/// A key that was opened, or one that was made and is not on disk yet.
 #[derive(Debug)]
-pub(crate) struct Prepared {
-    source: Source,
-    signer: EcdsaP256Signer,
-    is_new: bool,
+pub(crate) enum Prepared {
+    Given(Signing),
+    Made { key: PathBuf, public: PathBuf, signer: Box<EcdsaP256Signer>, is_new: bool },
 }
 
 impl Source {
-    /// Reads the key, or makes one, which takes the generator of AWS-LC some 70 ms at first.
+    /// Opens the key, or makes one, which takes the generator of AWS-LC some 70 ms at first.
     /// Nothing is written, so this needs no lock.
     ///
     /// # Errors
-    /// Those of [`load`], or when no key can be made.
-    pub(crate) fn prepare(self) -> Result<Prepared, SigningKeyError> {
-        let (Self::File(path) | Self::Made { key: path, .. }) = &self;
-        let (signer, is_new) = match (load(path), &self) {
-            (Err(SigningKeyError::Unreadable { error, .. }), Self::Made { .. })
-                if error.kind() == io::ErrorKind::NotFound =>
-            {
-                let made = EcdsaP256Signer::generate();
-                (made.map_err(|error| invalid(path, &error))?, true)
+    /// When it cannot be opened or made.
+    pub(crate) async fn prepare(self) -> Result<Prepared, SigningKeyError> {
+        match self {
+            Self::Given(given) => given.open().await.map(Prepared::Given),
+            Self::Made { key, public } => {
+                let read = tokio::task::spawn_blocking(|| load_or_make(key, public)).await;
+                read.map_err(|error| SigningKeyError::Unavailable(error.to_string()))?
             }
-            (loaded, _) => (loaded?, false),
-        };
-        Ok(Prepared { source: self, signer, is_new })
+        }
     }
+}
+
+fn load_or_make(key: PathBuf, public: PathBuf) -> Result<Prepared, SigningKeyError> {
+    match load(&key) {
+        Err(SigningKeyError::Signers(SignersError::Unreadable { error, .. }))
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            let made = EcdsaP256Signer::generate();
+            let signer = made.map_err(|error| SigningKeyError::Unavailable(error.to_string()))?;
+            Ok(Prepared::Made { key, public, signer: Box::new(signer), is_new: true })
+        }
+        loaded => {
+            let signer = Box::new(loaded?);
+            Ok(Prepared::Made { key, public, signer, is_new: false })
+        }
+    }
+}
+
+impl GivenKey {
+    async fn open(self) -> Result<Signing, SigningKeyError> {
+        let Some(lifetime) = self.certifies_for else {
+            let read = tokio::task::spawn_blocking(move || self.source.read()).await;
+            let read = read.map_err(|error| SigningKeyError::Unavailable(error.to_string()))?;
+            let signer = read?.into_signer().ok_or_else(|| {
+                SigningKeyError::Unavailable("manifests need an ECDSA P-256 key".to_owned())
+            })?;
+            return Ok(Signing::Direct(Arc::new(signer)));
+        };
+        let key = ManifestKey::new(self.source.open().await?)?;
+        Ok(Signing::Certified { certifier: Arc::new(LongLivedKey(key)), lifetime })
+    }
+}
+
+/// The key that vouches for those of replicas.
+#[derive(Debug)]
+struct LongLivedKey(ManifestKey);
+
+#[async_trait]
+impl Certifier for LongLivedKey {
+    fn public_key(&self) -> &PublicKey {
+        self.0.public_key()
+    }
+
+    async fn sign(&self, payload: Vec<u8>) -> Result<Envelope, SignError> {
+        self.0.sign(payload).await.map_err(|error| SignError::Signer(error.to_string()))
+    }
+}
+
+/// A key of the log that the configuration names.
+#[derive(Debug)]
+struct GivenLogKey(LogKey);
+
+#[async_trait]
+impl CheckpointSigner for GivenLogKey {
+    fn verifier_key(&self) -> &VerifierKey {
+        self.0.verifier_key()
+    }
+
+    async fn sign(&self, checkpoint: &Checkpoint) -> Result<String, SignError> {
+        let note = self.0.sign(checkpoint).await;
+        note.map(|note| note.to_string()).map_err(|error| SignError::Signer(error.to_string()))
+    }
+}
+
+/// Opens the key of the log of that name.
+///
+/// # Errors
+/// When it cannot be opened, or is of another kind.
+pub(crate) async fn open_log_key(
+    source: &KeySource,
+    origin: &str,
+) -> Result<Arc<dyn CheckpointSigner>, SigningKeyError> {
+    Ok(Arc::new(GivenLogKey(LogKey::new(source.open().await?, origin)?)))
 }
 
 impl Prepared {
@@ -113,29 +177,28 @@ impl Prepared {
     ///
     /// # Errors
     /// When the key cannot be written.
-    pub(crate) fn settle(self) -> Result<EcdsaP256Signer, SigningKeyError> {
-        let Self { source: Source::Made { key, public }, mut signer, is_new } = self else {
-            return Ok(self.signer);
+    pub(crate) fn settle(self) -> Result<Signing, SigningKeyError> {
+        let (key, public, mut signer, is_new) = match self {
+            Self::Given(signing) => return Ok(signing),
+            Self::Made { key, public, signer, is_new } => (key, public, signer, is_new),
         };
+        let unavailable =
+            |error: &dyn std::fmt::Display| SigningKeyError::Unavailable(error.to_string());
         if is_new && key.exists() {
             // Whoever held the database in the meantime made it.
-            signer = load(&key)?;
+            *signer = load(&key)?;
         } else if is_new {
-            let pem = signer.to_pkcs8_pem().map_err(|error| invalid(&key, &error))?;
+            let pem = signer.to_pkcs8_pem().map_err(|error| unavailable(&error))?;
             write_private(&key, pem.as_bytes())
                 .map_err(|error| SigningKeyError::Unwritable { path: key.clone(), error })?;
         }
-        let pem = signer.public_key().to_spki_pem().map_err(|error| invalid(&key, &error))?;
+        let pem = signer.public_key().to_spki_pem().map_err(|error| unavailable(&error))?;
         if std::fs::read_to_string(&public).ok().as_deref() != Some(pem.as_str()) {
             std::fs::write(&public, pem)
                 .map_err(|error| SigningKeyError::Unwritable { path: public, error })?;
         }
-        Ok(signer)
+        Ok(Signing::Direct(Arc::new(*signer)))
     }
-}
-
-fn invalid(path: &Path, error: &impl std::fmt::Display) -> SigningKeyError {
-    SigningKeyError::Invalid { path: path.to_owned(), error: error.to_string() }
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
@@ -163,28 +226,32 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-    fn load_or_create(key: &Path, public: &Path) -> Result<EcdsaP256Signer, SigningKeyError> {
-        let source = Source::Made { key: key.to_owned(), public: public.to_owned() };
-        source.prepare()?.settle()
+    fn load_or_create(key: &Path, public: &Path) -> Result<PublicKey, SigningKeyError> {
+        settled(load_or_make(key.to_owned(), public.to_owned())?)
+    }
+
+    fn settled(prepared: Prepared) -> Result<PublicKey, SigningKeyError> {
+        let Signing::Direct(signer) = prepared.settle()? else { panic!("not the key itself") };
+        Ok(signer.public_key().clone())
     }
 
     #[test]
     fn of_two_keys_made_at_once_the_first_that_settles_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let source = || Source::Made { key: dir.path().join("k"), public: dir.path().join("p") };
-        let (first, second) = (source().prepare().unwrap(), source().prepare().unwrap());
-        let first = first.settle().unwrap();
-        let second = second.settle().unwrap();
-        assert_eq!(first.public_key(), second.public_key());
+        let prepare = || load_or_make(dir.path().join("k"), dir.path().join("p")).unwrap();
+        let (first, second) = (prepare(), prepare());
+        assert_eq!(settled(first).unwrap(), settled(second).unwrap());
     }
 
-    #[test]
-    fn a_key_that_must_be_there_is_not_made() {
+    #[tokio::test]
+    async fn a_key_that_must_be_there_is_not_made() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("k.pem");
-        assert!(Source::File(path.clone()).prepare().is_err());
+        let source = KeySource::File { path: path.clone(), passphrase: None };
+        let given = GivenKey { source, certifies_for: None };
+        assert!(Source::Given(Box::new(given)).prepare().await.is_err());
         assert!(!path.exists());
     }
 
@@ -196,11 +263,8 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         std::fs::remove_file(&public).unwrap();
         let again = load_or_create(&path, &public).unwrap();
-        assert_eq!(made.public_key(), again.public_key());
-        assert_eq!(
-            std::fs::read_to_string(&public).unwrap(),
-            made.public_key().to_spki_pem().unwrap()
-        );
+        assert_eq!(made, again);
+        assert_eq!(std::fs::read_to_string(&public).unwrap(), made.to_spki_pem().unwrap());
     }
 
     #[test]

@@ -83,6 +83,8 @@ impl Attestor {
         let provenance = &self.provenance;
         let id = ManifestId(Uuid::now_v7());
         let digest = salt_of(tenant, id, key).commit(decision.argument_hash.to_string().as_bytes());
+        // Before the time is taken, which the certificate of the key must cover.
+        let signer = provenance.keys.current()?;
         let created_at = provenance.clock.now();
         let action = AgentAction {
             id: id.0,
@@ -98,8 +100,7 @@ impl Attestor {
             checkpoint: provenance.log.seen_checkpoint(),
             metadata: Map::new(),
         };
-        let SignedStatement { bundle, leaf, .. } =
-            sign_statement(action, digest, provenance.signer.as_ref())?;
+        let SignedStatement { bundle, leaf, .. } = sign_statement(action, digest, signer.as_ref())?;
         let manifest = Manifest {
             id,
             tenant_id: tenant.id,

@@ -26,6 +26,7 @@ pub mod rate;
 pub mod registry;
 pub mod rollouts;
 pub mod services;
+pub mod signing;
 pub mod usage;
 
 pub use error::ServiceError;

@@ -1,6 +1,7 @@
 //! The transparency log of this deployment: what is signed is appended with the transaction that
 //! stores it, sequenced into a tree, and proved to whoever asks.
 
+mod keys;
 mod proofs;
 mod sequencer;
 mod shards;
@@ -15,10 +16,11 @@ use sentinel_core::clock::Clock;
 use sentinel_core::log::LogStore;
 use sentinel_core::store::Store;
 use sentinel_provenance::log::{Checkpoint, Ed25519NoteSigner, NoteSigner, VerifierKey};
-use sentinel_provenance::{SeenCheckpoint, SignError, Signer};
+use sentinel_provenance::{SeenCheckpoint, SignError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub use keys::{KeyEvent, LoggedKey};
 pub use proofs::{CacheLife, LogFile};
 pub use sequencer::follow;
 pub use shards::Shard;
@@ -26,6 +28,7 @@ pub(crate) use shards::{SignedStatement, sign_statement};
 
 use crate::ServiceError;
 use crate::keys::random_bytes;
+use crate::signing::SigningKeys;
 
 /// Signs the checkpoints of one log. A key service far away may take its time: nothing waits for it
 /// but the next checkpoint.
@@ -83,7 +86,7 @@ pub struct TransparencyLog {
     store: Arc<dyn LogStore>,
     signers: CheckpointSigners,
     /// Signs the statements with which shards begin.
-    statements: Arc<dyn Signer>,
+    statements: Arc<SigningKeys>,
     clock: Arc<dyn Clock>,
     /// This process, to the others that would lead.
     holder: Uuid,
@@ -103,7 +106,7 @@ impl TransparencyLog {
     pub async fn open(
         store: Arc<dyn LogStore>,
         signers: CheckpointSigners,
-        statements: Arc<dyn Signer>,
+        statements: Arc<SigningKeys>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ServiceError> {
         let log = Self {
@@ -118,6 +121,7 @@ impl TransparencyLog {
             seen: ArcSwapOption::empty(),
         };
         log.begin().await?;
+        log.introduce().await?;
         log.look().await?;
         Ok(log)
     }

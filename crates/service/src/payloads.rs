@@ -21,7 +21,7 @@ use sentinel_core::name::{Reason, TenantSlug};
 use sentinel_core::payload::{PayloadKey, PayloadStore};
 use sentinel_core::principal::Principal;
 use sentinel_core::tenant::Tenant;
-use sentinel_provenance::{Bundle, PayloadDestroyed, Salt, Sha256Digest, Signer, Statement};
+use sentinel_provenance::{Bundle, PayloadDestroyed, Salt, Sha256Digest, Statement};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -32,8 +32,9 @@ pub(crate) use seal::DataKey;
 use crate::ServiceError;
 use crate::control::Control;
 use crate::error::PAYLOAD_DESTROYED;
-use crate::log::{TransparencyLog, sign_statement};
+use crate::log::TransparencyLog;
 use crate::provenance::salt_of;
+use crate::signing::SigningKeys;
 use ring::{KeyRing, cipher};
 
 /// How often keys are looked for that were destroyed elsewhere.
@@ -47,7 +48,7 @@ pub struct Payloads {
     ring: Option<KeyRing>,
     control: Arc<Control>,
     log: Arc<TransparencyLog>,
-    signer: Arc<dyn Signer>,
+    keys: Arc<SigningKeys>,
     clock: Arc<dyn Clock>,
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct Foundations {
     pub(crate) wrapper: Option<Arc<dyn KeyWrapper>>,
     pub(crate) control: Arc<Control>,
     pub(crate) log: Arc<TransparencyLog>,
-    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) keys: Arc<SigningKeys>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -120,7 +121,7 @@ impl Payloads {
     /// Refuses to go on without the key of the deployment that wrapped the keys in the store: what
     /// they sealed could not be read, and what is signed meanwhile would not be erased with it.
     pub(crate) async fn open(on: Foundations) -> Result<Self, ServiceError> {
-        let Foundations { store, wrapper, control, log, signer, clock } = on;
+        let Foundations { store, wrapper, control, log, keys, clock } = on;
         let ring =
             wrapper.map(|wrapper| KeyRing::new(Arc::clone(&store), wrapper, Arc::clone(&clock)));
         let live = store.live_payload_key().await?;
@@ -134,7 +135,7 @@ impl Payloads {
             },
         };
         match wrong {
-            None => Ok(Self { store, ring, control, log, signer, clock }),
+            None => Ok(Self { store, ring, control, log, keys, clock }),
             Some(why) => Err(ServiceError::Conflict {
                 code: "payload_key_missing",
                 detail: format!(
@@ -271,7 +272,7 @@ impl Payloads {
         };
         let subject = format!("{slug}/{generation}");
         let digest = Sha256Digest::of(subject.as_bytes());
-        let signed = sign_statement(said.clone(), digest, self.signer.as_ref())?;
+        let signed = self.keys.sign_control(said.clone(), digest).await?;
         let id = StatementId(said.id);
         let statement = LogStatement {
             id,

@@ -16,8 +16,8 @@ use sentinel_core::principal::Principal;
 use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
-    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Signer, Statement, TenantKey,
-    Verification, verify_bundle_json, verify_logged_bundle,
+    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey, Trust,
+    Verification, verify_bundle_json,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -27,6 +27,7 @@ use crate::control::Control;
 use crate::group::{Group, GroupWriter, Settled, Waiting};
 use crate::log::{SignedStatement, TransparencyLog, sign_statement};
 use crate::payloads::{self, DataKey, Kept, Payloads};
+use crate::signing::{KnownKey, SigningKeys};
 
 /// Signs, stores and verifies manifests.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub struct Provenance {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) keys: Arc<SigningKeys>,
     pub(crate) log: Arc<TransparencyLog>,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) writes: Group<NewManifest, LogPlace>,
@@ -93,6 +94,8 @@ pub struct Verified {
     /// The DSSE signature, base64; `None` when the envelope cannot be read.
     pub signature: Option<String>,
     pub decision_link: DecisionLink,
+    /// Whether the key was certified when it signed; `None` when it is trusted itself, or unknown.
+    pub key_certificate: Option<bool>,
     /// Whether the row under which the bundle is stored says what the statement says; `None` when
     /// there is no sound statement. A sound bundle of another action must not pass for this one.
     pub record_match: Option<bool>,
@@ -106,6 +109,7 @@ impl Verified {
     pub fn verified(&self) -> bool {
         self.verification.verified()
             && self.decision_link != DecisionLink::Broken
+            && self.key_certificate != Some(false)
             && self.record_match == Some(true)
             && !matches!(self.kept, Kept::Broken | Kept::Destroyed { tombstone: None })
     }
@@ -200,7 +204,7 @@ impl Provenance {
             Kept::No | Kept::Destroyed { .. } | Kept::Broken => None,
         };
         let artifact = artifact.as_ref().map(|artifact| artifact.as_slice());
-        let verification = self.verify_logged(&manifest, artifact).await?;
+        let (verification, key) = self.verify_logged(&manifest, artifact).await?;
         let signature = Bundle::parse(manifest.bundle.as_bytes())
             .ok()
             .map(|bundle| bundle.envelope.signature().to_base64());
@@ -209,24 +213,46 @@ impl Provenance {
             None => DecisionLink::NoDecision,
         };
         let record_match = verification.statement().map(|said| self.matches(&manifest, said));
-        let verified =
-            Verified { manifest, verification, signature, decision_link, record_match, kept };
+        let key_certificate = match key {
+            Some(KnownKey::Certified(certificate)) => {
+                verification.statement().map(|said| certificate.covers(said.predicate().timestamp))
+            }
+            _ => None,
+        };
+        let verified = Verified {
+            manifest,
+            verification,
+            signature,
+            decision_link,
+            key_certificate,
+            record_match,
+            kept,
+        };
         self.announce_verified(&verified);
         Ok(Some(verified))
     }
 
-    /// Verifies a manifest with its place in the log, as a verifier elsewhere would.
+    /// Verifies a manifest with its place in the log, as a verifier elsewhere would, by the key that
+    /// it names, if a trusted one vouches for that.
     async fn verify_logged(
         &self,
         manifest: &Manifest,
         artifact: Option<&[u8]>,
-    ) -> Result<Verification, ServiceError> {
-        let (key, stored) = (self.signer.public_key(), manifest.bundle.as_bytes());
-        let (Ok(bundle), Some(place)) = (Bundle::parse(stored), manifest.place) else {
-            return Ok(verify_bundle_json(stored, key, artifact));
+    ) -> Result<(Verification, Option<KnownKey>), ServiceError> {
+        let stored = manifest.bundle.as_bytes();
+        let Ok(bundle) = Bundle::parse(stored) else {
+            return Ok((verify_bundle_json(stored, self.keys.trusted(), artifact), None));
+        };
+        let known = self.keys.find(bundle.hint()).await?;
+        let key = known.as_ref().map_or(self.keys.trusted(), KnownKey::public_key);
+        let Some(place) = manifest.place else {
+            return Ok((verify_bundle_json(stored, key, artifact), known));
         };
         let bundle = self.log.complete(bundle, place).await?;
-        Ok(verify_logged_bundle(&bundle, key, &self.log.trust()?, artifact))
+        let (logs, revocations) = (self.log.trust()?, self.log.revocations().await?);
+        let trust = Trust { key, logs: Some(&logs), revocations: Some(&revocations) };
+        let verification = trust.verify(&bundle, artifact);
+        Ok((verification, known))
     }
 
     /// The bundle of a manifest with its place in the log, once a checkpoint covers that. One that
@@ -285,12 +311,22 @@ impl Provenance {
         self.payloads.salt(tenant, manifest).await
     }
 
-    /// The key that verifies manifests, PEM.
+    /// The key with that hint, PEM, if it verifies manifests; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store is away, or the key cannot be encoded.
+    pub async fn public_key_by(&self, hint: &str) -> Result<Option<String>, ServiceError> {
+        let Some(found) = self.keys.find(hint).await? else { return Ok(None) };
+        let pem = found.public_key().to_spki_pem();
+        pem.map(Some).map_err(|error| ServiceError::Unavailable(error.to_string()))
+    }
+
+    /// The key that is to be trusted, PEM: the one that signs manifests, or certifies those that do.
     ///
     /// # Errors
     /// When it cannot be encoded.
     pub fn public_key_pem(&self) -> Result<String, ServiceError> {
-        let pem = self.signer.public_key().to_spki_pem();
+        let pem = self.keys.trusted().to_spki_pem();
         pem.map_err(|error| ServiceError::Unavailable(error.to_string()))
     }
 
@@ -323,6 +359,8 @@ impl Provenance {
         let id = ManifestId(Uuid::now_v7());
         let salt = salt_of(tenant, id, key);
         let digest = salt.commit(&request.payload);
+        // Before the time is taken, which the certificate of the key must cover.
+        let signer = self.keys.current()?;
         let created_at = self.clock.now();
         let agent = decision.and_then(|decision| decision.agent.as_ref()).or(principal.agent());
         let action = AgentAction {
@@ -340,7 +378,7 @@ impl Provenance {
             metadata: request.metadata.clone(),
         };
         let SignedStatement { bundle, leaf, signature } =
-            sign_statement(action, digest, self.signer.as_ref())?;
+            sign_statement(action, digest, signer.as_ref())?;
         let manifest = Manifest {
             id,
             tenant_id: tenant.id,

@@ -14,7 +14,7 @@ use sentinel_core::policy::PolicyEngine;
 use sentinel_core::quota::Counter;
 use sentinel_core::rate::{RateLimiter, RateRule};
 use sentinel_core::store::Store;
-use sentinel_provenance::Signer;
+use sentinel_provenance::PublicKey;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,6 +39,7 @@ use crate::quotas::Quotas;
 use crate::rate::{LocalRates, RateCounts, RateGuard};
 use crate::registry::Registry;
 use crate::rollouts::Rollouts;
+use crate::signing::{self, Signing, SigningKeys};
 use crate::usage::UsageCache;
 
 /// What the use cases stand on.
@@ -50,7 +51,9 @@ pub struct Ports {
     /// Wraps the payload keys of tenants; `None` keeps no payloads.
     pub key_wrapper: Option<Arc<dyn KeyWrapper>>,
     pub policy: Arc<dyn PolicyEngine>,
-    pub signer: Arc<dyn Signer>,
+    pub signing: Signing,
+    /// Keys that signed or certified before, and are trusted still.
+    pub retired_keys: Vec<PublicKey>,
     pub checkpoints: CheckpointSigners,
     pub clock: Arc<dyn Clock>,
 }
@@ -133,9 +136,14 @@ impl Services {
         settings: Settings,
         shared: Shared,
     ) -> Result<Self, ServiceError> {
-        let Ports { store, log, payloads, key_wrapper, policy, signer, checkpoints, clock } = ports;
-        let (statements, now) = (Arc::clone(&signer), Arc::clone(&clock));
+        let Ports { store, log, payloads, key_wrapper, .. } = ports;
+        let Ports { policy, signing, retired_keys, checkpoints, clock, .. } = ports;
+        let keys = SigningKeys::new(signing, retired_keys, Arc::clone(&log), Arc::clone(&clock));
+        let keys = Arc::new(keys);
+        let (statements, now) = (Arc::clone(&keys), Arc::clone(&clock));
         let log = Arc::new(TransparencyLog::open(log, checkpoints, statements, now).await?);
+        keys.renew().await?;
+        tokio::spawn(signing::follow(Arc::downgrade(&keys)));
         tokio::spawn(log::follow(Arc::downgrade(&log)));
         let control = Arc::new(Control::load(Arc::clone(&store)).await?);
         let payloads = Foundations {
@@ -143,7 +151,7 @@ impl Services {
             wrapper: key_wrapper,
             control: Arc::clone(&control),
             log: Arc::clone(&log),
-            signer: Arc::clone(&signer),
+            keys: Arc::clone(&keys),
             clock: Arc::clone(&clock),
         };
         let payloads = Arc::new(Payloads::open(payloads).await?);
@@ -180,7 +188,7 @@ impl Services {
             store: Arc::clone(&store),
             bus: Arc::clone(&bus),
             clock: Arc::clone(&clock),
-            signer,
+            keys,
             log: Arc::clone(&log),
             payloads: Arc::clone(&payloads),
             writes: Group::start(

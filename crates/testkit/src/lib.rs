@@ -11,7 +11,11 @@
 pub mod build;
 pub mod clock;
 pub mod conformance;
+pub mod key_services;
 pub mod opa;
 pub mod postgres;
 pub mod redis;
+pub mod rekor;
 pub mod s3;
+pub mod timestamp;
+pub mod witness;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use tempfile::TempDir;
 
 /// The only bucket.
@@ -18,6 +19,8 @@ pub struct Server {
     address: SocketAddr,
     folder: TempDir,
     running: Option<Running>,
+    /// Whether its bucket keeps every version of an object (object lock).
+    locked: bool,
 }
 
 #[derive(Debug)]
@@ -42,15 +45,39 @@ impl Server {
     /// Starts one; panics when there is no `versitygw`, since the test would prove nothing.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// Starts one whose bucket has object lock: every version of an object is kept, and for a day
+    /// nobody can delete one.
+    #[must_use]
+    pub fn start_locked() -> Self {
+        let server = Self::start_with(true);
+        let of_lock = "x-amz-bucket-object-lock-enabled: true";
+        assert_eq!(server.signed("PUT", BUCKET, "", Some(of_lock)).0, 200);
+        let days = "<DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention>";
+        let rule = format!(
+            "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>\
+             <Rule>{days}</Rule></ObjectLockConfiguration>"
+        );
+        let path = format!("{BUCKET}?object-lock=");
+        let (status, told) = server.signed("PUT", &path, &rule, None);
+        assert_eq!(status, 200, "{told}");
+        server
+    }
+
+    fn start_with(locked: bool) -> Self {
         // Another process may take the port between choosing and using it: then another is tried.
         let mut log = String::new();
         for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
-            std::fs::create_dir_all(folder.path().join("buckets").join(BUCKET)).unwrap();
-            for name in ["attributes", "accounts"] {
+            for name in ["buckets", "attributes", "accounts", "versions"] {
                 std::fs::create_dir(folder.path().join(name)).unwrap();
             }
-            let mut server = Self { address: free_address(), folder, running: None };
+            if !locked {
+                std::fs::create_dir(folder.path().join("buckets").join(BUCKET)).unwrap();
+            }
+            let mut server = Self { address: free_address(), folder, running: None, locked };
             if server.try_start() {
                 return server;
             }
@@ -81,6 +108,37 @@ impl Server {
     #[must_use]
     pub fn secret(&self) -> String {
         format!("secret-of-{}", self.name())
+    }
+
+    /// Makes a request that no client of ours makes, with `curl`; answers status and body.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    pub fn signed(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        header: Option<&str>,
+    ) -> (u16, String) {
+        let hash = |algorithm| aws_lc_rs::digest::digest(algorithm, body.as_bytes());
+        let sha256 = hash(&aws_lc_rs::digest::SHA256);
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:s3", "-X", method]);
+        curl.args(["--user", &format!("{}:{}", self.name(), self.secret())]);
+        curl.args(["-H", &format!("x-amz-content-sha256: {}", hex::encode(sha256.as_ref()))]);
+        let base64 = base64::engine::general_purpose::STANDARD.encode(sha256.as_ref());
+        curl.args(["-H", &format!("x-amz-checksum-sha256: {base64}")]);
+        curl.args(header.iter().flat_map(|header| ["-H", header]));
+        if !body.is_empty() {
+            curl.args(["--data-binary", body]);
+        }
+        curl.args(["-w", "\n%{http_code}", &format!("http://{}/{path}", self.address)]);
+        let output = curl.output().expect("`curl` can be run");
+        let answer = String::from_utf8(output.stdout).unwrap();
+        let (body, status) = answer.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), body.to_owned())
     }
 
     /// Where the object at `path` of the bucket lies as a file, for a test that changes it past the
@@ -130,7 +188,11 @@ impl Server {
         // With it a key that nobody has is answered as by the original, and not with 404.
         shell.arg("--iam-dir").arg(root.join("accounts")).arg("posix");
         // Not every file system has attributes.
-        shell.arg("--sidecar").arg(root.join("attributes")).arg(root.join("buckets"));
+        shell.arg("--sidecar").arg(root.join("attributes"));
+        if self.locked {
+            shell.arg("--versioning-dir").arg(root.join("versions"));
+        }
+        shell.arg(root.join("buckets"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("VGW_") {
                 shell.env_remove(name);

@@ -18,6 +18,7 @@ use sentinel_redis::{
 };
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::control::Control;
+use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, Services, Settings, Shared};
 use sentinel_store_postgres::{Fault, Options, PostgresStore};
 use tokio::net::TcpListener;
@@ -110,7 +111,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         payloads: store.clone(),
         key_wrapper: None,
         policy,
-        signer,
+        signing: Signing::Direct(signer),
+        retired_keys: Vec::new(),
         checkpoints: vec![
             sentinel_service::log::kept_signer(store.as_ref(), "log.localhost").await?,
         ],

@@ -9,6 +9,7 @@ use sentinel_provenance::EcdsaP256Signer;
 use sentinel_provenance::log::Ed25519NoteSigner;
 use sentinel_service::keys::KeySpec;
 use sentinel_service::payloads::{KeyWrapper, LocalKeyWrapper};
+use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, Services, Settings};
 use sentinel_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
@@ -91,7 +92,8 @@ impl App {
             payloads: sqlite,
             key_wrapper: Some(wrapper),
             policy: policy.clone(),
-            signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
+            signing: Signing::Direct(Arc::new(EcdsaP256Signer::generate().unwrap())),
+            retired_keys: Vec::new(),
             checkpoints: vec![Arc::new(
                 Ed25519NoteSigner::from_seed("log.example", &[7; 32]).unwrap(),
             )],

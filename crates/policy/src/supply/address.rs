@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use url::Url;
 
@@ -114,16 +113,9 @@ fn object(
     else {
         return Err(AddressError::NoObject);
     };
-    let mut builder = AmazonS3Builder::new();
-    for (name, value) in environment {
-        let key = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse());
-        if let Some(Ok(key)) = key {
-            let key: AmazonS3ConfigKey = key;
-            builder = builder.with_config(key, value);
-        }
-    }
     // The address wins over a variable that names another bucket.
-    let storage = builder.with_bucket_name(bucket).build().map_err(|error| unusable(&error))?;
+    let builder = sentinel_objects::s3_builder(environment).with_bucket_name(bucket);
+    let storage = builder.build().map_err(|error| unusable(&error))?;
     Ok(ObjectSource { storage: Arc::new(storage), path, max_bytes })
 }
 

@@ -14,7 +14,7 @@ use crate::dsse::Envelope;
 use crate::encoding::{base64_bytes, to_base64};
 use crate::json::{self, JsonError};
 use crate::log::merkle::leaf_hash;
-use crate::public_key::{PublicKey, Signature};
+use crate::public_key::{PublicKey, Signature, SignatureMismatch};
 
 /// `kind` of every entry.
 pub const LEAF_KIND: &str = "hashedrekord";
@@ -121,6 +121,14 @@ impl HashedRekord {
     #[must_use]
     pub fn leaf_hash(&self) -> Sha256Digest {
         leaf_hash(&self.to_bytes())
+    }
+
+    /// Verifies that the key signed what has this digest.
+    ///
+    /// # Errors
+    /// [`SignatureMismatch`] when it did not.
+    pub fn verify(&self) -> Result<(), SignatureMismatch> {
+        self.key.verify_digest(&self.digest, &self.signature)
     }
 
     /// SHA-256 of what was signed: see [`Envelope::pae`].

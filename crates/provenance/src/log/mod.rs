@@ -43,6 +43,7 @@
 //! - Tiles are not trusted: [`Growth::of`] checks those it extends against the
 //!   frontier, and a proof made from damaged tiles does not verify.
 
+mod audit;
 mod checkpoint;
 mod entries;
 mod frontier;
@@ -56,7 +57,12 @@ mod prove;
 mod tile;
 mod trusted_root;
 mod witness;
+mod witness_policy;
 
+pub use audit::{
+    Audit, AuditReport, AuditState, AuditStateError, Contradiction, Expectations, Finding, LogFile,
+    MAX_AUDIT_STATE_BYTES, MAX_LOG_FILE_BYTES, ReadFile, Retained, Revoked, Succession, log_files,
+};
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use entries::{EntriesError, MAX_ENTRY_BYTES, encode_entries, grow_entries, parse_entries};
 pub use frontier::{Frontier, FrontierError};
@@ -72,9 +78,11 @@ pub use prove::{
 };
 pub use tile::{EntryTile, TILE_WIDTH, Tile, TileError, TilePath};
 pub use trusted_root::{
-    MAX_TRUSTED_ROOT_BYTES, TRUSTED_ROOT_MEDIA_TYPE, TrustedLog, TrustedRoot, TrustedRootError,
+    MAX_TRUSTED_ROOT_BYTES, TRUSTED_ROOT_MEDIA_TYPE, TrustedAuthority, TrustedLog, TrustedRoot,
+    TrustedRootError,
 };
 pub use witness::{
     AddCheckpoint, AddCheckpointError, Cosignature, WitnessPolicy, WitnessPolicyError,
     add_checkpoint_body,
 };
+pub use witness_policy::{MAX_POLICY_BYTES, PolicyFileError};

@@ -145,6 +145,25 @@ impl Note {
         Ok(Self { text, signatures: vec![signature] })
     }
 
+    /// Takes a signature that was made elsewhere over exactly `text`, once it is verified.
+    ///
+    /// # Errors
+    /// [`SignError`] when the text cannot be a note's, or `key` did not make the signature.
+    pub fn from_signature(
+        text: String,
+        signature: [u8; 64],
+        key: &VerifierKey,
+    ) -> Result<Self, SignError> {
+        if !is_text(&text) || text.len() > MAX_NOTE_BYTES / 2 {
+            return Err(SignError::Signer("text cannot be that of a note".to_owned()));
+        }
+        let bytes = signature.to_vec();
+        let signature = NoteSignature { name: key.name().clone(), id: key.id(), bytes };
+        let note = Self { text, signatures: vec![signature] };
+        note.verify(key).map_err(|error| SignError::Signer(error.to_string()))?;
+        Ok(note)
+    }
+
     /// Reads a note. What parses is written back byte for byte by `Display`.
     ///
     /// # Errors

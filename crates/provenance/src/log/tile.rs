@@ -11,7 +11,7 @@ use crate::digest::Sha256Digest;
 pub const TILE_WIDTH: u16 = 256;
 
 /// Levels of tiles in the largest tree: the highest holds trees of 2^56 leaves.
-const LEVELS: u8 = 8;
+pub(super) const LEVELS: u8 = 8;
 
 /// Longest path in bytes; seven groups of digits have fewer.
 const MAX_PATH_BYTES: usize = 64;

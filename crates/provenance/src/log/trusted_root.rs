@@ -110,6 +110,18 @@ impl TrustedLog {
     }
 }
 
+/// A timestamp authority (RFC 3161) whose tokens are believed. Tokens are not verified here: the
+/// trusted root only tells verifiers of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedAuthority {
+    /// Where it answers.
+    pub uri: String,
+    /// Its certificates in DER: that which signs first, the root last.
+    pub certificates: Vec<Vec<u8>>,
+    /// Since when its tokens are believed.
+    pub valid_from: Timestamp,
+}
+
 /// The logs that are trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedRoot {
@@ -141,9 +153,18 @@ impl TrustedRoot {
     /// # Errors
     /// [`JsonError`] when the document would not be read back.
     pub fn to_json(&self) -> Result<Vec<u8>, JsonError> {
+        self.to_json_with(&[])
+    }
+
+    /// Writes the trusted root as JSON, with timestamp authorities.
+    ///
+    /// # Errors
+    /// [`JsonError`] when the document would not be read back.
+    pub fn to_json_with(&self, authorities: &[TrustedAuthority]) -> Result<Vec<u8>, JsonError> {
         let wire = Wire {
             media_type: TRUSTED_ROOT_MEDIA_TYPE.to_owned(),
             tlogs: self.logs.iter().map(LogWire::from).collect(),
+            timestamp_authorities: authorities.iter().map(AuthorityWire::from).collect(),
         };
         json::write(&wire, MAX_TRUSTED_ROOT_BYTES)
     }
@@ -161,6 +182,40 @@ struct Wire {
     media_type: String,
     #[serde(default)]
     tlogs: Vec<LogWire>,
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    timestamp_authorities: Vec<AuthorityWire>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthorityWire {
+    uri: String,
+    cert_chain: ChainWire,
+    valid_for: Validity,
+}
+
+#[derive(Serialize)]
+struct ChainWire {
+    certificates: Vec<CertificateWire>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateWire {
+    #[serde(serialize_with = "base64_bytes::serialize")]
+    raw_bytes: Vec<u8>,
+}
+
+impl From<&TrustedAuthority> for AuthorityWire {
+    fn from(authority: &TrustedAuthority) -> Self {
+        let certificate = |der: &Vec<u8>| CertificateWire { raw_bytes: der.clone() };
+        let certificates = authority.certificates.iter().map(certificate).collect();
+        Self {
+            uri: authority.uri.clone(),
+            cert_chain: ChainWire { certificates },
+            valid_for: Validity { start: authority.valid_from },
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

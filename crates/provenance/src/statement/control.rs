@@ -40,6 +40,8 @@ pub struct SigningKeyEvent {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum KeyEventKind {
+    /// It signs from here on; it says so itself.
+    Introduced,
     /// A longer-lived key vouches for it.
     Certified,
     /// It signs no longer; what it signed stays good.

@@ -43,6 +43,7 @@ pub(crate) fn bundle_of(payload: Vec<u8>, signer: &EcdsaP256Signer) -> Bundle {
 }
 
 /// The bundle's JSON after `change`.
+#[allow(dead_code, reason = "not every test target alters one")]
 pub(crate) fn altered(bundle: &Bundle, change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut document = serde_json::from_slice(&bundle.to_json().unwrap()).unwrap();
     change(&mut document);

@@ -9,8 +9,9 @@ use sentinel_provenance::log::{
     TrustedRoot, TrustedRootError, VerifierKey, WitnessPolicy, leaf_hash,
 };
 use sentinel_provenance::{
-    Bundle, BundleError, CheckName, EcdsaP256Signer, Envelope, LogTrust, Outcome, Sha256Digest,
-    Signer as _, Verification, verify_bundle_json, verify_logged_bundle, verify_logged_bundle_json,
+    Bundle, BundleError, CheckName, EcdsaP256Signer, Envelope, LogTrust, Outcome, Revocation,
+    Sha256Digest, Signer as _, Trust, Verification, verify_bundle_json, verify_logged_bundle,
+    verify_logged_bundle_json,
 };
 use serde_json::{Value, json};
 
@@ -67,24 +68,60 @@ fn with_entry(change: impl FnOnce(&mut Value)) -> Verification {
 fn a_logged_bundle_passes_every_check() {
     let Logged { it, bundle, trust, .. } = &*LOGGED;
     let verification = verify(&bundle.to_json().unwrap());
-    assert_eq!(outcomes(&verification), [Passed; 7]);
+    // Whether the key was revoked was not said.
+    let expected = [Passed, Passed, Passed, Passed, Passed, Skipped, Passed, Passed];
+    assert_eq!(outcomes(&verification), expected);
     assert!(verification.verified());
     let details: Vec<_> =
-        verification.checks()[3..6].iter().map(|check| check.detail.as_str()).collect();
+        verification.checks()[3..7].iter().map(|check| check.detail.as_str()).collect();
     assert_eq!(
         details,
         [
             "log `log.example` of 300 entries",
             "entry 41 of log `log.example`",
+            "no key events were given",
             "log `log.example` seen by `witness.example`",
         ]
     );
     let without_witnesses = LogTrust { witnesses: None, ..trust.clone() };
     let key = it.signer.public_key();
     let verification = verify_logged_bundle(bundle, key, &without_witnesses, None);
-    let expected = [Passed, Passed, Passed, Passed, Passed, Skipped, Skipped];
+    let expected = [Passed, Passed, Passed, Passed, Passed, Skipped, Skipped, Skipped];
     assert_eq!(outcomes(&verification), expected);
     assert!(verification.verified());
+}
+
+#[test]
+fn a_revoked_key_is_believed_up_to_its_revocation() {
+    let Logged { it, bundle, log, trust } = &*LOGGED;
+    let key = it.signer.public_key();
+    let mut trust = trust.clone();
+    let another = Ed25519NoteSigner::generate("another.example").unwrap();
+    let began = "2026-10-01T00:00:00Z".parse().unwrap();
+    trust.root.logs.push(TrustedLog::new(another.verifier_key().clone(), began).unwrap());
+    let check = |hint: &str, signer: &Ed25519NoteSigner, index: u64| {
+        let log = signer.verifier_key().id_hash();
+        let revocations = [Revocation { key: hint.to_owned(), log, index }];
+        let verifier = Trust { key, logs: Some(&trust), revocations: Some(&revocations) };
+        let verification = verifier.verify(bundle, None);
+        let failed = verification.outcome(CheckName::Key) == Some(Failed);
+        assert_eq!(verification.verified(), !failed);
+        let key = verification.checks().iter().find(|check| check.name == CheckName::Key);
+        key.unwrap().detail.clone()
+    };
+    let hint = key.hint();
+    let in_force = format!("`{hint}` was not revoked before the entry");
+    assert_eq!(check(hint, &log.signer, 42), in_force);
+    assert_eq!(check("SHA256:another", &log.signer, 0), in_force);
+    for index in [41, 0] {
+        let why = format!("key was revoked by entry {index}, this is entry 41");
+        assert_eq!(check(hint, &log.signer, index), why);
+    }
+    // The other log began, and so ended, earlier.
+    assert_eq!(check(hint, &another, 1_000_000), "key was revoked in an earlier log");
+    // Of a log that is not known, nothing good is assumed.
+    let unknown = Ed25519NoteSigner::generate("unknown.example").unwrap();
+    assert_eq!(check(hint, &unknown, 1_000_000), "key was revoked in an earlier log");
 }
 
 #[test]
@@ -92,14 +129,14 @@ fn who_trusts_no_log_must_not_expect_one() {
     let Logged { it, bundle, .. } = &*LOGGED;
     let json = bundle.to_json().unwrap();
     let verification = verify_bundle_json(&json, it.signer.public_key(), None);
-    let expected = [Passed, Passed, Passed, Skipped, Skipped, Skipped, Skipped];
+    let expected = [Passed, Passed, Passed, Skipped, Skipped, Skipped, Skipped, Skipped];
     assert_eq!(outcomes(&verification), expected);
     assert!(verification.verified());
     assert_eq!(verification.checks()[4].detail, "no trusted log was given");
 
     let none = LogTrust { root: TrustedRoot::default(), witnesses: None };
     let verification = verify_logged_bundle(bundle, it.signer.public_key(), &none, None);
-    let expected = [Passed, Passed, Passed, Failed, Skipped, Skipped, Skipped];
+    let expected = [Passed, Passed, Passed, Failed, Skipped, Skipped, Skipped, Skipped];
     assert_eq!(outcomes(&verification), expected);
     assert!(!verification.verified());
 }
@@ -179,7 +216,7 @@ fn a_state_that_too_few_witnesses_saw_fails() {
         let note = LOGGED.log.checkpoint().to_string();
         entry["inclusionProof"]["checkpoint"]["envelope"] = json!(note);
     });
-    let expected = [Passed, Passed, Passed, Passed, Passed, Failed, Passed];
+    let expected = [Passed, Passed, Passed, Passed, Passed, Skipped, Failed, Passed];
     assert_eq!(outcomes(&verification), expected);
     assert!(!verification.verified());
 }
@@ -199,6 +236,31 @@ fn every_entry_of_a_trusted_log_must_hold() {
     changed.verification_material.tlog_entries[1].log_index += 1;
     let verification = verify_logged_bundle(&changed, key, &wider, None);
     assert_eq!(verification.outcome(CheckName::Inclusion), Some(Failed));
+}
+
+#[test]
+fn of_several_logs_witnesses_need_to_follow_only_one() {
+    let Logged { it, bundle, trust, .. } = &*LOGGED;
+    let (second, signer) = signed_elsewhere(it);
+    let both = bundle.clone().with_log_entry(second).unwrap();
+    let mut wider = trust.clone();
+    wider.root.logs.extend(root_of(&signer).logs);
+    let of = |bundle: &Bundle| {
+        let verification = verify_logged_bundle(bundle, it.signer.public_key(), &wider, None);
+        verification.outcome(CheckName::Witness)
+    };
+    assert_eq!(of(&both), Some(Passed));
+    // In the name of the witness, about another state.
+    let mut forged = both.clone();
+    let entries = &mut forged.verification_material.tlog_entries;
+    let line = entries[0].inclusion_proof.checkpoint.envelope.lines().last().unwrap().to_owned();
+    entries[1].inclusion_proof.checkpoint.envelope.push_str(&format!("{line}\n"));
+    assert_eq!(of(&forged), Some(Failed));
+    // Neither.
+    let mut unseen = both;
+    let first = &mut unseen.verification_material.tlog_entries[0];
+    first.inclusion_proof.checkpoint.envelope = LOGGED.log.checkpoint().to_string();
+    assert_eq!(of(&unseen), Some(Failed));
 }
 
 fn signed_elsewhere(

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod audit;
 mod fixture;
 mod interoperability;
 mod log_bundle;

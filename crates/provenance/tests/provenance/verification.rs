@@ -22,6 +22,7 @@ fn expected(
         (CheckName::Statement, statement),
         (CheckName::Checkpoint, Skipped),
         (CheckName::Inclusion, Skipped),
+        (CheckName::Key, Skipped),
         (CheckName::Witness, Skipped),
         (CheckName::PayloadCommitment, commitment),
     ]
@@ -124,7 +125,7 @@ fn checks_are_reported_in_stable_words() {
     let verification = verify_bundle(&it.bundle, it.signer.public_key(), None);
     let checks = serde_json::to_value(verification.checks()).unwrap();
     assert_eq!(
-        checks[6],
+        checks[7],
         json!({
             "name": "payload_commitment",
             "outcome": "skipped",
@@ -136,5 +137,6 @@ fn checks_are_reported_in_stable_words() {
     assert_eq!(checks[2]["name"], "statement");
     assert_eq!(checks[3]["name"], "checkpoint");
     assert_eq!(checks[4]["name"], "inclusion");
-    assert_eq!(checks[5]["name"], "witness");
+    assert_eq!(checks[5]["name"], "key");
+    assert_eq!(checks[6]["name"], "witness");
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sentinel_core::principal::{Principal, Role};
 use sentinel_service::Settings;
 use sentinel_service::health::Networks;
+use sentinel_transparency::Destinations;
 
 use crate::config::DEFAULT_LOG_ORIGIN;
 use crate::database::Database;
@@ -75,7 +76,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
         payload_key: Some(payload_key::Source::Made(data_dir.payload_key())),
+        retired_keys: Vec::new(),
         log_origin: DEFAULT_LOG_ORIGIN.to_owned(),
+        log_key: None,
         settings: Settings::default(),
     })
     .await?;
@@ -103,6 +106,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
             .then_some((Networks::PublicAndPrivate, HEALTH_INTERVAL)),
         event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },
         archiving: None,
+        destinations: Destinations::default(),
     };
     node.serve(serving, |address| {
         let ready = Ready {

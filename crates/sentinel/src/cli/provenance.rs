@@ -1,25 +1,28 @@
 //! `sentinel provenance`: manifests, verified offline or fetched from a server.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+mod keys;
+
+use std::path::PathBuf;
 
 use sentinel_core::principal::Role;
-use sentinel_provenance::{PublicKey, Salt, Verification, verify_bundle_json};
+use sentinel_provenance::log::TrustedRoot;
+use sentinel_provenance::{Bundle, KeyEvents, LogTrust, PublicKey, Salt, Trust, Verification};
 use serde_json::{Value, json};
 
 use crate::client::{Connection, text};
 use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::files::{self, read};
 use crate::output;
 
 /// Largest key and bundle that are read, in bytes; both are far smaller.
-const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
+const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 /// Largest artifact, in bytes: it is held in memory.
-const MAX_ARTIFACT: u64 = 1024 * 1024 * 1024;
+const MAX_ARTIFACT: usize = 1024 * 1024 * 1024;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Verifies a manifest's bundle offline; needs no server.
+    /// Verifies a manifest's bundle offline; needs no server. With the trusted root, also that it is
+    /// in the log.
     Verify(Verify),
     /// Shows a manifest and what the server finds when it verifies it.
     Show {
@@ -38,15 +41,36 @@ pub(crate) enum Command {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Fetches the trusted root: what verifiers need to trust the log of this deployment.
+    TrustedRoot {
+        /// Where to; standard output by default.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Lists, retires and revokes the keys that sign.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
     /// The bundle.
     bundle: PathBuf,
-    /// The public key that is trusted, PEM.
+    /// A public key that is trusted, PEM; may be given several times.
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// Bundles of statements about keys: those that a trusted key vouches for are trusted too, and
+    /// those that were revoked are not from their revocation on.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "trusted_root")]
+    key_events: Vec<PathBuf>,
+    /// Trusted root: the logs in one of which the manifest must be.
     #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    trusted_root: Option<PathBuf>,
+    /// Who must have cosigned the state of the log, as C2SP tlog-policy has it.
+    #[arg(long, value_name = "FILE", requires = "trusted_root")]
+    witness_policy: Option<PathBuf>,
     /// The artifact: salt and payload in one file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "salt"])]
     artifact: Option<PathBuf>,
@@ -62,25 +86,51 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     match command {
         Command::Verify(verify) => verify.run(json),
         Command::Show { id, connection } => show(id, &connection, json).await,
-        Command::Fetch { id, output, connection } => fetch(id, output, &connection).await,
+        Command::Fetch { id, output, connection } => {
+            fetch(&["v1", "manifests", &id.to_string(), "bundle"], output, &connection).await
+        }
+        Command::TrustedRoot { output, connection } => {
+            fetch(&["v1", "trusted-root"], output, &connection).await
+        }
+        Command::Keys(command) => keys::run(command, json).await,
     }
 }
 
 impl Verify {
     fn run(&self, json: bool) -> Outcome {
-        let pem = String::from_utf8(read(&self.key, MAX_DOCUMENT)?)
-            .or_fail(|| format!("`{}` is not PEM", self.key.display()))?;
-        let key = PublicKey::from_spki_pem(&pem)
-            .or_fail(|| format!("`{}` is no public key that can be used", self.key.display()))?;
         let bundle = read(&self.bundle, MAX_DOCUMENT)?;
         let artifact = self.artifact()?;
-        let verification = verify_bundle_json(&bundle, &key, artifact.as_deref());
+        let logs = self.logs()?;
+        let none = LogTrust { root: TrustedRoot::default(), witnesses: None };
+        let events =
+            files::key_events(&self.key_events, &self.key, logs.as_ref().unwrap_or(&none))?;
+        let key = self.key_of(&bundle, &events)?;
+        let told = !self.key_events.is_empty();
+        let revocations = told.then(|| events.revocations());
+        let trust = Trust { key: &key, logs: logs.as_ref(), revocations };
+        let verification = trust.verify_json(&bundle, artifact.as_deref());
         if json {
             report_json(&verification)?
         } else {
             report(&verification)?
         }
         if verification.verified() { Ok(()) } else { Err(Failure::silent()) }
+    }
+
+    /// The trusted key that the bundle names; where it names none, any: the report says so.
+    fn key_of(&self, bundle: &[u8], events: &KeyEvents) -> Outcome<PublicKey> {
+        let bundle = Bundle::parse(bundle).ok();
+        if let Some(key) = bundle.as_ref().and_then(|bundle| events.key(bundle.hint())) {
+            return Ok(key.clone());
+        }
+        let first = self.key.first().ok_or_else(|| Failure::usage("--key is missing"))?;
+        files::public_key(first)
+    }
+
+    fn logs(&self) -> Outcome<Option<LogTrust>> {
+        let Some(path) = &self.trusted_root else { return Ok(None) };
+        let witnesses = self.witness_policy.as_deref().map(files::witness_policy).transpose()?;
+        Ok(Some(LogTrust { root: files::trusted_root(path)?, witnesses }))
     }
 
     fn artifact(&self) -> Outcome<Option<Vec<u8>>> {
@@ -96,16 +146,6 @@ impl Verify {
         artifact.extend(read(payload, MAX_ARTIFACT)?);
         Ok(Some(artifact))
     }
-}
-
-fn read(path: &Path, limit: u64) -> Outcome<Vec<u8>> {
-    let doing = || format!("cannot read `{}`", path.display());
-    let mut bytes = Vec::new();
-    File::open(path).or_fail(doing)?.take(limit + 1).read_to_end(&mut bytes).or_fail(doing)?;
-    if bytes.len() as u64 > limit {
-        return Err(Failure::new(format!("{}: it has more than {limit} bytes", doing())));
-    }
-    Ok(bytes)
 }
 
 fn report_json(verification: &Verification) -> Outcome {
@@ -167,13 +207,13 @@ async fn show(id: uuid::Uuid, connection: &Connection, json: bool) -> Outcome {
     if verified { Ok(()) } else { Err(Failure::silent()) }
 }
 
-async fn fetch(id: uuid::Uuid, to: Option<PathBuf>, connection: &Connection) -> Outcome {
+async fn fetch(path: &[&str], to: Option<PathBuf>, connection: &Connection) -> Outcome {
     let client = connection.client(Role::Auditor)?;
-    let bundle = client.bytes(&["v1", "manifests", &id.to_string(), "bundle"]).await?;
+    let document = client.bytes(path).await?;
     match to {
         Some(path) => {
-            std::fs::write(&path, bundle).or_fail(|| format!("cannot write `{}`", path.display()))
+            std::fs::write(&path, document).or_fail(|| format!("cannot write `{}`", path.display()))
         }
-        None => output::line(&String::from_utf8_lossy(&bundle)),
+        None => output::line(&String::from_utf8_lossy(&document)),
     }
 }

@@ -9,8 +9,10 @@ use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyStatus;
 use sentinel_service::health::Networks;
 use sentinel_service::{Services, Settings};
+use sentinel_transparency::Destinations;
 use serde_json::json;
 
+use crate::config::keys::GivenKeys;
 use crate::config::load::{Loaded, load};
 use crate::config::problems::{self, Checked, Problem};
 use crate::config::{Config, HealthNetworks};
@@ -43,25 +45,30 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         fleet,
         rate_limits,
         engine,
-        signing_key_file,
+        keys,
         payload_key_file,
+        destinations,
     } = checked;
+    let log_origin = config.log_origin.clone();
+    let GivenKeys { manifests, log: log_key, retired: retired_keys } = keys;
     let settings = Settings {
         queue: config.max_waiting,
         commit_delay: Duration::from_micros(config.commit_delay_us),
         rate_limits,
         attest: config.attest_decisions.into(),
     };
-    let node = Node::start(Parts {
+    let parts = Parts {
         database,
         fleet,
         engine,
-        signing_key: Source::File(signing_key_file),
+        signing_key: Source::Given(Box::new(manifests)),
+        retired_keys,
         payload_key: payload_key_file.map(payload_key::Source::File),
-        log_origin: config.log_origin.clone(),
+        log_origin,
+        log_key,
         settings,
-    })
-    .await?;
+    };
+    let node = Node::start(parts).await?;
     if !has_keys(&node.services).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }
@@ -69,7 +76,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let (ext_authz, ext_authz_address) = server::bind_if(config.ext_authz_listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let policy = node.services.policy.status();
-    let serving = Serving { archiving, ext_authz, ..serving(config, listener, format) };
+    let serving =
+        Serving { archiving, destinations, ext_authz, ..serving(config, listener, format) };
     node.serve(serving, |address| {
         ready(&format!("http://{address}"), ext_authz_address, &policy, format)
     })
@@ -105,6 +113,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
             quiet: !config.log_checks,
         },
         archiving: None,
+        destinations: Destinations::default(),
     }
 }
 

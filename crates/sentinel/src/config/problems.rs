@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use sentinel_core::rate::RateRule;
 use sentinel_policy::OpaConfig;
+use sentinel_transparency::Destinations;
 use url::Url;
 
-use super::{Config, PolicyEngine, supply};
+use super::keys::{self, GivenKeys};
+use super::{Config, PolicyEngine, supply, transparency};
 use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
+use crate::payload_key;
 use crate::policy_engine::{Engine, Origin};
-use crate::{payload_key, signing_key};
 
 /// One reason not to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +37,9 @@ pub(crate) struct Checked {
     pub(crate) fleet: Option<Fleet>,
     pub(crate) rate_limits: Vec<RateRule>,
     pub(crate) engine: Engine,
-    pub(crate) signing_key_file: PathBuf,
+    pub(crate) keys: GivenKeys,
     pub(crate) payload_key_file: Option<PathBuf>,
+    pub(crate) destinations: Destinations,
 }
 
 /// Checks everything that can be checked without opening the store.
@@ -47,30 +50,38 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let mut problems = Vec::new();
     let database = or_problem(database(config), &mut problems);
     let engine = engine(config, &mut problems);
-    let signing_key_file = or_problem(signing_key_file(config), &mut problems);
+    let keys = keys::check(config, &crate::environment().collect(), &mut problems);
     let payload_key_file = or_problem(payload_key_file(config), &mut problems);
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
     let archiving = or_problem(archiving(config), &mut problems);
+    let destinations = transparency::check(config, &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
-    match (database, archiving, fleet, rate_limits, engine, signing_key_file, payload_key_file) {
+    match (database, archiving, fleet, rate_limits, engine, keys, payload_key_file) {
         (
             Some(database),
             Some(archiving),
             Some(fleet),
             Some(rate_limits),
             Some(engine),
-            Some(signing_key_file),
+            Some(keys),
             Some(payload_key_file),
-        ) if problems.is_empty() => {
-            Ok(Checked { database, archiving, fleet, rate_limits, engine, signing_key_file, payload_key_file })
-        }
+        ) if problems.is_empty() => Ok(Checked {
+            database,
+            archiving,
+            fleet,
+            rate_limits,
+            engine,
+            keys,
+            payload_key_file,
+            destinations,
+        }),
         _ => Err(problems),
     }
 }
 
-fn or_problem<T>(found: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+pub(super) fn or_problem<T>(found: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     found.map_err(|problem| problems.push(problem)).ok()
 }
 
@@ -266,30 +277,6 @@ fn policy_dir(config: &Config) -> Result<PathBuf, Problem> {
     Err(Problem::new(what, "create it, or correct `policy_dir`; without policy all is denied"))
 }
 
-fn signing_key_file(config: &Config) -> Result<PathBuf, Problem> {
-    let make = |path: &Path| {
-        let path = path.display();
-        format!(
-            "(umask 077; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
-             -out '{path}')"
-        )
-    };
-    let Some(path) = &config.signing_key_file else {
-        let mend = format!(
-            "make a key: {}; then set `signing_key_file` (or SENTINEL_SIGNING_KEY_FILE)",
-            make(Path::new("signing-key.pem"))
-        );
-        return Err(Problem::new("`signing_key_file` is missing", mend));
-    };
-    match signing_key::load(path) {
-        Ok(_) => Ok(path.clone()),
-        Err(error) => {
-            let mend = error.mend().unwrap_or_else(|| make(path));
-            Err(Problem::new(error.to_string(), mend))
-        }
-    }
-}
-
 fn payload_key_file(config: &Config) -> Result<Option<PathBuf>, Problem> {
     let Some(path) = &config.payload_key_file else { return Ok(None) };
     let loaded = payload_key::load(path);
@@ -340,6 +327,7 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ),
         ("policy_bundle_long_poll_seconds", config.policy_bundle_long_poll_seconds, 0, 3600),
         ("replicas", config.replicas.into(), 1, 10_000),
+        ("replica_key_hours", config.replica_key_hours.unwrap_or(1).into(), 1, 8760),
         ("audit_keep_months", config.audit_keep_months.unwrap_or(1).into(), 1, 1200),
     ];
     for (name, value, least, most) in bounds {

@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
+use sentinel_provenance::{EcdsaP256Signer, KeyEventKind, Signer as _};
 use serde_json::Value;
 
+use crate::planted::PlantedLog;
 use crate::support::{Folder, Server, run};
 
 const PAYLOAD: &str = r#"{"query": "how to rotate keys", "n": 1.0}"#;
@@ -71,6 +73,101 @@ fn a_changed_bundle_and_another_key_fail() {
     let changed = folder.file("changed.json", &changed.to_string());
     run(&["provenance", "verify", &changed, "--key", &key_of(&folder)]).exits(1);
     run(&["provenance", "verify", "/nonexistent", "--key", &key_of(&folder)]).exits(1);
+}
+
+#[test]
+fn a_manifest_of_a_log_is_verified_offline_by_name() {
+    let folder = Folder::new();
+    let mut log = PlantedLog::new(&folder.path().join("log"), 0);
+    let manifest = log.manifest();
+    log.grow(20);
+    log.publish();
+    let file =
+        |name: &str, bytes: &[u8]| folder.file(name, str::from_utf8(bytes).expect("it is text"));
+    let bundle = file("bundle.json", &log.bundle(manifest));
+    let root = file("root.json", &log.trusted_root());
+    let key = folder.file("key.pem", &log.signer.public_key().to_spki_pem().unwrap());
+    let verify = |more: &[&str]| {
+        run(&[&["provenance", "verify", &bundle, "--key", &key][..], more].concat())
+    };
+    let ran = verify(&["--trusted-root", &root]).exits(0);
+    for line in [
+        "  ✓ checkpoint          log `log.example` of 21 entries\n",
+        "  ✓ inclusion           entry 0 of log `log.example`\n",
+        "  - witness             no witnesses were demanded\n",
+    ] {
+        assert!(ran.stdout.contains(line), "no `{line}` in {}", ran.stdout);
+    }
+    let ran = verify(&[]).exits(0);
+    assert!(ran.stdout.contains("  - inclusion           no trusted log was given\n"));
+    // Another log's root, and a policy that nobody satisfies.
+    let other = PlantedLog::new(&folder.path().join("other"), 1);
+    let stranger = file("stranger.json", &other.trusted_root());
+    let ran = verify(&["--trusted-root", &stranger]).exits(1);
+    let line = "  ✗ checkpoint          bundle has no entry of a trusted log\n";
+    assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    let witness = "witness.example/w+732d8984+BAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
+    let policy = folder.file("policy", &format!("witness w {witness}\nquorum w\n"));
+    let ran = verify(&["--trusted-root", &root, "--witness-policy", &policy]).exits(1);
+    let line = "  ✗ witness             cosigned by 0 witnesses, the quorum is 1\n";
+    assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    verify(&["--witness-policy", &policy]).exits(2);
+}
+
+#[test]
+fn a_manifest_of_a_key_is_believed_by_who_trusts_the_one_that_vouches_for_it() {
+    let folder = Folder::new();
+    let mut log = PlantedLog::new(&folder.path().join("log"), 0);
+    let root = EcdsaP256Signer::generate().unwrap();
+    let certified = log.key_event(KeyEventKind::Certified, &root);
+    let manifest = log.manifest();
+    let revoked = log.key_event(KeyEventKind::Revoked, &root);
+    log.publish();
+    let file =
+        |name: &str, bytes: Vec<u8>| folder.file(name, str::from_utf8(&bytes).expect("text"));
+    let bundle = file("bundle.json", log.bundle(manifest));
+    let (certified, revoked) =
+        (file("certified", log.bundle(certified)), file("revoked", log.bundle(revoked)));
+    let trusted = file("root.json", log.trusted_root());
+    let key = folder.file("root.pem", &root.public_key().to_spki_pem().unwrap());
+    let verify = |bundle: &str, events: &[&str]| {
+        let args = ["provenance", "verify", bundle, "--key", &key, "--trusted-root", &trusted];
+        run(&[&args[..], events].concat())
+    };
+    let ran = verify(&bundle, &[]).exits(1);
+    assert!(ran.stdout.contains("bundle names another key than the trusted `"), "{}", ran.stdout);
+    let ran = verify(&bundle, &["--key-events", &certified, &revoked]).exits(0);
+    let hint = log.signer.public_key().hint();
+    let line = format!("  ✓ key                 `{hint}` was not revoked before the entry\n");
+    assert!(ran.stdout.contains(&line), "{}", ran.stdout);
+    // After the revocation.
+    let manifest = log.manifest();
+    let late = file("late.json", log.bundle(manifest));
+    let ran = verify(&late, &["--key-events", &certified, &revoked]).exits(1);
+    let line = "  ✗ key                 key was revoked by entry 2, this is entry 3\n";
+    assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    // One that only introduced itself can revoke others, not vouch for them.
+    let peer = EcdsaP256Signer::generate().unwrap();
+    let introduced = log.key_event_of(peer.public_key(), KeyEventKind::Introduced, &peer);
+    let introduced = file("introduced", log.bundle(introduced));
+    let by_peer = log.key_event(KeyEventKind::Revoked, &peer);
+    let by_peer = file("by-peer", log.bundle(by_peer));
+    let manifest = log.manifest();
+    let later = file("later.json", log.bundle(manifest));
+    let ran = verify(&later, &["--key-events", &certified, &introduced, &by_peer]).exits(1);
+    assert!(ran.stdout.contains("key was revoked by entry 5, this is entry 6\n"), "{ran:?}");
+    let ran = verify(&bundle, &["--key-events", &certified, &by_peer]).exits(1);
+    assert!(ran.stderr.contains("signed it, which is not trusted for that"), "{}", ran.stderr);
+    let vouched = log.key_event(KeyEventKind::Certified, &peer);
+    let vouched = file("vouched", log.bundle(vouched));
+    let ran = verify(&bundle, &["--key-events", &introduced, &vouched]).exits(1);
+    assert!(ran.stderr.contains("signed it, which is not trusted for that"), "{}", ran.stderr);
+    // A key cannot vouch for itself.
+    let own = log.signer_clone();
+    let own = log.key_event(KeyEventKind::Certified, &own);
+    let own = file("own", log.bundle(own));
+    let ran = verify(&bundle, &["--key-events", &own]).exits(1);
+    assert!(ran.stderr.contains("signed it, which is not trusted for that"), "{}", ran.stderr);
 }
 
 #[test]

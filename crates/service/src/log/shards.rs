@@ -6,8 +6,8 @@ use sentinel_core::id::StatementId;
 use sentinel_core::log::{LogPlace, LogShard, LogStatement, NewShard, NewStatement, StatementKind};
 use sentinel_provenance::log::{Checkpoint, HashedRekord, TrustedLog, VerifierKey};
 use sentinel_provenance::{
-    Bundle, Envelope, LogShardStart, PredecessorLog, SeenCheckpoint, Sha256Digest, Signer,
-    Statement,
+    Bundle, Envelope, LogShardStart, PredecessorLog, PublicKey, SeenCheckpoint, Sha256Digest,
+    Signer, Statement,
 };
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ impl TransparencyLog {
     /// Reads the shards, beginning the first when there is none.
     pub(super) async fn begin(&self) -> Result<(), ServiceError> {
         if self.refresh_shards().await?.is_empty() {
-            let first = self.new_shard(self.signer()?.verifier_key(), None)?;
+            let first = self.new_shard(self.signer()?.verifier_key(), None).await?;
             if let Some(shard) = self.store.start_shard(first).await? {
                 tracing::info!(origin = shard.origin, "the transparency log begins");
             }
@@ -117,7 +117,7 @@ impl TransparencyLog {
         let predecessor =
             PredecessorLog { origin: open.shard.origin.clone(), checkpoint: note.clone() };
         let end = LogPlace { shard: open.shard.ordinal, index: last.size() };
-        let next = self.new_shard(&key, Some((end, predecessor)))?;
+        let next = self.new_shard(&key, Some((end, predecessor))).await?;
         if let Some(shard) = self.store.start_shard(next).await? {
             let (origin, size) = (&open.shard.origin, last.size());
             tracing::info!(%origin, size, next = shard.origin, "the log goes on in a new shard");
@@ -126,7 +126,7 @@ impl TransparencyLog {
         Ok(())
     }
 
-    fn new_shard(
+    async fn new_shard(
         &self,
         key: &VerifierKey,
         after: Option<(LogPlace, PredecessorLog)>,
@@ -144,7 +144,7 @@ impl TransparencyLog {
             verifier_key: key.to_string(),
             predecessor,
         };
-        let signed = sign_statement(start, subject, self.statements.as_ref())?;
+        let signed = self.statements.sign_control(start, subject).await?;
         Ok(NewShard {
             origin: key.name().to_string(),
             verifier_key: key.to_string(),
@@ -175,6 +175,20 @@ pub(crate) struct SignedStatement {
     pub(crate) signature: String,
 }
 
+impl SignedStatement {
+    /// What `key` signed.
+    pub(crate) fn of(envelope: Envelope, key: &PublicKey) -> Result<Self, ServiceError> {
+        let failed = |error: &dyn std::fmt::Display| ServiceError::Unavailable(error.to_string());
+        let signature = envelope.signature().to_base64();
+        let leaf = HashedRekord::of(&envelope, key).to_bytes();
+        let bundle = Bundle::new(envelope, key)
+            .and_then(|bundle| bundle.to_json())
+            .map_err(|error| failed(&error))?;
+        let bundle = String::from_utf8(bundle).map_err(|error| failed(&error))?;
+        Ok(Self { bundle, leaf, signature })
+    }
+}
+
 /// Signs a statement.
 pub(crate) fn sign_statement<P: sentinel_provenance::Predicate>(
     predicate: P,
@@ -186,15 +200,9 @@ pub(crate) fn sign_statement<P: sentinel_provenance::Predicate>(
     };
     let statement = Statement::new(predicate, subject).map_err(|error| invalid(&error))?;
     let bytes = statement.to_bytes().map_err(|error| invalid(&error))?;
-    let failed = |error: &dyn std::fmt::Display| ServiceError::Unavailable(error.to_string());
-    let envelope = Envelope::sign(bytes, signer).map_err(|error| failed(&error))?;
-    let signature = envelope.signature().to_base64();
-    let leaf = HashedRekord::of(&envelope, signer.public_key()).to_bytes();
-    let bundle = Bundle::new(envelope, signer.public_key())
-        .and_then(|bundle| bundle.to_json())
-        .map_err(|error| failed(&error))?;
-    let bundle = String::from_utf8(bundle).map_err(|error| failed(&error))?;
-    Ok(SignedStatement { bundle, leaf, signature })
+    let envelope = Envelope::sign(bytes, signer);
+    let envelope = envelope.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
+    SignedStatement::of(envelope, signer.public_key())
 }
 
 pub(super) fn open_checkpoint(note: &str, key: &VerifierKey) -> Result<Checkpoint, ServiceError> {

@@ -7,10 +7,13 @@
     reason = "tests fail by panicking"
 )]
 
+mod attest;
 mod check;
 mod follow;
 mod group;
 mod health;
 mod policy;
 mod rate;
+mod signing;
+mod signing_keys;
 mod support;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::check::{Arguments, CheckRequest};
+use sentinel_core::log::LogStore as _;
 use sentinel_core::policy::{
     DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus,
 };
@@ -11,10 +12,11 @@ use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::{Quota, Window};
 use sentinel_core::store::{TenantSpec, ToolSpec};
-use sentinel_provenance::EcdsaP256Signer;
 use sentinel_provenance::log::Ed25519NoteSigner;
+use sentinel_provenance::{EcdsaP256Signer, PublicKey};
 use sentinel_service::registry::ToolView;
-use sentinel_service::{Ports, Services, Settings, Shared};
+use sentinel_service::signing::Signing;
+use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::build::name;
 use sentinel_testkit::clock::ManualClock;
@@ -125,6 +127,22 @@ impl App {
         Services::start_shared(ports, settings, shared).await.unwrap()
     }
 
+    /// Makes the log refuse whatever is appended.
+    pub(crate) async fn seal_log(&self) {
+        self.store.seal_shard(1).await.unwrap();
+    }
+
+    /// Another replica on the same store, which signs like that.
+    pub(crate) async fn signing(
+        &self,
+        signing: Signing,
+        retired_keys: Vec<PublicKey>,
+    ) -> Result<Services, ServiceError> {
+        let ports = ports(Arc::clone(&self.store), &self.policy, &self.clock);
+        let ports = Ports { signing, retired_keys, ..ports };
+        Services::start(ports, Settings::default()).await
+    }
+
     pub(crate) fn request(&self) -> CheckRequest {
         request("secops", "runbook")
     }
@@ -155,7 +173,8 @@ fn ports(store: Arc<SqliteStore>, policy: &Arc<ScriptedPolicy>, clock: &Arc<Manu
         payloads: store,
         key_wrapper: None,
         policy: Arc::clone(policy) as Arc<dyn PolicyEngine>,
-        signer: Arc::new(EcdsaP256Signer::generate().unwrap()),
+        signing: Signing::Direct(Arc::new(EcdsaP256Signer::generate().unwrap())),
+        retired_keys: Vec::new(),
         checkpoints: vec![Arc::new(Ed25519NoteSigner::from_seed("log.example", &[7; 32]).unwrap())],
         clock: Arc::clone(clock) as Arc<dyn sentinel_core::clock::Clock>,
     }

@@ -30,6 +30,7 @@ mod policy_shadow;
 mod policy_status;
 mod public_key;
 mod quotas_list;
+mod signing_keys;
 mod tenants_create;
 mod tenants_list;
 mod tombstones_bundle;
@@ -80,6 +81,9 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(tombstones_list::tombstones_list))
         .routes(routes!(tombstones_bundle::tombstones_bundle))
         .routes(routes!(public_key::public_key))
+        .routes(routes!(signing_keys::signing_keys))
+        .routes(routes!(signing_keys::signing_key_retire))
+        .routes(routes!(signing_keys::signing_key_revoke))
         .routes(routes!(trusted_root::trusted_root))
         .routes(routes!(log_files::log_file))
         .routes(routes!(log_files::log_shard_file))

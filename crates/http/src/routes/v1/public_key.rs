@@ -2,26 +2,51 @@ use axum::extract::State;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use sentinel_core::principal::Role;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
+use crate::query::Params;
 
-/// Get the public key
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Filter {
+    /// The key that a bundle names by this hint (`SHA256:…`), once it is known that the trusted key
+    /// certified it.
+    hint: Option<String>,
+}
+
+/// Get a public key
 ///
-/// The key that verifies manifests, PEM (ECDSA P-256).
+/// The key to trust, PEM (ECDSA P-256): it signs manifests, or certifies the keys that do. With
+/// `hint` one of those.
 ///
 /// Roles: any.
 #[utoipa::path(
     get, path = "/v1/provenance/public-key", tag = "provenance",
-    responses((status = 200, description = "the key", body = String,
-        content_type = "application/x-pem-file")),
+    params(Filter),
+    responses(
+        (status = 200, description = "the key", body = String,
+            content_type = "application/x-pem-file"),
+        (status = 404, description = "no trusted key vouches for one with that hint"),
+    ),
 )]
 pub(crate) async fn public_key(
     State(app): State<Shared>,
     caller: Caller,
+    Params(Filter { hint }): Params<Filter>,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     caller.require(&Role::ALL)?;
-    let pem = app.services.provenance.public_key_pem()?;
+    let provenance = &app.services.provenance;
+    let pem = match hint {
+        None => provenance.public_key_pem()?,
+        Some(hint) => provenance
+            .public_key_by(&hint)
+            .await?
+            .ok_or_else(|| Problem::not_found("unknown_signing_key", "key", &hint))?,
+    };
     Ok(([(CONTENT_TYPE, "application/x-pem-file")], pem))
 }

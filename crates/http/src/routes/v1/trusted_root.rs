@@ -10,8 +10,8 @@ use crate::problem::Problem;
 
 /// Get the trusted root
 ///
-/// What Sigstore's verifiers need to trust the logs of this deployment: for `--trusted-root` of
-/// cosign. Fetch it once, over a connection you trust, and keep it.
+/// What Sigstore's verifiers need to trust the logs of this deployment, and the other logs and
+/// timestamp authorities that its bundles speak of: for `--trusted-root` of cosign. Fetch it once, over a connection you trust, and keep it.
 ///
 /// Roles: any; none where the configuration says `public_log`.
 #[utoipa::path(
@@ -23,7 +23,10 @@ pub(crate) async fn trusted_root(
     State(app): State<Shared>,
     _: LogReader,
 ) -> Result<Response, Problem> {
-    let root = app.services.log.trusted_root()?.to_json();
+    let also = &app.options.also_trusted;
+    let mut root = app.services.log.trusted_root()?;
+    root.logs.extend(also.logs.iter().cloned());
+    let root = root.to_json_with(&also.authorities);
     let root = root.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
     let headers = [(CONTENT_TYPE, TRUSTED_ROOT_MEDIA_TYPE), (CACHE_CONTROL, "no-cache")];
     Ok((headers, root).into_response())

@@ -4,7 +4,8 @@ use std::error::Error;
 
 /// The refusal in one line: the code and the message of an answer in XML, which also repeats the
 /// request, or the cause at the bottom, as a request that could not be sent says why only there.
-pub(crate) fn told(error: &object_store::Error) -> String {
+#[must_use]
+pub fn told(error: &object_store::Error) -> String {
     let text = error.to_string();
     if let (Some(code), Some(message)) = (tag(&text, "Code"), tag(&text, "Message")) {
         let before = text.split("<?xml").next().and_then(|text| text.split("<Error>").next());
@@ -23,7 +24,8 @@ pub(crate) fn told(error: &object_store::Error) -> String {
 
 /// Whether it is the object that is not there. A bucket that does not exist is answered with 404,
 /// too, and says nothing about what was archived.
-pub(crate) fn is_absence(error: &object_store::Error) -> bool {
+#[must_use]
+pub fn is_absence(error: &object_store::Error) -> bool {
     let object_store::Error::NotFound { source, .. } = error else { return false };
     let text = source.to_string();
     tag(&text, "Code").is_none_or(|code| code == "NoSuchKey")

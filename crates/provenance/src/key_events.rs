@@ -1,0 +1,209 @@
+//! What statements about signing keys prove.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::bundle::{Bundle, BundleError};
+use crate::digest::Sha256Digest;
+use crate::log::{Revoked, TrustedLog};
+use crate::log_trust::{LogTrust, Logged, Revocation};
+use crate::public_key::PublicKey;
+use crate::statement::{KeyEventKind, SigningKeyEvent, Statement, StatementError};
+
+/// Why a statement about a key is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyEventError {
+    /// It is no bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// It is another statement, or unsound.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// Who signed it may not say such a thing.
+    #[error("`{hint}` signed it, which is not trusted for that")]
+    Signer {
+        /// Fingerprint of the key that is said to have signed.
+        hint: String,
+    },
+    /// The signature does not hold.
+    #[error("signature does not match")]
+    Signature,
+    /// The key that it is about is none, or has another fingerprint.
+    #[error("key is not the one that is named")]
+    Key,
+    /// It is in no trusted log, or was not believed any more when it came there.
+    #[error("{0}")]
+    Log(String),
+}
+
+/// The keys that longer-lived keys vouch for, and those that were revoked.
+///
+/// Only a key that is trusted itself can vouch for another. A key is revoked by one
+/// that is trusted, that introduced itself in the same logs, or by itself: only their
+/// operator gets a statement into them, and to believe too little is the safe side.
+///
+/// ```
+/// use sentinel_provenance::{KeyEvents, LogTrust, Trust};
+/// # use sentinel_provenance::log::TrustedRoot;
+/// # use sentinel_provenance::{EcdsaP256Signer, Signer as _};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let signer = EcdsaP256Signer::generate()?;
+/// # let logs = LogTrust { root: TrustedRoot::default(), witnesses: None };
+/// # let (bundles, bundle) = (Vec::<Vec<u8>>::new(), b"{}");
+/// let trusted = [signer.public_key().clone()];
+/// let events = KeyEvents::read(&bundles, &trusted, &logs).map_err(|(_, error)| error)?;
+/// let key = events.key(signer.public_key().hint()).ok_or("nobody vouches for that key")?;
+/// let trust = Trust { key, logs: Some(&logs), revocations: Some(events.revocations()) };
+/// # assert!(!trust.verify_json(bundle, None).verified());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyEvents {
+    keys: BTreeMap<String, PublicKey>,
+    revocations: Vec<Revocation>,
+}
+
+impl KeyEvents {
+    /// Reads statements, each a bundle with its log entry, in any order.
+    ///
+    /// # Errors
+    /// [`KeyEventError`], and the position of the statement. None is left out: one
+    /// that cannot be believed could be the one that revokes.
+    pub fn read(
+        bundles: &[Vec<u8>],
+        trusted: &[PublicKey],
+        logs: &LogTrust,
+    ) -> Result<Self, (usize, KeyEventError)> {
+        let known = |key: &PublicKey| (key.hint().to_owned(), key.clone());
+        let trusted: BTreeMap<_, _> = trusted.iter().map(known).collect();
+        let mut said = Vec::new();
+        for (position, json) in bundles.iter().enumerate() {
+            said.push(Said::read(json).map_err(|error| (position, error))?);
+        }
+        let introduces = |said: &&Said| said.event == KeyEventKind::Introduced;
+        let introduced: BTreeMap<_, _> =
+            said.iter().filter(introduces).map(|said| known(&said.key)).collect();
+        let (mut revocations, mut certified) = (Vec::new(), Vec::new());
+        for (position, said) in said.into_iter().enumerate() {
+            let proven = said.prove(&trusted, &introduced, logs);
+            let proven = proven.map_err(|error| (position, error))?;
+            match proven.event {
+                KeyEventKind::Certified => certified.push((position, proven)),
+                KeyEventKind::Introduced | KeyEventKind::Retired => {}
+                KeyEventKind::Revoked => revocations.extend(proven.revocations()),
+            }
+        }
+        let mut events = Self { keys: trusted, revocations };
+        for (position, Proven { bundle, key, signer, .. }) in certified {
+            let in_force = Logged::find(&bundle, logs).and_then(|entries| {
+                let in_force =
+                    |entry: &Logged<'_>| entry.in_force(logs, &signer, &events.revocations);
+                entries.iter().try_for_each(in_force)
+            });
+            in_force.map_err(|why| (position, KeyEventError::Log(why)))?;
+            events.keys.insert(key.hint().to_owned(), key);
+        }
+        Ok(events)
+    }
+
+    /// The key with this fingerprint, if it is trusted or somebody who is vouches for it.
+    #[must_use]
+    pub fn key(&self, hint: &str) -> Option<&PublicKey> {
+        self.keys.get(hint)
+    }
+
+    /// The keys that were revoked.
+    #[must_use]
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.revocations
+    }
+
+    /// From which entry of `log` on keys are not believed any more.
+    #[must_use]
+    pub fn revoked_in(&self, log: &TrustedLog, logs: &LogTrust) -> Vec<Revoked> {
+        let since = |revocation: &Revocation| {
+            if revocation.log == log.key().id_hash() {
+                return Some(revocation.index);
+            }
+            let began = logs.root.log(&revocation.log).map(TrustedLog::valid_from);
+            // A later log is later as a whole.
+            (began <= Some(log.valid_from())).then_some(0)
+        };
+        let revoked = |revocation: &Revocation| {
+            since(revocation).map(|since| Revoked { key: revocation.key.clone(), since })
+        };
+        self.revocations.iter().filter_map(revoked).collect()
+    }
+}
+
+/// A statement about a key that is sound in itself.
+struct Said {
+    bundle: Bundle,
+    event: KeyEventKind,
+    key: PublicKey,
+}
+
+impl Said {
+    /// Read before the signature is verified: the key may be speaking of itself.
+    fn read(json: &[u8]) -> Result<Self, KeyEventError> {
+        let bundle = Bundle::parse(json)?;
+        let statement = Statement::<SigningKeyEvent>::parse(bundle.envelope.payload())?;
+        let said = statement.predicate();
+        let key = PublicKey::from_spki_pem(&said.public_key).map_err(|_| KeyEventError::Key)?;
+        if key.hint() != said.hint {
+            return Err(KeyEventError::Key);
+        }
+        let event = said.event;
+        Ok(Self { bundle, event, key })
+    }
+
+    /// That it is signed by who may say it, and in a trusted log.
+    fn prove(
+        self,
+        trusted: &BTreeMap<String, PublicKey>,
+        introduced: &BTreeMap<String, PublicKey>,
+        logs: &LogTrust,
+    ) -> Result<Proven, KeyEventError> {
+        let Self { bundle, event, key } = self;
+        let hint = bundle.hint();
+        let itself = (hint == key.hint()).then_some(&key);
+        let signer = match event {
+            KeyEventKind::Introduced => itself,
+            KeyEventKind::Certified => trusted.get(hint),
+            KeyEventKind::Retired | KeyEventKind::Revoked => {
+                trusted.get(hint).or_else(|| introduced.get(hint)).or(itself)
+            }
+        };
+        let signer = signer.ok_or_else(|| KeyEventError::Signer { hint: hint.to_owned() })?.clone();
+        bundle.envelope.verify(&signer).map_err(|_| KeyEventError::Signature)?;
+        let mut places = Vec::new();
+        for entry in Logged::find(&bundle, logs).map_err(KeyEventError::Log)? {
+            entry.inclusion(&bundle, &signer).map_err(KeyEventError::Log)?;
+            places.push(entry.place());
+        }
+        Ok(Proven { bundle, event, key, signer, places })
+    }
+}
+
+/// One that is signed by who may say it, and in a trusted log.
+struct Proven {
+    bundle: Bundle,
+    event: KeyEventKind,
+    key: PublicKey,
+    signer: PublicKey,
+    places: Vec<(Sha256Digest, u64)>,
+}
+
+impl Proven {
+    fn revocations(&self) -> impl Iterator<Item = Revocation> {
+        let key = self.key.hint().to_owned();
+        self.places.iter().map(move |(log, index)| Revocation {
+            key: key.clone(),
+            log: *log,
+            index: *index,
+        })
+    }
+}
