@@ -19,21 +19,19 @@ use sentinel_testkit::build::name;
 use serde_json::Map;
 
 use crate::scene::{RecordingSigner, Scene, assert_clean, open};
-use crate::support::{ADMIN, App};
+use crate::support::{ADMIN, App, ports};
 
 async fn start(
     app: &App,
     signer: &Arc<EcdsaP256Signer>,
     keys: &[&Arc<RecordingSigner>],
 ) -> Arc<Services> {
+    let checkpoints =
+        keys.iter().map(|key| Arc::clone(key) as Arc<dyn CheckpointSigner>).collect();
     let ports = Ports {
-        store: app.store.clone(),
-        log: app.store.clone(),
-        policy: app.policy.clone(),
         signing: Signing::Direct(signer.clone()),
-        retired_keys: Vec::new(),
-        checkpoints: keys.iter().map(|key| Arc::clone(key) as Arc<dyn CheckpointSigner>).collect(),
-        clock: app.clock.clone(),
+        checkpoints,
+        ..ports(app.store.clone(), &app.policy, &app.clock)
     };
     Arc::new(Services::start(ports, Settings::default()).await.unwrap())
 }
@@ -45,6 +43,7 @@ async fn sign(services: &Services) -> Signed {
         action: name("read"),
         purpose: None,
         payload: b"a payload".to_vec(),
+        keep_payload: false,
         decision_id: None,
         metadata: Map::new(),
     };

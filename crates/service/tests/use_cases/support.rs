@@ -166,7 +166,11 @@ async fn start(
     (Arc::new(Services::start(ports, settings).await.unwrap()), store)
 }
 
-fn ports(store: Arc<SqliteStore>, policy: &Arc<ScriptedPolicy>, clock: &Arc<ManualClock>) -> Ports {
+pub(crate) fn ports(
+    store: Arc<SqliteStore>,
+    policy: &Arc<ScriptedPolicy>,
+    clock: &Arc<ManualClock>,
+) -> Ports {
     Ports {
         store: store.clone(),
         log: store.clone(),
