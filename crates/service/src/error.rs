@@ -61,6 +61,14 @@ impl ServiceError {
         }
     }
 
+    /// What happened, for the log: with what callers are not told.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Unavailable(cause) => cause.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn not_found(code: &'static str, what: impl Into<String>) -> Self {
         Self::NotFound { code, what: what.into() }
     }
@@ -104,4 +112,17 @@ fn of_conflict(conflict: &Conflict) -> ServiceError {
         }
     };
     ServiceError::conflict(code, conflict.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_told_what_callers_are_not() {
+        let error = ServiceError::Unavailable("no key for log `log.example`".to_owned());
+        assert_eq!(error.cause(), "no key for log `log.example`");
+        assert!(!error.to_string().contains("log.example"));
+        assert_eq!(ServiceError::Overloaded.cause(), ServiceError::Overloaded.to_string());
+    }
 }

@@ -25,7 +25,7 @@ const LOOK_EVERY: u32 = 8;
 /// Sequences until the log is dropped.
 pub async fn follow(log: Weak<TransparencyLog>) {
     let mut lead = Lead::default();
-    let mut failed = false;
+    let mut failure: Option<String> = None;
     for round in 0_u32.. {
         let Some(log) = log.upgrade() else { return };
         // Whoever is told to wake up at once need not wait for the rest of the interval.
@@ -37,15 +37,18 @@ pub async fn follow(log: Weak<TransparencyLog>) {
         }
         let looked = if round.is_multiple_of(LOOK_EVERY) { log.look().await } else { Ok(()) };
         match sequenced.and(looked) {
-            Ok(()) if failed => {
-                failed = false;
-                tracing::info!("the transparency log goes on");
+            Ok(()) => {
+                if failure.take().is_some() {
+                    tracing::info!("the transparency log goes on");
+                }
             }
-            Err(error) if !failed => {
-                failed = true;
-                tracing::error!(%error, "the transparency log does not go on; trying again");
+            Err(error) => {
+                let error = error.cause();
+                if failure.as_ref() != Some(&error) {
+                    tracing::error!(error, "the transparency log does not go on; trying again");
+                    failure = Some(error);
+                }
             }
-            _ => {}
         }
     }
 }

@@ -26,8 +26,7 @@ async fn start(
     signer: &Arc<EcdsaP256Signer>,
     keys: &[&Arc<RecordingSigner>],
 ) -> Arc<Services> {
-    let checkpoints =
-        keys.iter().map(|key| Arc::clone(key) as Arc<dyn CheckpointSigner>).collect();
+    let checkpoints = keys.iter().map(|key| Arc::clone(key) as Arc<dyn CheckpointSigner>).collect();
     let ports = Ports {
         signing: Signing::Direct(signer.clone()),
         checkpoints,
