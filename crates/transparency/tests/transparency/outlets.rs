@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sentinel_core::clock::Clock;
 use sentinel_core::id::StatementId;
 use sentinel_core::log::{
     LogPlace, LogStatement, LogStore, NewStatement, ReceiptKind, StatementKind,
 };
 use sentinel_objects::Folder;
+use sentinel_policy::{EmbeddedConfig, EmbeddedEngine};
 use sentinel_provenance::bundle::TransparencyLogEntry;
 use sentinel_provenance::log::{
     Checkpoint, Ed25519NoteSigner, HashedRekord, NoteSigner as _, VerifierKey, WitnessPolicy,
 };
 use sentinel_provenance::{Bundle, EcdsaP256Signer, Envelope, LogTrust, Signer as _};
-use sentinel_service::log::TransparencyLog;
+use sentinel_service::signing::Signing;
+use sentinel_service::{Ports, Services, Settings};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::clock::ManualClock;
 use sentinel_testkit::{rekor, s3, timestamp, witness};
@@ -38,21 +39,37 @@ use crate::rekor::{REKOR, trusting};
 /// A log in a database.
 struct Scene {
     store: Arc<SqliteStore>,
-    log: TransparencyLog,
+    /// Runs the sequencer.
+    services: Services,
     key: VerifierKey,
     signer: Arc<EcdsaP256Signer>,
 }
 
 impl Scene {
     async fn open(database: &Path, log_key: &str) -> Self {
-        let store = Arc::new(SqliteStore::open(database).unwrap());
+        // The services before may not have ended yet.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let store = loop {
+            match SqliteStore::open(database) {
+                Ok(store) => break Arc::new(store),
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let note_signer = Ed25519NoteSigner::from_pkcs8_pem(ORIGIN, log_key).unwrap();
         let key = note_signer.verifier_key().clone();
         let signer = Arc::new(EcdsaP256Signer::generate().unwrap());
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
-        let port: Arc<dyn LogStore> = store.clone();
-        let log = TransparencyLog::open(port, vec![Arc::new(note_signer)], signer.clone(), clock);
-        let scene = Self { log: log.await.unwrap(), store, key, signer };
+        let ports = Ports {
+            store: store.clone(),
+            log: store.clone(),
+            policy: Arc::new(EmbeddedEngine::new(EmbeddedConfig::default())),
+            signing: Signing::Direct(signer.clone()),
+            retired_keys: Vec::new(),
+            checkpoints: vec![Arc::new(note_signer)],
+            clock: Arc::new(ManualClock::default()),
+        };
+        let services = Services::start(ports, Settings::default()).await.unwrap();
+        let scene = Self { services, store, key, signer };
         scene.sequence().await;
         scene
     }
@@ -70,9 +87,9 @@ impl Scene {
         let statement = |leaf: &HashedRekord| NewStatement {
             statement: LogStatement {
                 id: StatementId(Uuid::now_v7()),
-                kind: StatementKind::SigningKey,
+                kind: StatementKind::PayloadDestroyed,
                 tenant_id: None,
-                subject: "a key".to_owned(),
+                subject: "a tenant".to_owned(),
                 bundle: "{}".to_owned(),
                 created_at: "2026-11-22T20:13:00Z".parse().unwrap(),
                 place: None,
@@ -84,11 +101,9 @@ impl Scene {
         places.unwrap()
     }
 
-    /// What the sequencer does, which does not run here by itself. The lead of a process before is
-    /// waited for.
+    /// Waits for the sequencer, and for the lead of a process before.
     async fn sequence(&self) {
         until("everything is sequenced", async || {
-            self.log.sequence_now().await.unwrap();
             self.store.leaves(1, self.size().await, 1).await.unwrap().is_empty()
         })
         .await;
@@ -181,10 +196,10 @@ async fn a_bundle_comes_to_have_all_that_real_peers_give_and_cosign_accepts_it()
     let leaf = HashedRekord::of(&it.bundle.envelope, it.signer.public_key());
     scene.append(40).await;
     let place = scene.append_leaves(&[leaf]).await[0];
-    let sending = scene.send(&to);
     scene.append(30).await;
+    let sending = scene.send(&to);
 
-    let complete = async || scene.log.complete(it.bundle.clone(), place).await.unwrap();
+    let complete = async || scene.services.log.complete(it.bundle.clone(), place).await.unwrap();
     let policy = WitnessPolicy::new(1, vec![to.witnesses[0].key().clone()]).unwrap();
     let has_all = |bundle: &Bundle| {
         let entries = &bundle.verification_material.tlog_entries;
@@ -195,7 +210,7 @@ async fn a_bundle_comes_to_have_all_that_real_peers_give_and_cosign_accepts_it()
     };
     until("a complete bundle", async || has_all(&complete().await)).await;
     let bundle = complete().await;
-    let mut root = scene.log.trusted_root().unwrap();
+    let mut root = scene.services.log.trusted_root().unwrap();
     root.logs.extend(to.trusted_logs());
     let json = root.to_json_with(&to.trusted_authorities()).unwrap();
     let trust = Trust { key: it.signer.public_key(), root: &json, artifact: &it.artifact };
@@ -278,8 +293,9 @@ async fn an_absence_delays_only_what_the_absent_gives() {
     assert!(asked.lock().unwrap().len() <= 32 * 8, "{}", asked.lock().unwrap().len());
 
     storage.start_again();
+    let size = scene.size().await;
     let mirror = Mirror::open(&url, environment, scene.key.clone()).unwrap();
-    until("the mirror follows", async || mirror.size().await.unwrap() == Some(301)).await;
+    until("the mirror follows", async || mirror.size().await.unwrap() == Some(size)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,10 +322,10 @@ async fn a_leader_that_ends_anywhere_leaves_the_next_one_to_go_on() {
     }
     let sending = scene.send(&to);
     let size = scene.size().await;
-    assert_eq!(size, 141);
+    assert!(size > 140);
     until("all receipts", async || !scene.receipts(size - 1, ReceiptKind::Rekor).await.is_empty())
         .await;
-    let leaves = scene.store.leaves(1, 0, 141).await.unwrap();
+    let leaves = scene.store.leaves(1, 0, 1000).await.unwrap();
     let mut indexes = Vec::new();
     for (index, leaf) in (0..).zip(leaves) {
         let [receipt] =
@@ -320,7 +336,7 @@ async fn a_leader_that_ends_anywhere_leaves_the_next_one_to_go_on() {
     }
     indexes.sort_unstable();
     // Nothing was entered twice.
-    assert_eq!(indexes, (0..141).collect::<Vec<_>>());
+    assert_eq!(indexes, (0..size).collect::<Vec<_>>());
     let mirror = Mirror::open(&url, [], scene.key.clone()).unwrap();
     until("the mirror", async || mirror.size().await.unwrap() == Some(size)).await;
     let witnessed = async || {
@@ -368,11 +384,12 @@ async fn a_quorum_does_not_wait_for_a_witness_that_hangs() {
     // With the quorum of all nothing is kept.
     let mut to = Destinations { quorum: 3, ..to };
     to.witnesses[0] = Witness::parse(&address, Duration::from_millis(200)).unwrap();
+    let before = scene.size().await;
     scene.append(20).await;
     let sending = scene.send(&to);
     until("it is given up", async || sending.of("witnesses").failures() > 1).await;
     let head = scene.store.log_head(1).await.unwrap().unwrap();
-    assert_eq!(head.witnessed.unwrap().0, 41);
+    assert_eq!(head.witnessed.unwrap().0, before);
     assert_eq!(sending.of("witnesses").lag(), 20);
 }
 
@@ -410,6 +427,7 @@ async fn a_log_that_was_rolled_back_raises_an_alarm_at_the_witness_and_the_mirro
     let scene = Scene::open(&database, &key).await;
     scene.append(20).await;
     sent(&scene).await;
+    let sent = scene.size().await;
     drop(scene);
 
     // The backup, also when nothing has grown on it yet.
@@ -419,6 +437,6 @@ async fn a_log_that_was_rolled_back_raises_an_alarm_at_the_witness_and_the_mirro
     scene.append(1).await;
     until("the witness tells", async || sending.of("witnesses").alarms() > 0).await;
     let mirror = Mirror::open(&url, [], scene.key.clone()).unwrap();
-    assert_eq!(mirror.size().await.unwrap(), Some(41), "the mirror went back");
+    assert_eq!(mirror.size().await.unwrap(), Some(sent), "the mirror went back");
     assert!(*sending.leads.borrow());
 }
