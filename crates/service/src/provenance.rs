@@ -1,6 +1,7 @@
 //! Signed manifests of what agents did.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -13,13 +14,14 @@ use sentinel_core::manifest::{self, Manifest, ManifestFilter};
 use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
-use sentinel_core::store::Store;
+use sentinel_core::store::{Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
     AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey, Trust,
     Verification, verify_bundle_json,
 };
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -426,6 +428,25 @@ pub(crate) struct ManifestWriter {
     pub(crate) log: Arc<TransparencyLog>,
 }
 
+/// How long manifests wait while the log goes on in its next shard, and how often that is looked
+/// for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(20);
+
+impl ManifestWriter {
+    async fn insert(&self, manifests: Vec<NewManifest>) -> Result<Vec<LogPlace>, StoreError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.store.insert_manifests(manifests.clone()).await {
+                Err(StoreError::NoOpenShard) if Instant::now() < deadline => {
+                    tokio::time::sleep(GLANCE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl GroupWriter for ManifestWriter {
     type Item = NewManifest;
@@ -437,7 +458,7 @@ impl GroupWriter for ManifestWriter {
     ) -> Vec<Settled<LogPlace>> {
         let (manifests, answers): (Vec<_>, Vec<_>) =
             queue.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
-        match self.store.insert_manifests(manifests).await {
+        match self.insert(manifests).await {
             Ok(places) => {
                 self.log.note_appended(places.len());
                 answers.into_iter().zip(places.into_iter().map(Ok)).collect()

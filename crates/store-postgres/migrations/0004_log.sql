@@ -54,7 +54,7 @@ CREATE TABLE log_heads (
 
 -- Who sequences. The fence grows with each change of leader.
 CREATE TABLE log_leader (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     holder uuid,
     fence bigint NOT NULL,
     held_until timestamptz NOT NULL
