@@ -312,4 +312,6 @@ pub enum Conflict {
     ToolExists(ToolName),
     #[error("tool `{wanted}` is too easily confused with `{existing}`, which the tenant has")]
     ToolConfusable { wanted: ToolName, existing: ToolName },
+    #[error("the tenant's payload key was destroyed")]
+    PayloadKeyDestroyed,
 }

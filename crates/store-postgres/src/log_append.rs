@@ -26,6 +26,11 @@ async fn lock_counter(connection: &mut PgConnection) -> Result<Option<Counter>> 
         .map(|(shard, next)| Counter { shard: shard.cast_unsigned(), next: next.cast_unsigned() }))
 }
 
+/// Keeps everybody else from appending until the transaction ends.
+pub(crate) async fn hold(connection: &mut PgConnection) -> Result<()> {
+    Ok(lock_counter(connection).await?.map(drop).ok_or(StoreError::NoOpenShard)?)
+}
+
 /// Appends leaves to the open shard, in order; answers their places.
 async fn append_leaves(connection: &mut PgConnection, leaves: &[&[u8]]) -> Result<Vec<LogPlace>> {
     let Counter { shard, next } = lock_counter(connection).await?.ok_or(StoreError::NoOpenShard)?;
@@ -59,7 +64,7 @@ pub(crate) async fn append_statements(
     statements: &[NewStatement],
 ) -> Result<Vec<LogPlace>> {
     // Before the look at what is there, so that two who append the same one see each other.
-    lock_counter(connection).await?.ok_or(StoreError::NoOpenShard)?;
+    hold(connection).await?;
     let mut places = Vec::with_capacity(statements.len());
     for NewStatement { statement, leaf } in statements {
         if let Some(place) = place_of(connection, statement.id.0).await? {
@@ -111,7 +116,7 @@ pub(crate) async fn adopt(pool: &PgPool, manifests: &[(Uuid, Vec<u8>)]) -> Resul
 }
 
 async fn adopt_in(connection: &mut PgConnection, manifests: &[(Uuid, Vec<u8>)]) -> Result<()> {
-    lock_counter(connection).await?.ok_or(StoreError::NoOpenShard)?;
+    hold(connection).await?;
     for (id, leaf) in manifests {
         let sql = "SELECT id FROM manifests WHERE id = $1 AND log_index IS NULL";
         let unlogged = query(sql).bind(id).fetch_optional(&mut *connection).await?;

@@ -90,7 +90,7 @@ async fn concurrent_migrators_wait_for_each_other() {
     for migrated in running {
         assert_eq!(migrated.await.unwrap(), Ok(5));
     }
-    assert_eq!(database.query("SELECT count(*) FROM schema_migrations"), "3");
+    assert_eq!(database.query("SELECT count(*) FROM schema_migrations"), "5");
     database.open().await.ping().await.unwrap();
 }
 

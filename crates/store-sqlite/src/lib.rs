@@ -19,6 +19,8 @@ mod log_store;
 mod manifests;
 mod meta;
 mod migrations;
+mod payload_store;
+mod payloads;
 mod policy;
 mod readers;
 mod registry;

@@ -16,6 +16,7 @@ pub mod kills;
 pub mod listings;
 pub mod log;
 pub mod manifests;
+pub mod payloads;
 pub mod policy;
 pub mod quotas;
 pub mod registry;
@@ -28,6 +29,7 @@ use sentinel_core::control::ControlState;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::log::LogStore;
 use sentinel_core::page::Page;
+use sentinel_core::payload::PayloadStore;
 use sentinel_core::quota::Counter;
 use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
@@ -38,10 +40,10 @@ use crate::build;
 /// A store as a test gets it.
 pub type Shared = Arc<dyn FullStore>;
 
-/// Both ports, which one value implements.
-pub trait FullStore: Store + LogStore {}
+/// All three ports, which one value implements.
+pub trait FullStore: Store + LogStore + PayloadStore {}
 
-impl<T: Store + LogStore> FullStore for T {}
+impl<T: Store + LogStore + PayloadStore> FullStore for T {}
 
 /// Expands to one `#[tokio::test]` for each test of the suite.
 ///
@@ -170,6 +172,17 @@ macro_rules! store_conformance_tests {
                 a_statement_is_logged_once
                 statements_come_back_as_stored_oldest_first
                 a_manifest_that_has_a_place_keeps_it
+            }
+            payloads {
+                a_key_is_the_first_of_its_generation
+                the_newest_key_is_of_one_tenant
+                a_payload_comes_back_as_sealed
+                destroying_takes_the_key_and_its_payloads_and_logs_a_tombstone
+                a_key_is_destroyed_once
+                a_key_that_is_destroyed_is_not_added_again
+                nothing_is_stored_under_a_destroyed_key
+                a_refused_tombstone_destroys_nothing
+                nothing_outlives_a_key_that_is_destroyed_meanwhile
             }
             policy {
                 what_a_source_repeats_is_recorded_once
@@ -308,6 +321,7 @@ mod tests {
             include_str!("conformance/listings.rs"),
             include_str!("conformance/log.rs"),
             include_str!("conformance/manifests.rs"),
+            include_str!("conformance/payloads.rs"),
             include_str!("conformance/policy.rs"),
             include_str!("conformance/quotas.rs"),
             include_str!("conformance/registry.rs"),

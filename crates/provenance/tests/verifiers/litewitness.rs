@@ -22,12 +22,7 @@ impl Witness {
     }
 
     /// Asks it to cosign, over the network.
-    pub(crate) fn add(
-        &self,
-        old: u64,
-        proof: &[Sha256Digest],
-        checkpoint: &Note,
-    ) -> AddCheckpoint {
+    pub(crate) fn add(&self, old: u64, proof: &[Sha256Digest], checkpoint: &Note) -> AddCheckpoint {
         let body = add_checkpoint_body(old, proof, checkpoint).unwrap();
         let mut stream = TcpStream::connect(self.server.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
