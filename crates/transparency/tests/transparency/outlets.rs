@@ -11,14 +11,13 @@ use sentinel_core::log::{
     LogPlace, LogStatement, LogStore, NewStatement, ReceiptKind, StatementKind,
 };
 use sentinel_objects::Folder;
-use sentinel_policy::{EmbeddedConfig, EmbeddedEngine};
 use sentinel_provenance::bundle::TransparencyLogEntry;
 use sentinel_provenance::log::{
     Checkpoint, Ed25519NoteSigner, HashedRekord, NoteSigner as _, VerifierKey, WitnessPolicy,
 };
 use sentinel_provenance::{Bundle, EcdsaP256Signer, Envelope, LogTrust, Signer as _};
-use sentinel_service::signing::Signing;
-use sentinel_service::{Ports, Services, Settings};
+use sentinel_service::log::TransparencyLog;
+use sentinel_service::signing::{Signing, SigningKeys};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::clock::ManualClock;
 use sentinel_testkit::{rekor, s3, timestamp, witness};
@@ -39,8 +38,7 @@ use crate::rekor::{REKOR, trusting};
 /// A log in a database.
 struct Scene {
     store: Arc<SqliteStore>,
-    /// Runs the sequencer.
-    services: Services,
+    log: TransparencyLog,
     key: VerifierKey,
     signer: Arc<EcdsaP256Signer>,
 }
@@ -59,17 +57,15 @@ impl Scene {
         let note_signer = Ed25519NoteSigner::from_pkcs8_pem(ORIGIN, log_key).unwrap();
         let key = note_signer.verifier_key().clone();
         let signer = Arc::new(EcdsaP256Signer::generate().unwrap());
-        let ports = Ports {
-            store: store.clone(),
-            log: store.clone(),
-            policy: Arc::new(EmbeddedEngine::new(EmbeddedConfig::default())),
-            signing: Signing::Direct(signer.clone()),
-            retired_keys: Vec::new(),
-            checkpoints: vec![Arc::new(note_signer)],
-            clock: Arc::new(ManualClock::default()),
-        };
-        let services = Services::start(ports, Settings::default()).await.unwrap();
-        let scene = Self { services, store, key, signer };
+        let (port, clock) = (store.clone(), Arc::new(ManualClock::default()));
+        let keys = SigningKeys::new(
+            Signing::Direct(signer.clone()),
+            Vec::new(),
+            store.clone(),
+            clock.clone(),
+        );
+        let log = TransparencyLog::open(port, vec![Arc::new(note_signer)], Arc::new(keys), clock);
+        let scene = Self { log: log.await.unwrap(), store, key, signer };
         scene.sequence().await;
         scene
     }
@@ -101,9 +97,11 @@ impl Scene {
         places.unwrap()
     }
 
-    /// Waits for the sequencer, and for the lead of a process before.
+    /// What the sequencer does, which does not run here by itself. The lead of a process before is
+    /// waited for.
     async fn sequence(&self) {
         until("everything is sequenced", async || {
+            self.log.sequence_now().await.unwrap();
             self.store.leaves(1, self.size().await, 1).await.unwrap().is_empty()
         })
         .await;
@@ -199,7 +197,7 @@ async fn a_bundle_comes_to_have_all_that_real_peers_give_and_cosign_accepts_it()
     scene.append(30).await;
     let sending = scene.send(&to);
 
-    let complete = async || scene.services.log.complete(it.bundle.clone(), place).await.unwrap();
+    let complete = async || scene.log.complete(it.bundle.clone(), place).await.unwrap();
     let policy = WitnessPolicy::new(1, vec![to.witnesses[0].key().clone()]).unwrap();
     let has_all = |bundle: &Bundle| {
         let entries = &bundle.verification_material.tlog_entries;
@@ -210,7 +208,7 @@ async fn a_bundle_comes_to_have_all_that_real_peers_give_and_cosign_accepts_it()
     };
     until("a complete bundle", async || has_all(&complete().await)).await;
     let bundle = complete().await;
-    let mut root = scene.services.log.trusted_root().unwrap();
+    let mut root = scene.log.trusted_root().unwrap();
     root.logs.extend(to.trusted_logs());
     let json = root.to_json_with(&to.trusted_authorities()).unwrap();
     let trust = Trust { key: it.signer.public_key(), root: &json, artifact: &it.artifact };
