@@ -45,7 +45,7 @@ struct Scene {
 
 impl Scene {
     async fn open(database: &Path, log_key: &str) -> Self {
-        // The services before may not have ended yet.
+        // Whoever had it before may not have ended yet.
         let deadline = Instant::now() + Duration::from_secs(30);
         let store = loop {
             match SqliteStore::open(database) {
@@ -57,15 +57,8 @@ impl Scene {
         let note_signer = Ed25519NoteSigner::from_pkcs8_pem(ORIGIN, log_key).unwrap();
         let key = note_signer.verifier_key().clone();
         let signer = Arc::new(EcdsaP256Signer::generate().unwrap());
-        let (port, clock) = (store.clone(), Arc::new(ManualClock::default()));
-        let keys = SigningKeys::new(
-            Signing::Direct(signer.clone()),
-            Vec::new(),
-            store.clone(),
-            clock.clone(),
-        );
-        let log = TransparencyLog::open(port, vec![Arc::new(note_signer)], Arc::new(keys), clock);
-        let scene = Self { log: log.await.unwrap(), store, key, signer };
+        let log = open_log(&store, &signer, note_signer).await;
+        let scene = Self { log, store, key, signer };
         scene.sequence().await;
         scene
     }
@@ -123,6 +116,18 @@ impl Scene {
         let receipts = self.store.receipts(LogPlace { shard: 1, index }).await.unwrap();
         receipts.into_iter().filter(|it| it.kind == kind).map(|it| it.content).collect()
     }
+}
+
+async fn open_log(
+    store: &Arc<SqliteStore>,
+    signer: &Arc<EcdsaP256Signer>,
+    note_signer: Ed25519NoteSigner,
+) -> TransparencyLog {
+    let (port, clock) = (store.clone(), Arc::new(ManualClock::default()));
+    let signing = Signing::Direct(signer.clone());
+    let keys = Arc::new(SigningKeys::new(signing, Vec::new(), port.clone(), clock.clone()));
+    let signers = vec![Arc::new(note_signer) as _];
+    TransparencyLog::open(port, signers, keys, clock).await.unwrap()
 }
 
 struct Sending {
@@ -224,6 +229,17 @@ async fn a_bundle_comes_to_have_all_that_real_peers_give_and_cosign_accepts_it()
     let mirror = Mirror::open(&url, [], scene.key.clone()).unwrap();
     until("the mirror", async || mirror.size().await.unwrap() == Some(scene.size().await)).await;
     assert!(sending.counts.iter().all(|counts| counts.failures() == 0), "{:?}", sending.counts);
+}
+
+#[tokio::test]
+async fn who_has_no_key_of_the_log_does_not_take_the_lead_from_who_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let scene = Scene::open(&dir.path().join("db"), &log_key()).await;
+    let stranger = Ed25519NoteSigner::generate("other.example").unwrap();
+    let stranger = open_log(&scene.store, &scene.signer, stranger).await;
+    scene.log.resign().await.unwrap();
+    assert!(stranger.lead().await.is_err());
+    assert!(scene.log.lead().await.unwrap().is_some());
 }
 
 #[tokio::test]
