@@ -21,6 +21,8 @@ pub struct Server {
     running: Option<Running>,
     /// Whether its bucket keeps every version of an object (object lock).
     locked: bool,
+    /// Whether tags lie beside the objects, so that both are not replaced in one step.
+    beside: bool,
 }
 
 #[derive(Debug)]
@@ -45,14 +47,21 @@ impl Server {
     /// Starts one; panics when there is no `versitygw`, since the test would prove nothing.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_with(false)
+        Self::start_with(false, true)
+    }
+
+    /// Starts one that replaces an object and its tag in one step, as the original does: on a file
+    /// system with attributes.
+    #[must_use]
+    pub fn start_atomic() -> Self {
+        Self::start_with(false, false)
     }
 
     /// Starts one whose bucket has object lock: every version of an object is kept, and for a day
     /// nobody can delete one.
     #[must_use]
     pub fn start_locked() -> Self {
-        let server = Self::start_with(true);
+        let server = Self::start_with(true, true);
         let of_lock = "x-amz-bucket-object-lock-enabled: true";
         assert_eq!(server.signed("PUT", BUCKET, "", Some(of_lock)).0, 200);
         let days = "<DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention>";
@@ -66,7 +75,7 @@ impl Server {
         server
     }
 
-    fn start_with(locked: bool) -> Self {
+    fn start_with(locked: bool, beside: bool) -> Self {
         // Another process may take the port between choosing and using it: then another is tried.
         let mut log = String::new();
         for _ in 0..5 {
@@ -77,7 +86,8 @@ impl Server {
             if !locked {
                 std::fs::create_dir(folder.path().join("buckets").join(BUCKET)).unwrap();
             }
-            let mut server = Self { address: free_address(), folder, running: None, locked };
+            let mut server =
+                Self { address: free_address(), folder, running: None, locked, beside };
             if server.try_start() {
                 return server;
             }
@@ -188,7 +198,9 @@ impl Server {
         // With it a key that nobody has is answered as by the original, and not with 404.
         shell.arg("--iam-dir").arg(root.join("accounts")).arg("posix");
         // Not every file system has attributes.
-        shell.arg("--sidecar").arg(root.join("attributes"));
+        if self.beside {
+            shell.arg("--sidecar").arg(root.join("attributes"));
+        }
         if self.locked {
             shell.arg("--versioning-dir").arg(root.join("versions"));
         }

@@ -72,8 +72,12 @@ impl TransparencyLog {
     /// other places, which one process at a time should do.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the store is away, or this process could not go on with the log: whoever leads keeps
+    /// those from it who can.
     pub async fn lead(&self) -> Result<Option<u64>, ServiceError> {
+        if let Some(open) = self.shards().last() {
+            self.require_signer(open)?;
+        }
         Ok(self.store.lead(self.holder, LEASE).await?)
     }
 
