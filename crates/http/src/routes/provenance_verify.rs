@@ -55,7 +55,7 @@ pub(crate) struct ManifestShown {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Check)]
 pub(crate) struct CheckShown {
-    /// `envelope`, `signature`, `statement`, `checkpoint`, `inclusion`, `witness`,
+    /// `envelope`, `signature`, `statement`, `checkpoint`, `inclusion`, `key`, `witness`,
     /// `payload_commitment`, `record_match`, `decision_link`.
     name: Value,
     /// `passed`, `failed` or `skipped`.
