@@ -214,7 +214,9 @@ impl Provenance {
         };
         let bundle = self.log.complete(bundle, place).await?;
         let (logs, revocations) = (self.log.trust()?, self.log.revocations().await?);
-        let trust = Trust { key, logs: Some(&logs), revocations: Some(&revocations) };
+        // Whether it was certified then is a check of its own.
+        let trust =
+            Trust { key, logs: Some(&logs), certificate: None, revocations: Some(&revocations) };
         let verification = trust.verify(&bundle, None);
         Ok((verification, known))
     }
