@@ -238,6 +238,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Invalid { code: "bad_cursor", .. } => Self::bad_request(code, detail),
             ServiceError::Invalid { .. } => Self::unprocessable(code, detail),
             ServiceError::Forbidden { .. } => Self::forbidden(code, detail),
+            ServiceError::Gone { .. } => Self::new(StatusCode::GONE, code, detail),
             ServiceError::Overloaded
             | ServiceError::DeadlineExceeded
             | ServiceError::LogBehind { .. } => Self::overloaded(code, detail),

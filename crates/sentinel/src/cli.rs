@@ -12,6 +12,7 @@ mod kill;
 mod log;
 mod migrate;
 mod openapi;
+mod payload;
 mod policy;
 mod provenance;
 mod quotas;
@@ -68,6 +69,9 @@ enum Command {
     /// Fetches manifests, and verifies them offline.
     #[command(subcommand)]
     Provenance(provenance::Command),
+    /// Fetches and destroys payloads that a server keeps.
+    #[command(subcommand)]
+    Payload(payload::Command),
     /// Hands an auditor what is recorded about a tenant, and verifies it without a server.
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -105,6 +109,7 @@ impl Cli {
             Command::Quotas(args) => quotas::run(args, json).await,
             Command::Policy(command) => policy::run(command, json).await,
             Command::Provenance(command) => provenance::run(command, json).await,
+            Command::Payload(command) => payload::run(command, json).await,
             Command::Evidence(command) => evidence::run(command, json).await,
             Command::Log(command) => log::run(command, json).await,
             Command::SigningKey(args) => signing_key::run(args, json).await,

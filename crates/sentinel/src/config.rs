@@ -201,6 +201,11 @@ pub(crate) struct Config {
     /// that of VAULT_TOKEN, and Google's that of the usual credentials.
     #[serde(default)]
     pub(crate) key_service_token_file: Option<PathBuf>,
+    /// 32 random bytes in hexadecimal or base64 (`openssl rand -hex 32`), in a file that only its owner
+    /// can read: wraps the keys with which the payloads of tenants are kept. Without it none are kept.
+    /// Whoever loses it has lost them.
+    #[serde(default)]
+    pub(crate) payload_key_file: Option<PathBuf>,
     /// Name of the transparency log: a host name of yours that stands for it, without port and path
     /// (`log.example.com`). Nothing is fetched from there; verifiers know the log by it. With another
     /// name than before, the log is ended and goes on as a new one.
@@ -464,6 +469,7 @@ impl Default for Config {
             log_key_passphrase_file: None,
             log_key_passphrase_env: None,
             key_service_token_file: None,
+            payload_key_file: None,
             log_origin: default_log_origin(),
             public_log: false,
             log_mirror_url: None,

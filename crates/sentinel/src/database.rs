@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sentinel_core::epoch::Epoch;
 use sentinel_core::log::LogStore;
+use sentinel_core::payload::PayloadStore;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_postgres::{Options, PostgresStore, Step};
 use sentinel_store_sqlite::SqliteStore;
@@ -27,6 +28,8 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     /// The same.
     pub(crate) log: Arc<dyn LogStore>,
+    /// And again.
+    pub(crate) payloads: Arc<dyn PayloadStore>,
     /// Kept with its partitions by the server's housekeeping.
     pub(crate) postgres: Option<Arc<PostgresStore>>,
 }
@@ -66,11 +69,13 @@ impl Database {
                 let store =
                     opening.map_err(|error| StoreError::Unavailable(error.to_string()))??;
                 let store = Arc::new(store);
-                Ok(Opened { store: store.clone(), log: store, postgres: None })
+                let (log, payloads) = (store.clone(), store.clone());
+                Ok(Opened { store, log, payloads, postgres: None })
             }
             Self::Postgres { url, options } => {
                 let store = Arc::new(PostgresStore::open(&url, options).await?);
-                Ok(Opened { store: store.clone(), log: store.clone(), postgres: Some(store) })
+                let (log, payloads) = (store.clone(), store.clone());
+                Ok(Opened { store: store.clone(), log, payloads, postgres: Some(store) })
             }
         }
     }

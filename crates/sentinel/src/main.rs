@@ -14,6 +14,7 @@ mod fleet;
 mod metrics;
 mod node;
 mod output;
+mod payload_key;
 mod policy_engine;
 mod server;
 mod signing_key;

@@ -15,6 +15,7 @@ use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
 use sentinel_service::log::{CheckpointSigner, TransparencyLog, kept_signer};
+use sentinel_service::payloads::KeyWrapper;
 use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_signers::KeySource;
@@ -31,6 +32,7 @@ use crate::database::Database;
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::fleet::{FLUSH, Fleet, Joined};
+use crate::payload_key;
 use crate::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
 use crate::server;
 use crate::signing_key::{self, Prepared, SigningKeyError, Source};
@@ -72,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) fleet: Option<Fleet>,
     pub(crate) engine: Engine,
     pub(crate) signing_key: Source,
+    /// The key that wraps payload keys; `None` keeps no payloads.
+    pub(crate) payload_key: Option<payload_key::Source>,
     /// Keys that signed or certified before, and are trusted still.
     pub(crate) retired_keys: Vec<PublicKey>,
     /// Name of the transparency log.
@@ -151,6 +155,8 @@ impl Node {
         let ports = Ports {
             store: opened.store,
             log: opened.log,
+            payloads: opened.payloads,
+            key_wrapper: parts.payload_key.as_ref().map(key_wrapper).transpose()?,
             checkpoints,
             policy: Arc::clone(&policy.port),
             signing: signing.clone(),
@@ -158,7 +164,7 @@ impl Node {
             clock: Arc::clone(&clock),
         };
         let services = Services::start_shared(ports, settings, shared).await;
-        let services = Arc::new(services.or_fail(|| "cannot start".to_owned())?);
+        let services = Arc::new(services.map_err(|error| start_failure(&error))?);
         let loaded = loading.await.or_fail(|| "cannot load the policy".to_owned())?;
         policy.look(clock.now()).await;
         sources.extend(policy.sources());
@@ -277,6 +283,8 @@ impl Node {
             drop(tokio::time::timeout(FLUSH, carrier.flush()).await);
         }
         tasks.shutdown().await;
+        // So that another replica goes on with the log at once; else it waits for the lease to end.
+        drop(tokio::time::timeout(FLUSH, self.services.log.resign()).await);
         // The bus goes with the services, and the log with the bus.
         drop(self);
         log.finish(LOG_GRACE);
@@ -313,6 +321,23 @@ impl Node {
         if let Some(supply) = self.policy.supply(&self.clock) {
             tasks.spawn(supply);
         }
+    }
+}
+
+fn key_wrapper(key: &payload_key::Source) -> Outcome<Arc<dyn KeyWrapper>> {
+    let wrapper = key.wrapper();
+    let wrapper = wrapper.map_err(|error| Failure::new(error.to_string()).help(error.mend()))?;
+    Ok(Arc::new(wrapper))
+}
+
+/// The failure to start, with how to mend it where that is known.
+fn start_failure(error: &ServiceError) -> Failure {
+    let failure = Failure::new(format!("cannot start: {error}"));
+    match error.code() {
+        "payload_key_missing" => failure
+            .help("set `payload_key_file` to the file with the key that was used before")
+            .help("without that key, nothing that was kept can be read"),
+        _ => failure,
     }
 }
 

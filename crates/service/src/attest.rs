@@ -7,12 +7,14 @@ use sentinel_core::id::ManifestId;
 use sentinel_core::log::NewManifest;
 use sentinel_core::manifest::{self, Manifest, ManifestFilter};
 use sentinel_core::page::Page;
+use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{AgentAction, Phase};
 use serde_json::Map;
 use uuid::Uuid;
 
 use crate::ServiceError;
 use crate::log::{SignedStatement, sign_statement};
+use crate::payloads::DataKey;
 use crate::provenance::{Provenance, decision_ref, salt_of};
 
 /// Which decisions are signed.
@@ -52,9 +54,11 @@ impl Attestor {
         if replayed && let Some(id) = self.earlier(decision).await? {
             return Ok(Some(id));
         }
-        let Some(new) = self.make(decision)? else { return Ok(None) };
-        let id = new.manifest.id;
-        self.provenance.writes.submit(new).await?;
+        let control = self.provenance.control.current();
+        let tenant = decision.tenant_id.and_then(|id| control.tenant_by_id(id));
+        let Some(tenant) = tenant else { return Ok(None) };
+        let make = |key: Option<&DataKey>| self.make(tenant, decision, key);
+        let (_, id) = self.provenance.store_made(tenant.id, make).await?;
         Ok(Some(id))
     }
 
@@ -70,13 +74,15 @@ impl Attestor {
     }
 
     /// Commits to the hash of the arguments, which the audit record has too.
-    fn make(&self, decision: &DecisionRecord) -> Result<Option<NewManifest>, ServiceError> {
+    fn make(
+        &self,
+        tenant: &Tenant,
+        decision: &DecisionRecord,
+        key: Option<&DataKey>,
+    ) -> Result<(NewManifest, ManifestId), ServiceError> {
         let provenance = &self.provenance;
-        let control = provenance.control.current();
-        let tenant = decision.tenant_id.and_then(|id| control.tenant_by_id(id));
-        let Some(tenant) = tenant else { return Ok(None) };
         let id = ManifestId(Uuid::now_v7());
-        let digest = salt_of(tenant, id).commit(decision.argument_hash.to_string().as_bytes());
+        let digest = salt_of(tenant, id, key).commit(decision.argument_hash.to_string().as_bytes());
         // Before the time is taken, which the certificate of the key must cover.
         let signer = provenance.keys.current()?;
         let created_at = provenance.clock.now();
@@ -106,9 +112,9 @@ impl Attestor {
             bundle,
             created_at,
             phase: manifest::Phase::Decision,
-            key_generation: None,
+            key_generation: key.map(|key| key.generation),
             place: None,
         };
-        Ok(Some(NewManifest { manifest, leaf, payload: None }))
+        Ok((NewManifest { manifest, leaf, payload: None }, id))
     }
 }

@@ -2,6 +2,9 @@
 
 use sentinel_core::store::{Conflict, StoreError};
 
+/// The code of what was asked for after its payload key was destroyed.
+pub(crate) const PAYLOAD_DESTROYED: &str = "payload_destroyed";
+
 /// Every error has a stable code; its message may be shown to the caller.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ServiceError {
@@ -20,6 +23,9 @@ pub enum ServiceError {
     /// The caller may not do this there.
     #[error("{detail}")]
     Forbidden { code: &'static str, detail: String },
+    /// It was there, and is gone for good.
+    #[error("{detail}")]
+    Gone { code: &'static str, detail: String },
     /// More is waiting than can be answered in time.
     #[error("too many requests are waiting; try again shortly")]
     Overloaded,
@@ -46,7 +52,8 @@ impl ServiceError {
             | Self::Conflict { code, .. }
             | Self::Stale { code, .. }
             | Self::Invalid { code, .. }
-            | Self::Forbidden { code, .. } => code,
+            | Self::Forbidden { code, .. }
+            | Self::Gone { code, .. } => code,
             Self::Overloaded => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::LogBehind { .. } => "log_behind",
@@ -81,7 +88,8 @@ impl From<StoreError> for ServiceError {
             StoreError::BadCursor => Self::invalid("bad_cursor", error.to_string()),
             StoreError::Unavailable(_)
             | StoreError::SchemaTooNew { .. }
-            | StoreError::Corrupt(_) => Self::Unavailable(error.to_string()),
+            | StoreError::Corrupt(_)
+            | StoreError::NoOpenShard => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -91,6 +99,9 @@ fn of_conflict(conflict: &Conflict) -> ServiceError {
         Conflict::TenantExists(_) => "tenant_exists",
         Conflict::ToolExists(_) => "tool_exists",
         Conflict::ToolConfusable { .. } => "tool_confusable",
+        Conflict::PayloadKeyDestroyed => {
+            return ServiceError::Gone { code: PAYLOAD_DESTROYED, detail: conflict.to_string() };
+        }
     };
     ServiceError::conflict(code, conflict.to_string())
 }

@@ -16,6 +16,7 @@ pub mod health;
 pub mod keys;
 pub mod kill;
 pub mod log;
+pub mod payloads;
 pub mod permit;
 pub mod policy_data;
 pub mod policy_log;

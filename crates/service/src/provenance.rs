@@ -1,31 +1,34 @@
 //! Signed manifests of what agents did.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::clock::Clock;
 use sentinel_core::event::{Bus, Event, ProvenanceEvent};
-use sentinel_core::id::{DecisionId, ManifestId};
+use sentinel_core::id::{DecisionId, ManifestId, TenantId};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{self, Manifest, ManifestFilter};
 use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
-use sentinel_core::store::Store;
+use sentinel_core::store::{Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
     AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey, Trust,
     Verification, verify_bundle_json,
 };
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::ServiceError;
 use crate::control::Control;
 use crate::group::{Group, GroupWriter, Settled, Waiting};
 use crate::log::{SignedStatement, TransparencyLog, sign_statement};
+use crate::payloads::{self, DataKey, Kept, Payloads};
 use crate::signing::{KnownKey, SigningKeys};
 
 /// Signs, stores and verifies manifests.
@@ -37,6 +40,7 @@ pub struct Provenance {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: Arc<SigningKeys>,
     pub(crate) log: Arc<TransparencyLog>,
+    pub(crate) payloads: Arc<Payloads>,
     pub(crate) writes: Group<NewManifest, LogPlace>,
 }
 
@@ -47,8 +51,10 @@ pub struct SignRequest {
     pub tool: ToolName,
     pub action: Action,
     pub purpose: Option<Purpose>,
-    /// The exact bytes that the manifest commits to; they are not kept.
+    /// The exact bytes that the manifest commits to.
     pub payload: Vec<u8>,
+    /// Whether they are to be kept, sealed.
+    pub keep_payload: bool,
     pub decision_id: Option<DecisionId>,
     /// Signed as it is, and public.
     pub metadata: Map<String, Value>,
@@ -66,12 +72,8 @@ pub struct Signed {
     pub place: LogPlace,
 }
 
-/// A manifest that is signed, and not stored yet.
-struct Made {
-    new: NewManifest,
-    signature: String,
-    salt: Salt,
-}
+/// Times that a manifest is made anew because its payload key was destroyed meanwhile.
+const ATTEMPTS: u32 = 5;
 
 /// What became of the decision that a manifest names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,11 +96,11 @@ pub struct Verified {
     /// The DSSE signature, base64; `None` when the envelope cannot be read.
     pub signature: Option<String>,
     pub decision_link: DecisionLink,
-    /// Whether the key was certified when it signed; `None` when it is trusted itself, or unknown.
-    pub key_certificate: Option<bool>,
     /// Whether the row under which the bundle is stored says what the statement says; `None` when
     /// there is no sound statement. A sound bundle of another action must not pass for this one.
     pub record_match: Option<bool>,
+    /// What is there of the payload.
+    pub kept: Kept,
 }
 
 impl Verified {
@@ -107,8 +109,8 @@ impl Verified {
     pub fn verified(&self) -> bool {
         self.verification.verified()
             && self.decision_link != DecisionLink::Broken
-            && self.key_certificate != Some(false)
             && self.record_match == Some(true)
+            && !matches!(self.kept, Kept::Broken | Kept::Destroyed { tombstone: None })
     }
 }
 
@@ -122,6 +124,10 @@ impl Provenance {
         principal: &Principal,
         request: SignRequest,
     ) -> Result<Signed, ServiceError> {
+        if request.keep_payload && !self.payloads.are_kept() {
+            let detail = "this deployment keeps no payloads: `payload_key_file` is not configured";
+            return Err(ServiceError::invalid("payloads_not_kept", detail));
+        }
         let (control, tenant) = self.control.tenant_for(principal, &request.tenant).await?;
         let tool = match control.tool(tenant.id, &request.tool) {
             Some(tool) => Arc::clone(tool),
@@ -138,9 +144,9 @@ impl Provenance {
             Some(id) => Some(self.decision_of(id, &tenant, &request).await?),
             None => None,
         };
-        let made = self.make(principal, &tenant, &request, decision.as_ref())?;
-        let place = self.writes.submit(made.new.clone()).await?;
-        let Made { new: NewManifest { manifest, .. }, signature, salt } = made;
+        let make =
+            |key: Option<&DataKey>| self.make(principal, &tenant, &request, decision.as_ref(), key);
+        let (place, (manifest, signature, salt)) = self.store_made(tenant.id, make).await?;
         let signed = Signed { manifest, signature, salt, place };
         let event = ProvenanceEvent {
             manifest_id: signed.manifest.id,
@@ -152,6 +158,27 @@ impl Provenance {
         };
         self.bus.publish(vec![Event::Signed(Arc::new(event))]);
         Ok(signed)
+    }
+
+    /// Stores what `make` makes with the payload key of a tenant. Makes another one when the key was
+    /// destroyed in between: nothing is stored under that.
+    pub(crate) async fn store_made<T>(
+        &self,
+        tenant: TenantId,
+        make: impl Fn(Option<&DataKey>) -> Result<(NewManifest, T), ServiceError>,
+    ) -> Result<(LogPlace, T), ServiceError> {
+        for _ in 0..ATTEMPTS {
+            let key = self.payloads.current(tenant).await?;
+            let (new, made) = make(key.as_deref())?;
+            match (self.writes.submit(new).await, key) {
+                // Perhaps that of another tenant, whose manifest was to be written together with it.
+                (Err(ServiceError::Gone { .. }), Some(key)) => {
+                    self.payloads.look_again(&key).await?;
+                }
+                (stored, _) => return Ok((stored?, made)),
+            }
+        }
+        Err(ServiceError::Overloaded)
     }
 
     /// Whether manifests can still be written.
@@ -170,7 +197,13 @@ impl Provenance {
         id: ManifestId,
     ) -> Result<Option<Verified>, ServiceError> {
         let Some(manifest) = self.manifest(principal, id).await? else { return Ok(None) };
-        let (verification, key) = self.verify_logged(&manifest).await?;
+        let kept = self.payloads.kept(&manifest).await?;
+        let artifact = match &kept {
+            Kept::Payload(payload) => Some(payload.artifact()),
+            Kept::No | Kept::Destroyed { .. } | Kept::Broken => None,
+        };
+        let artifact = artifact.as_ref().map(|artifact| artifact.as_slice());
+        let verification = self.verify_logged(&manifest, artifact).await?;
         let signature = Bundle::parse(manifest.bundle.as_bytes())
             .ok()
             .map(|bundle| bundle.envelope.signature().to_base64());
@@ -179,20 +212,8 @@ impl Provenance {
             None => DecisionLink::NoDecision,
         };
         let record_match = verification.statement().map(|said| self.matches(&manifest, said));
-        let key_certificate = match key {
-            Some(KnownKey::Certified(certificate)) => {
-                verification.statement().map(|said| certificate.covers(said.predicate().timestamp))
-            }
-            _ => None,
-        };
-        let verified = Verified {
-            manifest,
-            verification,
-            signature,
-            decision_link,
-            key_certificate,
-            record_match,
-        };
+        let verified =
+            Verified { manifest, verification, signature, decision_link, record_match, kept };
         self.announce_verified(&verified);
         Ok(Some(verified))
     }
@@ -202,23 +223,25 @@ impl Provenance {
     async fn verify_logged(
         &self,
         manifest: &Manifest,
-    ) -> Result<(Verification, Option<KnownKey>), ServiceError> {
+        artifact: Option<&[u8]>,
+    ) -> Result<Verification, ServiceError> {
         let stored = manifest.bundle.as_bytes();
         let Ok(bundle) = Bundle::parse(stored) else {
-            return Ok((verify_bundle_json(stored, self.keys.trusted(), None), None));
+            return Ok(verify_bundle_json(stored, self.keys.trusted(), artifact));
         };
         let known = self.keys.find(bundle.hint()).await?;
         let key = known.as_ref().map_or(self.keys.trusted(), KnownKey::public_key);
         let Some(place) = manifest.place else {
-            return Ok((verify_bundle_json(stored, key, None), known));
+            return Ok(verify_bundle_json(stored, key, artifact));
         };
         let bundle = self.log.complete(bundle, place).await?;
         let (logs, revocations) = (self.log.trust()?, self.log.revocations().await?);
-        // Whether it was certified then is a check of its own.
-        let trust =
-            Trust { key, logs: Some(&logs), certificate: None, revocations: Some(&revocations) };
-        let verification = trust.verify(&bundle, None);
-        Ok((verification, known))
+        let certificate = match &known {
+            Some(KnownKey::Certified(certificate)) => Some(certificate),
+            _ => None,
+        };
+        let trust = Trust { key, certificate, logs: Some(&logs), revocations: Some(&revocations) };
+        Ok(trust.verify(&bundle, artifact))
     }
 
     /// The bundle of a manifest with its place in the log, once a checkpoint covers that. One that
@@ -266,10 +289,15 @@ impl Provenance {
     }
 
     /// The salt of a manifest's commitment, for whoever may see the manifest.
-    #[must_use]
-    pub fn salt(&self, manifest: &Manifest) -> Option<Salt> {
+    ///
+    /// # Errors
+    /// Those of [`Payloads::salt`].
+    pub async fn salt(&self, manifest: &Manifest) -> Result<Salt, ServiceError> {
         let control = self.control.current();
-        control.tenant_by_id(manifest.tenant_id).map(|tenant| salt_of(tenant, manifest.id))
+        let tenant = control.tenant_by_id(manifest.tenant_id).ok_or_else(|| {
+            ServiceError::Unavailable("a manifest's tenant is not in memory".to_owned())
+        })?;
+        self.payloads.salt(tenant, manifest).await
     }
 
     /// The key with that hint, PEM, if it verifies manifests; `None` when there is none.
@@ -315,9 +343,10 @@ impl Provenance {
         tenant: &Tenant,
         request: &SignRequest,
         decision: Option<&DecisionRecord>,
-    ) -> Result<Made, ServiceError> {
+        key: Option<&DataKey>,
+    ) -> Result<(NewManifest, (Manifest, String, Salt)), ServiceError> {
         let id = ManifestId(Uuid::now_v7());
-        let salt = salt_of(tenant, id);
+        let salt = salt_of(tenant, id, key);
         let digest = salt.commit(&request.payload);
         // Before the time is taken, which the certificate of the key must cover.
         let signer = self.keys.current()?;
@@ -350,10 +379,13 @@ impl Provenance {
             bundle,
             created_at,
             phase: manifest::Phase::Outcome,
-            key_generation: None,
+            key_generation: key.map(|key| key.generation),
             place: None,
         };
-        Ok(Made { new: NewManifest { manifest, leaf, payload: None }, signature, salt })
+        let key = key.filter(|_| request.keep_payload);
+        let payload = key.map(|key| payloads::sealed(key, id, &request.payload)).transpose()?;
+        let new = NewManifest { manifest: manifest.clone(), leaf, payload };
+        Ok((new, (manifest, signature, salt)))
     }
 
     fn matches(&self, row: &Manifest, said: &Statement) -> bool {
@@ -408,7 +440,11 @@ impl Provenance {
     }
 }
 
-pub(crate) fn salt_of(tenant: &Tenant, id: ManifestId) -> Salt {
+/// The salt of a manifest, by the tenant's payload key, or by its secret where there is none.
+pub(crate) fn salt_of(tenant: &Tenant, id: ManifestId, key: Option<&DataKey>) -> Salt {
+    if let Some(key) = key {
+        return key.salt(id);
+    }
     Salt::derive(&TenantKey::new(&tenant.secret.0), &id.to_string(), PAYLOAD_ROLE)
 }
 
@@ -428,6 +464,25 @@ pub(crate) struct ManifestWriter {
     pub(crate) log: Arc<TransparencyLog>,
 }
 
+/// How long manifests wait while the log goes on in its next shard, and how often that is looked
+/// for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(20);
+
+impl ManifestWriter {
+    async fn insert(&self, manifests: Vec<NewManifest>) -> Result<Vec<LogPlace>, StoreError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.store.insert_manifests(manifests.clone()).await {
+                Err(StoreError::NoOpenShard) if Instant::now() < deadline => {
+                    tokio::time::sleep(GLANCE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl GroupWriter for ManifestWriter {
     type Item = NewManifest;
@@ -439,7 +494,7 @@ impl GroupWriter for ManifestWriter {
     ) -> Vec<Settled<LogPlace>> {
         let (manifests, answers): (Vec<_>, Vec<_>) =
             queue.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
-        match self.store.insert_manifests(manifests).await {
+        match self.insert(manifests).await {
             Ok(places) => {
                 self.log.note_appended(places.len());
                 answers.into_iter().zip(places.into_iter().map(Ok)).collect()

@@ -9,6 +9,7 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::log::LogStore;
 use sentinel_core::page::Page;
+use sentinel_core::payload::PayloadStore;
 use sentinel_core::policy::PolicyEngine;
 use sentinel_core::quota::Counter;
 use sentinel_core::rate::{RateLimiter, RateRule};
@@ -29,6 +30,7 @@ use crate::group::{Group, Grouping};
 use crate::keys::{Keys, random_bytes};
 use crate::kill::KillSwitch;
 use crate::log::{self, CheckpointSigners, TransparencyLog};
+use crate::payloads::{self, Foundations, KeyWrapper, Payloads};
 use crate::permit::{PermitSeal, Redeemer};
 use crate::policy_data::PolicyDocuments;
 use crate::policy_log::PolicyLog;
@@ -45,6 +47,9 @@ use crate::usage::UsageCache;
 pub struct Ports {
     pub store: Arc<dyn Store>,
     pub log: Arc<dyn LogStore>,
+    pub payloads: Arc<dyn PayloadStore>,
+    /// Wraps the payload keys of tenants; `None` keeps no payloads.
+    pub key_wrapper: Option<Arc<dyn KeyWrapper>>,
     pub policy: Arc<dyn PolicyEngine>,
     pub signing: Signing,
     /// Keys that signed or certified before, and are trusted still.
@@ -99,6 +104,7 @@ pub struct Services {
     pub keys: Keys,
     pub provenance: Arc<Provenance>,
     pub log: Arc<TransparencyLog>,
+    pub payloads: Arc<Payloads>,
     pub audit: Audit,
     pub quotas: Quotas,
     pub policy_log: PolicyLog,
@@ -130,7 +136,8 @@ impl Services {
         settings: Settings,
         shared: Shared,
     ) -> Result<Self, ServiceError> {
-        let Ports { store, log, policy, signing, retired_keys, checkpoints, clock } = ports;
+        let Ports { store, log, payloads, key_wrapper, .. } = ports;
+        let Ports { policy, signing, retired_keys, checkpoints, clock, .. } = ports;
         let keys = SigningKeys::new(signing, retired_keys, Arc::clone(&log), Arc::clone(&clock));
         let keys = Arc::new(keys);
         let (statements, now) = (Arc::clone(&keys), Arc::clone(&clock));
@@ -139,6 +146,16 @@ impl Services {
         tokio::spawn(signing::follow(Arc::downgrade(&keys)));
         tokio::spawn(log::follow(Arc::downgrade(&log)));
         let control = Arc::new(Control::load(Arc::clone(&store)).await?);
+        let payloads = Foundations {
+            store: payloads,
+            wrapper: key_wrapper,
+            control: Arc::clone(&control),
+            log: Arc::clone(&log),
+            keys: Arc::clone(&keys),
+            clock: Arc::clone(&clock),
+        };
+        let payloads = Arc::new(Payloads::open(payloads).await?);
+        tokio::spawn(payloads::follow(Arc::downgrade(&payloads)));
         let seal = PermitSeal::new(&store.secret("permit", random_bytes()?).await?);
         let counters = counters(store.as_ref(), clock.as_ref()).await?;
         let usage = Arc::new(UsageCache::from_counters(&counters));
@@ -173,6 +190,7 @@ impl Services {
             clock: Arc::clone(&clock),
             keys,
             log: Arc::clone(&log),
+            payloads: Arc::clone(&payloads),
             writes: Group::start(
                 Arc::new(manifests),
                 settings.queue,
@@ -225,6 +243,7 @@ impl Services {
             },
             provenance,
             log,
+            payloads,
             audit: Audit { control: Arc::clone(&control), store: Arc::clone(&store) },
             quotas: Quotas {
                 control: Arc::clone(&control),

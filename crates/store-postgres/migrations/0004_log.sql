@@ -54,7 +54,7 @@ CREATE TABLE log_heads (
 
 -- Who sequences. The fence grows with each change of leader.
 CREATE TABLE log_leader (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     holder uuid,
     fence bigint NOT NULL,
     held_until timestamptz NOT NULL
@@ -113,9 +113,52 @@ CREATE TABLE payloads (
 
 CREATE INDEX payloads_key ON payloads (tenant_id, generation);
 
+-- Nothing is stored under a key that is destroyed, whoever writes. Who stores a manifest and who
+-- destroys a key both hold the row of the log's counter before they come here, and each query of a
+-- volatile function sees what is committed by then.
+CREATE FUNCTION sentinel_payload_key_lives(tenant uuid, number integer) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM payload_keys
+        WHERE tenant_id = tenant AND generation = number AND destroyed_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'payload key destroyed' USING ERRCODE = 'SN001';
+    END IF;
+END $$;
+
+CREATE FUNCTION sentinel_manifests_need_their_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM sentinel_payload_key_lives(NEW.tenant_id, NEW.key_generation);
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION sentinel_payloads_need_their_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM sentinel_payload_key_lives(NEW.tenant_id, NEW.generation);
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER payloads_need_their_key BEFORE INSERT ON payloads
+    FOR EACH ROW EXECUTE FUNCTION sentinel_payloads_need_their_key();
+
+CREATE FUNCTION sentinel_payload_keys_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'destroyed payload keys are never edited, and none is deleted';
+END $$;
+
+CREATE TRIGGER payload_keys_stay BEFORE UPDATE ON payload_keys
+    FOR EACH ROW WHEN (OLD.destroyed_at IS NOT NULL)
+    EXECUTE FUNCTION sentinel_payload_keys_stay();
+CREATE TRIGGER payload_keys_are_kept BEFORE DELETE OR TRUNCATE ON payload_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION sentinel_payload_keys_stay();
+
 -- `key_generation` says which key of the tenant the salt was made with; none is the tenant's secret.
 ALTER TABLE manifests
     ADD COLUMN phase text NOT NULL DEFAULT 'outcome',
     ADD COLUMN key_generation integer,
     ADD COLUMN log_shard integer,
     ADD COLUMN log_index bigint;
+
+CREATE TRIGGER manifests_need_their_key BEFORE INSERT ON manifests
+    FOR EACH ROW WHEN (NEW.key_generation IS NOT NULL)
+    EXECUTE FUNCTION sentinel_manifests_need_their_key();

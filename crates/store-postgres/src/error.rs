@@ -38,8 +38,14 @@ impl From<Failure> for sqlx::Error {
     }
 }
 
+/// SQLSTATE of what the triggers raise that guard a destroyed key.
+const KEY_DESTROYED: &str = "SN001";
+
 fn of_sql(error: &sqlx::Error) -> StoreError {
     match error {
+        sqlx::Error::Database(error) if error.code().as_deref() == Some(KEY_DESTROYED) => {
+            StoreError::Conflict(Conflict::PayloadKeyDestroyed)
+        }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             StoreError::Corrupt(error.to_string())
         }

@@ -26,6 +26,8 @@ mod meta;
 mod migrations;
 mod options;
 mod partitions;
+mod payload_store;
+mod payloads;
 mod policy;
 mod recording;
 mod registry;

@@ -3,10 +3,11 @@
 
 use sentinel_core::log::{LogPlace, NewStatement};
 use sentinel_core::manifest::Manifest;
+use sentinel_core::store::StoreError;
 use sqlx::{PgConnection, PgPool, query, query_as};
 use uuid::Uuid;
 
-use crate::error::{Failure, Result, unavailable};
+use crate::error::Result;
 use crate::row::all;
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
@@ -17,11 +18,6 @@ struct Counter {
     next: u64,
 }
 
-/// There is nothing to append to.
-pub(crate) fn none_open() -> Failure {
-    unavailable("no shard of the transparency log is open")
-}
-
 /// The counter of the open shard, held until the transaction ends.
 async fn lock_counter(connection: &mut PgConnection) -> Result<Option<Counter>> {
     let sql = "SELECT shard, next_index FROM log_counters WHERE is_open FOR UPDATE";
@@ -30,9 +26,14 @@ async fn lock_counter(connection: &mut PgConnection) -> Result<Option<Counter>> 
         .map(|(shard, next)| Counter { shard: shard.cast_unsigned(), next: next.cast_unsigned() }))
 }
 
+/// Keeps everybody else from appending until the transaction ends.
+pub(crate) async fn hold(connection: &mut PgConnection) -> Result<()> {
+    Ok(lock_counter(connection).await?.map(drop).ok_or(StoreError::NoOpenShard)?)
+}
+
 /// Appends leaves to the open shard, in order; answers their places.
 async fn append_leaves(connection: &mut PgConnection, leaves: &[&[u8]]) -> Result<Vec<LogPlace>> {
-    let Counter { shard, next } = lock_counter(connection).await?.ok_or_else(none_open)?;
+    let Counter { shard, next } = lock_counter(connection).await?.ok_or(StoreError::NoOpenShard)?;
     let after = next + leaves.len() as u64;
     let sql = "WITH moved AS (UPDATE log_counters SET next_index = $3 WHERE shard = $1)
         INSERT INTO log_entries (shard, log_index, leaf)
@@ -63,7 +64,7 @@ pub(crate) async fn append_statements(
     statements: &[NewStatement],
 ) -> Result<Vec<LogPlace>> {
     // Before the look at what is there, so that two who append the same one see each other.
-    lock_counter(connection).await?.ok_or_else(none_open)?;
+    hold(connection).await?;
     let mut places = Vec::with_capacity(statements.len());
     for NewStatement { statement, leaf } in statements {
         if let Some(place) = place_of(connection, statement.id.0).await? {
@@ -115,7 +116,7 @@ pub(crate) async fn adopt(pool: &PgPool, manifests: &[(Uuid, Vec<u8>)]) -> Resul
 }
 
 async fn adopt_in(connection: &mut PgConnection, manifests: &[(Uuid, Vec<u8>)]) -> Result<()> {
-    lock_counter(connection).await?.ok_or_else(none_open)?;
+    hold(connection).await?;
     for (id, leaf) in manifests {
         let sql = "SELECT id FROM manifests WHERE id = $1 AND log_index IS NULL";
         let unlogged = query(sql).bind(id).fetch_optional(&mut *connection).await?;

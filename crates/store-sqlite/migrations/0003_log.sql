@@ -27,6 +27,10 @@ CREATE TRIGGER log_entries_stay BEFORE UPDATE ON log_entries
 BEGIN SELECT RAISE(ABORT, 'leaves of the log are never edited'); END;
 CREATE TRIGGER log_entries_are_kept BEFORE DELETE ON log_entries
 BEGIN SELECT RAISE(ABORT, 'leaves of the log are never deleted'); END;
+-- `REPLACE` deletes without a word.
+CREATE TRIGGER log_entries_are_new BEFORE INSERT ON log_entries
+WHEN EXISTS (SELECT 1 FROM log_entries WHERE shard = NEW.shard AND log_index = NEW.log_index)
+BEGIN SELECT RAISE(ABORT, 'leaves of the log are never replaced'); END;
 
 CREATE TABLE log_tiles (
     shard INTEGER NOT NULL,
@@ -112,6 +116,24 @@ ALTER TABLE manifests ADD COLUMN phase TEXT NOT NULL DEFAULT 'outcome';
 ALTER TABLE manifests ADD COLUMN key_generation INTEGER;
 ALTER TABLE manifests ADD COLUMN log_shard INTEGER;
 ALTER TABLE manifests ADD COLUMN log_index INTEGER;
+
+-- Nothing is stored under a key that is destroyed, whoever writes.
+CREATE TRIGGER manifests_need_their_key BEFORE INSERT ON manifests
+WHEN NEW.key_generation IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM payload_keys WHERE tenant_id = NEW.tenant_id
+        AND generation = NEW.key_generation AND destroyed_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'payload key destroyed'); END;
+CREATE TRIGGER payloads_need_their_key BEFORE INSERT ON payloads
+WHEN NOT EXISTS (
+    SELECT 1 FROM payload_keys WHERE tenant_id = NEW.tenant_id
+        AND generation = NEW.generation AND destroyed_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'payload key destroyed'); END;
+
+-- A destroyed key stays so.
+CREATE TRIGGER payload_keys_stay BEFORE UPDATE ON payload_keys WHEN OLD.destroyed_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'destroyed payload keys are never edited'); END;
+CREATE TRIGGER payload_keys_are_kept BEFORE DELETE ON payload_keys
+BEGIN SELECT RAISE(ABORT, 'payload keys are destroyed, never deleted'); END;
 
 -- What versions without a log stored. In the index until it has a place.
 CREATE INDEX manifests_unlogged ON manifests (sequence) WHERE log_index IS NULL;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
@@ -94,6 +95,18 @@ impl Progress {
             }
         }
     }
+}
+
+/// How long a log that is to be cut off may wait for readers: nothing is written meanwhile.
+const CUT_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Copies all of the log and leaves an empty one; `false` when a reader was in the way.
+pub(crate) fn cut(connection: &Connection) -> Result<bool> {
+    connection.busy_timeout(CUT_PATIENCE)?;
+    let busy: rusqlite::Result<bool> =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    connection.busy_timeout(connection::BUSY_TIMEOUT)?;
+    Ok(!busy?)
 }
 
 /// Copies what no reader stands in the way of; answers the pages of the log, and those copied.

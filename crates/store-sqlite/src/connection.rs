@@ -10,6 +10,9 @@ use sentinel_core::store::StoreError;
 use crate::error::Result;
 use crate::migrations;
 
+/// How long a connection waits for another that is in its way.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The database file, held by this process alone for as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -54,11 +57,13 @@ fn private() -> OpenOptions {
 pub(crate) fn writing(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     migrations::refuse_foreign(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten: a destroyed key must not stay behind in a free page.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     // Kibibytes when negative: 32 MiB, taken only as it is filled.
     connection.pragma_update(None, "cache_size", -32_768)?;
@@ -70,7 +75,7 @@ pub(crate) fn writing(path: &Path) -> Result<Connection> {
 pub(crate) fn copying(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
@@ -79,7 +84,7 @@ pub(crate) fn copying(path: &Path) -> Result<Connection> {
 pub(crate) fn reading(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     // The planner would rather index a whole log for one page than walk it in its order.
     connection.pragma_update(None, "automatic_index", false)?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -29,8 +29,17 @@ impl From<Failure> for StoreError {
     }
 }
 
+/// What the triggers say that guard a destroyed key.
+const KEY_DESTROYED: &str = "payload key destroyed";
+
 fn of_sql(error: &rusqlite::Error) -> StoreError {
     match error {
+        rusqlite::Error::SqliteFailure(failure, Some(message))
+            if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER
+                && message == KEY_DESTROYED =>
+        {
+            StoreError::Conflict(Conflict::PayloadKeyDestroyed)
+        }
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::InvalidColumnType(..)

@@ -19,6 +19,8 @@ mod log_store;
 mod manifests;
 mod meta;
 mod migrations;
+mod payload_store;
+mod payloads;
 mod policy;
 mod readers;
 mod registry;
@@ -76,6 +78,7 @@ impl SqliteStore {
         let held = connection::hold(path.as_ref())?;
         let mut connection = connection::writing(&held.path)?;
         migrations::migrate(&mut connection)?;
+        log::end_leads(&connection)?;
         let readers = Readers::new(held.path.clone());
         let writer = Writer::start(connection, held)?;
         Ok(Self { readers, writer })

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sentinel_core::store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::checkpoint::Checkpointer;
+use crate::checkpoint::{self, Checkpointer};
 use crate::connection::Held;
 use crate::error::{Result, unavailable};
 
@@ -44,11 +44,24 @@ impl Writer {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
+        self.submit(|connection| transact(connection, work)).await
+    }
+
+    /// Copies the log into the file and cuts it off, so that it holds nothing of what was overwritten
+    /// in the file; `false` when a reader was in the way.
+    pub(crate) async fn cut_log(&self) -> std::result::Result<bool, StoreError> {
+        self.submit(|connection| checkpoint::cut(connection)).await
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, StoreError> {
         let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // Nobody waits for it when this fails.
-            let _ = answer.send(transact(connection, work).map_err(StoreError::from));
+            let _ = answer.send(work(connection).map_err(StoreError::from));
         });
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(job).await.map_err(|_| gone())?;

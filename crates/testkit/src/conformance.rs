@@ -14,7 +14,9 @@ pub mod decisions;
 pub mod deployment;
 pub mod kills;
 pub mod listings;
+pub mod log;
 pub mod manifests;
+pub mod payloads;
 pub mod policy;
 pub mod quotas;
 pub mod registry;
@@ -27,6 +29,7 @@ use sentinel_core::control::ControlState;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::log::LogStore;
 use sentinel_core::page::Page;
+use sentinel_core::payload::PayloadStore;
 use sentinel_core::quota::Counter;
 use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
@@ -37,10 +40,10 @@ use crate::build;
 /// A store as a test gets it.
 pub type Shared = Arc<dyn FullStore>;
 
-/// Both ports, which one value implements.
-pub trait FullStore: Store + LogStore {}
+/// All three ports, which one value implements.
+pub trait FullStore: Store + LogStore + PayloadStore {}
 
-impl<T: Store + LogStore> FullStore for T {}
+impl<T: Store + LogStore + PayloadStore> FullStore for T {}
 
 /// Expands to one `#[tokio::test]` for each test of the suite.
 ///
@@ -149,6 +152,37 @@ macro_rules! store_conformance_tests {
                 a_manifest_comes_back_as_stored
                 manifests_are_stored_all_or_none
                 manifests_are_filtered_newest_first
+            }
+            log {
+                places_are_dense_under_concurrent_appends
+                a_leaf_is_at_the_place_that_was_answered
+                one_leads_at_a_time
+                a_lead_that_is_not_renewed_is_taken_over
+                who_resigns_is_followed_at_once
+                a_head_moves_only_from_the_size_said
+                a_tile_is_replaced_by_a_wider_one
+                the_largest_witnessed_checkpoint_is_kept
+                the_first_shard_begins_once
+                nothing_is_appended_without_an_open_shard
+                a_shard_continues_one_that_is_sealed_and_sequenced
+                a_shard_is_continued_once
+                an_origin_is_used_once
+                cursors_never_go_back
+                receipts_are_kept_as_first_given
+                a_statement_is_logged_once
+                statements_come_back_as_stored_oldest_first
+                a_manifest_that_has_a_place_keeps_it
+            }
+            payloads {
+                a_key_is_the_first_of_its_generation
+                the_newest_key_is_of_one_tenant
+                a_payload_comes_back_as_sealed
+                destroying_takes_the_key_and_its_payloads_and_logs_a_tombstone
+                a_key_is_destroyed_once
+                a_key_that_is_destroyed_is_not_added_again
+                nothing_is_stored_under_a_destroyed_key
+                a_refused_tombstone_destroys_nothing
+                nothing_outlives_a_key_that_is_destroyed_meanwhile
             }
             policy {
                 what_a_source_repeats_is_recorded_once
@@ -285,7 +319,9 @@ mod tests {
             include_str!("conformance/deployment.rs"),
             include_str!("conformance/kills.rs"),
             include_str!("conformance/listings.rs"),
+            include_str!("conformance/log.rs"),
             include_str!("conformance/manifests.rs"),
+            include_str!("conformance/payloads.rs"),
             include_str!("conformance/policy.rs"),
             include_str!("conformance/quotas.rs"),
             include_str!("conformance/registry.rs"),

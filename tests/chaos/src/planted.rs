@@ -108,6 +108,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let ports = Ports {
         store: store.clone(),
         log: store.clone(),
+        payloads: store.clone(),
+        key_wrapper: None,
         policy,
         signing: Signing::Direct(signer),
         retired_keys: Vec::new(),

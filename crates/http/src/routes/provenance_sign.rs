@@ -27,9 +27,13 @@ pub(crate) struct SignBody {
     tool_name: ToolName,
     #[schema(value_type = String, example = "invoke")]
     action: Action,
-    /// Any JSON value. The manifest commits to its exact bytes, and nothing of it is kept.
+    /// Any JSON value. The manifest commits to its exact bytes.
     #[schema(value_type = Value)]
     payload: Box<RawValue>,
+    /// Keeps the payload, encrypted; without it nothing of it is kept. Answers 422
+    /// (`payloads_not_kept`) where the deployment keeps none.
+    #[serde(default)]
+    keep_payload: bool,
     #[schema(value_type = Option<String>)]
     purpose: Option<Purpose>,
     /// The decision that the action rests on; must be of the same tenant, tool and action.
@@ -83,6 +87,7 @@ pub(crate) async fn provenance_sign(
         action: body.action,
         purpose: body.purpose,
         payload: body.payload.get().as_bytes().to_vec(),
+        keep_payload: body.keep_payload,
         decision_id: body.decision_id,
         metadata: body.metadata.unwrap_or_default(),
     };

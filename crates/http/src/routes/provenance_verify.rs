@@ -3,7 +3,8 @@ use axum::extract::State;
 use jiff::Timestamp;
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::principal::Role;
-use sentinel_provenance::{AgentAction, Outcome};
+use sentinel_provenance::{AgentAction, Check, CheckName, Outcome};
+use sentinel_service::payloads::Kept;
 use sentinel_service::provenance::{DecisionLink, Verified};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -66,8 +67,9 @@ pub(crate) struct CheckShown {
 
 /// Verify a manifest
 ///
-/// Verifies a stored manifest with the public key of this deployment. The payload is not here, so
-/// its commitment is `skipped`; verify it offline with the bundle, the salt and the payload.
+/// Verifies a stored manifest with the public key of this deployment. Where the payload is not kept,
+/// or was destroyed, its commitment is `skipped`; verify it offline with the bundle, the salt and the
+/// payload.
 ///
 /// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's manifests.
 #[utoipa::path(
@@ -96,10 +98,12 @@ pub(crate) async fn provenance_verify(
 }
 
 fn checks(verified: &Verified) -> Vec<CheckShown> {
-    let of_bundle = verified.verification.checks().iter().map(|check| CheckShown {
-        name: serde_json::to_value(check.name).unwrap_or_default(),
-        outcome: check.outcome,
-        detail: check.detail.clone(),
+    let of_bundle = verified.verification.checks().iter().map(|check| {
+        let (outcome, detail) = match check.name {
+            CheckName::PayloadCommitment => commitment(check, &verified.kept),
+            _ => (check.outcome, check.detail.clone()),
+        };
+        CheckShown { name: serde_json::to_value(check.name).unwrap_or_default(), outcome, detail }
     });
     let record = CheckShown {
         name: Value::from("record_match"),
@@ -126,17 +130,26 @@ fn checks(verified: &Verified) -> Vec<CheckShown> {
         }
         .to_owned(),
     };
-    let certificate = CheckShown {
-        name: Value::from("key_certificate"),
-        outcome: outcome(verified.key_certificate),
-        detail: match verified.key_certificate {
-            Some(true) => "the trusted key certified the key, for the time of the statement",
-            Some(false) => "the key was not certified at the time of the statement",
-            None => "the key is trusted itself, or unknown",
+    of_bundle.chain([record, link]).collect()
+}
+
+/// Why the payload was not compared, where it was not.
+fn commitment(check: &Check, kept: &Kept) -> (Outcome, String) {
+    let detail = match kept {
+        Kept::Payload(_) => return (check.outcome, check.detail.clone()),
+        Kept::No => "the payload is not kept here".to_owned(),
+        Kept::Destroyed { tombstone: Some(id) } => {
+            format!("the payload was destroyed, see tombstone `{id}`")
         }
-        .to_owned(),
+        Kept::Destroyed { tombstone: None } => {
+            return (Outcome::Failed, "the payload was destroyed without a tombstone".to_owned());
+        }
+        Kept::Broken => {
+            let detail = "what is kept as the payload was not sealed for this manifest";
+            return (Outcome::Failed, detail.to_owned());
+        }
     };
-    of_bundle.chain([certificate, record, link]).collect()
+    (check.outcome, detail)
 }
 
 const fn outcome(holds: Option<bool>) -> Outcome {

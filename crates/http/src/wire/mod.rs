@@ -11,6 +11,7 @@ mod manifest;
 mod policy_change;
 mod reason;
 mod tenant;
+mod tombstone;
 mod tool;
 
 pub(crate) use address::Address;
@@ -21,6 +22,7 @@ pub(crate) use manifest::{ManifestAnswer, payload_hash};
 pub(crate) use policy_change::PolicyChangeAnswer;
 pub(crate) use reason::{Reason, reason_code};
 pub(crate) use tenant::TenantAnswer;
+pub(crate) use tombstone::TombstoneAnswer;
 pub(crate) use tool::ToolAnswer;
 
 use sentinel_core::page::Paged;

@@ -73,6 +73,7 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     let restore = json!({"tenant_slug": "other", "tool_name": "ledger"});
     let redeem = json!({"permit": "snp_x", "tool_id": uuid::Uuid::nil()});
     let key = json!({"name": "probe", "role": "agent", "tenant_slug": "other"});
+    let destroy = json!({"tenant_slug": "other", "reason": "probe"});
     let readers: &[Role] = &[Agent, Operator, Author, Auditor];
     let manifest: &[Role] = &[Agent, Auditor];
     let input = json!({"input": {"tenant": "other", "tool": "vault", "action": "invoke"}});
@@ -128,6 +129,10 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/v1/manifests/{id}"), route(manifest)),
         (("get", "/v1/manifests/{id}/bundle"), route(manifest)),
         (("get", "/v1/manifests/{id}/salt"), route(manifest)),
+        (("get", "/v1/manifests/{id}/payload"), route(manifest)),
+        (("post", "/v1/payload-keys/destroy"), route(&[]).body(destroy)),
+        (("get", "/v1/tombstones"), route(&[Auditor]).query("?tenant=other")),
+        (("get", "/v1/tombstones/{id}/bundle"), route(&[Auditor])),
         (("get", "/v1/provenance/public-key"), route(readers)),
         (("get", "/v1/provenance/keys"), route(readers)),
         (("post", "/v1/provenance/keys/retire"), route(&[]).body(json!({"hint": "SHA256:probe"}))),

@@ -8,6 +8,7 @@ use sentinel_http::Options;
 use sentinel_provenance::EcdsaP256Signer;
 use sentinel_provenance::log::Ed25519NoteSigner;
 use sentinel_service::keys::KeySpec;
+use sentinel_service::payloads::{KeyWrapper, LocalKeyWrapper};
 use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, Services, Settings};
 use sentinel_store_sqlite::SqliteStore;
@@ -83,9 +84,13 @@ impl App {
         let sqlite = Arc::new(SqliteStore::open(directory.path().join("sentinel.db")).unwrap());
         let store = Flaky::new(sqlite.clone());
         let policy = FakePolicy::new();
+        let wrapper = LocalKeyWrapper::new(&[3; 32].into()).unwrap();
+        let wrapper: Arc<dyn KeyWrapper> = Arc::new(wrapper);
         let ports = Ports {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            log: sqlite,
+            log: sqlite.clone(),
+            payloads: sqlite,
+            key_wrapper: Some(wrapper),
             policy: policy.clone(),
             signing: Signing::Direct(Arc::new(EcdsaP256Signer::generate().unwrap())),
             retired_keys: Vec::new(),

@@ -21,7 +21,7 @@ use crate::node::{Node, Parts, Serving};
 use crate::policy_engine::{Engine, Origin};
 use crate::signing_key::Source;
 use crate::telemetry::{self, LogFormat};
-use crate::{output, server};
+use crate::{output, payload_key, server};
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
 const LIMITS: server::Limits =
@@ -75,6 +75,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         fleet: None,
         engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
+        payload_key: Some(payload_key::Source::Made(data_dir.payload_key())),
         retired_keys: Vec::new(),
         log_origin: DEFAULT_LOG_ORIGIN.to_owned(),
         log_key: None,

@@ -22,7 +22,7 @@ use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::node::{Node, Parts, Serving};
 use crate::signing_key::Source;
 use crate::telemetry::{self, LogFormat};
-use crate::{output, server};
+use crate::{output, payload_key, server};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,7 +39,16 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
     let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked { database, archiving, fleet, rate_limits, engine, keys, destinations } = checked;
+    let Checked {
+        database,
+        archiving,
+        fleet,
+        rate_limits,
+        engine,
+        keys,
+        payload_key_file,
+        destinations,
+    } = checked;
     let log_origin = config.log_origin.clone();
     let GivenKeys { manifests, log: log_key, retired: retired_keys } = keys;
     let settings = Settings {
@@ -54,6 +63,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         engine,
         signing_key: Source::Given(Box::new(manifests)),
         retired_keys,
+        payload_key: payload_key_file.map(payload_key::Source::File),
         log_origin,
         log_key,
         settings,

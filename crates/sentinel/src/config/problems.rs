@@ -13,6 +13,7 @@ use super::{Config, PolicyEngine, supply, transparency};
 use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
+use crate::payload_key;
 use crate::policy_engine::{Engine, Origin};
 
 /// One reason not to start.
@@ -37,6 +38,7 @@ pub(crate) struct Checked {
     pub(crate) rate_limits: Vec<RateRule>,
     pub(crate) engine: Engine,
     pub(crate) keys: GivenKeys,
+    pub(crate) payload_key_file: Option<PathBuf>,
     pub(crate) destinations: Destinations,
 }
 
@@ -49,13 +51,14 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let database = or_problem(database(config), &mut problems);
     let engine = engine(config, &mut problems);
     let keys = keys::check(config, &crate::environment().collect(), &mut problems);
+    let payload_key_file = or_problem(payload_key_file(config), &mut problems);
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
     let archiving = or_problem(archiving(config), &mut problems);
     let destinations = transparency::check(config, &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
-    match (database, archiving, fleet, rate_limits, engine, keys) {
+    match (database, archiving, fleet, rate_limits, engine, keys, payload_key_file) {
         (
             Some(database),
             Some(archiving),
@@ -63,9 +66,17 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
             Some(rate_limits),
             Some(engine),
             Some(keys),
-        ) if problems.is_empty() => {
-            Ok(Checked { database, archiving, fleet, rate_limits, engine, keys, destinations })
-        }
+            Some(payload_key_file),
+        ) if problems.is_empty() => Ok(Checked {
+            database,
+            archiving,
+            fleet,
+            rate_limits,
+            engine,
+            keys,
+            payload_key_file,
+            destinations,
+        }),
         _ => Err(problems),
     }
 }
@@ -264,6 +275,13 @@ fn policy_dir(config: &Config) -> Result<PathBuf, Problem> {
     }
     let what = format!("the policy directory `{}` does not exist", dir.display());
     Err(Problem::new(what, "create it, or correct `policy_dir`; without policy all is denied"))
+}
+
+fn payload_key_file(config: &Config) -> Result<Option<PathBuf>, Problem> {
+    let Some(path) = &config.payload_key_file else { return Ok(None) };
+    let loaded = payload_key::load(path);
+    loaded.map_err(|error| Problem::new(error.to_string(), error.mend()))?;
+    Ok(Some(path.clone()))
 }
 
 fn exposure(config: &Config, problems: &mut Vec<Problem>) {

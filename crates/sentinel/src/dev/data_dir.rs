@@ -56,6 +56,10 @@ impl DataDir {
         self.0.join("sentinel.db")
     }
 
+    pub(crate) fn payload_key(&self) -> PathBuf {
+        self.0.join("payload-key")
+    }
+
     pub(crate) fn signing_key(&self) -> PathBuf {
         self.0.join("signing-key.pem")
     }

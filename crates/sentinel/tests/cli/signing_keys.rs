@@ -62,7 +62,7 @@ fn verified(server: &Server, key: &str, id: &str) -> (String, bool, Value) {
         checks.iter().find(|check| check["name"] == name).unwrap().clone()
     };
     let signed_by = check("signature")["detail"].as_str().unwrap().to_owned();
-    (signed_by, answer["verified"] == true, check("key_certificate")["outcome"].clone())
+    (signed_by, answer["verified"] == true, check("key")["outcome"].clone())
 }
 
 #[test]

@@ -169,7 +169,9 @@ async fn start(
 fn ports(store: Arc<SqliteStore>, policy: &Arc<ScriptedPolicy>, clock: &Arc<ManualClock>) -> Ports {
     Ports {
         store: store.clone(),
-        log: store,
+        log: store.clone(),
+        payloads: store,
+        key_wrapper: None,
         policy: Arc::clone(policy) as Arc<dyn PolicyEngine>,
         signing: Signing::Direct(Arc::new(EcdsaP256Signer::generate().unwrap())),
         retired_keys: Vec::new(),

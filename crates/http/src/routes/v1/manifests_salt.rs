@@ -24,6 +24,7 @@ pub(crate) struct SaltAnswer {
 ///
 /// The salt shows, with the payload, what the manifest commits to: SHA-256 of salt and payload.
 /// Whoever has it can test guesses of the payload, so it is not public.
+/// Answers 410 (`payload_destroyed`) with the tombstone once the tenant's payload key was destroyed.
 ///
 /// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
 #[utoipa::path(
@@ -37,7 +38,6 @@ pub(crate) async fn manifests_salt(
     Id(id): Id<ManifestId>,
 ) -> Result<Json<SaltAnswer>, Problem> {
     let manifest = seen(&app, &caller, id).await?;
-    let salt = app.services.provenance.salt(&manifest);
-    let salt = salt.ok_or_else(|| Problem::internal("a manifest's tenant is not in memory"))?;
+    let salt = app.services.provenance.salt(&manifest).await?;
     Ok(Json(SaltAnswer { manifest_id: id, salt: hex::encode(salt.as_bytes()) }))
 }

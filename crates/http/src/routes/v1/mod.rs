@@ -18,7 +18,9 @@ mod log_files;
 mod manifests_bundle;
 mod manifests_get;
 mod manifests_list;
+mod manifests_payload;
 mod manifests_salt;
+mod payload_keys_destroy;
 mod permits_redeem;
 mod policy_changes;
 mod policy_data;
@@ -31,6 +33,8 @@ mod quotas_list;
 mod signing_keys;
 mod tenants_create;
 mod tenants_list;
+mod tombstones_bundle;
+mod tombstones_list;
 mod tools_get;
 mod tools_list;
 mod tools_retire;
@@ -72,6 +76,10 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(manifests_get::manifests_get))
         .routes(routes!(manifests_bundle::manifests_bundle))
         .routes(routes!(manifests_salt::manifests_salt))
+        .routes(routes!(manifests_payload::manifests_payload))
+        .routes(routes!(payload_keys_destroy::payload_keys_destroy))
+        .routes(routes!(tombstones_list::tombstones_list))
+        .routes(routes!(tombstones_bundle::tombstones_bundle))
         .routes(routes!(public_key::public_key))
         .routes(routes!(signing_keys::signing_keys))
         .routes(routes!(signing_keys::signing_key_retire))

@@ -1,0 +1,41 @@
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::name::TenantSlug;
+use sentinel_core::principal::Role;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::Shared;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::wire::{List, TombstoneAnswer};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Filter {
+    #[param(value_type = Option<String>)]
+    tenant: Option<TenantSlug>,
+}
+
+/// List tombstones
+///
+/// Which payload keys were destroyed, when, by whom and why. All are on the one page.
+///
+/// Roles: `auditor`, `admin`; a key bound to a tenant sees that tenant's.
+#[utoipa::path(
+    get, path = "/v1/tombstones", tag = "provenance",
+    params(Filter),
+    responses((status = 200, description = "tombstones, oldest first", body = List<TombstoneAnswer>)),
+)]
+pub(crate) async fn tombstones_list(
+    State(app): State<Shared>,
+    caller: Caller,
+    Params(Filter { tenant }): Params<Filter>,
+) -> Result<Json<List<TombstoneAnswer>>, Problem> {
+    caller.require(&[Role::Auditor])?;
+    let found = app.services.payloads.tombstones(caller.principal(), tenant.as_ref()).await?;
+    let items = found.into_iter().map(TombstoneAnswer::from).collect();
+    Ok(Json(List { items, next_cursor: None }))
+}
