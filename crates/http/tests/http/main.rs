@@ -16,6 +16,7 @@ mod generated;
 mod idempotency;
 mod input;
 mod opa;
+mod payloads;
 mod policy_data;
 mod seed;
 #[path = "../support/mod.rs"]
