@@ -230,10 +230,8 @@ async fn child_that_destroys_until_killed() {
             PayloadKey { tenant_id: tenant, generation, wrapped, created_at, destroyed_at: None };
         store.add_payload_key(key).await.unwrap();
         let new = |_| {
-            let manifest = Manifest {
-                key_generation: Some(generation),
-                ..build::manifest(tenant, "search")
-            };
+            let manifest =
+                Manifest { key_generation: Some(generation), ..build::manifest(tenant, "search") };
             let payload = Some(SealedPayload { generation, sealed: vec![9; 9_000] });
             NewManifest { payload, ..build::new_manifest(&manifest) }
         };
