@@ -108,6 +108,8 @@ for step in "$@"; do
       go_tool rekor-server 2.3.0 github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix "a minute or two"
       go_tool timestamp-server 2.1.5 github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server "a minute or two"
       node_verifier
+      # A KMS that signing keys are tried with.
+      go_tool local-kms 0.0.0-20260228092603-2a5e92d09ab6 github.com/nsmithuk/local-kms "a minute"
       # The S3 that archives are tried with: a real one, since a stand-in proves nothing.
       go_tool versitygw 1.8.0 github.com/versity/versitygw/cmd/versitygw "a minute or two"
       ;;

@@ -79,6 +79,42 @@ pub struct Advance {
     pub checkpoint: String,
 }
 
+/// A row of leaves as a store read it: where the next one goes, and the leaf at an index, if any is
+/// there.
+pub type LeafRow = (u64, Option<(u64, Vec<u8>)>);
+
+/// The leaves from `from`, at most `limit`, out of the `rows` that a store found there in order.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] unless they are just those that were appended.
+pub fn whole_leaves(
+    shard: u32,
+    from: u64,
+    limit: u32,
+    rows: Vec<LeafRow>,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let next = rows.first().map_or(0, |(next, _)| *next);
+    let expected = from..next.min(from.saturating_add(u64::from(limit)));
+    let mut found = rows.into_iter().filter_map(|(_, leaf)| leaf);
+    let mut leaves = Vec::with_capacity(found.size_hint().1.unwrap_or_default());
+    for index in expected {
+        match found.next() {
+            Some((at, leaf)) if at == index => leaves.push(leaf),
+            _ => {
+                let why = format!("leaf {index} of shard {shard} of the log is missing");
+                return Err(StoreError::Corrupt(why));
+            }
+        }
+    }
+    match found.next() {
+        None => Ok(leaves),
+        Some((index, _)) => {
+            let why = format!("leaf {index} of shard {shard} of the log was never appended");
+            Err(StoreError::Corrupt(why))
+        }
+    }
+}
+
 /// The shard to begin, with its first leaf.
 #[derive(Debug, Clone)]
 pub struct NewShard {
@@ -219,8 +255,8 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     /// The head of a shard; `None` when there is no such shard.
     async fn log_head(&self, shard: u32) -> Result<Option<LogHead>, StoreError>;
 
-    /// At most `limit` leaves from `from`, in order. Fewer only where the log ends: what is missing
-    /// in between is [`StoreError::Corrupt`].
+    /// At most `limit` leaves from `from`, in order. Fewer only where the log ends: what was appended
+    /// and is missing is [`StoreError::Corrupt`].
     async fn leaves(&self, shard: u32, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError>;
 
     /// Tiles by level and index, in the order asked for; `None` for those that are not there.

@@ -160,7 +160,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // --- manifests ---
 
     /// Stores manifests and appends them to the open shard of the log, all or none; answers their
-    /// places. Without an open shard there is nothing to append to: [`StoreError::Unavailable`].
+    /// places. Without an open shard there is nothing to append to: [`StoreError::NoOpenShard`].
     async fn insert_manifests(
         &self,
         manifests: Vec<NewManifest>,
@@ -299,6 +299,9 @@ pub enum StoreError {
     /// A row that this version cannot read. Never ignored: a kill may be in it.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(String),
+    /// Nothing was appended to the log: it has not begun, or is about to go on in its next shard.
+    #[error("no shard of the transparency log is open")]
+    NoOpenShard,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

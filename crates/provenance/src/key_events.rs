@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::bundle::{Bundle, BundleError};
+use crate::certificate::{CertificateError, KeyCertificate};
 use crate::digest::Sha256Digest;
 use crate::log::{Revoked, TrustedLog};
 use crate::log_trust::{LogTrust, Logged, Revocation};
@@ -29,6 +30,9 @@ pub enum KeyEventError {
     /// The signature does not hold.
     #[error("signature does not match")]
     Signature,
+    /// It certifies no key.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The key that it is about is none, or has another fingerprint.
     #[error("key is not the one that is named")]
     Key,
@@ -54,15 +58,21 @@ pub enum KeyEventError {
 /// # let (bundles, bundle) = (Vec::<Vec<u8>>::new(), b"{}");
 /// let trusted = [signer.public_key().clone()];
 /// let events = KeyEvents::read(&bundles, &trusted, &logs).map_err(|(_, error)| error)?;
-/// let key = events.key(signer.public_key().hint()).ok_or("nobody vouches for that key")?;
-/// let trust = Trust { key, logs: Some(&logs), revocations: Some(events.revocations()) };
+/// let hint = signer.public_key().hint();
+/// let trust = Trust {
+///     key: events.key(hint).ok_or("nobody vouches for that key")?,
+///     logs: Some(&logs),
+///     certificate: events.certificate(hint),
+///     revocations: Some(events.revocations()),
+/// };
 /// # assert!(!trust.verify_json(bundle, None).verified());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyEvents {
-    keys: BTreeMap<String, PublicKey>,
+    trusted: BTreeMap<String, PublicKey>,
+    certified: BTreeMap<String, KeyCertificate>,
     revocations: Vec<Revocation>,
 }
 
@@ -96,15 +106,17 @@ impl KeyEvents {
                 KeyEventKind::Revoked => revocations.extend(proven.revocations()),
             }
         }
-        let mut events = Self { keys: trusted, revocations };
-        for (position, Proven { bundle, key, signer, .. }) in certified {
+        let mut events = Self { trusted, certified: BTreeMap::new(), revocations };
+        for (position, Proven { bundle, signer, .. }) in certified {
             let in_force = Logged::find(&bundle, logs).and_then(|entries| {
                 let in_force =
                     |entry: &Logged<'_>| entry.in_force(logs, &signer, &events.revocations);
                 entries.iter().try_for_each(in_force)
             });
             in_force.map_err(|why| (position, KeyEventError::Log(why)))?;
-            events.keys.insert(key.hint().to_owned(), key);
+            let certificate = KeyCertificate::verify(&bundle.envelope, &signer);
+            let certificate = certificate.map_err(|error| (position, error.into()))?;
+            events.certified.insert(certificate.public_key().hint().to_owned(), certificate);
         }
         Ok(events)
     }
@@ -112,7 +124,13 @@ impl KeyEvents {
     /// The key with this fingerprint, if it is trusted or somebody who is vouches for it.
     #[must_use]
     pub fn key(&self, hint: &str) -> Option<&PublicKey> {
-        self.keys.get(hint)
+        self.trusted.get(hint).or_else(|| self.certificate(hint).map(KeyCertificate::public_key))
+    }
+
+    /// What vouches for that key, unless it is trusted itself.
+    #[must_use]
+    pub fn certificate(&self, hint: &str) -> Option<&KeyCertificate> {
+        if self.trusted.contains_key(hint) { None } else { self.certified.get(hint) }
     }
 
     /// The keys that were revoked.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::bundle::Bundle;
+use crate::certificate::KeyCertificate;
 use crate::digest::Sha256Digest;
 use crate::log::WitnessPolicyError;
 use crate::log_trust::{LogTrust, Logged, Revocation};
@@ -123,6 +124,7 @@ impl Verification {
 /// let trust = Trust {
 ///     key: signer.public_key(),
 ///     logs: Some(&logs),
+///     certificate: None,
 ///     revocations: Some(&[revocation]),
 /// };
 /// let verification = trust.verify_json(bundle, None);
@@ -136,6 +138,8 @@ pub struct Trust<'a> {
     pub key: &'a PublicKey,
     /// The logs in which they must be; `None` demands none.
     pub logs: Option<&'a LogTrust>,
+    /// What vouches for the key, unless it is trusted itself.
+    pub certificate: Option<&'a KeyCertificate>,
     /// The keys that were revoked; `None` when that is not known.
     pub revocations: Option<&'a [Revocation]>,
 }
@@ -168,14 +172,20 @@ impl Trust<'_> {
         let statement = signed_statement(bundle, self.key, &mut checks);
         if let Some(statement) = &statement {
             if let Some(logs) = self.logs {
-                self.check_log(bundle, logs, &mut checks);
+                self.check_log(bundle, statement, logs, &mut checks);
             }
             check_artifact(statement, artifact, &mut checks);
         }
         checks.finish(statement)
     }
 
-    fn check_log(&self, bundle: &Bundle, logs: &LogTrust, checks: &mut Checks) {
+    fn check_log(
+        &self,
+        bundle: &Bundle,
+        statement: &Statement,
+        logs: &LogTrust,
+        checks: &mut Checks,
+    ) {
         let logged = match Logged::find(bundle, logs) {
             Ok(logged) => logged,
             Err(why) => return checks.failed(CheckName::Checkpoint, why),
@@ -187,7 +197,7 @@ impl Trust<'_> {
             Ok(places) => checks.passed(CheckName::Inclusion, places.join(", ")),
             Err(why) => return checks.failed(CheckName::Inclusion, why),
         }
-        self.check_key(&logged, logs, checks);
+        self.check_key(&logged, statement, logs, checks);
         let Some(policy) = &logs.witnesses else {
             return checks.skipped(CheckName::Witness, "no witnesses were demanded");
         };
@@ -206,7 +216,18 @@ impl Trust<'_> {
         }
     }
 
-    fn check_key(&self, logged: &[Logged<'_>], logs: &LogTrust, checks: &mut Checks) {
+    fn check_key(
+        &self,
+        logged: &[Logged<'_>],
+        statement: &Statement,
+        logs: &LogTrust,
+        checks: &mut Checks,
+    ) {
+        let at = statement.predicate().timestamp;
+        if self.certificate.is_some_and(|certificate| !certificate.covers(at)) {
+            let detail = format!("`{}` was not certified at `{at}`", self.key.hint());
+            return checks.failed(CheckName::Key, detail);
+        }
         let Some(revocations) = self.revocations else {
             return checks.skipped(CheckName::Key, "no key events were given");
         };
@@ -231,7 +252,8 @@ pub fn verify_bundle_json(
     trusted: &PublicKey,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    Trust { key: trusted, logs: None, revocations: None }.verify_json(bytes, artifact)
+    Trust { key: trusted, logs: None, certificate: None, revocations: None }
+        .verify_json(bytes, artifact)
 }
 
 /// Verifies a bundle's JSON, and that what it says is in a trusted log.
@@ -246,7 +268,8 @@ pub fn verify_logged_bundle_json(
     logs: &LogTrust,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    Trust { key: trusted, logs: Some(logs), revocations: None }.verify_json(bytes, artifact)
+    Trust { key: trusted, logs: Some(logs), certificate: None, revocations: None }
+        .verify_json(bytes, artifact)
 }
 
 /// Verifies a bundle that was already parsed; see [`verify_bundle_json`].
@@ -256,7 +279,8 @@ pub fn verify_bundle(
     trusted: &PublicKey,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    Trust { key: trusted, logs: None, revocations: None }.verify(bundle, artifact)
+    Trust { key: trusted, logs: None, certificate: None, revocations: None }
+        .verify(bundle, artifact)
 }
 
 /// Verifies a bundle that was already parsed; see [`verify_logged_bundle_json`].
@@ -267,7 +291,8 @@ pub fn verify_logged_bundle(
     logs: &LogTrust,
     artifact: Option<&[u8]>,
 ) -> Verification {
-    Trust { key: trusted, logs: Some(logs), revocations: None }.verify(bundle, artifact)
+    Trust { key: trusted, logs: Some(logs), certificate: None, revocations: None }
+        .verify(bundle, artifact)
 }
 
 /// Parses the payload only after its signature has been verified.

@@ -18,6 +18,7 @@ mod provenance;
 mod quotas;
 mod restore;
 mod serve;
+mod signing_key;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -77,6 +78,8 @@ enum Command {
     /// Audits transparency logs, without a server.
     #[command(subcommand)]
     Log(log::Command),
+    /// Opens the signing keys of a configuration, tries them, and shows their public halves.
+    SigningKey(signing_key::Args),
     /// Brings the schema of a database up to date.
     Migrate(migrate::Args),
     /// Prints the OpenAPI document of the HTTP interface.
@@ -109,6 +112,7 @@ impl Cli {
             Command::Payload(command) => payload::run(command, json).await,
             Command::Evidence(command) => evidence::run(command, json).await,
             Command::Log(command) => log::run(command, json).await,
+            Command::SigningKey(args) => signing_key::run(args, json).await,
             Command::Migrate(args) => migrate::run(args, json).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Doctor(args) => doctor::run(args, json).await,

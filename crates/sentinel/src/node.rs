@@ -283,6 +283,8 @@ impl Node {
             drop(tokio::time::timeout(FLUSH, carrier.flush()).await);
         }
         tasks.shutdown().await;
+        // So that another replica goes on with the log at once; else it waits for the lease to end.
+        drop(tokio::time::timeout(FLUSH, self.services.log.resign()).await);
         // The bus goes with the services, and the log with the bus.
         drop(self);
         log.finish(LOG_GRACE);

@@ -88,7 +88,8 @@ impl From<StoreError> for ServiceError {
             StoreError::BadCursor => Self::invalid("bad_cursor", error.to_string()),
             StoreError::Unavailable(_)
             | StoreError::SchemaTooNew { .. }
-            | StoreError::Corrupt(_) => Self::Unavailable(error.to_string()),
+            | StoreError::Corrupt(_)
+            | StoreError::NoOpenShard => Self::Unavailable(error.to_string()),
         }
     }
 }

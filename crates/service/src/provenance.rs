@@ -1,6 +1,7 @@
 //! Signed manifests of what agents did.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -13,13 +14,14 @@ use sentinel_core::manifest::{self, Manifest, ManifestFilter};
 use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
-use sentinel_core::store::Store;
+use sentinel_core::store::{Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{
     AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey, Trust,
     Verification, verify_bundle_json,
 };
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -94,8 +96,6 @@ pub struct Verified {
     /// The DSSE signature, base64; `None` when the envelope cannot be read.
     pub signature: Option<String>,
     pub decision_link: DecisionLink,
-    /// Whether the key was certified when it signed; `None` when it is trusted itself, or unknown.
-    pub key_certificate: Option<bool>,
     /// Whether the row under which the bundle is stored says what the statement says; `None` when
     /// there is no sound statement. A sound bundle of another action must not pass for this one.
     pub record_match: Option<bool>,
@@ -109,7 +109,6 @@ impl Verified {
     pub fn verified(&self) -> bool {
         self.verification.verified()
             && self.decision_link != DecisionLink::Broken
-            && self.key_certificate != Some(false)
             && self.record_match == Some(true)
             && !matches!(self.kept, Kept::Broken | Kept::Destroyed { tombstone: None })
     }
@@ -204,7 +203,7 @@ impl Provenance {
             Kept::No | Kept::Destroyed { .. } | Kept::Broken => None,
         };
         let artifact = artifact.as_ref().map(|artifact| artifact.as_slice());
-        let (verification, key) = self.verify_logged(&manifest, artifact).await?;
+        let verification = self.verify_logged(&manifest, artifact).await?;
         let signature = Bundle::parse(manifest.bundle.as_bytes())
             .ok()
             .map(|bundle| bundle.envelope.signature().to_base64());
@@ -213,21 +212,8 @@ impl Provenance {
             None => DecisionLink::NoDecision,
         };
         let record_match = verification.statement().map(|said| self.matches(&manifest, said));
-        let key_certificate = match key {
-            Some(KnownKey::Certified(certificate)) => {
-                verification.statement().map(|said| certificate.covers(said.predicate().timestamp))
-            }
-            _ => None,
-        };
-        let verified = Verified {
-            manifest,
-            verification,
-            signature,
-            decision_link,
-            key_certificate,
-            record_match,
-            kept,
-        };
+        let verified =
+            Verified { manifest, verification, signature, decision_link, record_match, kept };
         self.announce_verified(&verified);
         Ok(Some(verified))
     }
@@ -238,21 +224,24 @@ impl Provenance {
         &self,
         manifest: &Manifest,
         artifact: Option<&[u8]>,
-    ) -> Result<(Verification, Option<KnownKey>), ServiceError> {
+    ) -> Result<Verification, ServiceError> {
         let stored = manifest.bundle.as_bytes();
         let Ok(bundle) = Bundle::parse(stored) else {
-            return Ok((verify_bundle_json(stored, self.keys.trusted(), artifact), None));
+            return Ok(verify_bundle_json(stored, self.keys.trusted(), artifact));
         };
         let known = self.keys.find(bundle.hint()).await?;
         let key = known.as_ref().map_or(self.keys.trusted(), KnownKey::public_key);
         let Some(place) = manifest.place else {
-            return Ok((verify_bundle_json(stored, key, artifact), known));
+            return Ok(verify_bundle_json(stored, key, artifact));
         };
         let bundle = self.log.complete(bundle, place).await?;
         let (logs, revocations) = (self.log.trust()?, self.log.revocations().await?);
-        let trust = Trust { key, logs: Some(&logs), revocations: Some(&revocations) };
-        let verification = trust.verify(&bundle, artifact);
-        Ok((verification, known))
+        let certificate = match &known {
+            Some(KnownKey::Certified(certificate)) => Some(certificate),
+            _ => None,
+        };
+        let trust = Trust { key, certificate, logs: Some(&logs), revocations: Some(&revocations) };
+        Ok(trust.verify(&bundle, artifact))
     }
 
     /// The bundle of a manifest with its place in the log, once a checkpoint covers that. One that
@@ -475,6 +464,25 @@ pub(crate) struct ManifestWriter {
     pub(crate) log: Arc<TransparencyLog>,
 }
 
+/// How long manifests wait while the log goes on in its next shard, and how often that is looked
+/// for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(20);
+
+impl ManifestWriter {
+    async fn insert(&self, manifests: Vec<NewManifest>) -> Result<Vec<LogPlace>, StoreError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.store.insert_manifests(manifests.clone()).await {
+                Err(StoreError::NoOpenShard) if Instant::now() < deadline => {
+                    tokio::time::sleep(GLANCE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl GroupWriter for ManifestWriter {
     type Item = NewManifest;
@@ -486,7 +494,7 @@ impl GroupWriter for ManifestWriter {
     ) -> Vec<Settled<LogPlace>> {
         let (manifests, answers): (Vec<_>, Vec<_>) =
             queue.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
-        match self.store.insert_manifests(manifests).await {
+        match self.insert(manifests).await {
             Ok(places) => {
                 self.log.note_appended(places.len());
                 answers.into_iter().zip(places.into_iter().map(Ok)).collect()

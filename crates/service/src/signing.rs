@@ -104,7 +104,9 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    pub(crate) fn new(
+    /// The keys of a replica that signs like that; `retired` are trusted still.
+    #[must_use]
+    pub fn new(
         signing: Signing,
         retired: Vec<PublicKey>,
         store: Arc<dyn LogStore>,

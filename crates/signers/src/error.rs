@@ -21,10 +21,10 @@ pub enum SignersError {
     #[error("`{}` can be read by others (mode {mode:04o})", path.display())]
     Exposed { path: PathBuf, mode: u32 },
     /// What should be a private key in PEM is not.
-    #[error("the signing key in {place} cannot be used: {error}")]
+    #[error("the key in {place} cannot be used: {error}")]
     Pem { place: String, error: PemError },
     /// It is a private key, of another kind.
-    #[error("the signing key in {place} cannot be used: {why}")]
+    #[error("the key in {place} cannot be used: {why}")]
     Key { place: String, why: String },
     /// The service answered that it will not.
     #[error("{service} refused ({status}): {why}")]

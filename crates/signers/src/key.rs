@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use sentinel_provenance::log::{
     Checkpoint, Ed25519NoteSigner, KeyKind, Note, NoteSigner as _, VerifierKey,
 };
@@ -202,5 +203,28 @@ impl LogKey {
             .map_err(|_| unsound("an Ed25519 signature has 64 bytes".to_owned()))?;
         Note::from_signature(text, signature, &self.verifier_key)
             .map_err(|error| unsound(error.to_string()))
+    }
+}
+
+/// Has a text signed that is neither a statement nor a checkpoint, and verifies that: whether the key
+/// can be used, before something depends on it.
+///
+/// # Errors
+/// When there is no signature, or one that is not this key's.
+pub async fn try_out(service: &dyn KeyService) -> Result<(), SignersError> {
+    const TEXT: &[u8] = b"sentinel: a signature that says nothing";
+    let unsound = |error: &dyn fmt::Display| SignersError::Unsound {
+        service: service.holder(),
+        why: error.to_string(),
+    };
+    let signature = service.sign(TEXT).await?;
+    match service.public_half() {
+        PublicHalf::P256(key) => {
+            let signature = Signature::from_der(signature).map_err(|error| unsound(&error))?;
+            key.verify(TEXT, &signature).map_err(|error| unsound(&error))
+        }
+        PublicHalf::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key)
+            .verify(TEXT, &signature)
+            .map_err(|_| unsound(&"signature does not match")),
     }
 }

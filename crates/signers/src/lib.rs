@@ -28,6 +28,6 @@ mod vault;
 pub use address::KeyAddress;
 pub use credentials::Access;
 pub use error::SignersError;
-pub use key::{HeldKey, KeyService, LogKey, ManifestKey, PublicHalf};
+pub use key::{HeldKey, KeyService, LogKey, ManifestKey, PublicHalf, try_out};
 pub use private_pem::{MAX_PEM_BYTES, PemError, decrypt_private_pem};
 pub use source::{KeySource, Passphrase, Secret, read_private};

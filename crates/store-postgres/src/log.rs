@@ -5,8 +5,8 @@ use std::time::Duration;
 use sentinel_core::id::{StatementId, TenantId};
 use sentinel_core::log::{
     Advance, LogHead, LogPlace, LogReceipt, LogShard, LogStatement, NewShard, StatementKind,
+    whole_leaves,
 };
-use sentinel_core::store::StoreError;
 use sqlx::{PgConnection, PgPool, query, query_as, query_scalar};
 use uuid::Uuid;
 
@@ -99,11 +99,14 @@ async fn start(connection: &mut PgConnection, shard: NewShard) -> Result<Option<
     }
     let at = Time(shard.at);
     let ordinal = shard.after.map_or(1, |last| last.shard + 1).cast_signed();
+    // Another replica may have begun one while this waited for the row of the counter.
+    let sql = "UPDATE log_shards SET sealed_at = $2 WHERE ordinal = $1 - 1 AND sealed_at IS NULL";
+    let sealed = query(sql).bind(ordinal).bind(at).execute(&mut *connection).await?;
+    if sealed.rows_affected() == 0 && shard.after.is_some() {
+        return Ok(None);
+    }
     let sql = "INSERT INTO log_shards (ordinal, origin, verifier_key, started_at)
-        VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    // Another replica may begin it at the same time.
-    let sealed = "UPDATE log_shards SET sealed_at = $2 WHERE ordinal = $1 - 1";
-    query(sealed).bind(ordinal).bind(at).execute(&mut *connection).await?;
+        VALUES ($1, $2, $3, $4) ON CONFLICT (ordinal) DO NOTHING";
     let begun = query(sql).bind(ordinal).bind(shard.origin).bind(shard.verifier_key).bind(at);
     if begun.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(None);
@@ -159,25 +162,20 @@ pub(crate) async fn leaves(
     from: u64,
     limit: u32,
 ) -> Result<Vec<Vec<u8>>> {
-    let sql = "SELECT log_index, leaf FROM log_entries
-        WHERE shard = $1 AND log_index >= $2 ORDER BY log_index LIMIT $3";
-    let rows: Vec<(i64, Vec<u8>)> = query_as(sql)
+    let sql = "SELECT counter.next_index, entry.log_index, entry.leaf FROM log_counters AS counter
+        LEFT JOIN log_entries AS entry ON entry.shard = $1
+            AND entry.log_index >= $2 AND entry.log_index < $3
+        WHERE counter.shard = $1 ORDER BY entry.log_index";
+    let rows: Vec<(i64, Option<i64>, Option<Vec<u8>>)> = query_as(sql)
         .bind(shard.cast_signed())
         .bind(from.cast_signed())
-        .bind(i64::from(limit))
+        .bind(from.saturating_add(u64::from(limit)).cast_signed())
         .fetch_all(pool)
         .await?;
-    rows.into_iter()
-        .zip(from..)
-        .map(|((index, leaf), expected)| match index.cast_unsigned() == expected {
-            true => Ok(leaf),
-            false => Err(gap(shard, expected)),
-        })
-        .collect()
-}
-
-fn gap(shard: u32, index: u64) -> crate::error::Failure {
-    StoreError::Corrupt(format!("leaf {index} of shard {shard} of the log is missing")).into()
+    let rows = rows
+        .into_iter()
+        .map(|(next, index, leaf)| (next.cast_unsigned(), index.map(i64::cast_unsigned).zip(leaf)));
+    Ok(whole_leaves(shard, from, limit, rows.collect())?)
 }
 
 pub(crate) async fn tiles(

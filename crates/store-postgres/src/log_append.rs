@@ -3,10 +3,11 @@
 
 use sentinel_core::log::{LogPlace, NewStatement};
 use sentinel_core::manifest::Manifest;
+use sentinel_core::store::StoreError;
 use sqlx::{PgConnection, PgPool, query, query_as};
 use uuid::Uuid;
 
-use crate::error::{Failure, Result, unavailable};
+use crate::error::Result;
 use crate::row::all;
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
@@ -15,11 +16,6 @@ use crate::transaction::{Begin, Transaction};
 struct Counter {
     shard: u32,
     next: u64,
-}
-
-/// There is nothing to append to.
-pub(crate) fn none_open() -> Failure {
-    unavailable("no shard of the transparency log is open")
 }
 
 /// The counter of the open shard, held until the transaction ends.
@@ -32,12 +28,12 @@ async fn lock_counter(connection: &mut PgConnection) -> Result<Option<Counter>> 
 
 /// Keeps everybody else from appending until the transaction ends.
 pub(crate) async fn hold(connection: &mut PgConnection) -> Result<()> {
-    lock_counter(connection).await?.map(drop).ok_or_else(none_open)
+    Ok(lock_counter(connection).await?.map(drop).ok_or(StoreError::NoOpenShard)?)
 }
 
 /// Appends leaves to the open shard, in order; answers their places.
 async fn append_leaves(connection: &mut PgConnection, leaves: &[&[u8]]) -> Result<Vec<LogPlace>> {
-    let Counter { shard, next } = lock_counter(connection).await?.ok_or_else(none_open)?;
+    let Counter { shard, next } = lock_counter(connection).await?.ok_or(StoreError::NoOpenShard)?;
     let after = next + leaves.len() as u64;
     let sql = "WITH moved AS (UPDATE log_counters SET next_index = $3 WHERE shard = $1)
         INSERT INTO log_entries (shard, log_index, leaf)

@@ -4,11 +4,11 @@ use sentinel_core::id::{DecisionId, ManifestId, TenantId};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter, Phase};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::store::StoreError;
 use sqlx::{PgPool, query_as};
 
 use crate::error::Result;
 use crate::listing::{Listing, Order};
-use crate::log_append;
 use crate::row::{Columns, Stored};
 use crate::time::Time;
 
@@ -38,18 +38,12 @@ impl Stored for Manifest {
     }
 }
 
-/// Times that a change of shard may come in between.
-const ATTEMPTS: u32 = 3;
-
 /// All or none.
 pub(crate) async fn insert(pool: &PgPool, manifests: &[NewManifest]) -> Result<Vec<LogPlace>> {
-    for _ in 0..ATTEMPTS {
-        if let Some(LogPlace { shard, index }) = append(pool, manifests).await? {
-            let indexes = (index..).take(manifests.len());
-            return Ok(indexes.map(|index| LogPlace { shard, index }).collect());
-        }
-    }
-    Err(log_append::none_open())
+    let LogPlace { shard, index } =
+        append(pool, manifests).await?.ok_or(StoreError::NoOpenShard)?;
+    let indexes = (index..).take(manifests.len());
+    Ok(indexes.map(|index| LogPlace { shard, index }).collect())
 }
 
 /// One statement, which holds the row of the counter until it has committed. Answers the first

@@ -27,6 +27,10 @@ CREATE TRIGGER log_entries_stay BEFORE UPDATE ON log_entries
 BEGIN SELECT RAISE(ABORT, 'leaves of the log are never edited'); END;
 CREATE TRIGGER log_entries_are_kept BEFORE DELETE ON log_entries
 BEGIN SELECT RAISE(ABORT, 'leaves of the log are never deleted'); END;
+-- `REPLACE` deletes without a word.
+CREATE TRIGGER log_entries_are_new BEFORE INSERT ON log_entries
+WHEN EXISTS (SELECT 1 FROM log_entries WHERE shard = NEW.shard AND log_index = NEW.log_index)
+BEGIN SELECT RAISE(ABORT, 'leaves of the log are never replaced'); END;
 
 CREATE TABLE log_tiles (
     shard INTEGER NOT NULL,

@@ -78,6 +78,7 @@ impl SqliteStore {
         let held = connection::hold(path.as_ref())?;
         let mut connection = connection::writing(&held.path)?;
         migrations::migrate(&mut connection)?;
+        log::end_leads(&connection)?;
         let readers = Readers::new(held.path.clone());
         let writer = Writer::start(connection, held)?;
         Ok(Self { readers, writer })

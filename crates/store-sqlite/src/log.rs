@@ -5,9 +5,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use sentinel_core::log::{
     Advance, LogHead, LogPlace, LogReceipt, LogShard, LogStatement, NewShard, ReceiptKind,
-    StatementKind,
+    StatementKind, whole_leaves,
 };
-use sentinel_core::store::StoreError;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -131,6 +130,13 @@ pub(crate) fn lead(
     Ok(fence.optional()?.map(i64::cast_unsigned))
 }
 
+/// Nobody leads who does not hold the file, and whoever opens it holds it alone: the log need not
+/// wait until the lead of a process that is gone has run out.
+pub(crate) fn end_leads(connection: &Connection) -> Result<()> {
+    connection.execute("UPDATE log_leader SET held_until = 0 WHERE held_until > 0", [])?;
+    Ok(())
+}
+
 pub(crate) fn resign(transaction: &Transaction<'_>, holder: Uuid) -> Result<()> {
     let sql = "UPDATE log_leader SET held_until = 0 WHERE holder = ?1";
     transaction.execute(sql, [holder.as_bytes()])?;
@@ -147,23 +153,15 @@ pub(crate) fn leaves(
     from: u64,
     limit: u32,
 ) -> Result<Vec<Vec<u8>>> {
-    let sql = "SELECT log_index, leaf FROM log_entries
-        WHERE shard = ?1 AND log_index >= ?2 ORDER BY log_index LIMIT ?3";
+    let sql = "SELECT counter.next_index, entry.log_index, entry.leaf FROM log_counters AS counter
+        LEFT JOIN log_entries AS entry ON entry.shard = counter.shard
+            AND entry.log_index >= ?2 AND entry.log_index < ?2 + ?3
+        WHERE counter.shard = ?1 ORDER BY entry.log_index";
     let params = params![shard, from.cast_signed(), limit];
     let rows = select_with(connection, sql, params, "log_entries", |columns| {
-        Ok((columns.count()?, columns.take::<Vec<u8>>()?))
+        Ok((columns.count()?, columns.count_optional()?.zip(columns.take()?)))
     })?;
-    rows.into_iter()
-        .zip(from..)
-        .map(|((index, leaf), expected)| match index == expected {
-            true => Ok(leaf),
-            false => Err(gap(shard, expected)),
-        })
-        .collect()
-}
-
-fn gap(shard: u32, index: u64) -> crate::error::Failure {
-    StoreError::Corrupt(format!("leaf {index} of shard {shard} of the log is missing")).into()
+    Ok(whole_leaves(shard, from, limit, rows)?)
 }
 
 pub(crate) fn tiles(

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use sentinel_core::log::{LogPlace, NewStatement};
 use sentinel_core::manifest::Manifest;
+use sentinel_core::store::StoreError;
 use uuid::Uuid;
 
 use crate::error::{Result, unavailable};
@@ -26,8 +27,7 @@ fn counter(connection: &Connection) -> Result<Option<Counter>> {
 
 /// Appends leaves to the open shard, in order; answers their places.
 pub(crate) fn leaves(transaction: &Transaction<'_>, leaves: &[&[u8]]) -> Result<Vec<LogPlace>> {
-    let Counter { shard, next } = counter(transaction)?
-        .ok_or_else(|| unavailable("no shard of the transparency log is open"))?;
+    let Counter { shard, next } = counter(transaction)?.ok_or(StoreError::NoOpenShard)?;
     let sql = "INSERT INTO log_entries (shard, log_index, leaf) VALUES (?1, ?2, ?3)";
     let mut statement = transaction.prepare_cached(sql)?;
     let mut places = Vec::with_capacity(leaves.len());

@@ -14,6 +14,7 @@ pub mod decisions;
 pub mod deployment;
 pub mod kills;
 pub mod listings;
+pub mod log;
 pub mod manifests;
 pub mod payloads;
 pub mod policy;
@@ -151,6 +152,26 @@ macro_rules! store_conformance_tests {
                 a_manifest_comes_back_as_stored
                 manifests_are_stored_all_or_none
                 manifests_are_filtered_newest_first
+            }
+            log {
+                places_are_dense_under_concurrent_appends
+                a_leaf_is_at_the_place_that_was_answered
+                one_leads_at_a_time
+                a_lead_that_is_not_renewed_is_taken_over
+                who_resigns_is_followed_at_once
+                a_head_moves_only_from_the_size_said
+                a_tile_is_replaced_by_a_wider_one
+                the_largest_witnessed_checkpoint_is_kept
+                the_first_shard_begins_once
+                nothing_is_appended_without_an_open_shard
+                a_shard_continues_one_that_is_sealed_and_sequenced
+                a_shard_is_continued_once
+                an_origin_is_used_once
+                cursors_never_go_back
+                receipts_are_kept_as_first_given
+                a_statement_is_logged_once
+                statements_come_back_as_stored_oldest_first
+                a_manifest_that_has_a_place_keeps_it
             }
             payloads {
                 a_key_is_the_first_of_its_generation
@@ -298,6 +319,7 @@ mod tests {
             include_str!("conformance/deployment.rs"),
             include_str!("conformance/kills.rs"),
             include_str!("conformance/listings.rs"),
+            include_str!("conformance/log.rs"),
             include_str!("conformance/manifests.rs"),
             include_str!("conformance/payloads.rs"),
             include_str!("conformance/policy.rs"),

@@ -56,7 +56,7 @@ pub(crate) struct ManifestShown {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Check)]
 pub(crate) struct CheckShown {
-    /// `envelope`, `signature`, `statement`, `checkpoint`, `inclusion`, `witness`,
+    /// `envelope`, `signature`, `statement`, `checkpoint`, `inclusion`, `key`, `witness`,
     /// `payload_commitment`, `record_match`, `decision_link`.
     name: Value,
     /// `passed`, `failed` or `skipped`.
@@ -130,17 +130,7 @@ fn checks(verified: &Verified) -> Vec<CheckShown> {
         }
         .to_owned(),
     };
-    let certificate = CheckShown {
-        name: Value::from("key_certificate"),
-        outcome: outcome(verified.key_certificate),
-        detail: match verified.key_certificate {
-            Some(true) => "the trusted key certified the key, for the time of the statement",
-            Some(false) => "the key was not certified at the time of the statement",
-            None => "the key is trusted itself, or unknown",
-        }
-        .to_owned(),
-    };
-    of_bundle.chain([certificate, record, link]).collect()
+    of_bundle.chain([record, link]).collect()
 }
 
 /// Why the payload was not compared, where it was not.

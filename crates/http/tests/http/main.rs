@@ -15,6 +15,7 @@ mod ext_authz;
 mod generated;
 mod idempotency;
 mod input;
+mod log;
 mod opa;
 mod payloads;
 mod policy_data;

@@ -278,7 +278,7 @@ fn an_entry_that_is_in_the_log_twice_or_unsound_is_named() {
         "entry 271 is about the same statement as entry 4".to_owned(),
     ];
     assert!(matches!(report.findings[1], Finding::Leaf { index: 273, .. }));
-    let mut found = messages.clone();
+    let mut found = messages;
     found.sort();
     expected.sort();
     assert_eq!(found, expected);
@@ -336,7 +336,10 @@ fn policy_files_are_those_of_c2sp_with_one_group() {
         let policy = parse(&format!("{witnesses}group g {group} a b\nquorum g")).unwrap();
         assert_eq!((policy.quorum(), policy.witnesses().len()), (quorum, 2));
     }
-    assert_eq!(parse(&format!("{witnesses}quorum b")).unwrap().witnesses(), [b.clone()]);
+    assert_eq!(
+        parse(&format!("{witnesses}quorum b")).unwrap().witnesses(),
+        std::slice::from_ref(&b)
+    );
     let refused = |text: &str| parse(&format!("{witnesses}{text}")).unwrap_err();
     assert_eq!(refused(""), PolicyFileError::Quorum);
     assert_eq!(refused("quorum a\nquorum a"), PolicyFileError::Quorum);

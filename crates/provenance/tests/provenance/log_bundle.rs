@@ -102,7 +102,8 @@ fn a_revoked_key_is_believed_up_to_its_revocation() {
     let check = |hint: &str, signer: &Ed25519NoteSigner, index: u64| {
         let log = signer.verifier_key().id_hash();
         let revocations = [Revocation { key: hint.to_owned(), log, index }];
-        let verifier = Trust { key, logs: Some(&trust), revocations: Some(&revocations) };
+        let verifier =
+            Trust { key, logs: Some(&trust), certificate: None, revocations: Some(&revocations) };
         let verification = verifier.verify(bundle, None);
         let failed = verification.outcome(CheckName::Key) == Some(Failed);
         assert_eq!(verification.verified(), !failed);

@@ -14,5 +14,6 @@ mod log_bundle;
 mod log_note;
 mod log_tree;
 mod memory_log;
+mod schemas;
 mod tampering;
 mod verification;

@@ -13,6 +13,7 @@
 #[path = "../provenance/fixture.rs"]
 mod fixture;
 mod forgery;
+mod litewitness;
 #[path = "../provenance/memory_log.rs"]
 mod memory_log;
 mod rekor;

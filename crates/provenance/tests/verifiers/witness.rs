@@ -1,60 +1,20 @@
 //! A real C2SP witness, litewitness, sees our log.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
-
 use sentinel_provenance::log::{
-    AddCheckpoint, Checkpoint, Ed25519NoteSigner, Note, NoteSigner as _, VerifierKey,
-    WitnessPolicy, add_checkpoint_body,
+    AddCheckpoint, Checkpoint, Ed25519NoteSigner, Note, NoteSigner as _, WitnessPolicy,
 };
-use sentinel_provenance::{LogTrust, Sha256Digest, Signer as _, verify_logged_bundle};
-use sentinel_testkit::witness::Server;
+use sentinel_provenance::{LogTrust, Signer as _, verify_logged_bundle};
 
+use crate::litewitness::Witness;
 use crate::memory_log::MemoryLog;
 use crate::verifiers::{Case, Verifiers};
 use crate::{logged_manifest, trusted_root};
 
-/// The witness, and its key.
-struct Witness {
-    server: Server,
-    key: VerifierKey,
-}
-
-impl Witness {
-    fn start(log: &VerifierKey) -> Self {
-        let server = Server::start(&log.to_string());
-        let key = VerifierKey::parse(server.key()).unwrap();
-        Self { server, key }
-    }
-
-    /// Asks it to cosign, over the network as the server will.
-    fn add(&self, old: u64, proof: &[Sha256Digest], checkpoint: &Note) -> AddCheckpoint {
-        let body = add_checkpoint_body(old, proof, checkpoint).unwrap();
-        let mut stream = TcpStream::connect(self.server.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let length = body.len();
-        write!(stream, "POST /add-checkpoint HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}")
-            .unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        while line != "\r\n" {
-            line.clear();
-            reader.read_line(&mut line).unwrap();
-        }
-        let mut answer = Vec::new();
-        reader.read_to_end(&mut answer).unwrap();
-        AddCheckpoint::parse(status, &answer).unwrap()
-    }
-
-    fn cosign(&self, log: &MemoryLog, old: u64) -> Note {
-        let note = log.checkpoint();
-        match self.add(old, &log.consistency(old), &note) {
-            AddCheckpoint::Cosigned(lines) => note.with_signatures(lines).unwrap(),
-            answer => panic!("not cosigned: {answer:?}"),
-        }
+fn cosign(witness: &Witness, log: &MemoryLog, old: u64) -> Note {
+    let note = log.checkpoint();
+    match witness.add(old, &log.consistency(old), &note) {
+        AddCheckpoint::Cosigned(lines) => note.with_signatures(lines).unwrap(),
+        answer => panic!("not cosigned: {answer:?}"),
     }
 }
 
@@ -62,7 +22,7 @@ impl Witness {
 fn a_real_witness_cosigns_and_every_verifier_accepts_it() {
     let (it, mut bundle, log) = logged_manifest();
     let witness = Witness::start(log.signer.verifier_key());
-    let cosigned = witness.cosign(&log, 0);
+    let cosigned = cosign(&witness, &log, 0);
     let policy = WitnessPolicy::new(1, vec![witness.key.clone()]).unwrap();
 
     let signed = Checkpoint::open(&cosigned.to_string(), log.signer.verifier_key()).unwrap();
@@ -90,14 +50,14 @@ fn a_real_witness_follows_the_log_and_refuses_rollback_and_fork() {
     let mut log = MemoryLog::new();
     let witness = Witness::start(log.signer.verifier_key());
     log.fill(10);
-    witness.cosign(&log, 0);
+    cosign(&witness, &log, 0);
     log.fill(300);
     // Who does not know what it saw last asks from zero, and is told.
     let from_zero = witness.add(0, &[], &log.checkpoint());
     assert_eq!(from_zero, AddCheckpoint::Conflict { size: 10 });
-    witness.cosign(&log, 10);
+    cosign(&witness, &log, 10);
     // The same again is no harm: a log that crashed after the request repeats it.
-    witness.cosign(&log, 310);
+    cosign(&witness, &log, 310);
 
     // Restored from an old backup, and grown from there.
     let mut rolled_back = log.started_over();
@@ -130,5 +90,5 @@ fn a_real_witness_follows_the_log_and_refuses_rollback_and_fork() {
 
     // After all that the honest log still goes on.
     log.fill(1);
-    witness.cosign(&log, 310);
+    cosign(&witness, &log, 310);
 }

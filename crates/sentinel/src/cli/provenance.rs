@@ -107,7 +107,8 @@ impl Verify {
         let key = self.key_of(&bundle, &events)?;
         let told = !self.key_events.is_empty();
         let revocations = told.then(|| events.revocations());
-        let trust = Trust { key: &key, logs: logs.as_ref(), revocations };
+        let certificate = events.certificate(key.hint());
+        let trust = Trust { key: &key, logs: logs.as_ref(), certificate, revocations };
         let verification = trust.verify_json(&bundle, artifact.as_deref());
         if json {
             report_json(&verification)?

@@ -49,6 +49,14 @@ impl Use {
         }
     }
 
+    /// What people call it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Manifests => "signing key",
+            Self::Log => "log key",
+        }
+    }
+
     /// How a key for it is made.
     fn make(self, path: &Path) -> String {
         let algorithm = match self {
@@ -72,7 +80,7 @@ struct Fields<'a> {
 }
 
 /// Checks everything about keys that can be checked without asking a service.
-pub(super) fn check(
+pub(crate) fn check(
     config: &Config,
     environment: &BTreeMap<String, String>,
     problems: &mut Vec<Problem>,
@@ -235,16 +243,16 @@ impl Fields<'_> {
         let make = || self.of.make(path);
         let held = source.read().map_err(|error: SignersError| {
             let mend = error.mend().unwrap_or_else(make);
-            Problem::new(error.to_string(), mend)
+            Problem::new(format!("{}: {error}", self.of.name()), mend)
         })?;
         match (self.of, held.public_half()) {
             (Use::Manifests, PublicHalf::P256(_)) | (Use::Log, PublicHalf::Ed25519(_)) => Ok(()),
             (Use::Manifests, PublicHalf::Ed25519(_)) => Err(Problem::new(
-                "the signing key cannot be used: manifests need an ECDSA P-256 key",
+                "signing key: manifests need an ECDSA P-256 key, and it is an Ed25519 key",
                 make(),
             )),
             (Use::Log, PublicHalf::P256(_)) => Err(Problem::new(
-                "the key of the log cannot be used: checkpoints need an Ed25519 key",
+                "log key: checkpoints need an Ed25519 key, and it is an ECDSA P-256 key",
                 make(),
             )),
         }

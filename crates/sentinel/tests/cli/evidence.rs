@@ -266,6 +266,11 @@ fn whatever_is_changed_in_an_archive_is_found() {
         }),
         ": signature: signature does not match",
     );
+}
+
+#[test]
+fn whatever_is_changed_in_keys_and_checkpoints_is_found() {
+    let it = Exported::new(&[]);
     refuses(
         &it.altered(true, |files| {
             let (_, event) =
@@ -293,6 +298,11 @@ fn whatever_is_changed_in_an_archive_is_found() {
         }),
         "  ✗ log         there is no checkpoint that log `log.localhost` signed\n",
     );
+}
+
+#[test]
+fn what_is_no_archive_of_evidence_is_refused() {
+    let it = Exported::new(&[]);
     let outside = it.altered(true, |files| files.push(("a/../../b".to_owned(), Vec::new())));
     assert!(verify(&outside).exits(1).stderr.contains("has no place in an archive of evidence"));
     // Cut anywhere.

@@ -23,5 +23,6 @@ mod policy_changes;
 mod provenance;
 mod rollout;
 mod serve;
+mod signing_keys;
 mod support;
 mod transparency;

@@ -50,11 +50,15 @@ impl PlantedLog {
 
     /// Appends a statement about an action; gives its index.
     pub(crate) fn manifest(&mut self) -> usize {
+        self.manifest_at("2026-11-22T20:13:00.000Z")
+    }
+
+    pub(crate) fn manifest_at(&mut self, time: &str) -> usize {
         let id: uuid::Uuid = "0193a1f2-7b3c-7def-8a12-34567890abcd".parse().unwrap();
         let action = AgentAction {
             id,
             phase: Phase::Outcome,
-            timestamp: "2026-11-22T20:13:00.000Z".parse().unwrap(),
+            timestamp: time.parse().unwrap(),
             tenant: "secops".into(),
             tool: "incident-response-runbook".into(),
             action: "read".into(),
@@ -95,10 +99,14 @@ impl PlantedLog {
             event,
             hint: key.hint().to_owned(),
             public_key: key.to_spki_pem().unwrap(),
-            not_after: None,
+            not_after: (event == KeyEventKind::Certified)
+                .then(|| "2026-11-23T20:13:00Z".parse().unwrap()),
             reason: None,
         };
-        self.state(event, signer)
+        let subject = Sha256Digest::of(event.public_key.as_bytes());
+        let statement = Statement::new(event, subject).unwrap();
+        let envelope = Envelope::sign(statement.to_bytes().unwrap(), signer).unwrap();
+        self.push(envelope, signer.public_key().clone())
     }
 
     /// The key of the entries, for statements that it makes itself.

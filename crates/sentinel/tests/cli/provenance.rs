@@ -122,6 +122,7 @@ fn a_manifest_of_a_key_is_believed_by_who_trusts_the_one_that_vouches_for_it() {
     let certified = log.key_event(KeyEventKind::Certified, &root);
     let manifest = log.manifest();
     let revoked = log.key_event(KeyEventKind::Revoked, &root);
+    let expired = log.manifest_at("2026-11-23T20:13:00.000Z");
     log.publish();
     let file =
         |name: &str, bytes: Vec<u8>| folder.file(name, str::from_utf8(&bytes).expect("text"));
@@ -140,11 +141,16 @@ fn a_manifest_of_a_key_is_believed_by_who_trusts_the_one_that_vouches_for_it() {
     let hint = log.signer.public_key().hint();
     let line = format!("  ✓ key                 `{hint}` was not revoked before the entry\n");
     assert!(ran.stdout.contains(&line), "{}", ran.stdout);
+    // After the certificate's end.
+    let expired = file("expired.json", log.bundle(expired));
+    let ran = verify(&expired, &["--key-events", &certified]).exits(1);
+    let line = format!("`{hint}` was not certified at `2026-11-23T20:13:00Z`\n");
+    assert!(ran.stdout.contains(&line), "{}", ran.stdout);
     // After the revocation.
     let manifest = log.manifest();
     let late = file("late.json", log.bundle(manifest));
     let ran = verify(&late, &["--key-events", &certified, &revoked]).exits(1);
-    let line = "  ✗ key                 key was revoked by entry 2, this is entry 3\n";
+    let line = "  ✗ key                 key was revoked by entry 2, this is entry 4\n";
     assert!(ran.stdout.contains(line), "{}", ran.stdout);
     // One that only introduced itself can revoke others, not vouch for them.
     let peer = EcdsaP256Signer::generate().unwrap();
@@ -155,7 +161,7 @@ fn a_manifest_of_a_key_is_believed_by_who_trusts_the_one_that_vouches_for_it() {
     let manifest = log.manifest();
     let later = file("later.json", log.bundle(manifest));
     let ran = verify(&later, &["--key-events", &certified, &introduced, &by_peer]).exits(1);
-    assert!(ran.stdout.contains("key was revoked by entry 5, this is entry 6\n"), "{ran:?}");
+    assert!(ran.stdout.contains("key was revoked by entry 6, this is entry 7\n"), "{ran:?}");
     let ran = verify(&bundle, &["--key-events", &certified, &by_peer]).exits(1);
     assert!(ran.stderr.contains("signed it, which is not trusted for that"), "{}", ran.stderr);
     let vouched = log.key_event(KeyEventKind::Certified, &peer);

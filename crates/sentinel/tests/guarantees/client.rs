@@ -11,6 +11,7 @@ pub(crate) struct Client {
     address: String,
     key: String,
     stream: Option<TcpStream>,
+    patience: Duration,
 }
 
 /// An answer with the time it took.
@@ -18,6 +19,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) sent: Instant,
     pub(crate) received: Instant,
 }
@@ -25,7 +28,12 @@ pub(crate) struct Answer {
 impl Client {
     pub(crate) fn new(url: &str, key: &str) -> Self {
         let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Self { address, key: key.to_owned(), stream: None }
+        Self { address, key: key.to_owned(), stream: None, patience: Duration::from_secs(30) }
+    }
+
+    /// Waits no longer for an answer.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The answer, or `None` when the connection broke: then nothing was acknowledged.
@@ -42,9 +50,9 @@ impl Client {
         let result = self.exchange(request.as_bytes());
         let received = Instant::now();
         match result {
-            Some((status, body)) => {
-                let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                Some(Answer { status, body, sent, received })
+            Some((status, bytes)) => {
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                Some(Answer { status, body, bytes, sent, received })
             }
             None => {
                 self.stream = None;
@@ -82,7 +90,7 @@ impl Client {
         if self.stream.is_none() {
             let stream = TcpStream::connect(&self.address).ok()?;
             stream.set_nodelay(true).ok()?;
-            stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+            stream.set_read_timeout(Some(self.patience)).ok()?;
             self.stream = Some(stream);
         }
         let stream = self.stream.as_mut()?;

@@ -7,12 +7,20 @@
     reason = "tests fail by panicking"
 )]
 
+mod bundles;
 mod client;
 mod crash;
 mod disk;
+mod history;
 mod hostile_policy;
 mod kill;
+#[path = "../../../provenance/tests/verifiers/litewitness.rs"]
+mod litewitness;
+mod log;
 mod quota;
+mod replicas;
 mod secrets;
 mod server;
 mod swap;
+#[path = "../../../provenance/tests/verifiers/verifiers.rs"]
+mod verifiers;

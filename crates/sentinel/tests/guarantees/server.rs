@@ -38,7 +38,7 @@ impl Server {
             fs::write(policies.join("policy.rego"), policy).unwrap();
         }
         let output = Arc::new(Mutex::new(String::new()));
-        let (child, url) = spawn(&policies, &data, &output);
+        let (child, url) = spawn(&mut dev(&policies, &data), &output);
         Self { url, child: Mutex::new(child), output, folder, data }
     }
 
@@ -62,7 +62,7 @@ impl Server {
 
     /// Starts it again on what it left behind.
     pub(crate) fn restart(&mut self) {
-        let (child, url) = spawn(&self.policies(), &self.data, &self.output);
+        let (child, url) = spawn(&mut dev(&self.policies(), &self.data), &self.output);
         self.child = Mutex::new(child);
         self.url = url;
     }
@@ -105,17 +105,20 @@ impl Drop for Server {
     }
 }
 
-fn spawn(policies: &Path, data: &Path, output: &Arc<Mutex<String>>) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sentinel"))
+fn dev(policies: &Path, data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
+    command
         .args(["dev", "--listen", "127.0.0.1:0", "--log", "json", "--data-dir"])
         .arg(data)
         .arg("--policies")
-        .arg(policies)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .arg(policies);
+    command
+}
+
+/// Starts a server; answers its address once it is ready.
+pub(crate) fn spawn(command: &mut Command, output: &Arc<Mutex<String>>) -> (Child, String) {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut stderr = child.stderr.take().unwrap();
     let errors = Arc::clone(output);

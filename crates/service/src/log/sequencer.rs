@@ -19,7 +19,7 @@ use super::shards::{Shard, broken, open_checkpoint};
 use super::{INTERVAL, LEASE, STEP, TransparencyLog};
 use crate::ServiceError;
 
-/// Rounds after which a replica that does not lead looks what the others did: some two seconds.
+/// Rounds after which a replica looks what the others did: some two seconds.
 const LOOK_EVERY: u32 = 8;
 
 /// Sequences until the log is dropped.
@@ -31,10 +31,11 @@ pub async fn follow(log: Weak<TransparencyLog>) {
         // Whoever is told to wake up at once need not wait for the rest of the interval.
         drop(tokio::time::timeout(INTERVAL, log.wake.notified()).await);
         let sequenced = log.sequence(&mut lead).await;
-        let looked = match &sequenced {
-            Ok(()) if lead.fence.is_none() && round.is_multiple_of(LOOK_EVERY) => log.look().await,
-            _ => Ok(()),
-        };
+        if sequenced.is_err() && lead.fence.take().is_some() {
+            // Another one may be able to. When this fails, the lead runs out.
+            drop(log.resign().await);
+        }
+        let looked = if round.is_multiple_of(LOOK_EVERY) { log.look().await } else { Ok(()) };
         match sequenced.and(looked) {
             Ok(()) if failed => {
                 failed = false;
@@ -73,14 +74,33 @@ impl TransparencyLog {
         Ok(self.store.lead(self.holder, LEASE).await?)
     }
 
+    /// Gives up the lead, so that another process need not wait until it runs out.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn resign(&self) -> Result<(), ServiceError> {
+        Ok(self.store.resign(self.holder).await?)
+    }
+
     async fn sequence(&self, lead: &mut Lead) -> Result<(), ServiceError> {
         self.appended.store(0, Ordering::Relaxed);
-        let shards = self.shards();
+        let mut shards = self.shards();
+        if shards.last().is_some_and(|open| self.is_to_rotate(open)) {
+            // Another process may have begun the next one.
+            shards = self.refresh_shards().await?;
+        }
         let Some(open) = shards.last() else { return Err(broken("it has no shard")) };
+        // Before the lead is taken, which is for those who can go on.
+        let rotate = self.is_to_rotate(open);
+        self.require_signer(open)?;
+        if rotate {
+            self.require_new_name()?;
+        }
         loop {
-            let rotate = self.is_to_rotate(open) && self.signer_of(&open.key).is_some();
-            if !rotate && !self.has_news(open).await? {
-                return self.look_for_next(open).await;
+            // What is far behind is brought up before it is ended: nothing can be appended meanwhile.
+            let rotate = rotate && !self.has_leaf(open, u64::from(STEP)).await?;
+            if !rotate && !self.has_leaf(open, 0).await? {
+                return Ok(());
             }
             let Some(fence) = self.keep_lead(lead).await? else { return Ok(()) };
             if rotate {
@@ -94,18 +114,11 @@ impl TransparencyLog {
         }
     }
 
-    /// Another process may have begun the next shard.
-    async fn look_for_next(&self, open: &Shard) -> Result<(), ServiceError> {
-        if open.shard.sealed_at.is_none() && self.is_to_rotate(open) {
-            self.refresh_shards().await?;
-        }
-        Ok(())
-    }
-
-    async fn has_news(&self, open: &Shard) -> Result<bool, ServiceError> {
-        let ordinal = open.shard.ordinal;
+    /// Whether so many leaves, and one more, are yet to be sequenced.
+    async fn has_leaf(&self, open: &Shard, beyond: u64) -> Result<bool, ServiceError> {
         let head = self.head(open).await?;
-        Ok(!self.store.leaves(ordinal, head.size, 1).await?.is_empty())
+        let leaves = self.store.leaves(open.shard.ordinal, head.size + beyond, 1).await?;
+        Ok(!leaves.is_empty())
     }
 
     async fn keep_lead(&self, lead: &mut Lead) -> Result<Option<u64>, ServiceError> {
@@ -121,16 +134,32 @@ impl TransparencyLog {
         }
     }
 
-    async fn head(&self, shard: &Shard) -> Result<LogHead, ServiceError> {
+    /// The head of a shard, which must not be behind what this process has seen: going on from there
+    /// would sign what contradicts it.
+    pub(super) async fn head(&self, shard: &Shard) -> Result<LogHead, ServiceError> {
+        // Read first, since another task may move the head.
+        let seen = self.seen_checkpoint().filter(|seen| seen.origin == shard.shard.origin);
         let head = self.store.log_head(shard.shard.ordinal).await?;
-        head.ok_or_else(|| broken("a shard has no head"))
+        let head = head.ok_or_else(|| broken("a shard has no head"))?;
+        let Some(seen) = seen else { return Ok(head) };
+        let forked = || {
+            let frontier = Frontier::from_bytes(&head.frontier);
+            frontier.is_ok_and(|now| now.root() != seen.root_hash)
+        };
+        if head.size < seen.size || (head.size == seen.size && forked()) {
+            let (origin, known, size) = (&shard.shard.origin, seen.size, head.size);
+            let why = format!(
+                "log `{origin}` had {known} leaves and now has {size}, or others: was the database \
+                restored from a backup?"
+            );
+            return Err(ServiceError::from(StoreError::Corrupt(why)));
+        }
+        Ok(head)
     }
 
     /// Takes a number of leaves into the tree; `false` when there are none, or another one did.
     pub(super) async fn step(&self, shard: &Shard, fence: u64) -> Result<bool, ServiceError> {
-        let signer = self.signer_of(&shard.key).ok_or_else(|| {
-            broken(&format!("this server has no key for log `{}`", shard.shard.origin))
-        })?;
+        let signer = self.require_signer(shard)?;
         let ordinal = shard.shard.ordinal;
         let head = self.head(shard).await?;
         let leaves = self.store.leaves(ordinal, head.size, STEP).await?;

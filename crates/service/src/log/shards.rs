@@ -71,8 +71,7 @@ impl TransparencyLog {
     pub(super) async fn look(&self) -> Result<(), ServiceError> {
         let shards = self.refresh_shards().await?;
         let Some(open) = shards.last() else { return Ok(()) };
-        let Some(head) = self.store.log_head(open.shard.ordinal).await? else { return Ok(()) };
-        if let Some(note) = &head.checkpoint {
+        if let Some(note) = &self.head(open).await?.checkpoint {
             self.see(&open_checkpoint(note, &open.key)?);
         }
         Ok(())
@@ -91,9 +90,28 @@ impl TransparencyLog {
         self.signers.first().map(AsRef::as_ref).ok_or_else(|| broken("it has no key"))
     }
 
-    /// Who signs the checkpoints of a shard; `None` when this server has no such key.
-    pub(super) fn signer_of(&self, key: &VerifierKey) -> Option<&dyn CheckpointSigner> {
-        self.signers.iter().find(|signer| signer.verifier_key() == key).map(AsRef::as_ref)
+    /// Who signs the checkpoints of a shard.
+    ///
+    /// # Errors
+    /// When this server has no such key.
+    pub(super) fn require_signer(
+        &self,
+        shard: &Shard,
+    ) -> Result<&dyn CheckpointSigner, ServiceError> {
+        let signer = self.signers.iter().find(|signer| *signer.verifier_key() == shard.key);
+        signer.map(AsRef::as_ref).ok_or_else(|| {
+            let origin = &shard.shard.origin;
+            broken(&format!("this server has no key for log `{origin}`, which is open"))
+        })
+    }
+
+    /// That the next shard would not have the name of an earlier one.
+    pub(super) fn require_new_name(&self) -> Result<(), ServiceError> {
+        let key = self.signer()?.verifier_key();
+        match self.shards().iter().any(|shard| shard.key.name() == key.name()) {
+            false => Ok(()),
+            true => Err(broken(&format!("`{}` was the name of another shard", key.name()))),
+        }
     }
 
     /// Whether the open shard is another than the one that this server is told to sign.
@@ -105,14 +123,10 @@ impl TransparencyLog {
     /// at any moment: whoever leads then goes on.
     pub(super) async fn rotate(&self, open: &Shard, fence: u64) -> Result<(), ServiceError> {
         let key = self.signer()?.verifier_key().clone();
-        if self.shards().iter().any(|shard| shard.key.name() == key.name()) {
-            return Err(broken(&format!("`{}` was the name of another shard", key.name())));
-        }
         self.store.seal_shard(open.shard.ordinal).await?;
         while self.step(open, fence).await? {}
-        let head = self.store.log_head(open.shard.ordinal).await?;
-        let head = head.ok_or_else(|| broken("a shard has no head"))?;
-        let note = head.checkpoint.ok_or_else(|| broken("a shard has no checkpoint"))?;
+        let note =
+            self.head(open).await?.checkpoint.ok_or_else(|| broken("a shard has no checkpoint"))?;
         let last = open_checkpoint(&note, &open.key)?;
         let predecessor =
             PredecessorLog { origin: open.shard.origin.clone(), checkpoint: note.clone() };

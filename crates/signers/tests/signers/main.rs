@@ -11,6 +11,7 @@ mod addresses;
 mod aws;
 mod files;
 mod google;
+mod independent;
 mod misbehaviour;
 mod vault;
 

@@ -94,7 +94,9 @@ impl Protocol for Vault {
         }
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let path: Vec<_> = request.uri.path().split('/').skip(1).collect();
-        match (request.method.as_str(), path.as_slice()) {
+        // To Vault a PUT is a POST, and its own client sends PUTs.
+        let method = if request.method == "PUT" { "POST" } else { request.method.as_str() };
+        match (method, path.as_slice()) {
             ("GET", ["v1", "auth", "token", "lookup-self"]) => {
                 (200, json!({"data": {"ttl": self.ttl, "renewable": self.ttl > 0}}))
             }

@@ -18,6 +18,7 @@ use sentinel_provenance::log::{
 };
 use sentinel_provenance::{Bundle, EcdsaP256Signer, Envelope, LogTrust, Signer as _};
 use sentinel_service::log::TransparencyLog;
+use sentinel_service::signing::{Signing, SigningKeys};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::clock::ManualClock;
 use sentinel_testkit::{rekor, s3, timestamp, witness};
@@ -51,7 +52,9 @@ impl Scene {
         let signer = Arc::new(EcdsaP256Signer::generate().unwrap());
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
         let port: Arc<dyn LogStore> = store.clone();
-        let log = TransparencyLog::open(port, vec![Arc::new(note_signer)], signer.clone(), clock);
+        let signing = Signing::Direct(signer.clone());
+        let keys = SigningKeys::new(signing, Vec::new(), port.clone(), clock.clone());
+        let log = TransparencyLog::open(port, vec![Arc::new(note_signer)], Arc::new(keys), clock);
         let scene = Self { log: log.await.unwrap(), store, key, signer };
         scene.sequence().await;
         scene
@@ -70,7 +73,7 @@ impl Scene {
         let statement = |leaf: &HashedRekord| NewStatement {
             statement: LogStatement {
                 id: StatementId(Uuid::now_v7()),
-                kind: StatementKind::SigningKey,
+                kind: StatementKind::LogShard,
                 tenant_id: None,
                 subject: "a key".to_owned(),
                 bundle: "{}".to_owned(),

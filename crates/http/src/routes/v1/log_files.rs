@@ -100,9 +100,10 @@ pub(crate) async fn log_file(
     answer(&app, None, path).await
 }
 
-/// Get a file of a log that has gone on elsewhere
+/// Get a file of a log by the log's name
 ///
-/// Like `/v1/log/…`, of the log with that name: those that were ended stay.
+/// Like `/v1/log/…`, of the log with that name: those that were ended stay. What is below a name
+/// never changes, save for the checkpoint, and may be cached for good.
 ///
 /// Roles: any; none where the configuration says `public_log`.
 #[utoipa::path(
@@ -141,8 +142,11 @@ async fn answer(app: &Shared, origin: Option<&str>, path: LogPath) -> Result<Res
         LogPath::Tile(_) => "application/octet-stream",
     };
     let cache = match life {
-        CacheLife::Forever => "public, max-age=31536000, immutable",
+        // Another shard may be open tomorrow, with other files at the same addresses.
+        _ if origin.is_none() => "no-cache",
         CacheLife::Moment => "no-cache",
+        CacheLife::Forever if app.options.public_log => "public, max-age=31536000, immutable",
+        CacheLife::Forever => "private, max-age=31536000, immutable",
     };
     Ok(([(CONTENT_TYPE, media), (CACHE_CONTROL, cache)], content).into_response())
 }

@@ -11,7 +11,8 @@ use sentinel_provenance::log::{
     verify_consistency,
 };
 use sentinel_provenance::{
-    Bundle, CheckName, KeyEvents, LogTrust, Outcome as Checked, PublicKey, Sha256Digest, Trust,
+    Bundle, CheckName, KeyEventKind, KeyEvents, LogTrust, Outcome as Checked, PublicKey,
+    Sha256Digest, SigningKeyEvent, Statement, Trust,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -305,7 +306,12 @@ impl Evidence {
         let events = self.events.as_ref().ok_or("what is known of keys cannot be used")?;
         let hint = bundle.hint();
         let key = events.key(hint).ok_or_else(|| format!("key `{hint}` is not trusted"))?;
-        let trust = Trust { key, logs: Some(logs), revocations: Some(events.revocations()) };
+        let trust = Trust {
+            key,
+            logs: Some(logs),
+            certificate: events.certificate(hint),
+            revocations: Some(events.revocations()),
+        };
         let verification = trust.verify(&bundle, None);
         if let Some(failed) =
             verification.checks().iter().find(|check| check.outcome == Checked::Failed)
@@ -348,6 +354,11 @@ impl Evidence {
     fn read_key_events(&mut self) {
         let Some(logs) = self.logs.as_ref().filter(|_| self.events.is_none()) else { return };
         let said: Vec<_> = self.said.iter().map(|(_, json)| json.clone()).collect();
+        if !self.given {
+            // Those that are certified are believed as their certificates say.
+            let certified: BTreeSet<_> = said.iter().filter_map(|json| certified(json)).collect();
+            self.trusted.retain(|key| !certified.contains(key.hint()));
+        }
         match KeyEvents::read(&said, &self.trusted, logs) {
             Ok(events) => self.events = Some(events),
             Err((position, error)) => {
@@ -504,6 +515,14 @@ impl Evidence {
         let mut of_it = logs.root.logs.iter().filter(|log| log.origin() == origin);
         of_it.find_map(|log| Checkpoint::open(note, log.key()).ok())
     }
+}
+
+/// Fingerprint of the key that a statement certifies.
+fn certified(json: &[u8]) -> Option<String> {
+    let bundle = Bundle::parse(json).ok()?;
+    let statement = Statement::<SigningKeyEvent>::parse(bundle.envelope.payload()).ok()?;
+    let said = statement.predicate();
+    (said.event == KeyEventKind::Certified).then(|| said.hint.clone())
 }
 
 /// Calls `take` with each line, without its newline.
