@@ -12,7 +12,6 @@ mod wrap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use sentinel_core::clock::Clock;
 use sentinel_core::id::{StatementId, TenantId};
 use sentinel_core::log::{LogPlace, LogStatement, NewStatement, StatementKind};
@@ -101,7 +100,6 @@ pub struct Tombstone {
     pub id: StatementId,
     pub tenant_id: TenantId,
     pub said: PayloadDestroyed,
-    pub at: Timestamp,
     pub place: LogPlace,
     bundle: String,
 }
@@ -272,18 +270,18 @@ impl Payloads {
         };
         let subject = format!("{slug}/{generation}");
         let digest = Sha256Digest::of(subject.as_bytes());
-        let signed = self.keys.sign_control(said.clone(), digest).await?;
         let id = StatementId(said.id);
+        let signed = self.keys.sign_control(said, digest).await?;
         let statement = LogStatement {
             id,
             kind: StatementKind::PayloadDestroyed,
             tenant_id: Some(tenant.id),
             subject,
-            bundle: signed.bundle.clone(),
+            bundle: signed.bundle,
             created_at: at,
             place: None,
         };
-        let new = NewStatement { statement, leaf: signed.leaf };
+        let new = NewStatement { statement: statement.clone(), leaf: signed.leaf };
         let destroyed = self.store.destroy_payload_key(tenant.id, generation, at, new).await?;
         // Also when another was faster.
         if let Some(ring) = &self.ring {
@@ -291,10 +289,10 @@ impl Payloads {
         }
         let destroyed = destroyed.ok_or_else(|| no_key(slug))?;
         self.log.note_appended(1);
-        let (place, payloads) = (destroyed.place, destroyed.payloads);
+        let payloads = destroyed.payloads;
         tracing::warn!(tenant = %slug, generation, payloads, tombstone = %id, "a payload key was destroyed");
-        let bundle = signed.bundle;
-        let tombstone = Tombstone { id, tenant_id: tenant.id, said, at, place, bundle };
+        let place = Some(destroyed.place);
+        let tombstone = Tombstone::read(LogStatement { place, ..statement })?;
         Ok(Destruction { tombstone, payloads })
     }
 
@@ -378,8 +376,7 @@ impl Tombstone {
             .tenant_id
             .zip(stored.place)
             .ok_or_else(|| broken(&"it has no tenant, or no place in the log"))?;
-        let (id, at) = (stored.id, stored.created_at);
-        Ok(Self { id, tenant_id, said, at, place, bundle: stored.bundle })
+        Ok(Self { id: stored.id, tenant_id, said, place, bundle: stored.bundle })
     }
 }
 

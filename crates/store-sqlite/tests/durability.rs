@@ -12,9 +12,14 @@ use sentinel_core::audit::DecisionFilter;
 use sentinel_core::commit::{Outcome, Pending};
 use sentinel_core::control::ControlState;
 use sentinel_core::epoch::Epoch;
+use sentinel_core::id::TenantId;
+use sentinel_core::log::{LogStore as _, NewManifest, StatementKind};
+use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::Page;
+use sentinel_core::payload::{PayloadKey, PayloadStore as _, SealedPayload};
 use sentinel_core::quota::Window;
 use sentinel_core::store::{Store, StoreError};
+use sentinel_core::tenant::Tenant;
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::build;
 
@@ -200,4 +205,96 @@ async fn a_full_disk_refuses_and_recovers() {
     std::fs::remove_file(&ballast).unwrap();
     let store = SqliteStore::open(&path).unwrap();
     assert_eq!(log(&store).await, before);
+}
+
+/// Set in the child process of the test below.
+const DESTROYER: &str = "SENTINEL_TEST_DESTROYER_DATABASE";
+/// Payloads under each key, of a length that takes several pages.
+const PAYLOADS: usize = 12;
+
+/// Not a test of its own: the process that `kill_9_destroys_a_key_and_all_under_it_or_nothing` kills.
+/// Makes keys with payloads, and destroys each.
+#[tokio::test]
+async fn child_that_destroys_until_killed() {
+    let Ok(path) = std::env::var(DESTROYER) else { return };
+    let store = SqliteStore::open(path).unwrap();
+    // They are there already when the file was opened before.
+    let _ = store.start_shard(build::shard("log.example")).await;
+    let tenant = TenantId(uuid::Uuid::nil());
+    let _ = store.create_tenant(Tenant { id: tenant, ..build::tenant("acme") }).await;
+    let first = store.payload_key(tenant).await.unwrap().map_or(1, |key| key.generation + 1);
+    for generation in first.. {
+        let wrapped = Some(vec![7; 60]);
+        let created_at = build::NOW;
+        let key =
+            PayloadKey { tenant_id: tenant, generation, wrapped, created_at, destroyed_at: None };
+        store.add_payload_key(key).await.unwrap();
+        let new = |_| {
+            let manifest =
+                Manifest { key_generation: Some(generation), ..build::manifest(tenant, "search") };
+            let payload = Some(SealedPayload { generation, sealed: vec![9; 9_000] });
+            NewManifest { payload, ..build::new_manifest(&manifest) }
+        };
+        store.insert_manifests((0..PAYLOADS).map(new).collect()).await.unwrap();
+        println!("ack {generation}");
+        let subject = format!("acme/{generation}");
+        let tombstone = build::statement(StatementKind::PayloadDestroyed, &subject);
+        store.destroy_payload_key(tenant, generation, build::NOW, tombstone).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn kill_9_destroys_a_key_and_all_under_it_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sentinel.db");
+    let tenant = TenantId(uuid::Uuid::nil());
+    let mut survived = 0;
+    for round in 0..12_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["child_that_destroys_until_killed", "--exact", "--nocapture"])
+            .env(DESTROYER, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        // It is about to destroy the second key when it has said so.
+        let mut lines = lines.filter(|line| line.contains("ack "));
+        lines.nth(1).unwrap();
+        std::thread::sleep(Duration::from_micros(round * 150));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = SqliteStore::open(&path).unwrap();
+        let tombstones = store.statements(StatementKind::PayloadDestroyed).await.unwrap();
+        let newest = store.payload_key(tenant).await.unwrap().unwrap().generation;
+        let mut payloads = HashMap::<u32, usize>::new();
+        let mut page = Page::first(1000);
+        loop {
+            let found = store.manifests(ManifestFilter::default(), page.clone()).await.unwrap();
+            for manifest in found.items {
+                let kept = store.payload(manifest.id).await.unwrap().is_some();
+                *payloads.entry(manifest.key_generation.unwrap()).or_default() += usize::from(kept);
+            }
+            page.cursor = found.next_cursor;
+            if page.cursor.is_none() {
+                break;
+            }
+        }
+        for generation in 1..=newest {
+            let key = store.payload_key_of(tenant, generation).await.unwrap().unwrap();
+            let subject = format!("acme/{generation}");
+            let stones = tombstones.iter().filter(|one| one.subject == subject).count();
+            let found = payloads.get(&generation).copied();
+            match key.wrapped {
+                None => assert_eq!((stones, found), (1, Some(0)), "key {generation}"),
+                Some(_) => {
+                    survived += 1;
+                    // Or it was killed before the payloads were stored.
+                    assert!(stones == 0 && matches!(found, None | Some(PAYLOADS)), "{generation}");
+                }
+            }
+        }
+        let log = store.leaves(1, 0, 100_000).await.unwrap();
+        assert_eq!(log.len(), 1 + payloads.len() * PAYLOADS + tombstones.len(), "no gap");
+    }
+    assert!(survived > 0, "it was never killed before the end");
 }

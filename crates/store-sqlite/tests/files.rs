@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::PolicyChangeId;
+use sentinel_core::id::{ManifestId, PolicyChangeId};
 use sentinel_core::kill::KillScope;
+use sentinel_core::log::{LogStore as _, NewManifest, StatementKind};
+use sentinel_core::manifest::Manifest;
 use sentinel_core::page::Page;
+use sentinel_core::payload::{PayloadKey, PayloadStore as _, SealedPayload};
 use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_sqlite::SqliteStore;
@@ -227,4 +230,44 @@ async fn an_unreadable_decision_is_an_error() {
     edit(&path, "DELETE FROM policy_logs");
     let repeated = store.commit_decisions(check.batch(), build::NOW).await;
     assert!(matches!(repeated, Err(StoreError::Corrupt(_))), "{repeated:?}");
+}
+
+fn contains(folder: &Path, needle: &[u8]) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| std::fs::read(path).unwrap().windows(needle.len()).any(|w| w == needle))
+        .collect()
+}
+
+#[tokio::test]
+async fn nothing_of_a_destroyed_key_stays_in_the_file_or_its_log() {
+    let (folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.start_shard(build::shard("log.example")).await.unwrap();
+    let tenant = build::tenant("acme");
+    store.create_tenant(tenant.clone()).await.unwrap();
+    let (wrapped, sealed) = ([0xB7; 61], [0xC9; 9_000]);
+    let key = PayloadKey {
+        tenant_id: tenant.id,
+        generation: 1,
+        wrapped: Some(wrapped.to_vec()),
+        created_at: build::NOW,
+        destroyed_at: None,
+    };
+    store.add_payload_key(key).await.unwrap();
+    let manifest = Manifest { key_generation: Some(1), ..build::manifest(tenant.id, "search") };
+    for length in [100, 4_000, sealed.len()] {
+        let manifest = Manifest { id: ManifestId(Uuid::now_v7()), ..manifest.clone() };
+        let payload = SealedPayload { generation: 1, sealed: sealed[..length].to_vec() };
+        let new = NewManifest { payload: Some(payload), ..build::new_manifest(&manifest) };
+        store.insert_manifests(vec![new]).await.unwrap();
+    }
+    let needles = [&wrapped[..40], &sealed[..40]];
+    assert!(needles.iter().all(|needle| !contains(folder.path(), needle).is_empty()));
+    let tombstone = build::statement(StatementKind::PayloadDestroyed, "acme/1");
+    let destroyed = store.destroy_payload_key(tenant.id, 1, build::NOW, tombstone).await.unwrap();
+    assert_eq!(destroyed.unwrap().payloads, 3);
+    for needle in needles {
+        assert_eq!(contains(folder.path(), needle), [] as [PathBuf; 0]);
+    }
 }

@@ -25,14 +25,14 @@ pub(crate) struct TombstoneAnswer {
 
 impl From<Tombstone> for TombstoneAnswer {
     fn from(tombstone: Tombstone) -> Self {
-        let Tombstone { id, said, at, place, .. } = tombstone;
+        let Tombstone { id, said, place, .. } = tombstone;
         Self {
             id,
             tenant: said.tenant,
             key_generation: said.key_generation,
             principal: said.principal,
             reason: said.reason,
-            destroyed_at: at,
+            destroyed_at: said.timestamp,
             log_shard: place.shard,
             log_index: place.index,
         }

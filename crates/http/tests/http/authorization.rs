@@ -228,6 +228,10 @@ async fn seed_other(app: &App) -> Other {
     app.kill(json!({"tenant_slug": "other", "agent": "ghost", "reason": "secret-reason"}))
         .await
         .ok();
+    // The log has no checkpoint in its first moments.
+    while app.get(&app.admin, "/v1/log/checkpoint").await.status != 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     Other {
         tool: text(&tool["id"]),
@@ -244,10 +248,13 @@ fn path_of(template: &str, other: &Other) -> String {
         path if path.contains("/keys/") => &other.key.id,
         _ => &other.manifest,
     };
+    let path =
+        if template.starts_with("/v1/log") { "checkpoint" } else { "sentinel/policy/decision" };
     template
         .replace("{id}", id)
+        .replace("{origin}", "log.example")
         .replace("{file}", "swagger-ui.css")
-        .replace("{path}", "sentinel/policy/decision")
+        .replace("{path}", path)
 }
 
 #[test]

@@ -38,6 +38,7 @@ async fn checkpoint(app: &App) -> Option<SignedCheckpoint> {
 /// Signs so much that the log has this many leaves, all of them below a checkpoint.
 async fn grown_to(size: u64) -> App {
     let app = App::seeded().await;
+    // Its first leaves say that it begins, and which key signs.
     futures::future::join_all((2..size).map(|_| sign(&app))).await;
     while checkpoint(&app).await.is_none_or(|signed| signed.size() < size) {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -17,6 +17,7 @@ mod idempotency;
 mod input;
 mod log;
 mod opa;
+mod payloads;
 mod policy_data;
 mod seed;
 #[path = "../support/mod.rs"]

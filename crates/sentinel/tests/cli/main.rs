@@ -16,6 +16,7 @@ mod evidence;
 mod fleet;
 mod lifecycle;
 mod log_audit;
+mod payloads;
 mod planted;
 mod policy;
 mod policy_changes;

@@ -33,10 +33,13 @@ fn arguments_payloads_and_keys_are_nowhere_to_be_read() {
         "/provenance/sign",
         &json!({
             "tenant_slug": "secops", "tool_name": "incident-response-runbook", "action": "invoke",
-            "payload": {"text": PAYLOAD}, "decision_id": checked.body["decision_id"],
+            "payload": {"text": PAYLOAD}, "keep_payload": true,
+            "decision_id": checked.body["decision_id"],
         }),
     );
     assert_eq!(signed.status, 201, "{:?}", signed.body);
+    let kept = format!("/v1/manifests/{}/payload", signed.body["manifest_id"].as_str().unwrap());
+    assert_eq!(agent.get(&kept).body, json!({"text": PAYLOAD}));
     let mut stranger = Client::new(&server.url, &format!("{agent_key}x"));
     assert_eq!(stranger.get("/v1/decisions").status, 401);
 
@@ -80,7 +83,7 @@ fn shown(server: &Server, signed: &Value) -> Vec<(String, Vec<u8>)> {
     shown.push(("the log".to_owned(), output.into_bytes()));
     let files = server.files();
     assert!(files.iter().any(|(path, _)| path.ends_with("sentinel.db")), "the database was read");
-    let secret_files = ["keys.json", "signing-key.pem"];
+    let secret_files = ["keys.json", "signing-key.pem", "payload-key"];
     shown.extend(
         files
             .into_iter()

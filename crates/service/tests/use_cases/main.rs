@@ -12,6 +12,7 @@ mod check;
 mod follow;
 mod group;
 mod health;
+mod payloads;
 mod policy;
 mod rate;
 mod signing;

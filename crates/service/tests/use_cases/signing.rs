@@ -70,6 +70,7 @@ async fn sign(services: &Services) -> Result<Signed, ServiceError> {
         action: name("read"),
         purpose: None,
         payload: b"payload".to_vec(),
+        keep_payload: false,
         decision_id: None,
         keep_payload: false,
         metadata: Map::new(),

@@ -127,6 +127,11 @@ impl App {
         Services::start_shared(ports, settings, shared).await.unwrap()
     }
 
+    /// What another replica on the same store stands on.
+    pub(crate) fn ports(&self) -> Ports {
+        ports(Arc::clone(&self.store), &self.policy, &self.clock)
+    }
+
     /// Makes the log refuse whatever is appended.
     pub(crate) async fn seal_log(&self) {
         self.store.seal_shard(1).await.unwrap();
