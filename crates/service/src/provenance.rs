@@ -392,7 +392,13 @@ impl Provenance {
         let action = said.predicate();
         let control = self.control.current();
         let tenant = control.tenant_by_id(row.tenant_id);
+        let phase = match action.phase {
+            Phase::Decision => Some(manifest::Phase::Decision),
+            Phase::Outcome => Some(manifest::Phase::Outcome),
+            _ => None,
+        };
         action.id == row.id.0
+            && phase == Some(row.phase)
             && tenant.is_some_and(|tenant| tenant.slug.as_str() == action.tenant)
             && action.tool == row.tool.as_str()
             && action.action == row.action.as_str()
