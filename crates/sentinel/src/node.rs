@@ -147,17 +147,13 @@ impl Node {
         };
         let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
         epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
-        let log_key = match log_key {
-            Some(key) => Ok(key),
-            None => kept_signer(opened.store.as_ref(), &parts.log_origin).await,
-        };
-        let checkpoints = vec![log_key.or_fail(|| "cannot use the transparency log".to_owned())?];
+        let log_key = log_signer(log_key, opened.store.as_ref(), &parts.log_origin).await?;
         let ports = Ports {
             store: opened.store,
             log: opened.log,
             payloads: opened.payloads,
             key_wrapper: parts.payload_key.as_ref().map(key_wrapper).transpose()?,
-            checkpoints,
+            checkpoints: vec![log_key],
             policy: Arc::clone(&policy.port),
             signing: signing.clone(),
             retired_keys: parts.retired_keys,
@@ -322,6 +318,19 @@ impl Node {
             tasks.spawn(supply);
         }
     }
+}
+
+/// Who signs the log: the key that was given, or the one that the store keeps.
+async fn log_signer(
+    given: Option<Arc<dyn CheckpointSigner>>,
+    store: &dyn Store,
+    origin: &str,
+) -> Outcome<Arc<dyn CheckpointSigner>> {
+    let signer = match given {
+        Some(signer) => Ok(signer),
+        None => kept_signer(store, origin).await,
+    };
+    signer.or_fail(|| "cannot use the transparency log".to_owned())
 }
 
 fn key_wrapper(key: &payload_key::Source) -> Outcome<Arc<dyn KeyWrapper>> {
