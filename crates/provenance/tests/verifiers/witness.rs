@@ -23,7 +23,7 @@ fn a_real_witness_cosigns_and_every_verifier_accepts_it() {
     let (it, mut bundle, log) = logged_manifest();
     let witness = Witness::start(log.signer.verifier_key());
     let cosigned = cosign(&witness, &log, 0);
-    let policy = WitnessPolicy::new(1, vec![witness.key.clone()]).unwrap();
+    let policy = WitnessPolicy::new(1, vec![witness.key]).unwrap();
 
     let signed = Checkpoint::open(&cosigned.to_string(), log.signer.verifier_key()).unwrap();
     let [cosignature] = <[_; 1]>::try_from(signed.cosignatures(&policy).unwrap()).unwrap();
