@@ -12,7 +12,7 @@ use sentinel_provenance::{
 use super::{
     Times,
     kills::connect,
-    manifests::{BODY, json},
+    manifests::{BODY, json, text},
 };
 use crate::{
     load::{self, Mode},
@@ -41,7 +41,7 @@ pub(crate) fn measure(product: &Product, times: Times) -> anyhow::Result<Table> 
     let mut ids = Vec::with_capacity(MANIFESTS);
     for _ in 0..MANIFESTS {
         let signed = json(&mut stream, &sign)?;
-        ids.push(signed["manifest_id"].as_str().context("no manifest")?.to_owned());
+        ids.push(text(&signed, "manifest_id")?);
     }
     let last = format!("/v1/manifests/{}/bundle", ids.last().context("no manifest")?);
     json(&mut stream, &sentinel.request("GET", &last, "auditor")?.request(b""))?;

@@ -41,8 +41,11 @@ struct Target {
     name: &'static str,
     address: SocketAddr,
     pid: u32,
-    request: Box<dyn Fn(&str, &str) -> anyhow::Result<RequestHead>>,
+    request: Request,
 }
+
+/// The head of a request with that method and path.
+type Request = Box<dyn Fn(&str, &str) -> anyhow::Result<RequestHead>>;
 
 /// Loads fresh servers with signing, on each store.
 pub(crate) fn measure(
@@ -148,7 +151,7 @@ fn sample(target: &Target) -> anyhow::Result<Vec<Duration>> {
     for number in 0..SAMPLES {
         let signed = json(&mut stream, &target.sign()?)?;
         let acknowledged = Instant::now();
-        let id = signed["manifest_id"].as_str().context("no manifest")?.to_owned();
+        let id = text(&signed, "manifest_id")?;
         let path = format!("/v1/manifests/{id}/bundle");
         let bundle = json(&mut stream, &(target.request)("GET", &path)?.request(b""))?;
         let entries = bundle.pointer("/verificationMaterial/tlogEntries/0/inclusionProof");
@@ -187,8 +190,14 @@ impl Target {
     /// Signs one more; answers its place.
     fn last_index(&self) -> anyhow::Result<u64> {
         let mut stream = connect(&self.address)?;
-        json(&mut stream, &self.sign()?)?["log_index"].as_u64().context("no place in the log")
+        let signed = json(&mut stream, &self.sign()?)?;
+        signed.get("log_index").and_then(Value::as_u64).context("no place in the log")
     }
+}
+
+pub(super) fn text(answer: &Value, field: &str) -> anyhow::Result<String> {
+    let text = answer.get(field).and_then(Value::as_str);
+    text.map(str::to_owned).with_context(|| format!("no `{field}` in {answer}"))
 }
 
 pub(super) fn json(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<Value> {

@@ -412,9 +412,9 @@ mod tests {
             principal: "key:42".to_owned(),
             reason: None,
         };
-        round_trips(key.clone());
-        round_trips(shard);
-        round_trips(destroyed);
+        round_trips(&key);
+        round_trips(&shard);
+        round_trips(&destroyed);
         let nameless = SigningKeyEvent { hint: String::new(), ..key.clone() };
         let error = Statement::new(nameless, Sha256Digest::of(b"")).unwrap_err();
         assert_eq!(error, StatementError::Empty { field: "hint" });
@@ -426,10 +426,10 @@ mod tests {
         );
     }
 
-    fn round_trips<P: Predicate + Clone + PartialEq + std::fmt::Debug>(predicate: P) {
+    fn round_trips<P: Predicate + Clone + PartialEq + std::fmt::Debug>(predicate: &P) {
         let statement = Statement::new(predicate.clone(), Sha256Digest::of(b"subject")).unwrap();
         let read = Statement::<P>::parse(&statement.to_bytes().unwrap()).unwrap();
         assert_eq!(read, statement);
-        assert_eq!(read.predicate(), &predicate);
+        assert_eq!(read.predicate(), predicate);
     }
 }

@@ -68,7 +68,7 @@ fn metadata_addresses_are_refused_even_where_private_ones_are_allowed() {
 
 async fn checker(networks: Networks) -> HealthChecker {
     let app = App::start().await;
-    HealthChecker::new(app.store.clone(), app.clock.clone(), networks).unwrap()
+    HealthChecker::new(app.store, app.clock, networks).unwrap()
 }
 
 /// A server that answers every request with `answer`, and counts the requests.
