@@ -103,7 +103,7 @@ async fn manifests_of_versions_without_a_log_get_places_once() {
     logged.edit(&sql).await.unwrap();
     let store = logged.open().await;
     assert_eq!(store.unlogged_manifests(10).await.unwrap(), [first.clone(), third.clone()]);
-    assert_eq!(store.unlogged_manifests(1).await.unwrap(), [first.clone()]);
+    assert_eq!(store.unlogged_manifests(1).await.unwrap(), std::slice::from_ref(first));
     for _ in 0..2 {
         let all = [second, first, third].map(|it| (it.id.0, it.id.to_string().into_bytes()));
         store.log_manifests(all.to_vec()).await.unwrap();

@@ -134,7 +134,7 @@ async fn assert_continued(services: &Services, size: u64) {
     let open = log.tile(Some("next.example"), TilePath::Entries(first)).await.unwrap().unwrap();
     assert_eq!(file.content, open.content, "the open shard is the newest");
     let leaves = parse_entries(&file.content, 1).unwrap();
-    let leaf = HashedRekord::parse(&leaves[0]).unwrap();
+    let leaf = HashedRekord::parse(leaves[0]).unwrap();
     assert_eq!(leaf.signature(), second.envelope.signature());
 
     let entries = EntryTile::in_tree(0, size).unwrap();
