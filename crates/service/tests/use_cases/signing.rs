@@ -72,7 +72,6 @@ async fn sign(services: &Services) -> Result<Signed, ServiceError> {
         payload: b"payload".to_vec(),
         keep_payload: false,
         decision_id: None,
-        keep_payload: false,
         metadata: Map::new(),
     };
     services.provenance.sign(&ADMIN, request).await
