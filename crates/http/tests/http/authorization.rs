@@ -67,15 +67,11 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         "tenant_slug": "other", "name": "probe", "url": "https://x.example.com", "owner": "o",
     });
     let check = json!({"tenant_slug": "other", "tool_name": "ledger", "action": "invoke"});
-    let mut sign = check.clone();
-    sign["payload"] = json!(1);
     let kill = json!({"tenant_slug": "other", "tool_name": "ledger", "reason": "probe"});
     let restore = json!({"tenant_slug": "other", "tool_name": "ledger"});
     let redeem = json!({"permit": "snp_x", "tool_id": uuid::Uuid::nil()});
     let key = json!({"name": "probe", "role": "agent", "tenant_slug": "other"});
-    let destroy = json!({"tenant_slug": "other", "reason": "probe"});
     let readers: &[Role] = &[Agent, Operator, Author, Auditor];
-    let manifest: &[Role] = &[Agent, Auditor];
     let input = json!({"input": {"tenant": "other", "tool": "vault", "action": "invoke"}});
     let by_query = "?input={\"tenant\":\"other\",\"tool\":\"vault\",\"action\":\"invoke\"}";
     let evaluation = json!({
@@ -85,6 +81,7 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     let mut evaluations = evaluation.clone();
     evaluations["evaluations"] = json!([{}, {}]);
     let mut expected = of_policy();
+    expected.extend(of_provenance());
     expected.extend([
         (("post", "/v1/data/{path}"), route(&[Agent]).body(input).decides()),
         (("get", "/v1/data/{path}"), route(&[Agent]).query(by_query).decides()),
@@ -110,8 +107,6 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
             ("post", "/kill/restore"),
             route(&[Operator]).body(restore).also(json!({"scope": "global"})),
         ),
-        (("post", "/provenance/sign"), route(&[Agent]).body(sign)),
-        (("get", "/provenance/verify/{id}"), route(manifest)),
         (("get", "/v1/tenants"), route(&[Operator, Auditor])),
         (("post", "/v1/tenants"), route(&[]).body(json!({"slug": "probe"}))),
         (("get", "/v1/tools"), route(readers).query("?tenant=other")),
@@ -125,6 +120,27 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/v1/quotas"), route(&[Operator, Auditor]).query("?tenant=other")),
         (("get", "/v1/policy"), route(&[Author, Auditor])),
         (("post", "/v1/permits/redeem"), route(&[Agent]).body(redeem)),
+        (("get", "/v1/keys"), route(&[])),
+        (("post", "/v1/keys"), route(&[]).body(key)),
+        (("delete", "/v1/keys/{id}"), route(&[])),
+        (("get", "/v1/events"), route(&[Agent, Operator, Auditor])),
+        (("get", "/v1/ws"), route(&[Agent, Operator, Auditor])),
+        (("get", "/metrics"), route(&[Operator, Auditor])),
+    ]);
+    expected
+}
+
+/// Those about what is signed.
+fn of_provenance() -> BTreeMap<(&'static str, &'static str), Route> {
+    let sign = json!({
+        "tenant_slug": "other", "tool_name": "ledger", "action": "invoke", "payload": 1,
+    });
+    let destroy = json!({"tenant_slug": "other", "reason": "probe"});
+    let readers: &[Role] = &[Agent, Operator, Author, Auditor];
+    let manifest: &[Role] = &[Agent, Auditor];
+    BTreeMap::from([
+        (("post", "/provenance/sign"), route(&[Agent]).body(sign)),
+        (("get", "/provenance/verify/{id}"), route(manifest)),
         (("get", "/v1/manifests"), route(&[Auditor]).query("?tenant=other")),
         (("get", "/v1/manifests/{id}"), route(manifest)),
         (("get", "/v1/manifests/{id}/bundle"), route(manifest)),
@@ -140,14 +156,7 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/v1/trusted-root"), route(readers)),
         (("get", "/v1/log/{path}"), route(readers)),
         (("get", "/v1/logs/{origin}/{path}"), route(readers)),
-        (("get", "/v1/keys"), route(&[])),
-        (("post", "/v1/keys"), route(&[]).body(key)),
-        (("delete", "/v1/keys/{id}"), route(&[])),
-        (("get", "/v1/events"), route(&[Agent, Operator, Auditor])),
-        (("get", "/v1/ws"), route(&[Agent, Operator, Auditor])),
-        (("get", "/metrics"), route(&[Operator, Auditor])),
-    ]);
-    expected
+    ])
 }
 
 /// Those about the policy of all tenants.
