@@ -106,10 +106,10 @@ struct Upgrade<'a> {
 impl Upgrade<'_> {
     async fn go_on(&mut self, mistake: Option<Mistake>) -> Result<()> {
         self.stage("the old version", async { Ok(()) }).await?;
-        self.stage("expand", self.migrate(Step::Expand, 5)).await?;
+        self.stage("expand", self.migrate(Step::Expand, 7)).await?;
         // A replica of the old version may start again in the middle of an upgrade.
         self.stage("restart of replica 0", self.replace(0, Build::Product)).await?;
-        let refused = self.migrate(Step::Contract, 8).await;
+        let refused = self.migrate(Step::Contract, 10).await;
         let refused = format!("{:#}", refused.err().context("contracted under old replicas")?);
         ensure!(refused.contains("end those first"), "{refused}");
         if mistake == Some(Mistake::ContractEarly) {
@@ -124,14 +124,14 @@ impl Upgrade<'_> {
         self.stage("return of replica 0", self.replace(0, Build::Product)).await?;
         self.stage("replacement of replica 0", self.replace(0, Build::Next)).await?;
         let rest = async {
-            tokio::try_join!(self.migrate(Step::Backfill, 5), async {
+            tokio::try_join!(self.migrate(Step::Backfill, 7), async {
                 self.replace(1, Build::Next).await?;
                 self.replace(2, Build::Next).await
             })
         };
         self.stage("replacement of the others, and backfill", async { rest.await.map(drop) })
             .await?;
-        self.stage("contract", self.migrate(Step::Contract, 8)).await?;
+        self.stage("contract", self.migrate(Step::Contract, 10)).await?;
         self.stage("refusal of the old version", self.old_is_refused()).await?;
         let incomplete = self.count(INCOMPLETE).await?;
         ensure!(incomplete == 0, "{incomplete} decisions lack what the next version writes");
