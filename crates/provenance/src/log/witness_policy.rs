@@ -70,7 +70,6 @@ impl WitnessPolicy {
     ///
     /// let policy = WitnessPolicy::parse(
     ///     "witness a witness.example/w+732d8984+BAkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ\n\
-    ///      # one of one\n\
     ///      group all-of-them all a\n\
     ///      quorum all-of-them\n",
     /// );
