@@ -191,7 +191,7 @@ impl Upgrade<'_> {
         let output = output.context("the old version goes on serving")?;
         let errors = String::from_utf8_lossy(&output.stderr);
         println!("    the old version says: {}", errors.lines().next().unwrap_or_default());
-        let clear = errors.contains("has schema 8, this version knows 3: use a newer sentinel");
+        let clear = errors.contains("has schema 10, this version knows 5: use a newer sentinel");
         if output.status.success() || !clear {
             bail!("{}: {errors}", output.status);
         }
