@@ -81,6 +81,8 @@ fn measure_one(
     let title =
         format!("manifests on {}: signed with ECDSA P-256, durable, sequenced", target.name);
     let mut table = Table::new(title, LOAD_COLUMNS);
+    // So that there is a checkpoint.
+    bundle_of_new(target, &mut connect(&target.address)?)?;
     for echo in &baseline.loads {
         let before = target.logged()?;
         let plan = target.plan(times, echo.connections, Mode::Closed);
@@ -108,7 +110,6 @@ fn measure_one(
     Ok([table, availability(target, times)?])
 }
 
-/// From the answer to a signing until the bundle, with its place in the log, is there.
 fn availability(target: &Target, times: Times) -> anyhow::Result<Table> {
     let mut table = Table::new(
         format!("bundle available after its manifest was acknowledged, on {}", target.name),
@@ -149,18 +150,22 @@ fn sample(target: &Target) -> anyhow::Result<Vec<Duration>> {
     let mut stream = connect(&target.address)?;
     let mut times = Vec::with_capacity(SAMPLES);
     for number in 0..SAMPLES {
-        let signed = json(&mut stream, &target.sign()?)?;
-        let acknowledged = Instant::now();
-        let id = text(&signed, "manifest_id")?;
-        let path = format!("/v1/manifests/{id}/bundle");
-        let bundle = json(&mut stream, &(target.request)("GET", &path)?.request(b""))?;
-        let entries = bundle.pointer("/verificationMaterial/tlogEntries/0/inclusionProof");
-        ensure!(entries.is_some(), "the bundle is not logged: {bundle}");
-        times.push(acknowledged.elapsed());
+        times.push(bundle_of_new(target, &mut stream)?);
         // Not in step with the sequencer.
         thread::sleep(Duration::from_millis(number as u64 * 7 % 40));
     }
     Ok(times)
+}
+
+/// From the answer to a signing until the bundle, with its place in the log, is there.
+fn bundle_of_new(target: &Target, stream: &mut TcpStream) -> anyhow::Result<Duration> {
+    let signed = json(stream, &target.sign()?)?;
+    let acknowledged = Instant::now();
+    let path = format!("/v1/manifests/{}/bundle", text(&signed, "manifest_id")?);
+    let bundle = json(stream, &(target.request)("GET", &path)?.request(b""))?;
+    let entries = bundle.pointer("/verificationMaterial/tlogEntries/0/inclusionProof");
+    ensure!(entries.is_some(), "the bundle is not logged: {bundle}");
+    Ok(acknowledged.elapsed())
 }
 
 impl Target {
