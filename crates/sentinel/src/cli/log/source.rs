@@ -150,6 +150,12 @@ async fn fetch_once(
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            let why = format!(
+                "the answer is {status}: the log is not public, so give an API key with --api-key"
+            );
+            return Err(Refused { why, again: false });
+        }
         status => {
             let again = status.is_server_error()
                 || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
