@@ -16,9 +16,10 @@ use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_core::tenant::Tenant;
+use sentinel_provenance::log::WitnessPolicy;
 use sentinel_provenance::{
-    AgentAction, Bundle, DecisionRef, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey, Trust,
-    Verification, verify_bundle_json,
+    AgentAction, Bundle, DecisionRef, LogTrust, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey,
+    Trust, Verification, verify_bundle_json,
 };
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -40,6 +41,7 @@ pub struct Provenance {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: Arc<SigningKeys>,
     pub(crate) log: Arc<TransparencyLog>,
+    pub(crate) witnesses: Option<WitnessPolicy>,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) writes: Group<NewManifest, LogPlace>,
 }
@@ -235,7 +237,8 @@ impl Provenance {
             return Ok(verify_bundle_json(stored, key, artifact));
         };
         let bundle = self.log.complete(bundle, place).await?;
-        let (logs, revocations) = (self.log.trust()?, self.log.revocations().await?);
+        let logs = LogTrust { root: self.log.trusted_root()?, witnesses: self.witnesses.clone() };
+        let revocations = self.log.revocations().await?;
         let certificate = match &known {
             Some(KnownKey::Certified(certificate)) => Some(certificate),
             _ => None,

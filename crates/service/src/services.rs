@@ -15,6 +15,7 @@ use sentinel_core::quota::Counter;
 use sentinel_core::rate::{RateLimiter, RateRule};
 use sentinel_core::store::Store;
 use sentinel_provenance::PublicKey;
+use sentinel_provenance::log::WitnessPolicy;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -81,6 +82,8 @@ pub struct Settings {
     pub rate_limits: Vec<RateRule>,
     /// Which decisions are signed.
     pub attest: Attest,
+    /// Who must have cosigned the log for a manifest to be verified; `None` demands nobody.
+    pub witnesses: Option<WitnessPolicy>,
 }
 
 impl Default for Settings {
@@ -90,6 +93,7 @@ impl Default for Settings {
             commit_delay: Duration::ZERO,
             rate_limits: Vec::new(),
             attest: Attest::default(),
+            witnesses: None,
         }
     }
 }
@@ -190,6 +194,7 @@ impl Services {
             clock: Arc::clone(&clock),
             keys,
             log: Arc::clone(&log),
+            witnesses: settings.witnesses,
             payloads: Arc::clone(&payloads),
             writes: Group::start(
                 Arc::new(manifests),

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use sentinel_core::log::LogStore;
 use sentinel_core::store::StoreError;
 use sentinel_objects::Folder;
-use sentinel_provenance::log::{TrustedAuthority, TrustedLog};
+use sentinel_provenance::log::{TrustedAuthority, TrustedLog, WitnessPolicy, WitnessPolicyError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -84,6 +84,18 @@ pub struct Destinations {
 }
 
 impl Destinations {
+    /// Who must have cosigned the log, as a verifier demands it; `None` where nobody must.
+    ///
+    /// # Errors
+    /// When the witnesses cannot make up that quorum.
+    pub fn witness_policy(&self) -> Result<Option<WitnessPolicy>, WitnessPolicyError> {
+        if self.witnesses.is_empty() {
+            return Ok(None);
+        }
+        let keys = self.witnesses.iter().map(|witness| witness.key().clone()).collect();
+        WitnessPolicy::new(self.quorum, keys).map(Some)
+    }
+
     /// The other logs that a verifier of our bundles has to trust.
     #[must_use]
     pub fn trusted_logs(&self) -> Vec<TrustedLog> {

@@ -56,6 +56,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         commit_delay: Duration::from_micros(config.commit_delay_us),
         rate_limits,
         attest: config.attest_decisions.into(),
+        witnesses: destinations
+            .witness_policy()
+            .or_fail(|| "cannot demand these witnesses".to_owned())?,
     };
     let parts = Parts {
         database,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sentinel_core::log::{LogHead, LogPlace, ReceiptKind};
+use sentinel_provenance::Bundle;
 use sentinel_provenance::bundle::TransparencyLogEntry;
 use sentinel_provenance::log::{
     Checkpoint, HashedRekord, SignedCheckpoint, TILE_WIDTH, Tile, TilePath, TrustedRoot,
     encode_entries, inclusion_tiles, prove_inclusion,
 };
-use sentinel_provenance::{Bundle, LogTrust};
 
 use super::TransparencyLog;
 use super::shards::{Shard, broken};
@@ -179,11 +179,6 @@ impl TransparencyLog {
         let shards = self.shards();
         let logs = shards.iter().map(Shard::trusted).collect::<Result<Vec<_>, _>>()?;
         Ok(TrustedRoot { logs })
-    }
-
-    /// What bundles of this log are verified against.
-    pub(crate) fn trust(&self) -> Result<LogTrust, ServiceError> {
-        Ok(LogTrust { root: self.trusted_root()?, witnesses: None })
     }
 }
 

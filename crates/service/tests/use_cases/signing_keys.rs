@@ -1,9 +1,16 @@
 //! The keys that sign manifests, as the log knows them.
 
-use sentinel_provenance::{KeyEventKind, verify_logged_bundle};
-use sentinel_service::ServiceError;
+use sentinel_provenance::log::{KeyKind, VerifierKey, WitnessPolicy};
+use sentinel_provenance::{CheckName, KeyEventKind, Outcome, verify_logged_bundle};
+use sentinel_service::provenance::SignRequest;
+use sentinel_service::{ServiceError, Settings};
+use sentinel_testkit::build::name;
+use serde_json::Map;
 
-use crate::support::App;
+use crate::support::{ADMIN, App};
+
+/// A point of the curve, whose other half nobody here has.
+const KEY_OF_NOBODY: [u8; 32] = [9; 32];
 
 async fn hints(app: &App) -> Vec<(String, Vec<KeyEventKind>)> {
     let keys = app.services.log.keys().await.unwrap();
@@ -61,4 +68,28 @@ async fn an_event_of_a_key_is_a_logged_bundle() {
     assert!(!shown.verified());
     bundle.envelope.verify(&known.key).unwrap();
     assert_eq!(bundle.verification_material.tlog_entries.len(), 1);
+}
+
+/// What the server says is what a verifier that demands those witnesses would say.
+#[tokio::test]
+async fn witnesses_that_are_demanded_and_have_not_seen_the_log_fail_a_manifest() {
+    let nobody = VerifierKey::new("w.example", KeyKind::CosignatureV1, KEY_OF_NOBODY).unwrap();
+    let witnesses = Some(WitnessPolicy::new(1, vec![nobody]).unwrap());
+    let app = App::start_with(Settings { witnesses, ..Settings::default() }).await;
+    let request = SignRequest {
+        tenant: name("secops"),
+        tool: name("runbook"),
+        action: name("invoke"),
+        purpose: None,
+        payload: b"{}".to_vec(),
+        keep_payload: false,
+        decision_id: None,
+        metadata: Map::new(),
+    };
+    let signed = app.services.provenance.sign(&ADMIN, request).await.unwrap();
+    let verified = app.services.provenance.verify(&ADMIN, signed.manifest.id).await.unwrap();
+    let verified = verified.unwrap();
+    assert_eq!(verified.verification.outcome(CheckName::Witness), Some(Outcome::Failed));
+    assert_eq!(verified.verification.outcome(CheckName::Inclusion), Some(Outcome::Passed));
+    assert!(!verified.verified());
 }
