@@ -191,6 +191,10 @@ pub(crate) struct Config {
     /// Service that holds that key and signs with it, in the forms of `signing_key_service`.
     #[serde(default)]
     pub(crate) log_key_service: Option<String>,
+    /// Key that the log had under its earlier name, a file like `log_key_file` without a passphrase:
+    /// ends that log. Needed until it is ended, and only for a key that the database does not keep.
+    #[serde(default)]
+    pub(crate) log_previous_key_file: Option<PathBuf>,
     /// File with the passphrase of an encrypted log key, which only its owner can read.
     #[serde(default)]
     pub(crate) log_key_passphrase_file: Option<PathBuf>,
@@ -466,6 +470,7 @@ impl Default for Config {
             log_key_file: None,
             log_key_env: None,
             log_key_service: None,
+            log_previous_key_file: None,
             log_key_passphrase_file: None,
             log_key_passphrase_env: None,
             key_service_token_file: None,

@@ -14,7 +14,7 @@ use sentinel_provenance::PublicKey;
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
-use sentinel_service::log::{CheckpointSigner, TransparencyLog, kept_signer};
+use sentinel_service::log::{CheckpointSigner, CheckpointSigners, TransparencyLog, kept_signer};
 use sentinel_service::payloads::KeyWrapper;
 use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::archiving::Archiving;
 use crate::clock::SystemClock;
-use crate::database::Database;
+use crate::database::{Database, Opened};
 use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::fleet::{FLUSH, Fleet, Joined};
@@ -82,6 +82,8 @@ pub(crate) struct Parts {
     pub(crate) log_origin: String,
     /// Key of the log; `None` leaves it to the store.
     pub(crate) log_key: Option<KeySource>,
+    /// Key that the log had under its earlier name; `None` leaves that to the store.
+    pub(crate) previous_log_key: Option<KeySource>,
     pub(crate) settings: Settings,
 }
 
@@ -148,12 +150,13 @@ impl Node {
         let mut epochs: Vec<_> = opened.epochs().into_iter().collect();
         epochs.extend(carrier.iter().map(|carrier| carrier.epochs()));
         let log_key = log_signer(log_key, opened.store.as_ref(), &parts.log_origin).await?;
+        let checkpoints = with_previous(log_key, parts.previous_log_key, &opened).await?;
         let ports = Ports {
             store: opened.store,
             log: opened.log,
             payloads: opened.payloads,
             key_wrapper: parts.payload_key.as_ref().map(key_wrapper).transpose()?,
-            checkpoints: vec![log_key],
+            checkpoints,
             policy: Arc::clone(&policy.port),
             signing: signing.clone(),
             retired_keys: parts.retired_keys,
@@ -331,6 +334,24 @@ async fn log_signer(
         None => kept_signer(store, origin).await,
     };
     signer.or_fail(|| "cannot use the transparency log".to_owned())
+}
+
+/// The signers of the log: `current`, and who ends the log that has another key, if one is open.
+async fn with_previous(
+    current: Arc<dyn CheckpointSigner>,
+    previous: Option<KeySource>,
+    opened: &Opened,
+) -> Outcome<CheckpointSigners> {
+    let doing = || "cannot use the transparency log".to_owned();
+    let shards = opened.log.log_shards().await.or_fail(doing)?;
+    let key = current.verifier_key().to_string();
+    let mut signers = vec![current];
+    if let Some(open) = shards.last().filter(|open| open.verifier_key != key) {
+        let given = open_log_key(previous, open.origin.clone()).await;
+        let given = given.map_err(|error| key_failure(&error))?;
+        signers.push(log_signer(given, opened.store.as_ref(), &open.origin).await?);
+    }
+    Ok(signers)
 }
 
 fn key_wrapper(key: &payload_key::Source) -> Outcome<Arc<dyn KeyWrapper>> {

@@ -79,6 +79,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         retired_keys: Vec::new(),
         log_origin: DEFAULT_LOG_ORIGIN.to_owned(),
         log_key: None,
+        previous_log_key: None,
         settings: Settings::default(),
     })
     .await?;

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         destinations,
     } = checked;
     let log_origin = config.log_origin.clone();
-    let GivenKeys { manifests, log: log_key, retired: retired_keys } = keys;
+    let GivenKeys { manifests, log: log_key, previous_log, retired: retired_keys } = keys;
     let settings = Settings {
         queue: config.max_waiting,
         commit_delay: Duration::from_micros(config.commit_delay_us),
@@ -69,6 +69,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         payload_key: payload_key_file.map(payload_key::Source::File),
         log_origin,
         log_key,
+        previous_log_key: previous_log,
         settings,
     };
     let node = Node::start(parts).await?;

@@ -21,6 +21,8 @@ pub(crate) struct GivenKeys {
     pub(crate) manifests: GivenKey,
     /// `None` leaves the key of the log to the database.
     pub(crate) log: Option<KeySource>,
+    /// Key of the log that is to be ended; `None` leaves that to the database too.
+    pub(crate) previous_log: Option<KeySource>,
     /// Trusted still, and not signing any more.
     pub(crate) retired: Vec<PublicKey>,
 }
@@ -38,6 +40,7 @@ pub(crate) struct GivenKey {
 enum Use {
     Manifests,
     Log,
+    PreviousLog,
 }
 
 impl Use {
@@ -46,6 +49,7 @@ impl Use {
         match self {
             Self::Manifests => "signing_key",
             Self::Log => "log_key",
+            Self::PreviousLog => "log_previous_key",
         }
     }
 
@@ -54,6 +58,7 @@ impl Use {
         match self {
             Self::Manifests => "signing key",
             Self::Log => "log key",
+            Self::PreviousLog => "previous log key",
         }
     }
 
@@ -61,7 +66,7 @@ impl Use {
     fn make(self, path: &Path) -> String {
         let algorithm = match self {
             Self::Manifests => "EC -pkeyopt ec_paramgen_curve:P-256",
-            Self::Log => "ED25519",
+            Self::Log | Self::PreviousLog => "ED25519",
         };
         format!("(umask 077; openssl genpkey -algorithm {algorithm} -out '{}')", path.display())
     }
@@ -99,6 +104,8 @@ pub(crate) fn check(
     }));
     let before = problems.len();
     let log = log(config, environment).source().map_err(|problem| problems.push(problem));
+    let previous_log = previous_log(config, environment).source();
+    let previous_log = previous_log.map_err(|problem| problems.push(problem));
     let retired: Vec<_> = config.retired_key_files.iter().map(|path| retired(path)).collect();
     let retired: Result<Vec<_>, _> = retired.into_iter().collect();
     let retired = retired.map_err(|problem| problems.push(problem));
@@ -121,7 +128,8 @@ pub(crate) fn check(
     };
     let certifies_for = hours.map(|hours| Duration::from_secs(u64::from(hours) * 3600));
     let manifests = GivenKey { source, certifies_for };
-    Some(GivenKeys { manifests, log: log.ok()?, retired: retired.ok()? })
+    let (log, previous_log, retired) = (log.ok()?, previous_log.ok()?, retired.ok()?);
+    Some(GivenKeys { manifests, log, previous_log, retired })
 }
 
 fn manifests<'a>(config: &'a Config, environment: &'a BTreeMap<String, String>) -> Fields<'a> {
@@ -146,6 +154,19 @@ fn log<'a>(config: &'a Config, environment: &'a BTreeMap<String, String>) -> Fie
         passphrase_file: config.log_key_passphrase_file.as_deref(),
         passphrase_variable: config.log_key_passphrase_env.as_deref(),
         token_file: config.key_service_token_file.as_deref(),
+        environment,
+    }
+}
+
+fn previous_log<'a>(config: &'a Config, environment: &'a BTreeMap<String, String>) -> Fields<'a> {
+    Fields {
+        of: Use::PreviousLog,
+        file: config.log_previous_key_file.as_deref(),
+        variable: None,
+        service: None,
+        passphrase_file: None,
+        passphrase_variable: None,
+        token_file: None,
         environment,
     }
 }
@@ -246,12 +267,13 @@ impl Fields<'_> {
             Problem::new(format!("{}: {error}", self.of.name()), mend)
         })?;
         match (self.of, held.public_half()) {
-            (Use::Manifests, PublicHalf::P256(_)) | (Use::Log, PublicHalf::Ed25519(_)) => Ok(()),
+            (Use::Manifests, PublicHalf::P256(_))
+            | (Use::Log | Use::PreviousLog, PublicHalf::Ed25519(_)) => Ok(()),
             (Use::Manifests, PublicHalf::Ed25519(_)) => Err(Problem::new(
                 "signing key: manifests need an ECDSA P-256 key, and it is an Ed25519 key",
                 make(),
             )),
-            (Use::Log, PublicHalf::P256(_)) => Err(Problem::new(
+            (Use::Log | Use::PreviousLog, PublicHalf::P256(_)) => Err(Problem::new(
                 "log key: checkpoints need an Ed25519 key, and it is an ECDSA P-256 key",
                 make(),
             )),

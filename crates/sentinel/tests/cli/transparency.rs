@@ -1,6 +1,8 @@
 //! `sentinel serve` that sends its log to a mirror, a witness, a Rekor and a timestamp authority, all
 //! of them real, and is killed meanwhile.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -172,5 +174,58 @@ fn a_bundle_comes_to_have_everything_also_when_the_server_is_killed_meanwhile() 
         assert!(metrics.contains(&lag), "no {lag}: {metrics}");
         let alarms = format!("sentinel_log_alarms_total{{outlet=\"{outlet}\"}} 0");
         assert!(metrics.contains(&alarms), "no {alarms}: {metrics}");
+    }
+}
+
+/// Signs until the log has the name; answers the last manifest.
+fn signed_in(running: &Running<'_>, origin: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (id, _) = running.sign();
+        let bundle = running.get(&format!("/v1/manifests/{id}/bundle"));
+        let proof = &bundle["verificationMaterial"]["tlogEntries"][0]["inclusionProof"];
+        let note = proof["checkpoint"]["envelope"].as_str().unwrap();
+        if note.starts_with(&format!("{origin}\n")) {
+            return id;
+        }
+        assert!(Instant::now() < deadline, "{note} {}", running.server.output());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// From a key that the database keeps to another such one, to one in a file, and back.
+#[test]
+fn the_log_goes_on_under_another_name_and_what_was_signed_still_verifies() {
+    let folder = Folder::new();
+    let database = format!("database_url: sqlite://{}/sentinel.db", folder.path().display());
+    let deployment = Deployment::on(folder, &database);
+    let admin = deployment.key("admin");
+    let key = Ed25519NoteSigner::generate("three.example").unwrap().to_pkcs8_pem().unwrap();
+    let key = deployment.folder.file("log-key.pem", &key);
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    let stages: [(&str, &[(&str, &str)]); 4] = [
+        ("one.example", &[]),
+        ("two.example", &[]),
+        ("three.example", &[("SENTINEL_LOG_KEY_FILE", &key)]),
+        ("four.example", &[("SENTINEL_LOG_PREVIOUS_KEY_FILE", &key)]),
+    ];
+    let mut signed = Vec::new();
+    for (origin, keys) in stages {
+        let variables = [&[("SENTINEL_LOG_ORIGIN", origin)], keys].concat();
+        let running = Running::start(&deployment, &admin, &variables);
+        if signed.is_empty() {
+            let register =
+                ["tools", "register", "--tenant=lab", "--tool=probe", "--owner=l@example.com"];
+            let more = ["--tool-url=https://a.example/", "--key", &admin];
+            running.server.cli(&[&register[..], &more].concat()).exits(0);
+        }
+        signed.push(signed_in(&running, origin));
+        for id in &signed {
+            let verified = running.get(&format!("/provenance/verify/{id}"));
+            assert_eq!(verified["verified"], true, "{verified}");
+        }
+        let root = running.get("/v1/trusted-root");
+        assert_eq!(root["tlogs"].as_array().unwrap().len(), signed.len(), "{root}");
+        running.server.stop();
     }
 }

@@ -110,7 +110,14 @@ impl TransparencyLog {
         let key = self.signer()?.verifier_key();
         match self.shards().iter().any(|shard| shard.key.name() == key.name()) {
             false => Ok(()),
-            true => Err(broken(&format!("`{}` was the name of another shard", key.name()))),
+            true => {
+                let name = key.name();
+                let why = format!(
+                    "`{name}` was the name of another shard, with another key; give the log \
+                     another name (`log_origin`)"
+                );
+                Err(broken(&why))
+            }
         }
     }
 
