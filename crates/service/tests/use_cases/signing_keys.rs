@@ -70,13 +70,8 @@ async fn an_event_of_a_key_is_a_logged_bundle() {
     assert_eq!(bundle.verification_material.tlog_entries.len(), 1);
 }
 
-/// What the server says is what a verifier that demands those witnesses would say.
-#[tokio::test]
-async fn witnesses_that_are_demanded_and_have_not_seen_the_log_fail_a_manifest() {
-    let nobody = VerifierKey::new("w.example", KeyKind::CosignatureV1, KEY_OF_NOBODY).unwrap();
-    let witnesses = Some(WitnessPolicy::new(1, vec![nobody]).unwrap());
-    let app = App::start_with(Settings { witnesses, ..Settings::default() }).await;
-    let request = SignRequest {
+fn request() -> SignRequest {
+    SignRequest {
         tenant: name("secops"),
         tool: name("runbook"),
         action: name("invoke"),
@@ -85,11 +80,31 @@ async fn witnesses_that_are_demanded_and_have_not_seen_the_log_fail_a_manifest()
         keep_payload: false,
         decision_id: None,
         metadata: Map::new(),
-    };
-    let signed = app.services.provenance.sign(&ADMIN, request).await.unwrap();
+    }
+}
+
+/// What the server says is what a verifier that demands those witnesses would say.
+#[tokio::test]
+async fn witnesses_that_are_demanded_and_have_not_seen_the_log_fail_a_manifest() {
+    let nobody = VerifierKey::new("w.example", KeyKind::CosignatureV1, KEY_OF_NOBODY).unwrap();
+    let witnesses = Some(WitnessPolicy::new(1, vec![nobody]).unwrap());
+    let app = App::start_with(Settings { witnesses, ..Settings::default() }).await;
+    let signed = app.services.provenance.sign(&ADMIN, request()).await.unwrap();
     let verified = app.services.provenance.verify(&ADMIN, signed.manifest.id).await.unwrap();
     let verified = verified.unwrap();
     assert_eq!(verified.verification.outcome(CheckName::Witness), Some(Outcome::Failed));
     assert_eq!(verified.verification.outcome(CheckName::Inclusion), Some(Outcome::Passed));
+    assert!(!verified.verified());
+}
+
+#[tokio::test]
+async fn a_manifest_whose_place_was_taken_away_is_not_verified() {
+    let app = App::start().await;
+    let signed = app.services.provenance.sign(&ADMIN, request()).await.unwrap();
+    app.empty_places();
+    let verified = app.services.provenance.verify(&ADMIN, signed.manifest.id).await.unwrap();
+    let verified = verified.unwrap();
+    assert_eq!(verified.verification.outcome(CheckName::Signature), Some(Outcome::Passed));
+    assert_eq!(verified.verification.outcome(CheckName::Checkpoint), Some(Outcome::Failed));
     assert!(!verified.verified());
 }
