@@ -47,7 +47,7 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
-    /// Load one URL
+    /// Load a URL
     Load(LoadArgs),
     /// Run every scenario, and write the report
     All(AllArgs),
@@ -55,9 +55,10 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct LoadArgs {
-    /// An http:// URL
-    #[arg(long)]
-    url: Uri,
+    /// An http:// URL; of several, which differ in the host or port only, each gets its share of the
+    /// connections
+    #[arg(long, required = true)]
+    url: Vec<Uri>,
     #[arg(long, default_value_t = 16)]
     connections: usize,
     /// Seconds measured
@@ -157,17 +158,17 @@ fn restrict_cores(cores: usize) -> rustix::io::Result<()> {
 }
 
 fn load_url(args: &LoadArgs) -> anyhow::Result<()> {
-    let address = resolve(&args.url)?;
+    let url = args.url.first().context("no --url")?;
     let plan = LoadPlan {
-        addresses: vec![address],
+        addresses: args.url.iter().map(resolve).collect::<anyhow::Result<_>>()?,
         connections: args.connections,
         mode: args.rate.map_or(Mode::Closed, |per_second| Mode::Open { per_second }),
         warm_up: Duration::try_from_secs_f64(args.warm_up).context("bad --warm-up")?,
         measured: Duration::try_from_secs_f64(args.seconds).context("bad --seconds")?,
         server_pid: args.server_pid,
     };
-    let host = args.url.authority().map_or("localhost", |authority| authority.as_str());
-    let path = args.url.path_and_query().map_or("/", |path| path.as_str());
+    let host = url.authority().map_or("localhost", |authority| authority.as_str());
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
     let mut head = RequestHead::new(&args.method, path, host);
     if !args.header.iter().any(|line| line.to_ascii_lowercase().starts_with("content-type:")) {
         head = head.header("content-type", "application/json");
@@ -184,7 +185,7 @@ fn load_url(args: &LoadArgs) -> anyhow::Result<()> {
     };
     let result =
         load::run(&plan, &|_, buffer: &mut Vec<u8>| buffer.extend_from_slice(&request), &matches)?;
-    let mut table = Table::new(format!("{} {}", args.method, args.url), LOAD_COLUMNS);
+    let mut table = Table::new(format!("{} {url}", args.method), LOAD_COLUMNS);
     table.push(Row::load(format!("{} connections", result.connections), &result, None)?);
     let mut report = Report::new("load");
     report.add(table);

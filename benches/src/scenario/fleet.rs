@@ -23,8 +23,7 @@ use crate::{
 const REPLICAS: [usize; 2] = [1, 3];
 
 /// What docs/scaling.md advises to replicas that share a few cores with their database.
-const SHARING: [(&str, &str); 2] =
-    [("TOKIO_WORKER_THREADS", "1"), ("SENTINEL_COMMIT_DELAY_US", "1000")];
+const SHARING: [(&str, &str); 1] = [("TOKIO_WORKER_THREADS", "1")];
 pub(super) const DATABASE: &str = "bench";
 /// The steady rate at which latency is promised, per second.
 pub(super) const STEADY: f64 = 1000.0;

@@ -273,11 +273,11 @@ pub(crate) struct Config {
     #[serde(default = "default_queue")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_waiting: usize,
-    /// Microseconds that decisions wait, under load, for others to be committed with them. None is
-    /// best for one replica; 1000 lets several on a busy database commit fewer, larger batches.
+    /// Microseconds that decisions wait, under load, for others to be committed with them. Without
+    /// it: half of what the last commit took, and a millisecond at most.
     #[serde(default)]
     #[schemars(range(max = 100_000))]
-    pub(crate) commit_delay_us: u64,
+    pub(crate) commit_delay_us: Option<u64>,
     /// Connections held at one time; further ones wait to be accepted.
     #[serde(default = "default_connections")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -490,7 +490,7 @@ impl Default for Config {
             health_check_interval_seconds: default_interval(),
             health_check_networks: HealthNetworks::default(),
             max_waiting: default_queue(),
-            commit_delay_us: 0,
+            commit_delay_us: None,
             max_connections: default_connections(),
             shutdown_grace_seconds: default_grace(),
             drain_seconds: default_drain(),

@@ -41,17 +41,34 @@ impl Control {
         self.state.load_full()
     }
 
-    /// Catches up with the store.
+    /// Catches up with the store, backwards, too, when an older copy of it was put in place.
     ///
     /// # Errors
     /// When the store cannot be read; the state stays as it was.
     pub async fn refresh(&self) -> Result<Arc<ControlState>, StoreError> {
         let known = self.current();
         let changes = self.store.control_changes(known.epoch()).await?;
+        if changes.epoch < known.epoch() {
+            tracing::error!(
+                found = changes.epoch.0,
+                known = known.epoch().0,
+                "the store has gone back to an older copy; what it forgot is forgotten here, too"
+            );
+            return self.start_over().await;
+        }
         if changes.epoch > known.epoch() {
             self.observe(&Arc::new(known.after(changes)));
         }
         Ok(self.current())
+    }
+
+    /// The store gives out its lost epochs once more, for other kills than those known here under
+    /// the same numbers, so nothing known before may be compared with it any longer.
+    async fn start_over(&self) -> Result<Arc<ControlState>, StoreError> {
+        let all = self.store.control_changes(Epoch::default()).await?;
+        let state = Arc::new(ControlState::default().after(all));
+        self.state.store(Arc::clone(&state));
+        Ok(state)
     }
 
     /// Adopts `state` if it is newer than what is known.

@@ -1,5 +1,5 @@
 //! Group commit: items that arrive while the store is busy are written together with the next
-//! write. No item waits for others to arrive, unless a delay is asked for.
+//! write. Under load a group also waits a little for those who are about to come.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +40,31 @@ pub type Settled<Answer> =
 pub struct Grouping {
     /// The most items of one group.
     pub most: usize,
-    /// How long a group waits for those who are about to come: nothing is the least latency; a
-    /// little makes fewer, larger groups, where many writers share a busy store.
-    pub delay: Duration,
+    pub delay: Delay,
+}
+
+/// How long a group waits, under load, for those who are about to come. Each write has a cost of its
+/// own, which many writers that share a busy store would pay for many small groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delay {
+    /// Half of what the write before took, and [`Self::MOST`] at most: the slower the store, the
+    /// more a larger group is worth, and no item waits for long beside its write.
+    #[default]
+    Adaptive,
+    /// So long; not at all when it is zero.
+    Fixed(Duration),
+}
+
+impl Delay {
+    /// The longest wait that is not asked for.
+    pub const MOST: Duration = Duration::from_millis(1);
+
+    fn after(self, write: Duration) -> Duration {
+        match self {
+            Self::Adaptive => (write / 2).min(Self::MOST),
+            Self::Fixed(delay) => delay,
+        }
+    }
 }
 
 /// The entrance to a group writer.
@@ -94,7 +116,7 @@ async fn feed<W: GroupWriter>(
     grouping: Grouping,
 ) {
     let mut queue = Vec::with_capacity(grouping.most);
-    let mut answered = 0;
+    let (mut answered, mut took) = (0, Duration::ZERO);
     loop {
         if queue.is_empty() {
             match receiver.recv().await {
@@ -105,11 +127,13 @@ async fn feed<W: GroupWriter>(
         take_waiting(&mut receiver, &mut queue, grouping.most);
         // Whoever was answered last asks again soon, if the load goes on.
         let expected = (queue.len() + answered).min(grouping.most);
-        if !grouping.delay.is_zero() && answered >= WORTH_WAITING_FOR {
-            wait_for(&mut receiver, &mut queue, expected, grouping.delay).await;
+        let delay = grouping.delay.after(took);
+        if !delay.is_zero() && answered >= WORTH_WAITING_FOR {
+            wait_for(&mut receiver, &mut queue, expected, delay).await;
         }
+        let started = Instant::now();
         let settled = writer.write(&mut queue).await;
-        answered = settled.len();
+        (answered, took) = (settled.len(), started.elapsed());
         for (answer, result) in settled {
             // A waiter that has gone away has no use for its answer; what it asked is recorded.
             drop(answer.send(result));

@@ -27,7 +27,7 @@ use crate::bus::{FanOut, InProcessBus};
 use crate::check::Checker;
 use crate::commit::DecisionWriter;
 use crate::control::Control;
-use crate::group::{Group, Grouping};
+use crate::group::{Delay, Group, Grouping};
 use crate::keys::{Keys, random_bytes};
 use crate::kill::KillSwitch;
 use crate::log::{self, CheckpointSigners, TransparencyLog};
@@ -75,9 +75,8 @@ pub struct Shared {
 pub struct Settings {
     /// Checks under way, and manifests that wait to be written, before more are refused.
     pub queue: usize,
-    /// How long decisions that are to be committed wait for others under load; see
-    /// [`Grouping::delay`].
-    pub commit_delay: Duration,
+    /// How long decisions that are to be committed wait for others under load.
+    pub commit_delay: Delay,
     /// Rate limits of every call, besides those that policy states.
     pub rate_limits: Vec<RateRule>,
     /// Which decisions are signed.
@@ -90,7 +89,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             queue: 2048,
-            commit_delay: Duration::ZERO,
+            commit_delay: Delay::Adaptive,
             rate_limits: Vec::new(),
             attest: Attest::default(),
             witnesses: None,
@@ -199,7 +198,7 @@ impl Services {
             writes: Group::start(
                 Arc::new(manifests),
                 settings.queue,
-                Grouping { most: MANIFEST_GROUP, delay: Duration::ZERO },
+                Grouping { most: MANIFEST_GROUP, delay: Delay::Fixed(Duration::ZERO) },
             ),
         });
         Ok(Self {

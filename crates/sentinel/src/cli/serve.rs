@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyStatus;
+use sentinel_service::group::Delay;
 use sentinel_service::health::Networks;
 use sentinel_service::{Services, Settings};
 use sentinel_transparency::Destinations;
@@ -53,7 +54,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let GivenKeys { manifests, log: log_key, previous_log, retired: retired_keys } = keys;
     let settings = Settings {
         queue: config.max_waiting,
-        commit_delay: Duration::from_micros(config.commit_delay_us),
+        commit_delay: config
+            .commit_delay_us
+            .map_or(Delay::Adaptive, |us| Delay::Fixed(Duration::from_micros(us))),
         rate_limits,
         attest: config.attest_decisions.into(),
         witnesses: destinations

@@ -311,7 +311,7 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
     let bounds = [
         ("health_check_interval_seconds", config.health_check_interval_seconds, 1, 86_400),
         ("max_waiting", config.max_waiting as u64, 1, 1_000_000),
-        ("commit_delay_us", config.commit_delay_us, 0, 100_000),
+        ("commit_delay_us", config.commit_delay_us.unwrap_or(0), 0, 100_000),
         ("max_connections", config.max_connections as u64, 1, 1_000_000),
         ("shutdown_grace_seconds", config.shutdown_grace_seconds, 0, 3600),
         ("drain_seconds", config.drain_seconds, 0, 3600),

@@ -51,6 +51,32 @@ async fn an_idle_replica_learns_of_a_kill_without_any_message() {
     knows(&replica, kill(&app).await).await;
 }
 
+/// After a failover to a standby that had not received everything, epochs are given out twice.
+#[tokio::test]
+async fn a_replica_that_knows_lost_epochs_takes_up_those_that_are_given_out_instead() {
+    let app = App::start().await;
+    let replica = app.replica(Settings::default(), Shared::default()).await;
+    let (_tell, told) = watch::channel(Epoch::default());
+    let _following = replica.follow(told);
+    let before = app.services.control.current().epoch();
+    let agent = Target::Agent(name("other"));
+    for _ in 0..2 {
+        app.services.kills.kill(&ADMIN, &agent, name("lost")).await.unwrap();
+    }
+    knows(&replica, Epoch(before.0 + 2)).await;
+    app.forget_kills(2);
+    let start = Instant::now();
+    while replica.control.current().epoch() > before {
+        assert!(start.elapsed() < Duration::from_secs(20), "the lost epochs are still believed in");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    kill(&app).await;
+    app.services.kills.kill(&ADMIN, &agent, name("another")).await.unwrap();
+    // As many epochs as are lost, and the first of them was a kill of everything.
+    let answer = replica.checker.check(app.request()).await.unwrap();
+    assert!(!answer.decision.allow, "{:?}", answer.decision);
+}
+
 #[tokio::test]
 async fn following_ends_with_the_services() {
     let app = App::start().await;

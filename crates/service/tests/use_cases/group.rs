@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use sentinel_service::group::{Group, GroupWriter, Grouping, Settled, Waiting};
+use sentinel_service::group::{Delay, Group, GroupWriter, Grouping, Settled, Waiting};
 use tokio::time::{Instant, sleep};
 
 /// Takes a while for each group, and remembers how large it was.
@@ -15,6 +15,7 @@ struct SlowWriter {
 }
 
 const WRITE: Duration = Duration::from_millis(2);
+const PROMPT: Delay = Delay::Fixed(Duration::ZERO);
 
 #[async_trait]
 impl GroupWriter for SlowWriter {
@@ -29,7 +30,7 @@ impl GroupWriter for SlowWriter {
 }
 
 /// The groups that so many clients make, each of whom asks ten times, and the time it took them.
-async fn run(clients: u32, delay: Duration) -> (Vec<usize>, Duration) {
+async fn run(clients: u32, delay: Delay) -> (Vec<usize>, Duration) {
     let writer = Arc::new(SlowWriter::default());
     let group = Group::start(Arc::clone(&writer), 1024, Grouping { most: 1024, delay });
     let started = Instant::now();
@@ -52,15 +53,31 @@ async fn run(clients: u32, delay: Duration) -> (Vec<usize>, Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_under_load_makes_fewer_and_larger_groups() {
-    let (prompt, _) = run(40, Duration::ZERO).await;
-    let (delayed, took) = run(40, Duration::from_millis(2)).await;
-    assert!(delayed.len() * 3 < prompt.len() * 2, "{} groups, not {}", delayed.len(), prompt.len());
-    assert!(took < Duration::from_millis(80), "a group that is complete waits no longer: {took:?}");
+    let (prompt, _) = run(40, PROMPT).await;
+    for delay in [Delay::Fixed(WRITE), Delay::Adaptive] {
+        let (delayed, took) = run(40, delay).await;
+        let (few, many) = (delayed.len(), prompt.len());
+        assert!(few * 3 < many * 2, "{few} groups with {delay:?}, not {many}");
+        assert!(took < Duration::from_millis(80), "a complete group waits no longer: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_not_asked_for_is_a_part_of_the_write() {
+    let writer = Arc::new(SlowWriter::default());
+    let grouping = Grouping { most: 1024, delay: Delay::Adaptive };
+    let group = Group::start(Arc::clone(&writer), 1024, grouping);
+    join_all((0..40).map(|item| group.submit(item))).await;
+    let started = Instant::now();
+    // Nine in ten of the forty never come back.
+    group.submit(0).await.unwrap();
+    assert_eq!(started.elapsed(), WRITE + WRITE / 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_holds_up_no_one_where_there_is_little_load() {
-    let (prompt, without) = run(4, Duration::ZERO).await;
-    let (delayed, with) = run(4, Duration::from_secs(1)).await;
-    assert_eq!((prompt, without), (delayed, with));
+    let without = run(4, PROMPT).await;
+    for delay in [Delay::Fixed(Duration::from_secs(1)), Delay::Adaptive] {
+        assert_eq!(run(4, delay).await, without);
+    }
 }

@@ -139,6 +139,17 @@ impl App {
         assert_eq!(database.execute(sql, []).unwrap(), 1);
     }
 
+    /// Puts a copy of the database in place that has not had the last `epochs`, each of which was a
+    /// kill.
+    pub(crate) fn forget_kills(&self, epochs: u64) {
+        let database = rusqlite::Connection::open(self.folder.path().join("sentinel.db")).unwrap();
+        let sql = format!(
+            "UPDATE meta SET epoch = epoch - {epochs};
+             DELETE FROM kills WHERE killed_epoch > (SELECT epoch FROM meta)"
+        );
+        database.execute_batch(&sql).unwrap();
+    }
+
     /// Makes the log refuse whatever is appended.
     pub(crate) async fn seal_log(&self) {
         self.store.seal_shard(1).await.unwrap();
