@@ -191,6 +191,15 @@ pub struct NewManifest {
     pub payload: Option<SealedPayload>,
 }
 
+impl NewManifest {
+    /// How much there is to write, in bytes, to within what every manifest has besides.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let payload = self.payload.as_ref().map_or(0, |payload| payload.sealed.len());
+        self.manifest.bundle.len() + self.leaf.len() + payload
+    }
+}
+
 /// What another service answered about a leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogReceipt {

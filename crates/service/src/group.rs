@@ -35,6 +35,22 @@ pub struct Waiting<Item, Answer> {
 pub type Settled<Answer> =
     (oneshot::Sender<Result<Answer, ServiceError>>, Result<Answer, ServiceError>);
 
+/// Takes those out of the front of `queue` that weigh `most` together at most, and the first in any
+/// case.
+pub fn take_within<Item, Answer>(
+    queue: &mut Vec<Waiting<Item, Answer>>,
+    most: usize,
+    weight: impl Fn(&Item) -> usize,
+) -> Vec<Waiting<Item, Answer>> {
+    let mut sum = 0_usize;
+    let fitting = queue.iter().take_while(|waiting| {
+        sum = sum.saturating_add(weight(&waiting.item));
+        sum <= most
+    });
+    let taken = fitting.count().max(1).min(queue.len());
+    queue.drain(..taken).collect()
+}
+
 /// How large groups become.
 #[derive(Debug, Clone, Copy)]
 pub struct Grouping {

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::ServiceError;
 use crate::control::Control;
-use crate::group::{Group, GroupWriter, Settled, Waiting};
+use crate::group::{Group, GroupWriter, Settled, Waiting, take_within};
 use crate::log::{SignedStatement, TransparencyLog, sign_statement};
 use crate::payloads::{self, DataKey, Kept, Payloads};
 use crate::signing::{KnownKey, SigningKeys};
@@ -479,6 +479,10 @@ pub(crate) struct ManifestWriter {
 const PATIENCE: Duration = Duration::from_secs(2);
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// Bytes that one write stores at most. Kept payloads are large, and a write that the database
+/// refuses or is too slow for fails for all who are in it.
+const GROUP_BYTES: usize = 16 << 20;
+
 impl ManifestWriter {
     async fn insert(&self, manifests: Vec<NewManifest>) -> Result<Vec<LogPlace>, StoreError> {
         let deadline = Instant::now() + PATIENCE;
@@ -503,7 +507,10 @@ impl GroupWriter for ManifestWriter {
         queue: &mut Vec<Waiting<NewManifest, LogPlace>>,
     ) -> Vec<Settled<LogPlace>> {
         let (manifests, answers): (Vec<_>, Vec<_>) =
-            queue.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
+            take_within(queue, GROUP_BYTES, NewManifest::bytes)
+                .into_iter()
+                .map(|waiting| (waiting.item, waiting.answer))
+                .unzip();
         match self.insert(manifests).await {
             Ok(places) => {
                 self.log.note_appended(places.len());

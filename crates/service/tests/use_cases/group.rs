@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use sentinel_service::group::{Delay, Group, GroupWriter, Grouping, Settled, Waiting};
+use sentinel_service::group::{
+    Delay, Group, GroupWriter, Grouping, Settled, Waiting, take_within,
+};
 use tokio::time::{Instant, sleep};
 
 /// Takes a while for each group, and remembers how large it was.
@@ -80,4 +82,35 @@ async fn a_delay_holds_up_no_one_where_there_is_little_load() {
     for delay in [Delay::Fixed(Duration::from_secs(1)), Delay::Adaptive] {
         assert_eq!(run(4, delay).await, without);
     }
+}
+
+/// Writes as many as weigh a hundred together.
+#[derive(Default)]
+struct WeighingWriter {
+    groups: Mutex<Vec<Vec<u32>>>,
+}
+
+#[async_trait]
+impl GroupWriter for WeighingWriter {
+    type Item = u32;
+    type Answer = u32;
+
+    async fn write(&self, queue: &mut Vec<Waiting<u32, u32>>) -> Vec<Settled<u32>> {
+        let taken = take_within(queue, 100, |item| *item as usize);
+        self.groups.lock().unwrap().push(taken.iter().map(|waiting| waiting.item).collect());
+        taken.into_iter().map(|Waiting { item, answer }| (answer, Ok(item))).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_no_heavier_than_it_may_be_and_keeps_the_order() {
+    let writer = Arc::new(WeighingWriter::default());
+    let grouping = Grouping { most: 1024, delay: PROMPT };
+    let group = Group::start(Arc::clone(&writer), 1024, grouping);
+    let items = [40, 60, 1, 500, 99, 2];
+    let answers = join_all(items.map(|item| group.submit(item))).await;
+    assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), items);
+    let groups = writer.groups.lock().unwrap();
+    // What is too heavy by itself goes alone, since nobody else could take it along.
+    assert_eq!(*groups, [vec![40, 60], vec![1], vec![500], vec![99], vec![2]]);
 }
