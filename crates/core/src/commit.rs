@@ -324,7 +324,7 @@ fn same_call(asked: &DecisionRecord, claimed: &DecisionRecord) -> bool {
 fn still_stands(pending: &Pending, control: &ControlState) -> bool {
     let record = &pending.record;
     let key_stands = match &pending.principal {
-        Principal::Key(key) => !record.allow || control.key(&key.hash).is_some(),
+        Principal::Key(key) => !may_allow(record) || control.key(&key.hash).is_some(),
         Principal::Unauthenticated => true,
     };
     let tenant = control.tenant(&record.tenant);
@@ -339,9 +339,14 @@ fn still_stands(pending: &Pending, control: &ControlState) -> bool {
         && tool == pending.subject.tool.as_ref()
 }
 
+/// A deny can lead to an allow that was given before: that of its call id.
+fn may_allow(record: &DecisionRecord) -> bool {
+    record.allow || (record.call_id.is_some() && !record.code.is_control())
+}
+
 fn deny_if_killed(pending: &mut Pending, control: &ControlState) {
     let record = &mut pending.record;
-    if !record.allow {
+    if !may_allow(record) {
         return;
     }
     let agent = pending.subject.agent.as_ref();

@@ -131,6 +131,8 @@ macro_rules! store_conformance_tests {
                 an_expired_claim_is_absent
                 expired_claims_are_deleted
                 an_allow_does_not_outlive_a_kill_by_being_repeated
+                an_allow_does_not_outlive_a_kill_by_a_repeat_that_was_denied_before_it
+                an_allow_does_not_outlive_its_key_by_being_repeated
                 concurrent_batches_agree_on_one_decision
                 a_superseded_call_claims_nothing
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::commit::{Outcome, claims_expire_before};
 use sentinel_core::decision::ReasonCode;
+use sentinel_core::kill::KillScope;
 use sentinel_core::principal::Role;
 use sentinel_core::quota::Window;
 use serde_json::json;
@@ -190,6 +191,42 @@ pub async fn an_allow_does_not_outlive_a_kill_by_being_repeated(store: Shared) {
     scene.store.restore(scope, actor, build::after(1)).await.unwrap();
     assert_eq!(replayed(ask(&scene, &check).await), first, "the claim was left alone");
     assert_eq!(scene.counters().await[0].used, 1);
+}
+
+pub async fn an_allow_does_not_outlive_a_kill_by_a_repeat_that_was_denied_before_it(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = scene.check().await.call_id("call-1");
+    let first = scene.record(&check).await;
+    let scope = build::scope_of(&scene.tool);
+    let tenant_wide = KillScope::Tenant(scene.tenant.id);
+    for (place, scope) in (1..).zip([scope, tenant_wide]) {
+        scene.store.kill(build::kill(scope.clone())).await.unwrap();
+        for code in [ReasonCode::RateLimited, ReasonCode::QuotaExceeded, ReasonCode::PolicyDenied] {
+            // Decided on the state before the kill, and committed after it.
+            let denied = scene.record(&check.clone().denied(code)).await;
+            assert_eq!((denied.allow, denied.code), (false, ReasonCode::Killed));
+            assert_ne!(denied.id, first.id);
+        }
+        scene.store.restore(scope, "me".to_owned(), build::after(place)).await.unwrap();
+    }
+    assert_eq!(replayed(ask(&scene, &check).await), first, "the claim was left alone");
+}
+
+pub async fn an_allow_does_not_outlive_its_key_by_being_repeated(store: Shared) {
+    let scene = Scene::new(store).await;
+    let key = build::key(Role::Agent);
+    scene.store.create_key(key.clone()).await.unwrap();
+    let check = scene.check().await.call_id("call-1").principal(&key);
+    assert!(scene.record(&check).await.allow);
+    scene.store.revoke_key(key.id, build::after(1)).await.unwrap();
+    // Decided while the key stood: to be decided again.
+    let limited = check.clone().denied(ReasonCode::RateLimited);
+    for stale in [check, limited] {
+        let outcome = ask(&scene, &stale).await;
+        assert!(matches!(outcome, Outcome::Superseded), "{outcome:?}");
+    }
+    let again = scene.check().await.call_id("call-1").principal(&key);
+    assert_eq!(scene.record(&again).await.code, ReasonCode::KeyRevoked);
 }
 
 pub async fn concurrent_batches_agree_on_one_decision(store: Shared) {
