@@ -8,7 +8,7 @@ use crate::bundle::{Bundle, BundleError};
 use crate::certificate::{CertificateError, KeyCertificate};
 use crate::digest::Sha256Digest;
 use crate::log::{Revoked, TrustedLog};
-use crate::log_trust::{LogTrust, Logged, Revocation};
+use crate::log_trust::{LogTrust, Logged, Revocation, RevokedAt, in_force};
 use crate::public_key::PublicKey;
 use crate::statement::{KeyEventKind, SigningKeyEvent, Statement, StatementError};
 
@@ -103,16 +103,13 @@ impl KeyEvents {
             match proven.event {
                 KeyEventKind::Certified => certified.push((position, proven)),
                 KeyEventKind::Introduced | KeyEventKind::Retired => {}
-                KeyEventKind::Revoked => revocations.extend(proven.revocations()),
+                KeyEventKind::Revoked => revocations.push(proven.revocation()),
             }
         }
         let mut events = Self { trusted, certified: BTreeMap::new(), revocations };
         for (position, Proven { bundle, signer, .. }) in certified {
-            let in_force = Logged::find(&bundle, logs).and_then(|entries| {
-                let in_force =
-                    |entry: &Logged<'_>| entry.in_force(logs, &signer, &events.revocations);
-                entries.iter().try_for_each(in_force)
-            });
+            let in_force = Logged::find(&bundle, logs)
+                .and_then(|entries| in_force(&entries, logs, &signer, &events.revocations));
             in_force.map_err(|why| (position, KeyEventError::Log(why)))?;
             let certificate = KeyCertificate::verify(&bundle.envelope, &signer);
             let certificate = certificate.map_err(|error| (position, error.into()))?;
@@ -142,13 +139,16 @@ impl KeyEvents {
     /// From which entry of `log` on keys are not believed any more.
     #[must_use]
     pub fn revoked_in(&self, log: &TrustedLog, logs: &LogTrust) -> Vec<Revoked> {
+        let id = log.key().id_hash();
         let since = |revocation: &Revocation| {
-            if revocation.log == log.key().id_hash() {
-                return Some(revocation.index);
+            let here = revocation.places.iter().filter(|place| place.log == id);
+            if let Some(index) = here.map(|place| place.index).min() {
+                return Some(index);
             }
-            let began = logs.root.log(&revocation.log).map(TrustedLog::valid_from);
+            let began = |place: &RevokedAt| logs.root.log(&place.log).map(TrustedLog::valid_from);
             // A later log is later as a whole.
-            (began <= Some(log.valid_from())).then_some(0)
+            let earlier = |place: &RevokedAt| began(place) <= Some(log.valid_from());
+            revocation.places.iter().any(earlier).then_some(0)
         };
         let revoked = |revocation: &Revocation| {
             since(revocation).map(|since| Revoked { key: revocation.key.clone(), since })
@@ -216,12 +216,11 @@ struct Proven {
 }
 
 impl Proven {
-    fn revocations(&self) -> impl Iterator<Item = Revocation> {
-        let key = self.key.hint().to_owned();
-        self.places.iter().map(move |(log, index)| Revocation {
-            key: key.clone(),
-            log: *log,
-            index: *index,
-        })
+    fn revocation(&self) -> Revocation {
+        let place = |(log, index): &(Sha256Digest, u64)| RevokedAt { log: *log, index: *index };
+        Revocation {
+            key: self.key.hint().to_owned(),
+            places: self.places.iter().map(place).collect(),
+        }
     }
 }

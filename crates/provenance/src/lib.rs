@@ -77,7 +77,7 @@ pub use digest::Sha256Digest;
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, pae};
 pub use json::{JsonError, MAX_DEPTH};
 pub use key_events::{KeyEventError, KeyEvents};
-pub use log_trust::{LogTrust, Revocation};
+pub use log_trust::{LogTrust, Revocation, RevokedAt};
 pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureMismatch};
 pub use receipt::{LogEntryError, MAX_LOG_ENTRY_BYTES};
 pub use signer::{EcdsaP256Signer, SignError, Signer};

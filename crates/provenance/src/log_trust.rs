@@ -39,10 +39,47 @@ pub struct LogTrust {
 pub struct Revocation {
     /// Fingerprint of the key.
     pub key: String,
-    /// The log that has the revocation, by the hash of its name and key.
+    /// Where it was logged. It may be in several logs, and is the same revocation in each.
+    pub places: Vec<RevokedAt>,
+}
+
+/// Where a revocation was logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokedAt {
+    /// The log, by the hash of its name and key.
     pub log: Sha256Digest,
-    /// Its index there. Entries of the key before it stay valid.
+    /// The index there. Entries of the key before it stay valid.
     pub index: u64,
+}
+
+impl Revocation {
+    /// That entries were made before it; or why they were not. A log that has both tells which
+    /// came first. Where none has, a log that began after one with the revocation is later as a
+    /// whole.
+    pub(crate) fn is_after(
+        &self,
+        entries: &[(Sha256Digest, u64)],
+        logs: &LogTrust,
+    ) -> Result<(), String> {
+        let mut compared = false;
+        for (log, index) in entries {
+            for since in self.places.iter().filter(|place| place.log == *log) {
+                if *index >= since.index {
+                    let since = since.index;
+                    return Err(format!("key was revoked by entry {since}, this is entry {index}"));
+                }
+                compared = true;
+            }
+        }
+        let began = |id: &Sha256Digest| logs.root.log(id).map(TrustedLog::valid_from);
+        let earlier = |(log, _): &(Sha256Digest, u64)| {
+            self.places.iter().any(|place| began(&place.log) <= began(log))
+        };
+        if !compared && entries.iter().any(earlier) {
+            return Err("key was revoked in an earlier log".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// An entry of a trusted log whose checkpoint holds, and is that of its proof.
@@ -110,29 +147,6 @@ impl<'a> Logged<'a> {
         Ok(format!("entry {log_index} of log `{origin}`"))
     }
 
-    /// That `key` was not revoked when the entry was made; or since when it was. A log
-    /// that began after the one with the revocation is later as a whole.
-    pub(crate) fn in_force(
-        &self,
-        logs: &LogTrust,
-        key: &PublicKey,
-        revocations: &[Revocation],
-    ) -> Result<(), String> {
-        let (index, log) = (self.entry.log_index, &self.entry.log_id.key_id);
-        let began = |id: &Sha256Digest| logs.root.log(id).map(TrustedLog::valid_from);
-        for revocation in revocations.iter().filter(|revocation| revocation.key == key.hint()) {
-            let since = revocation.index;
-            if revocation.log == *log {
-                if index >= since {
-                    return Err(format!("key was revoked by entry {since}, this is entry {index}"));
-                }
-            } else if began(&revocation.log) <= began(log) {
-                return Err("key was revoked in an earlier log".to_owned());
-            }
-        }
-        Ok(())
-    }
-
     /// Who saw the state of the log; or why that is not enough.
     pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, WitnessPolicyError> {
         let cosignatures = self.checkpoint.cosignatures(policy)?;
@@ -140,4 +154,16 @@ impl<'a> Logged<'a> {
         let origin = self.checkpoint.checkpoint().origin();
         Ok(format!("log `{origin}` seen by {}", names.collect::<Vec<_>>().join(" and ")))
     }
+}
+
+/// That `key` was not revoked when the entries were made; or since when it was.
+pub(crate) fn in_force(
+    entries: &[Logged<'_>],
+    logs: &LogTrust,
+    key: &PublicKey,
+    revocations: &[Revocation],
+) -> Result<(), String> {
+    let places: Vec<_> = entries.iter().map(Logged::place).collect();
+    let mut of_key = revocations.iter().filter(|revocation| revocation.key == key.hint());
+    of_key.try_for_each(|revocation| revocation.is_after(&places, logs))
 }

@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::certificate::KeyCertificate;
 use crate::digest::Sha256Digest;
 use crate::log::WitnessPolicyError;
-use crate::log_trust::{LogTrust, Logged, Revocation};
+use crate::log_trust::{LogTrust, Logged, Revocation, in_force};
 use crate::public_key::PublicKey;
 use crate::statement::{AgentAction, Statement};
 
@@ -112,7 +112,7 @@ impl Verification {
 /// Whom a verifier believes.
 ///
 /// ```
-/// use sentinel_provenance::{Trust, Revocation, CheckName, Outcome};
+/// use sentinel_provenance::{CheckName, Outcome, Revocation, RevokedAt, Trust};
 /// # use sentinel_provenance::log::TrustedRoot;
 /// # use sentinel_provenance::{EcdsaP256Signer, LogTrust, Sha256Digest, Signer as _};
 ///
@@ -120,7 +120,8 @@ impl Verification {
 /// # let (bundle, signer) = (b"{}", EcdsaP256Signer::generate()?);
 /// # let logs = LogTrust { root: TrustedRoot::default(), witnesses: None };
 /// # let log_id = Sha256Digest::of(b"");
-/// let revocation = Revocation { key: signer.public_key().hint().into(), log: log_id, index: 7 };
+/// let places = vec![RevokedAt { log: log_id, index: 7 }];
+/// let revocation = Revocation { key: signer.public_key().hint().into(), places };
 /// let trust = Trust {
 ///     key: signer.public_key(),
 ///     logs: Some(&logs),
@@ -231,7 +232,7 @@ impl Trust<'_> {
         let Some(revocations) = self.revocations else {
             return checks.skipped(CheckName::Key, "no key events were given");
         };
-        match logged.iter().try_for_each(|entry| entry.in_force(logs, self.key, revocations)) {
+        match in_force(logged, logs, self.key, revocations) {
             Ok(()) => {
                 let detail = format!("`{}` was not revoked before the entry", self.key.hint());
                 checks.passed(CheckName::Key, detail);

@@ -10,8 +10,8 @@ use sentinel_provenance::log::{
 };
 use sentinel_provenance::{
     Bundle, BundleError, CheckName, EcdsaP256Signer, Envelope, LogTrust, Outcome, Revocation,
-    Sha256Digest, Signer as _, Trust, Verification, verify_bundle_json, verify_logged_bundle,
-    verify_logged_bundle_json,
+    RevokedAt, Sha256Digest, Signer as _, Trust, Verification, verify_bundle_json,
+    verify_logged_bundle, verify_logged_bundle_json,
 };
 use serde_json::{Value, json};
 
@@ -101,7 +101,8 @@ fn a_revoked_key_is_believed_up_to_its_revocation() {
     trust.root.logs.push(TrustedLog::new(another.verifier_key().clone(), began).unwrap());
     let check = |hint: &str, signer: &Ed25519NoteSigner, index: u64| {
         let log = signer.verifier_key().id_hash();
-        let revocations = [Revocation { key: hint.to_owned(), log, index }];
+        let places = vec![RevokedAt { log, index }];
+        let revocations = [Revocation { key: hint.to_owned(), places }];
         let verifier =
             Trust { key, logs: Some(&trust), certificate: None, revocations: Some(&revocations) };
         let verification = verifier.verify(bundle, None);
@@ -120,6 +121,17 @@ fn a_revoked_key_is_believed_up_to_its_revocation() {
     }
     // The other log began, and so ended, earlier.
     assert_eq!(check(hint, &another, 1_000_000), "key was revoked in an earlier log");
+    // A log that has both tells which came first, and no clock is asked.
+    let both = |index: u64| {
+        let places = [(&another, 5), (&log.signer, index)]
+            .map(|(signer, index)| RevokedAt { log: signer.verifier_key().id_hash(), index });
+        let revocations = [Revocation { key: hint.to_owned(), places: places.to_vec() }];
+        let logs = Some(&trust);
+        let verifier = Trust { key, logs, certificate: None, revocations: Some(&revocations) };
+        verifier.verify(bundle, None).verified()
+    };
+    assert!(both(42));
+    assert!(!both(41));
     // Of a log that is not known, nothing good is assumed.
     let unknown = Ed25519NoteSigner::generate("unknown.example").unwrap();
     assert_eq!(check(hint, &unknown, 1_000_000), "key was revoked in an earlier log");

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use sentinel_core::id::StatementId;
 use sentinel_core::log::{LogPlace, LogStatement, NewStatement, StatementKind};
 use sentinel_provenance::{
-    Bundle, KeyEventKind, PublicKey, Revocation, Sha256Digest, SigningKeyEvent, Statement,
+    Bundle, KeyEventKind, PublicKey, Revocation, RevokedAt, Sha256Digest, SigningKeyEvent,
+    Statement,
 };
 use uuid::Uuid;
 
@@ -67,19 +68,21 @@ impl TransparencyLog {
         Ok(keys)
     }
 
-    /// What is said of keys that were revoked. Believed as it is stored: that can only make
+    /// What is said of keys that were revoked. Believed as it is stored: one more can only make
     /// verification stricter.
     pub(crate) async fn revocations(&self) -> Result<Vec<Revocation>, ServiceError> {
-        let (keys, shards) = (self.keys().await?, self.shards());
-        let log = |place: LogPlace| {
-            let shard = shards.iter().find(|shard| shard.shard.ordinal == place.shard);
-            shard.map(|shard| shard.key.id_hash())
-        };
-        let revoked = keys.into_values().filter_map(|known| {
-            let place = known.revoked_at()?;
-            Some(Revocation { log: log(place)?, index: place.index, key: known.hint })
-        });
-        Ok(revoked.collect())
+        let keys = self.keys().await?;
+        let mut revocations = Vec::new();
+        for known in keys.into_values() {
+            let Some(place) = known.revoked_at() else { continue };
+            // An unknown shard is an error: a revocation must not go unnoticed for it.
+            let shard = self.shard_by(|shard| shard.shard.ordinal == place.shard).await?;
+            let shard =
+                shard.ok_or_else(|| broken("a revocation is in a shard that is not there"))?;
+            let places = vec![RevokedAt { log: shard.key.id_hash(), index: place.index }];
+            revocations.push(Revocation { key: known.hint, places });
+        }
+        Ok(revocations)
     }
 
     /// Logs the key of this server, unless it is known.

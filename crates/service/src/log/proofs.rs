@@ -77,7 +77,7 @@ impl TransparencyLog {
         Ok((shard, head.ok_or_else(|| broken("a shard has no head"))?))
     }
 
-    async fn shard_by(
+    pub(super) async fn shard_by(
         &self,
         wanted: impl Fn(&Shard) -> bool,
     ) -> Result<Option<Shard>, ServiceError> {

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use sentinel_service::group::{
-    Delay, Group, GroupWriter, Grouping, Settled, Waiting, take_within,
-};
+use sentinel_service::group::{Delay, Group, GroupWriter, Grouping, Settled, Waiting, take_within};
 use tokio::time::{Instant, sleep};
 
 /// Takes a while for each group, and remembers how large it was.
