@@ -40,7 +40,8 @@ pub(crate) struct Config {
     /// answers may lag behind.
     #[serde(default)]
     pub(crate) database_read_url: Option<String>,
-    /// Connections to PostgreSQL that this server holds at most, for each of the two addresses.
+    /// Connections to PostgreSQL that listings and changes of this server share, for each of the two
+    /// addresses. Up to seven more have tasks of their own: commits, kills and readiness, listening.
     #[serde(default = "default_database_connections")]
     #[schemars(range(min = 4, max = 1000))]
     pub(crate) database_connections: u32,

@@ -105,15 +105,25 @@ impl Committers {
     }
 }
 
+/// The setting can be changed while servers run, and holds for each new connection.
+pub(crate) fn waits_for_disk(synchronous_commit: &str) -> Result<()> {
+    if synchronous_commit == "off" {
+        let why = "the server has `synchronous_commit` off, so it would lose decisions";
+        return Err(unavailable(why));
+    }
+    Ok(())
+}
+
 impl Committer {
     /// Waits until what was committed on this connection is as durable as the server's setting of
     /// `synchronous_commit` says, by a commit that waits for that: the log is written in order, so
     /// all that is before it in the log is durable then, too. Others that compete for the same
     /// counters go on meanwhile, and whatever they commit is further on in the log.
     pub(crate) async fn make_durable(&mut self) -> Result<()> {
-        let sql = "SELECT pg_logical_emit_message(true, 'sentinel', '')::text";
-        query(sql).execute(&mut self.connection).await?;
-        Ok(())
+        let sql = "SELECT pg_logical_emit_message(true, 'sentinel', '')::text,
+            current_setting('synchronous_commit')";
+        let row = query(sql).fetch_one(&mut self.connection).await?;
+        waits_for_disk(row.try_get(1)?)
     }
 
     /// One round trip: begins, takes the epoch lock and reads the epoch, which is that of the store

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sentinel_core::event::{Bus, Event};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{PgPool, query};
+use sqlx::{Connection as _, PgConnection, PgPool, query};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -72,8 +72,7 @@ fn count(counter: &AtomicU64) {
 impl PostgresEvents {
     /// Starts sending, and handing to `sink` what the other replicas send.
     pub(crate) fn start(
-        pool: PgPool,
-        connect: PgConnectOptions,
+        connect: &PgConnectOptions,
         acquire_timeout: Duration,
         sink: Arc<dyn Bus>,
     ) -> Self {
@@ -83,10 +82,11 @@ impl PostgresEvents {
         let listening = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(acquire_timeout)
-            .connect_lazy_with(connect);
+            .connect_lazy_with(connect.clone());
+        let sending = Sending { connect: connect.clone(), limit: acquire_timeout, open: None };
         let mut tasks = JoinSet::new();
         let counts = Arc::new(Counts::default());
-        tasks.spawn(send(pool, replica, waiting, Arc::clone(&counts)));
+        tasks.spawn(send(sending, replica, waiting, Arc::clone(&counts)));
         tasks.spawn(receive(listening, replica, sink, Arc::clone(&counts)));
         Self { queue, counts, _tasks: tasks }
     }
@@ -122,7 +122,7 @@ impl Bus for PostgresEvents {
 }
 
 async fn send(
-    pool: PgPool,
+    mut sending: Sending,
     replica: Uuid,
     mut waiting: mpsc::Receiver<Event>,
     counts: Arc<Counts>,
@@ -137,13 +137,50 @@ async fn send(
                 continue;
             }
         };
-        let sent = query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&pool);
-        if let Err(error) = sent.await {
+        let mut sent = sending.notify(&payload).await;
+        if sent.is_err() {
+            // The connection may have been lost long before.
+            sent = sending.notify(&payload).await;
+        }
+        if let Err(error) = sent {
             count(&counts.dropped);
             tracing::warn!(%error, event = name, "an event did not reach other replicas");
         } else {
             count(&counts.sent);
         }
+    }
+}
+
+/// The connection that events are sent on: one of its own, since one that has died without a word
+/// must not hold up those behind it.
+struct Sending {
+    connect: PgConnectOptions,
+    limit: Duration,
+    open: Option<PgConnection>,
+}
+
+impl Sending {
+    async fn notify(&mut self, payload: &str) -> sqlx::Result<()> {
+        let open = self.open.take();
+        match timeout(self.limit, self.notify_on(open, payload)).await {
+            Ok(sent) => self.open = Some(sent?),
+            Err(_) => return Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        }
+        Ok(())
+    }
+
+    async fn notify_on(
+        &self,
+        open: Option<PgConnection>,
+        payload: &str,
+    ) -> sqlx::Result<PgConnection> {
+        let mut connection = match open {
+            Some(connection) => connection,
+            None => PgConnection::connect_with(&self.connect).await?,
+        };
+        let notify = query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload);
+        notify.execute(&mut connection).await?;
+        Ok(connection)
     }
 }
 

@@ -89,6 +89,9 @@ use crate::row::by_id;
 pub struct PostgresStore {
     /// The primary: every change, and every read that must see it.
     pool: PgPool,
+    /// The primary once more, for kills, restores, what they changed, and the question whether the
+    /// store works: no listing may be in their way.
+    urgent: PgPool,
     /// Listings: the read replica, or the primary.
     listings: PgPool,
     committers: Arc<Committers>,
@@ -122,13 +125,10 @@ impl PostgresStore {
         let now = check_durable(&mut connection).await?;
         let epoch = meta::epoch(&mut connection).await?;
         connection.close().await?;
-        let pool = pool(&options).after_connect(move |connection, _| {
-            Box::pin(async move {
-                let usable = migrations::usable(connection, schema).await;
-                usable.map(|_| ()).map_err(sqlx::Error::from)
-            })
-        });
-        let pool = pool.connect_with(connect.clone()).await?;
+        let pool = pool_of_primary(&options, options.max_connections, schema)
+            .connect_with(connect.clone())
+            .await?;
+        let urgent = pool_of_primary(&options, URGENT, schema).connect_lazy_with(connect.clone());
         let listings = match &options.read_url {
             Some(url) => pool_of_replica(url, &options)?,
             None => pool.clone(),
@@ -139,6 +139,7 @@ impl PostgresStore {
         }
         Ok(Self {
             pool,
+            urgent,
             listings,
             committers: Arc::new(Committers::new(connect.clone(), &options, schema)),
             epochs: Epochs::listen(connect.clone(), &options, epoch),
@@ -209,8 +210,7 @@ impl PostgresStore {
     /// `sink`, which must not send them on. For fleets without Redis.
     #[must_use]
     pub fn carry_events(&self, sink: Arc<dyn Bus>) -> PostgresEvents {
-        let (pool, connect) = (self.pool.clone(), self.connect.clone());
-        PostgresEvents::start(pool, connect, self.acquire_timeout, sink)
+        PostgresEvents::start(&self.connect, self.acquire_timeout, sink)
     }
 
     /// Runs `work` to its end even when the caller stops waiting.
@@ -236,32 +236,39 @@ async fn in_time<T>(limit: Duration, work: impl Future<Output = Work<T>>) -> Res
     }
 }
 
-fn pool(options: &Options) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(options.max_connections.max(1))
-        .acquire_timeout(options.acquire_timeout)
+/// Connections for what must not wait for listings.
+const URGENT: u32 = 2;
+
+fn pool(options: &Options, most: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(most.max(1)).acquire_timeout(options.acquire_timeout)
+}
+
+fn pool_of_primary(options: &Options, most: u32, schema: Schema) -> PgPoolOptions {
+    pool(options, most).after_connect(move |connection, _| {
+        Box::pin(async move {
+            let usable = migrations::usable(connection, schema).await;
+            usable.map(|_| ()).map_err(sqlx::Error::from)
+        })
+    })
 }
 
 /// Connected when it is first used: a replica that is away is no reason not to decide.
 fn pool_of_replica(url: &str, options: &Options) -> Work<PgPool> {
-    Ok(pool(options).connect_lazy_with(options.connect(url)?))
+    Ok(pool(options, options.max_connections).connect_lazy_with(options.connect(url)?))
 }
 
 /// Refuses a server that acknowledges what is not on disk yet; answers its time.
 async fn check_durable(connection: &mut sqlx::PgConnection) -> Work<Timestamp> {
     let sql = "SELECT now(), current_setting('synchronous_commit')";
     let (now, setting): (time::Time, String) = sqlx::query_as(sql).fetch_one(connection).await?;
-    if setting == "off" {
-        let why = "the server has `synchronous_commit` off, so it would lose decisions";
-        return Err(error::unavailable(why));
-    }
+    committers::waits_for_disk(&setting)?;
     Ok(now.0)
 }
 
 #[async_trait]
 impl Store for PostgresStore {
     async fn control_changes(&self, since: Epoch) -> Result<ControlChanges, StoreError> {
-        self.read(meta::snapshot(&self.pool, since)).await
+        self.read(meta::snapshot(&self.urgent, since)).await
     }
 
     async fn create_tenant(&self, tenant: Tenant) -> Result<Epoch, StoreError> {
@@ -299,7 +306,7 @@ impl Store for PostgresStore {
     }
 
     async fn kill(&self, kill: Kill) -> Result<Epoch, StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.urgent.clone();
         self.to_end(async move { kills::kill(&pool, &kill).await }).await
     }
 
@@ -309,7 +316,7 @@ impl Store for PostgresStore {
         actor: String,
         at: Timestamp,
     ) -> Result<Restored, StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.urgent.clone();
         self.to_end(async move { kills::restore(&pool, &scope, &actor, at).await }).await
     }
 
@@ -404,7 +411,7 @@ impl Store for PostgresStore {
         at: Timestamp,
         page: Page,
     ) -> Result<Paged<Counter>, StoreError> {
-        self.read(counters::counters(&self.listings, tenant, at, &page)).await
+        self.read(counters::counters(&self.pool, tenant, at, &page)).await
     }
 
     async fn redeem_permit(&self, id: DecisionId, at: Timestamp) -> Result<bool, StoreError> {
@@ -467,7 +474,7 @@ impl Store for PostgresStore {
         tenant: Option<TenantId>,
         page: Page,
     ) -> Result<Paged<ApiKey>, StoreError> {
-        self.read(registry::keys(&self.listings, tenant, &page)).await
+        self.read(registry::keys(&self.pool, tenant, &page)).await
     }
 
     async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
@@ -476,7 +483,7 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let (pool, schema) = (self.pool.clone(), self.schema);
+        let (pool, schema) = (self.urgent.clone(), self.schema);
         self.to_end(async move { meta::ping(&pool, schema).await }).await
     }
 }

@@ -11,13 +11,15 @@ use crate::error::{Result, unavailable};
 
 /// Limits of one replica's use of the server.
 ///
-/// Connections in all: `max_connections`, `committers`, one that listens, one more while a month is
-/// archived, and `max_connections` again at the read replica when there is one.
+/// Connections in all: `max_connections`, two for kills and for what looks whether the store works,
+/// `committers`, one that listens for epochs, two more where events are carried by `NOTIFY`, one
+/// while a month is archived, and `max_connections` again at the read replica when there is one.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Connections that queries and changes of control state share.
     pub max_connections: u32,
-    /// Connections that commit decisions. One keeps the disk busy, a second one fills its pauses.
+    /// Connections that commit decisions, one for each batch that is committed at the same time; a
+    /// server commits one after the other, and so opens one.
     pub committers: u32,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
@@ -32,8 +34,8 @@ pub struct Options {
     /// How long a call may take in all, as measured here: what ends a call when the server is cut
     /// off without a word.
     pub call_timeout: Duration,
-    /// A read replica: listings (decisions, manifests, kills, tools, tenants, keys, counters) come
-    /// from it, as late as it is.
+    /// A read replica: listings (decisions, manifests, kills, tools, tenants) come from it, as late
+    /// as it is. A server reads keys and counters when it starts, so they do not.
     pub read_url: Option<String>,
 }
 

@@ -105,6 +105,65 @@ async fn a_server_that_would_lose_commits_is_refused() {
     assert!(refused.to_string().contains("synchronous_commit"), "{refused}");
 }
 
+#[tokio::test]
+async fn a_server_that_begins_to_lose_commits_is_refused() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    scene(&store).await;
+    let control = control(&store).await;
+    let check = build::check(&control, "acme", "search");
+    commit(&store, &check, &control, 1).await.unwrap();
+    database.sql(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off',
+        current_database()); END $$",
+    );
+    // The setting holds for connections that are made from now on.
+    database.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    let mut refusals = 0;
+    for _ in 0..3 {
+        // The first may find its connection gone.
+        let refused = commit(&store, &check, &control, 1).await.unwrap_err();
+        refusals += usize::from(refused.to_string().contains("synchronous_commit"));
+    }
+    assert!(refusals >= 2, "{refusals}");
+}
+
+/// An auditor's slow listings keep nobody from stopping an agent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn listings_are_in_the_way_of_no_kill() {
+    let database = Database::new().await;
+    let store = Arc::new(database.open().await);
+    scene(&store).await;
+    let connect = PgConnection::connect(&database.url());
+    let mut blocker = connect.await.unwrap();
+    raw_sql("BEGIN; LOCK TABLE manifests IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut blocker)
+        .await
+        .unwrap();
+    let listings: Vec<_> = (0..64)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let page = Page::first(1);
+                store.manifests(Default::default(), page).await.map(|_| ())
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let prompt = Duration::from_millis(1500);
+    let urgent = async {
+        store.ping().await.unwrap();
+        let epoch = store.kill(build::kill(KillScope::Global)).await.unwrap();
+        assert_eq!(store.control_changes(Epoch::default()).await.unwrap().epoch, epoch);
+    };
+    tokio::time::timeout(prompt, urgent).await.expect("a kill waited for listings");
+    assert!(listings.iter().all(|listing| !listing.is_finished()), "nothing was in the way");
+    listings.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 /// Commits go on while the server crashes and starts again, several times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_crash_of_the_server_heals_and_loses_nothing_acknowledged() {
@@ -529,6 +588,9 @@ async fn listings_come_from_the_read_replica() {
     assert_eq!(commit(&store, &check, &control, 1).await.unwrap().len(), 1);
     let refused = store.tools(None, Page::first(1)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    // What a server reads when it starts is read from the primary.
+    store.keys(None, Page::first(1)).await.unwrap();
+    store.counters(None, build::NOW, Page::first(1)).await.unwrap();
 }
 
 /// The server of the tests has no certificate.
