@@ -62,6 +62,18 @@ impl Control {
         Ok(self.current())
     }
 
+    /// Catches up after a change that is committed. It holds whether or not this replica hears of it
+    /// now, since each commit reads the epoch, so a failure must not turn it into an error.
+    pub(crate) async fn refresh_after(&self, change: &'static str) -> Arc<ControlState> {
+        match self.refresh().await {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(%error, change, "the control state could not be refreshed");
+                self.current()
+            }
+        }
+    }
+
     /// The store gives out its lost epochs once more, for other kills than those known here under
     /// the same numbers, so nothing known before may be compared with it any longer.
     async fn start_over(&self) -> Result<Arc<ControlState>, StoreError> {

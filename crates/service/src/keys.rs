@@ -94,7 +94,7 @@ impl Keys {
             revoked_at: None,
         };
         let epoch = self.store.create_key(key.clone()).await?;
-        self.control.refresh().await?;
+        self.control.refresh_after("creation of a key").await;
         self.publish(actor, RegistryChange::KeyCreated, &key, epoch);
         Ok(NewKey { key, secret })
     }
@@ -118,7 +118,7 @@ impl Keys {
         let Some((key, epoch)) = self.store.revoke_key(id, self.clock.now()).await? else {
             return Ok(None);
         };
-        self.control.refresh().await?;
+        self.control.refresh_after("revocation of a key").await;
         self.publish(actor, RegistryChange::KeyRevoked, &key, epoch);
         Ok(Some(key))
     }

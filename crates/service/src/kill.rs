@@ -77,12 +77,7 @@ impl KillSwitch {
         };
         let epoch = self.store.kill(kill.clone()).await?;
         let kill = Kill { epoch, ..kill };
-        // The kill is in force whether or not this replica hears of it now: a commit reads the
-        // epoch. A failure to refresh must not turn a kill that happened into an error.
-        if let Err(error) = self.control.refresh().await {
-            tracing::warn!(%error, "the control state could not be refreshed after a kill");
-        }
-        let control = self.control.current();
+        let control = self.control.refresh_after("kill").await;
         let (affected_tools, affected_count) = affected(&control, &kill.scope);
         let kills = vec![kill.id];
         let event = self.event(&control, kill, epoch, actor);
@@ -105,7 +100,7 @@ impl KillSwitch {
             Restored::StillCovered(kill) => return Err(still_killed(&kill)),
             Restored::Done { kills, epoch } => (kills, epoch),
         };
-        let control = self.control.refresh().await?;
+        let control = self.control.refresh_after("restore").await;
         let (affected_tools, affected_count) =
             if kills.is_empty() { (Vec::new(), 0) } else { affected(&control, &scope) };
         let ids = kills.iter().map(|kill| kill.id).collect();

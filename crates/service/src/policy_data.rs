@@ -121,7 +121,7 @@ impl PolicyDocuments {
             let changing =
                 DataChange { base, entries, change: change.clone(), value: value.clone() };
             let Some(epoch) = self.log.store.change_policy_data(changing).await? else { continue };
-            self.control.refresh().await?;
+            self.control.refresh_after("change of policy data").await;
             change.data_version = Some(base + 1);
             change.epoch = Some(epoch);
             self.log.publish(change);

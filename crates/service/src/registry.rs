@@ -81,9 +81,10 @@ impl Registry {
             retired_at: None,
         };
         let registered = self.store.register_tool(tenant, tool).await?;
-        self.control.refresh().await?;
+        self.control.refresh_after("registration of a tool").await;
         self.announce(principal, &registered);
-        self.view(registered.tool, None)
+        // The tenant may be new, and not be heard of here yet.
+        Ok(self.view_of(registered.tool, registered.tenant.slug, None))
     }
 
     fn announce(&self, principal: &Principal, registered: &Registered) {
@@ -110,7 +111,7 @@ impl Registry {
         }
         let tenant = new_tenant(spec, self.clock.now())?;
         let epoch = self.store.create_tenant(tenant.clone()).await?;
-        self.control.refresh().await?;
+        self.control.refresh_after("creation of a tenant").await;
         let kind = RegistryChange::TenantCreated;
         self.publish(principal, kind, tenant.id, tenant.slug.to_string(), epoch);
         Ok(tenant)
@@ -141,7 +142,7 @@ impl Registry {
         else {
             return Ok(None);
         };
-        self.control.refresh().await?;
+        self.control.refresh_after("change of a tool").await;
         self.publish(principal, kind, tool.tenant_id, tool.name.to_string(), epoch);
         self.view(tool, None).map(Some)
     }
@@ -209,12 +210,17 @@ impl Registry {
 
     fn view(&self, tool: Tool, health: Option<Health>) -> Result<ToolView, ServiceError> {
         let control = self.control.current();
-        let killed = control.kills().covering(Some(tool.tenant_id), Some(tool.id), None).is_some();
         let tenant = control.tenant_by_id(tool.tenant_id).ok_or_else(|| {
             ServiceError::Unavailable("a tool's tenant is not in memory yet".to_owned())
         })?;
+        Ok(self.view_of(tool, tenant.slug.clone(), health))
+    }
+
+    fn view_of(&self, tool: Tool, tenant: TenantSlug, health: Option<Health>) -> ToolView {
+        let control = self.control.current();
+        let killed = control.kills().covering(Some(tool.tenant_id), Some(tool.id), None).is_some();
         let is_active = tool.retired_at.is_none() && !killed;
-        Ok(ToolView { is_active, tenant: tenant.slug.clone(), tool, health })
+        ToolView { is_active, tenant, tool, health }
     }
 
     fn publish(

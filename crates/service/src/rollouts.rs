@@ -100,7 +100,7 @@ impl Rollouts {
             let detail = "a candidate is monitored already; promote or drop it first";
             return Err(ServiceError::conflict("rollout_exists", detail));
         };
-        self.control.refresh().await?;
+        self.control.refresh_after("step of a rollout").await;
         self.log.publish(PolicyChange { epoch: Some(epoch), ..change });
         Ok((self.view(Arc::new(rollout)), candidate))
     }
@@ -215,7 +215,7 @@ impl Rollouts {
             let detail = "the rollout was moved on by somebody else meanwhile";
             return Err(ServiceError::conflict("rollout_moved", detail));
         };
-        self.control.refresh().await?;
+        self.control.refresh_after("step of a rollout").await;
         self.log.publish(PolicyChange { epoch: Some(epoch), ..change });
         Ok(())
     }

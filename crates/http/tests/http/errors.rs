@@ -52,6 +52,30 @@ async fn answers_are_not_cached_or_guessed_at() {
     }
 }
 
+/// What is committed holds: who is told that nothing was done would do it again, or believe that a
+/// kill is still in force.
+#[tokio::test]
+async fn a_change_that_is_committed_is_not_answered_as_a_failure() {
+    let app = App::seeded().await;
+    let agent = json!({"agent": "alice", "reason": "test"});
+    app.kill(agent.clone()).await.ok();
+    app.make_store_unreadable(true);
+    let restored = app.post(&app.admin, "/kill/restore", &json!({"agent": "alice"})).await.ok();
+    assert_eq!(restored["kills"].as_array().unwrap().len(), 1);
+    let registered = app.register("brand-new", "search").await;
+    assert_eq!(registered["tenant_slug"], "brand-new");
+    let made = app.post(&app.admin, "/v1/keys", &json!({"name": "ci", "role": "agent"})).await;
+    assert_eq!(made.status, 201);
+    let secret = made.json()["secret"].as_str().unwrap().to_owned();
+    let killed = app.kill(agent).await.ok();
+    assert_eq!(killed["status"], "disabled");
+    app.make_store_unreadable(false);
+    let key = crate::support::Key { id: made.json()["id"].to_string(), secret };
+    // A commit reads the epoch, and catches up.
+    assert_eq!(app.check(json!({"agent": "alice"})).await.ok()["code"], "killed");
+    assert_eq!(app.check_as(&key, json!({"agent": "bob"})).await.ok()["allow"], true);
+}
+
 #[tokio::test]
 async fn a_store_that_fails_denies_and_shows_nothing_of_itself() {
     let app = App::seeded().await;

@@ -136,6 +136,11 @@ impl App {
         self.store.set_broken(broken);
     }
 
+    /// Lets the store take changes, and fail whoever reads what changed.
+    pub(crate) fn make_store_unreadable(&self, unreadable: bool) {
+        self.store.set_unreadable(unreadable);
+    }
+
     /// Puts the bundle of this manifest into every row of the store.
     pub(crate) fn plant_bundle(&self, manifest: &str) {
         self.store.plant(manifest.parse().unwrap());

@@ -31,17 +31,24 @@ pub(crate) const CAUSE: &str = "/var/lib/sentinel/state.db: disk I/O error on ho
 pub(crate) struct Flaky {
     inner: Arc<dyn Store>,
     broken: AtomicBool,
+    /// Whether it takes changes and then cannot be read.
+    unreadable: AtomicBool,
     /// The manifest whose bundle stands in every row, as if somebody had edited the database.
     planted: Mutex<Option<ManifestId>>,
 }
 
 impl Flaky {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { inner, broken: AtomicBool::new(false), planted: Mutex::default() })
+        let (broken, unreadable) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { inner, broken, unreadable, planted: Mutex::default() })
     }
 
     pub(crate) fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_unreadable(&self, unreadable: bool) {
+        self.unreadable.store(unreadable, Ordering::SeqCst);
     }
 
     pub(crate) fn plant(&self, id: ManifestId) {
@@ -64,6 +71,13 @@ macro_rules! delegate {
                 self.store()?.$name($($argument),*).await
             })+
 
+            async fn control_changes(&self, since: Epoch) -> Result<ControlChanges, StoreError> {
+                if self.unreadable.load(Ordering::SeqCst) {
+                    return Err(StoreError::Unavailable(CAUSE.to_owned()));
+                }
+                self.store()?.control_changes(since).await
+            }
+
             async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError> {
                 let found = self.store()?.manifest(id).await?;
                 let planted = *self.planted.lock().unwrap();
@@ -84,7 +98,6 @@ macro_rules! delegate {
 }
 
 delegate! {
-    control_changes(since: Epoch) -> ControlChanges;
     create_tenant(tenant: Tenant) -> Epoch;
     register_tool(tenant: Tenant, tool: Tool) -> Registered;
     update_tool(id: ToolId, change: ToolChange, at: Timestamp) -> Option<(Tool, Epoch)>;
