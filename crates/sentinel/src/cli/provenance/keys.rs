@@ -78,10 +78,11 @@ fn events(key: &Value) -> impl Iterator<Item = &Value> {
 
 fn write_bundles<'v>(dir: &Path, events: impl Iterator<Item = &'v Value>) -> Outcome {
     std::fs::create_dir_all(dir).or_fail(|| format!("cannot make `{}`", dir.display()))?;
-    for event in events {
+    // Numbered, since each shard of the log has an entry of the same index.
+    for (number, event) in (1..).zip(events) {
         let bundle = event.get("bundle").map(Value::to_string);
         let bundle = bundle.ok_or_else(|| Failure::new("the server sent no bundle"))?;
-        let path = dir.join(format!("key-event-{}.json", text(event, "log_index")));
+        let path = dir.join(format!("key-event-{number:04}.json"));
         std::fs::write(&path, bundle).or_fail(|| format!("cannot write `{}`", path.display()))?;
     }
     Ok(())
@@ -98,5 +99,22 @@ impl End {
         let entry = events(&key).last().map(|event| text(event, "log_index")).unwrap_or_default();
         let (hint, state) = (text(&key, "hint"), text(&key, "state"));
         output::line(&format!("{hint} is {state}: entry {entry} of the log says so"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_the_same_index_in_two_shards_are_both_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = [json!({"log_index": 0, "bundle": 1}), json!({"log_index": 0, "bundle": 2})];
+        assert!(write_bundles(dir.path(), events.iter()).is_ok());
+        let files = std::fs::read_dir(dir.path()).unwrap();
+        let mut written: Vec<_> =
+            files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        written.sort();
+        assert_eq!(written, ["1", "2"]);
     }
 }
