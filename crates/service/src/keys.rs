@@ -118,8 +118,10 @@ impl Keys {
         let Some((key, epoch)) = self.store.revoke_key(id, self.clock.now()).await? else {
             return Ok(None);
         };
-        self.control.refresh_after("revocation of a key").await;
+        let heard = self.control.refresh().await;
         self.publish(actor, RegistryChange::KeyRevoked, &key, epoch);
+        // Whoever asks is known from memory: until this server has heard of it, the key still reads.
+        heard?;
         Ok(Some(key))
     }
 
