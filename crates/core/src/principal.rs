@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::id::{KeyId, TenantId};
-use crate::name::{AgentName, DisplayName};
+use crate::name::{AgentName, DisplayName, Owner};
 
 /// What a key may do. Roles are not ordered: only `admin` includes the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -79,6 +79,9 @@ pub struct ApiKey {
     pub tenant_id: Option<TenantId>,
     /// The one agent it may speak for; `None` lets the caller name the agent.
     pub agent: Option<AgentName>,
+    /// The person or service that holds it, as `tenant/name` for a key bound to a tenant. Keys of
+    /// one owner are one principal, so a key can be rotated in the middle of a call.
+    pub owner: Option<Owner>,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
 }
@@ -93,11 +96,15 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// Stable identifier, as recorded in decisions and shown to policy.
+    /// Stable identifier, as recorded in decisions and shown to policy: the key's owner where it
+    /// has one.
     #[must_use]
     pub fn id(&self) -> String {
         match self {
-            Self::Key(key) => format!("key:{}", key.id),
+            Self::Key(key) => match &key.owner {
+                Some(owner) => format!("owner:{owner}"),
+                None => format!("key:{}", key.id),
+            },
             Self::Unauthenticated => "local:no-auth".to_owned(),
         }
     }
@@ -128,6 +135,12 @@ impl Principal {
     #[must_use]
     pub fn may_access(&self, tenant: TenantId) -> bool {
         self.tenant().is_none_or(|bound| bound == tenant)
+    }
+
+    /// Whether the principal may speak for `agent`. Letter case does not tell agents apart here.
+    #[must_use]
+    pub fn may_speak_for(&self, agent: &str) -> bool {
+        self.agent().is_none_or(|bound| bound.as_str().eq_ignore_ascii_case(agent))
     }
 
     /// The agent the principal is bound to; `None` lets the caller name one.

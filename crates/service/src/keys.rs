@@ -8,7 +8,7 @@ use sentinel_core::clock::Clock;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::{Bus, Event, RegistryChange, RegistryEvent};
 use sentinel_core::id::KeyId;
-use sentinel_core::name::{AgentName, DisplayName, TenantSlug};
+use sentinel_core::name::{AgentName, DisplayName, Owner, TenantSlug};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::{ApiKey, KeyHash, Principal, Role};
 use sentinel_core::store::Store;
@@ -36,6 +36,8 @@ pub struct KeySpec {
     pub tenant: Option<TenantSlug>,
     /// Binds the key to one agent.
     pub agent: Option<AgentName>,
+    /// The person or service that holds it.
+    pub owner: Option<Owner>,
 }
 
 /// A key just made: the only moment at which it can be shown.
@@ -81,6 +83,7 @@ impl Keys {
             None if actor.tenant().is_some() => return Err(ServiceError::tenant_forbidden()),
             None => None,
         };
+        let owner = spec.owner.map(|owner| qualified(owner, spec.tenant.as_ref())).transpose()?;
         let random = URL_SAFE_NO_PAD.encode(random_bytes()?);
         let secret = format!("snt_{}_{random}", spec.role.as_str());
         let key = ApiKey {
@@ -90,6 +93,7 @@ impl Keys {
             role: spec.role,
             tenant_id,
             agent: spec.agent,
+            owner,
             created_at: self.clock.now(),
             revoked_at: None,
         };
@@ -146,6 +150,17 @@ impl Keys {
             at: self.clock.now(),
         }))]);
     }
+}
+
+/// The owner with its tenant, so that the keys of a tenant can never make the principal of another.
+fn qualified(owner: Owner, tenant: Option<&TenantSlug>) -> Result<Owner, ServiceError> {
+    let Some(tenant) = tenant else { return Ok(owner) };
+    let owner = format!("{tenant}/{owner}").parse();
+    owner.map_err(|_| {
+        let detail =
+            "`owner` is too long together with the tenant's slug; 64 characters always fit";
+        ServiceError::invalid("owner_too_long", detail)
+    })
 }
 
 /// 32 bytes from the operating system's generator.

@@ -28,7 +28,7 @@ pub enum Step {
     Contract,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Migration {
     pub(crate) version: u32,
     pub(crate) name: &'static str,
@@ -110,9 +110,17 @@ pub(crate) const LOG_INDEXES: Migration = Migration {
     run: Run::Alongside,
 };
 
+pub(crate) const KEY_OWNER: Migration = Migration {
+    version: 9,
+    name: "0009_key_owner",
+    sql: include_str!("../migrations/0009_key_owner.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
 /// The one of this version.
 pub(crate) const CURRENT: Schema = Schema {
-    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY, LOG, LOG_INDEXES],
+    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY, LOG, LOG_INDEXES, KEY_OWNER],
     commit: recording::CALL,
     ping: meta::PING,
 };

@@ -84,7 +84,8 @@ fn status_of(text: &str) -> Option<HealthStatus> {
 
 impl Stored for ApiKey {
     const TABLE: &'static str = "api_keys";
-    const COLUMNS: &'static str = "id, hash, name, role, tenant_id, agent, created_at, revoked_at";
+    const COLUMNS: &'static str =
+        "id, hash, name, role, tenant_id, agent, owner, created_at, revoked_at";
 
     fn read(columns: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
@@ -94,6 +95,7 @@ impl Stored for ApiKey {
             role: columns.parse()?,
             tenant_id: columns.uuid_optional()?.map(TenantId),
             agent: columns.parse_optional()?,
+            owner: columns.parse_optional()?,
             created_at: columns.time()?,
             revoked_at: columns.time_optional()?,
         })
@@ -223,8 +225,8 @@ pub(crate) async fn create_key(pool: &PgPool, key: &ApiKey) -> Result<Epoch> {
 
 async fn add_key(connection: &mut PgConnection, key: &ApiKey) -> Result<Epoch> {
     let epoch = meta::advance(connection).await?;
-    let sql = "INSERT INTO api_keys (id, hash, name, role, tenant_id, agent, created_at,
-        revoked_at, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "INSERT INTO api_keys (id, hash, name, role, tenant_id, agent, owner,
+        created_at, revoked_at, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     query(sql)
         .bind(key.id.0)
         .bind(key.hash.0.as_slice())
@@ -232,6 +234,7 @@ async fn add_key(connection: &mut PgConnection, key: &ApiKey) -> Result<Epoch> {
         .bind(key.role.as_str())
         .bind(key.tenant_id.map(|id| id.0))
         .bind(key.agent.as_ref().map(AsRef::<str>::as_ref))
+        .bind(key.owner.as_ref().map(AsRef::<str>::as_ref))
         .bind(Time(key.created_at))
         .bind(key.revoked_at.map(Time))
         .bind(epoch.0.cast_signed())

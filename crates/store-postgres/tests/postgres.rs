@@ -24,14 +24,14 @@ use sentinel_testkit::build;
 use sentinel_testkit::postgres::Server;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 
-use crate::common::{Database, commit, control, scene};
+use crate::common::{Database, commit, control, known, migration_count, scene};
 
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let database = Database::new().await;
-    assert_eq!(PostgresStore::migrate(&database.url()).await, Ok(5));
-    database.sql("INSERT INTO schema_migrations VALUES (7, '0007_later', '\\x00', now())");
-    let refused = StoreError::SchemaTooNew { found: 7, known: 5 };
+    assert_eq!(PostgresStore::migrate(&database.url()).await, Ok(known()));
+    database.sql("INSERT INTO schema_migrations VALUES (77, '0077_later', '\\x00', now())");
+    let refused = StoreError::SchemaTooNew { found: 77, known: known() };
     let opened = PostgresStore::open(&database.url(), Options::default()).await;
     assert_eq!(opened.unwrap_err(), refused);
     assert_eq!(PostgresStore::migrate(&database.url()).await, Err(refused));
@@ -88,9 +88,10 @@ async fn concurrent_migrators_wait_for_each_other() {
         })
         .collect();
     for migrated in running {
-        assert_eq!(migrated.await.unwrap(), Ok(5));
+        assert_eq!(migrated.await.unwrap(), Ok(known()));
     }
-    assert_eq!(database.query("SELECT count(*) FROM schema_migrations"), "5");
+    let applied = database.query("SELECT count(*) FROM schema_migrations");
+    assert_eq!(applied, migration_count().to_string());
     database.open().await.ping().await.unwrap();
 }
 

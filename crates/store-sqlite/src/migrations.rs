@@ -24,6 +24,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0002_policy.sql"),
     },
     Migration { version: 3, name: "0003_log", sql: include_str!("../migrations/0003_log.sql") },
+    Migration {
+        version: 7,
+        name: "0007_key_owner",
+        sql: include_str!("../migrations/0007_key_owner.sql"),
+    },
 ];
 
 /// Marks the file as a database of ours: "sntl" in ASCII.

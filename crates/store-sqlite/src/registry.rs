@@ -80,7 +80,8 @@ fn status_of(text: &str) -> Option<HealthStatus> {
 
 impl Stored for ApiKey {
     const TABLE: &'static str = "api_keys";
-    const COLUMNS: &'static str = "id, hash, name, role, tenant_id, agent, created_at, revoked_at";
+    const COLUMNS: &'static str =
+        "id, hash, name, role, tenant_id, agent, owner, created_at, revoked_at";
 
     fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
         Ok(Self {
@@ -90,6 +91,7 @@ impl Stored for ApiKey {
             role: columns.parse()?,
             tenant_id: columns.uuid_optional()?.map(TenantId),
             agent: columns.parse_optional()?,
+            owner: columns.parse_optional()?,
             created_at: columns.time()?,
             revoked_at: columns.time_optional()?,
         })
@@ -185,8 +187,8 @@ pub(crate) fn update_tool(
 
 pub(crate) fn create_key(transaction: &Transaction<'_>, key: &ApiKey) -> Result<Epoch> {
     let epoch = meta::advance(transaction)?;
-    let sql = "INSERT INTO api_keys (id, hash, name, role, tenant_id, agent, created_at,
-        revoked_at, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let sql = "INSERT INTO api_keys (id, hash, name, role, tenant_id, agent, owner,
+        created_at, revoked_at, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     transaction.prepare_cached(sql)?.execute(params![
         key.id.0.as_bytes(),
         key.hash.0,
@@ -194,6 +196,7 @@ pub(crate) fn create_key(transaction: &Transaction<'_>, key: &ApiKey) -> Result<
         key.role.as_str(),
         key.tenant_id.as_ref().map(|id| id.0.as_bytes()),
         key.agent.as_ref().map(AsRef::<str>::as_ref),
+        key.owner.as_ref().map(AsRef::<str>::as_ref),
         key.created_at.as_microsecond(),
         key.revoked_at.map(Timestamp::as_microsecond),
         epoch.0.cast_signed(),

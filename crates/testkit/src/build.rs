@@ -104,6 +104,7 @@ pub fn key(role: Role) -> ApiKey {
         role,
         tenant_id: None,
         agent: None,
+        owner: None,
         created_at: NOW,
         revoked_at: None,
     }

@@ -21,6 +21,9 @@ use crate::replica::Build;
 use crate::rows::Rows;
 use crate::{report, run};
 
+/// The schema of the next version (`crates/store-postgres/src/rehearsal.rs`) before and after contraction.
+const EXPANDED: u32 = 102;
+const CONTRACTED: u32 = 105;
 const PROBER: u16 = 200;
 /// How long each stage lasts at least, so that there is load on it.
 const STAGE: Duration = Duration::from_millis(800);
@@ -106,10 +109,10 @@ struct Upgrade<'a> {
 impl Upgrade<'_> {
     async fn go_on(&mut self, mistake: Option<Mistake>) -> Result<()> {
         self.stage("the old version", async { Ok(()) }).await?;
-        self.stage("expand", self.migrate(Step::Expand, 7)).await?;
+        self.stage("expand", self.migrate(Step::Expand, EXPANDED)).await?;
         // A replica of the old version may start again in the middle of an upgrade.
         self.stage("restart of replica 0", self.replace(0, Build::Product)).await?;
-        let refused = self.migrate(Step::Contract, 10).await;
+        let refused = self.migrate(Step::Contract, CONTRACTED).await;
         let refused = format!("{:#}", refused.err().context("contracted under old replicas")?);
         ensure!(refused.contains("end those first"), "{refused}");
         if mistake == Some(Mistake::ContractEarly) {
@@ -124,14 +127,14 @@ impl Upgrade<'_> {
         self.stage("return of replica 0", self.replace(0, Build::Product)).await?;
         self.stage("replacement of replica 0", self.replace(0, Build::Next)).await?;
         let rest = async {
-            tokio::try_join!(self.migrate(Step::Backfill, 7), async {
+            tokio::try_join!(self.migrate(Step::Backfill, EXPANDED), async {
                 self.replace(1, Build::Next).await?;
                 self.replace(2, Build::Next).await
             })
         };
         self.stage("replacement of the others, and backfill", async { rest.await.map(drop) })
             .await?;
-        self.stage("contract", self.migrate(Step::Contract, 10)).await?;
+        self.stage("contract", self.migrate(Step::Contract, CONTRACTED)).await?;
         self.stage("refusal of the old version", self.old_is_refused()).await?;
         let incomplete = self.count(INCOMPLETE).await?;
         ensure!(incomplete == 0, "{incomplete} decisions lack what the next version writes");
@@ -191,7 +194,8 @@ impl Upgrade<'_> {
         let output = output.context("the old version goes on serving")?;
         let errors = String::from_utf8_lossy(&output.stderr);
         println!("    the old version says: {}", errors.lines().next().unwrap_or_default());
-        let clear = errors.contains("has schema 10, this version knows 5: use a newer sentinel");
+        let clear = errors.contains(&format!("has schema {CONTRACTED}, this version knows "))
+            && errors.contains(": use a newer sentinel");
         if output.status.success() || !clear {
             bail!("{}: {errors}", output.status);
         }

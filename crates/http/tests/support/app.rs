@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
+use sentinel_core::audit::DecisionRecord;
 use sentinel_core::clock::Clock;
 use sentinel_core::principal::{Principal, Role};
 use sentinel_core::store::Store;
@@ -42,15 +43,24 @@ pub(crate) struct Wanted {
     pub(crate) role: Role,
     pub(crate) tenant: Option<&'static str>,
     pub(crate) agent: Option<&'static str>,
+    pub(crate) owner: Option<&'static str>,
 }
 
 impl Wanted {
     pub(crate) const fn role(role: Role) -> Self {
-        Self { role, tenant: None, agent: None }
+        Self { role, tenant: None, agent: None, owner: None }
     }
 
     pub(crate) const fn of(self, tenant: &'static str) -> Self {
         Self { tenant: Some(tenant), ..self }
+    }
+
+    pub(crate) const fn bound(self, agent: &'static str) -> Self {
+        Self { agent: Some(agent), ..self }
+    }
+
+    pub(crate) const fn held_by(self, owner: &'static str) -> Self {
+        Self { owner: Some(owner), ..self }
     }
 }
 
@@ -146,6 +156,11 @@ impl App {
         self.store.plant(manifest.parse().unwrap());
     }
 
+    /// Has every decision read with this change, as if somebody had edited the database.
+    pub(crate) fn edit_decisions(&self, edit: fn(&mut DecisionRecord)) {
+        self.store.edit(edit);
+    }
+
     pub(crate) async fn key(&self, wanted: Wanted) -> Key {
         key(&self.services, wanted).await
     }
@@ -199,13 +214,17 @@ impl App {
     }
 
     pub(crate) async fn sign(&self, change: Value) -> Answer {
+        self.sign_as(&self.admin, change).await
+    }
+
+    pub(crate) async fn sign_as(&self, key: &Key, change: Value) -> Answer {
         let mut body = json!({
             "tenant_slug": "acme", "tool_name": "search", "action": "invoke", "payload": {"a": 1},
         });
         for (name, value) in change.as_object().unwrap() {
             body[name] = value.clone();
         }
-        self.post(&self.admin, "/provenance/sign", &body).await
+        self.post(key, "/provenance/sign", &body).await
     }
 
     pub(crate) async fn kill(&self, body: Value) -> Answer {
@@ -230,6 +249,7 @@ async fn key(services: &Services, wanted: Wanted) -> Key {
         role: wanted.role,
         tenant: wanted.tenant.map(|slug| slug.parse().unwrap()),
         agent: wanted.agent.map(|name| name.parse().unwrap()),
+        owner: wanted.owner.map(|name| name.parse().unwrap()),
     };
     let made = services.keys.create(&Principal::Unauthenticated, spec).await.unwrap();
     Key { id: made.key.id.to_string(), secret: made.secret }

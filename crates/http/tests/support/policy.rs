@@ -2,8 +2,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::policy::{
-    DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule, PolicyReason,
-    PolicyStatus,
+    DataPlace, Obligation, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule,
+    PolicyReason, PolicyStatus,
 };
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::quota::{Quota, Window};
@@ -14,6 +14,8 @@ use sentinel_core::rollout::PolicyState;
 pub(crate) enum Mode {
     Allow,
     Deny,
+    /// Allows, and has somebody told.
+    Alert,
     /// Allows so many a day.
     Quota(u64),
     Error,
@@ -40,6 +42,13 @@ impl FakePolicy {
     }
 }
 
+fn alert() -> Obligation {
+    let mut fields = serde_json::Map::new();
+    fields.insert("channel".to_owned(), "security".into());
+    fields.insert("level".to_owned(), 2.into());
+    Obligation { kind: "alert".to_owned(), fields }
+}
+
 #[async_trait]
 impl PolicyEngine for FakePolicy {
     async fn evaluate(&self, _: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
@@ -52,7 +61,7 @@ impl PolicyEngine for FakePolicy {
                 code: "purpose_not_allowed".to_owned(),
                 msg: "the purpose is not allowed".to_owned(),
             }],
-            Mode::Allow | Mode::Quota(_) => Vec::new(),
+            Mode::Allow | Mode::Alert | Mode::Quota(_) => Vec::new(),
         };
         let quota = match mode {
             Mode::Quota(limit) => Some(Quota { limit, window: Window::DAY }),
@@ -62,7 +71,7 @@ impl PolicyEngine for FakePolicy {
         Ok(PolicyDecision {
             allow: mode != Mode::Deny,
             reasons,
-            obligations: vec![],
+            obligations: if mode == Mode::Alert { vec![alert()] } else { vec![] },
             quota,
             revision,
         })

@@ -35,12 +35,20 @@ pub(crate) struct Flaky {
     unreadable: AtomicBool,
     /// The manifest whose bundle stands in every row, as if somebody had edited the database.
     planted: Mutex<Option<ManifestId>>,
+    /// What was done to the rows of decisions.
+    edit: Mutex<Option<fn(&mut DecisionRecord)>>,
 }
 
 impl Flaky {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
         let (broken, unreadable) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { inner, broken, unreadable, planted: Mutex::default() })
+        Arc::new(Self {
+            inner,
+            broken,
+            unreadable,
+            planted: Mutex::default(),
+            edit: Mutex::default(),
+        })
     }
 
     pub(crate) fn set_broken(&self, broken: bool) {
@@ -53,6 +61,10 @@ impl Flaky {
 
     pub(crate) fn plant(&self, id: ManifestId) {
         *self.planted.lock().unwrap() = Some(id);
+    }
+
+    pub(crate) fn edit(&self, edit: fn(&mut DecisionRecord)) {
+        *self.edit.lock().unwrap() = Some(edit);
     }
 
     fn store(&self) -> Result<&dyn Store, StoreError> {
@@ -86,6 +98,18 @@ macro_rules! delegate {
                 Ok(found.map(|manifest| Manifest { bundle: other.bundle, ..manifest }))
             }
 
+            async fn decision(
+                &self,
+                id: DecisionId,
+            ) -> Result<Option<DecisionRecord>, StoreError> {
+                let mut found = self.store()?.decision(id).await?;
+                let edit = *self.edit.lock().unwrap();
+                if let Some((record, edit)) = found.as_mut().zip(edit) {
+                    edit(record);
+                }
+                Ok(found)
+            }
+
             async fn secret(
                 &self,
                 name: &str,
@@ -114,7 +138,6 @@ delegate! {
     rollout_files(id: RolloutId) -> Option<PolicyFiles>;
     commit_decisions(batch: Batch, expire: Timestamp) -> Batch;
     expire_claims(before: Timestamp) -> u64;
-    decision(id: DecisionId) -> Option<DecisionRecord>;
     has_archived(at: Timestamp) -> bool;
     decisions(filter: DecisionFilter, page: Page) -> Paged<DecisionRecord>;
     counters(tenant: Option<TenantId>, at: Timestamp, page: Page) -> Paged<Counter>;

@@ -99,6 +99,7 @@ pub(crate) fn call(tenant: &str, tool: &str, purpose: Option<&str>, usage: u64) 
             role: Role::Agent,
             tenant_id: None,
             agent: None,
+            owner: None,
             created_at: now(),
             revoked_at: None,
         })),

@@ -47,6 +47,9 @@ pub(crate) struct Create {
     /// Binds it to one agent.
     #[arg(long)]
     agent: Option<String>,
+    /// Who holds it: keys of one owner are one principal, so that a key can be rotated.
+    #[arg(long)]
+    owner: Option<String>,
     /// Makes the key directly in the store of a configured server that is not running. With
     /// --data-dir, that of a data directory whose server is not running.
     #[arg(long, value_name = "FILE")]
@@ -110,6 +113,7 @@ impl Create {
             "role": self.role,
             "tenant_slug": self.tenant,
             "agent": self.agent,
+            "owner": self.owner,
         }));
         self.connection.client(Role::Admin)?.post(&["v1", "keys"], &body).await
     }
@@ -122,6 +126,7 @@ impl Create {
             role: self.role,
             tenant: self.tenant.map(|slug| slug.parse()).transpose().or_fail(doing)?,
             agent: self.agent.map(|agent| agent.parse()).transpose().or_fail(doing)?,
+            owner: self.owner.map(|owner| owner.parse()).transpose().or_fail(doing)?,
         };
         // Whoever can open the store may do anything to it.
         let made = keys.create(&Principal::Unauthenticated, spec).await.or_fail(doing)?;
@@ -131,6 +136,7 @@ impl Create {
             "name": made.key.name,
             "role": made.key.role,
             "agent": made.key.agent,
+            "owner": made.key.owner,
             "created_at": made.key.created_at,
         }))
     }
@@ -142,9 +148,10 @@ async fn list(connection: &Connection, json: bool) -> Outcome {
     if json {
         return output::json(&keys);
     }
-    let mut table = Table::new(&["id", "role", "tenant", "agent", "name", "created", "revoked"]);
+    let mut table =
+        Table::new(&["id", "role", "tenant", "agent", "owner", "name", "created", "revoked"]);
     for key in &keys {
-        let fields = ["id", "role", "tenant", "agent", "name", "created_at", "revoked_at"];
+        let fields = ["id", "role", "tenant", "agent", "owner", "name", "created_at", "revoked_at"];
         table.row(fields.map(|field| text(key, field)).to_vec());
     }
     table.print("no keys")

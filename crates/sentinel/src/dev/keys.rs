@@ -69,7 +69,7 @@ pub(crate) async fn ensure(services: &Services, path: &Path) -> Outcome<DevKeys>
 async fn create(services: &Services, role: Role) -> Outcome<String> {
     let doing = || format!("cannot make the key of role {}", role.as_str());
     let name: DisplayName = format!("dev {}", role.as_str()).parse().or_fail(doing)?;
-    let spec = KeySpec { name, role, tenant: None, agent: None };
+    let spec = KeySpec { name, role, tenant: None, agent: None, owner: None };
     // The first keys are made by whoever started the process.
     let made = services.keys.create(&Principal::Unauthenticated, spec).await.or_fail(doing)?;
     Ok(made.secret)

@@ -31,8 +31,13 @@ async fn code(app: &App) -> ReasonCode {
 }
 
 async fn key(app: &App, role: Role, tenant: Option<&str>, agent: Option<&str>) -> Principal {
-    let spec =
-        KeySpec { name: name("test key"), role, tenant: tenant.map(name), agent: agent.map(name) };
+    let spec = KeySpec {
+        name: name("test key"),
+        role,
+        tenant: tenant.map(name),
+        agent: agent.map(name),
+        owner: None,
+    };
     let made = app.services.keys.create(&ADMIN, spec).await.unwrap();
     app.services.keys.authenticate(&made.secret).unwrap()
 }

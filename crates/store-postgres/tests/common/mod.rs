@@ -104,3 +104,19 @@ pub(crate) async fn commit(
     });
     Ok(allowed.collect())
 }
+
+/// Files of the migrations of this version.
+fn migrations() -> impl Iterator<Item = &'static str> {
+    include_str!("../../migrations/checksums").lines().filter_map(|line| line.split("  ").nth(1))
+}
+
+/// How many migrations this version has.
+pub(crate) fn migration_count() -> usize {
+    migrations().count()
+}
+
+/// The schema that this version knows: the number of its last migration.
+pub(crate) fn known() -> u32 {
+    let newest = migrations().last().unwrap();
+    newest.split('_').next().unwrap().parse().unwrap()
+}

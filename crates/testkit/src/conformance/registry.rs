@@ -196,6 +196,7 @@ pub async fn a_key_is_stored_as_given(store: Shared) {
         let bound = ApiKey {
             tenant_id: Some(scene.tenant.id),
             agent: Some(build::name("bot-7")),
+            owner: Some(build::name("tenant-a/Zoë")),
             name: build::name("Schlüssel 🔑"),
             ..build::key(role)
         };

@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use sentinel_core::name::{AgentName, DisplayName, TenantSlug};
+use sentinel_core::name::{AgentName, DisplayName, Owner, TenantSlug};
 use sentinel_core::principal::Role;
 use sentinel_service::keys::{KeySpec, NewKey};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,10 @@ pub(crate) struct KeyBody {
     /// Binds the key to one agent.
     #[schema(value_type = Option<String>)]
     agent: Option<AgentName>,
+    /// The person or service that holds the key. Keys of one owner and tenant are one principal, so
+    /// that a new key can go on with what an old one began.
+    #[schema(value_type = Option<String>, example = "alice")]
+    owner: Option<Owner>,
 }
 
 /// A key just made.
@@ -56,8 +60,8 @@ pub(crate) async fn keys_create(
     body: Unread,
 ) -> Result<(StatusCode, Json<NewKeyAnswer>), Problem> {
     caller.require(&[])?;
-    let KeyBody { name, role, tenant_slug, agent } = body.object().await?;
-    let spec = KeySpec { name, role, tenant: tenant_slug, agent };
+    let KeyBody { name, role, tenant_slug, agent, owner } = body.object().await?;
+    let spec = KeySpec { name, role, tenant: tenant_slug, agent, owner };
     let NewKey { key, secret } = app.services.keys.create(caller.principal(), spec).await?;
     let key = KeyAnswer::of(&app.services.control.current(), key);
     Ok((StatusCode::CREATED, Json(NewKeyAnswer { key, secret })))
