@@ -49,6 +49,16 @@ pub struct DecisionRecord {
     pub duration_us: u64,
 }
 
+impl DecisionRecord {
+    /// The obligations that policy attached: objects with a `type`, as policy stated them; empty
+    /// when there are none.
+    #[must_use]
+    pub fn obligations(&self) -> &[Value] {
+        let recorded = self.event_metadata.get("obligations").and_then(Value::as_array);
+        recorded.map_or(&[], Vec::as_slice)
+    }
+}
+
 /// Which decisions are wanted; every field narrows.
 #[derive(Debug, Clone, Default)]
 pub struct DecisionFilter {

@@ -55,7 +55,7 @@ fn of_decision<'a>(event: &'static str, record: &'a DecisionRecord) -> EventLine
             "quota_remaining": record.quota_remaining,
             "duration_us": record.duration_us,
             "request_id": record.event_metadata.get("request_id"),
-            "obligations": record.event_metadata.get("obligations"),
+            "obligations": record.obligations(),
         }),
     }
 }

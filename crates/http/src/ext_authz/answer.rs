@@ -10,7 +10,7 @@ use envoy_types::pb::envoy::service::auth::v3::{
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value};
+use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 use http::StatusCode;
 use sentinel_core::audit::DecisionRecord;
@@ -122,6 +122,7 @@ fn metadata(decision: &DecisionRecord) -> Struct {
         ("action", Some(text(decision.action.as_str()))),
         ("agent", decision.agent.as_ref().map(|agent| text(agent.as_str()))),
         ("policy_revision", decision.policy_revision.as_deref().map(text)),
+        ("obligations", Some(list(decision.obligations()))),
     ];
     fields(known.into_iter().filter_map(|(name, kind)| Some((name, kind?))))
 }
@@ -130,6 +131,31 @@ fn metadata(decision: &DecisionRecord) -> Struct {
 fn refusal(code: &str) -> Struct {
     let known = [("allow", Kind::BoolValue(false)), ("code", Kind::StringValue(code.to_owned()))];
     fields(known.into_iter())
+}
+
+fn list(values: &[serde_json::Value]) -> Kind {
+    let values = values.iter().map(|value| Value { kind: Some(kind(value)) }).collect();
+    Kind::ListValue(ListValue { values })
+}
+
+/// JSON as the well-known type that carries it. Its only number is a double.
+fn kind(value: &serde_json::Value) -> Kind {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(value) => Kind::BoolValue(*value),
+        Json::Number(number) => {
+            number.as_f64().map_or_else(|| Kind::StringValue(number.to_string()), Kind::NumberValue)
+        }
+        Json::String(text) => Kind::StringValue(text.clone()),
+        Json::Array(values) => list(values),
+        Json::Object(object) => Kind::StructValue(Struct {
+            fields: object
+                .iter()
+                .map(|(name, value)| (name.clone(), Value { kind: Some(kind(value)) }))
+                .collect(),
+        }),
+    }
 }
 
 fn fields(known: impl Iterator<Item = (&'static str, Kind)>) -> Struct {

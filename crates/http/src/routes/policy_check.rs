@@ -90,6 +90,10 @@ pub(crate) struct CheckAnswer<'a> {
     decision_id: DecisionId,
     /// The reasons as policy words them.
     reasons: Vec<Reason<'a>>,
+    /// What policy attached to the decision: objects with a `type`. An `alert` asks for nothing more;
+    /// Sentinel itself enforces a `rate_limit`.
+    #[schema(value_type = Vec<Object>)]
+    obligations: &'a [Value],
     /// Revision of the policy that was asked; `null` when none was.
     policy_revision: Option<&'a str>,
     /// With an allow: the token that proves it, to be redeemed once, within 60 seconds.
@@ -166,6 +170,7 @@ fn answer(asked: &Asked) -> CheckAnswer<'_> {
         quota_remaining: decision.quota_remaining,
         decision_id: decision.id,
         reasons: decision.reasons.iter().map(Reason::from).collect(),
+        obligations: decision.obligations(),
         policy_revision: decision.policy_revision.as_deref(),
         permit: asked.permit.as_deref(),
         manifest_id: asked.manifest_id,

@@ -42,6 +42,9 @@ pub(crate) struct DecisionAnswer {
     reason: String,
     #[schema(value_type = Vec<super::Reason>)]
     reasons: Vec<PolicyReason>,
+    /// What policy attached to the decision; objects with a `type`.
+    #[schema(value_type = Vec<Object>)]
+    obligations: Vec<Value>,
     #[schema(value_type = Option<QuotaAnswer>)]
     quota: Option<Quota>,
     quota_remaining: Option<u64>,
@@ -80,6 +83,7 @@ struct QuotaAnswer {
 impl From<DecisionRecord> for DecisionAnswer {
     fn from(record: DecisionRecord) -> Self {
         Self {
+            obligations: record.obligations().to_vec(),
             id: record.id,
             sequence: record.sequence,
             epoch: record.epoch,

@@ -77,14 +77,26 @@ struct Told {
     metadata: HashMap<String, Value>,
 }
 
+fn json_of(kind: Kind) -> Value {
+    match kind {
+        Kind::StringValue(text) => json!(text),
+        Kind::BoolValue(is) => json!(is),
+        Kind::NumberValue(number) => json!(number),
+        Kind::ListValue(list) => {
+            list.values.into_iter().map(|value| json_of(value.kind.unwrap())).collect()
+        }
+        Kind::StructValue(object) => {
+            let fields = object.fields.into_iter();
+            fields.map(|(name, value)| (name, json_of(value.kind.unwrap()))).collect()
+        }
+        Kind::NullValue(_) => Value::Null,
+    }
+}
+
 impl Told {
     fn of(answer: CheckResponse) -> Self {
         let fields = answer.dynamic_metadata.unwrap().fields.into_iter();
-        let metadata = fields.map(|(name, value)| match value.kind.unwrap() {
-            Kind::StringValue(text) => (name, json!(text)),
-            Kind::BoolValue(is) => (name, json!(is)),
-            other => panic!("{other:?}"),
-        });
+        let metadata = fields.map(|(name, value)| (name, json_of(value.kind.unwrap())));
         let (status, headers, body) = match answer.http_response.unwrap() {
             HttpResponse::OkResponse(ok) => (0, ok.headers, String::new()),
             HttpResponse::DeniedResponse(denied) => {
@@ -151,6 +163,18 @@ async fn recorded(app: &App, told: &Told) -> Value {
 
 async fn decisions(app: &App) -> usize {
     app.get(&app.admin, "/v1/decisions").await.ok()["items"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn obligations_are_for_the_filters_of_the_gateway() {
+    let app = App::seeded().await;
+    app.policy(Mode::Alert);
+    let told = ask(&app, &app.admin, call(&[("action", "read")])).await.allowed();
+    let alert = json!([{"type": "alert", "channel": "security", "level": 2.0}]);
+    assert_eq!(told.metadata["obligations"], alert);
+    app.policy(Mode::Allow);
+    let told = ask(&app, &app.admin, call(&[("action", "read")])).await.allowed();
+    assert_eq!(told.metadata["obligations"], json!([]));
 }
 
 #[tokio::test]

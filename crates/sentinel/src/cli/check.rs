@@ -79,9 +79,12 @@ fn show(answer: &Value, allow: bool) -> Outcome {
     output::line(&format!("{verdict}  {}", output::printable(&text(answer, "reason"))))?;
     let codes = answer.get("reasons").and_then(Value::as_array);
     let codes: Vec<_> = codes.into_iter().flatten().map(|reason| text(reason, "code")).collect();
+    let obligations = answer.get("obligations").and_then(Value::as_array);
+    let obligations = obligations.into_iter().flatten().map(Value::to_string);
     output::fields(&[
         ("code", text(answer, "code")),
         ("reasons", codes.join(", ")),
+        ("obligations", obligations.collect::<Vec<_>>().join(", ")),
         ("quota remaining", text(answer, "quota_remaining")),
         ("decision", text(answer, "decision_id")),
         ("policy revision", text(answer, "policy_revision")),

@@ -103,6 +103,9 @@ pub(crate) struct Decided {
     reason: String,
     #[schema(value_type = Vec<Object>)]
     reasons: Value,
+    /// What policy attached to the decision; objects with a `type`.
+    #[schema(value_type = Vec<Object>)]
+    obligations: Vec<Value>,
     quota_remaining: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_revision: Option<String>,
@@ -136,6 +139,7 @@ impl From<Asked> for Evaluated {
             code: record.code,
             reason: record.reason.clone(),
             reasons: json!(record.reasons),
+            obligations: record.obligations().to_vec(),
             quota_remaining: record.quota_remaining,
             policy_revision: record.policy_revision.as_deref().map(str::to_owned),
             permit: asked.permit,

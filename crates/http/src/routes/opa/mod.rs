@@ -131,7 +131,7 @@ pub(crate) struct Decision<'a> {
     reason: &'a str,
     reasons: Vec<Reason<'a>>,
     #[schema(value_type = Vec<Object>)]
-    obligations: Value,
+    obligations: &'a [Value],
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     quota: Option<Value>,
@@ -174,13 +174,12 @@ async fn decide(
 
 fn decision(asked: &Asked) -> Decision<'_> {
     let record = &asked.decision;
-    let obligations = record.event_metadata.get("obligations").cloned();
     Decision {
         allow: asked.allows(),
         code: record.code,
         reason: &record.reason,
         reasons: record.reasons.iter().map(Reason::from).collect(),
-        obligations: obligations.unwrap_or_else(|| json!([])),
+        obligations: record.obligations(),
         quota: record.quota.map(|quota| {
             json!({
                 "limit": quota.limit,
