@@ -82,9 +82,9 @@ pub use public_key::{KeyError, PublicKey, Signature, SignatureLength, SignatureM
 pub use receipt::{LogEntryError, MAX_LOG_ENTRY_BYTES};
 pub use signer::{EcdsaP256Signer, SignError, Signer};
 pub use statement::{
-    AgentAction, DecisionRef, KeyEventKind, LogShardStart, PREDICATE_TYPE, PayloadDestroyed, Phase,
-    PredecessorLog, Predicate, STATEMENT_TYPE, SeenCheckpoint, SigningKeyEvent, Statement,
-    StatementError,
+    AgentAction, DecisionRef, KeyEventKind, LogShardStart, NO_REVISION, PREDICATE_TYPE,
+    PayloadDestroyed, Phase, PredecessorLog, Predicate, RecordedDecision, STATEMENT_TYPE,
+    SeenCheckpoint, SigningKeyEvent, Statement, StatementError,
 };
 pub use verify::{
     Check, CheckName, Outcome, Trust, Verification, verify_bundle, verify_bundle_json,

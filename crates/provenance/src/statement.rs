@@ -16,6 +16,7 @@
 
 mod action;
 mod control;
+mod recorded;
 mod rfc3339_millis;
 
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use uuid::{Uuid, Variant};
 
 pub use action::{AgentAction, DecisionRef, PREDICATE_TYPE, Phase, SeenCheckpoint};
 pub use control::{KeyEventKind, LogShardStart, PayloadDestroyed, PredecessorLog, SigningKeyEvent};
+pub use recorded::{NO_REVISION, RecordedDecision};
 
 use crate::digest::Sha256Digest;
 use crate::dsse::MAX_PAYLOAD_BYTES;

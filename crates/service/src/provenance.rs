@@ -11,15 +11,15 @@ use sentinel_core::event::{Bus, Event, ProvenanceEvent};
 use sentinel_core::id::{DecisionId, ManifestId, TenantId};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{self, Manifest, ManifestFilter};
-use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
+use sentinel_core::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::log::WitnessPolicy;
 use sentinel_provenance::{
-    AgentAction, Bundle, DecisionRef, LogTrust, PAYLOAD_ROLE, Phase, Salt, Statement, TenantKey,
-    Trust, Verification, verify_bundle_json,
+    AgentAction, Bundle, DecisionRef, LogTrust, NO_REVISION, PAYLOAD_ROLE, Phase, RecordedDecision,
+    Salt, Statement, TenantKey, Trust, Verification, verify_bundle_json,
 };
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -52,7 +52,10 @@ pub struct SignRequest {
     pub tenant: TenantSlug,
     pub tool: ToolName,
     pub action: Action,
+    /// That of the decision when it is left out.
     pub purpose: Option<Purpose>,
+    /// The agent that acted. That of the key, or of the decision, when it is left out.
+    pub agent: Option<AgentName>,
     /// The exact bytes that the manifest commits to.
     pub payload: Vec<u8>,
     /// Whether they are to be kept, sealed.
@@ -78,16 +81,32 @@ pub struct Signed {
 const ATTEMPTS: u32 = 5;
 
 /// What became of the decision that a manifest names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DecisionLink {
     /// It names none.
     NoDecision,
-    /// It is recorded, and of the same tenant and tool.
-    Holds,
-    /// It is not recorded, or of another tenant or tool.
-    Broken,
+    /// It is recorded, and says what the statement says of it.
+    Holds {
+        /// What was decided. An outcome under a deny is of a call that was made all the same.
+        allowed: bool,
+    },
+    /// It is not recorded.
+    Missing,
+    /// It is recorded with other values than were signed.
+    Differs(
+        /// Names of the fields.
+        Vec<&'static str>,
+    ),
     /// The decisions of its month are in the archive, so this cannot be checked here.
     Archived,
+}
+
+impl DecisionLink {
+    /// Whether the record contradicts what was signed.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        matches!(self, Self::Missing | Self::Differs(_))
+    }
 }
 
 /// A manifest with what verifying it showed.
@@ -110,7 +129,7 @@ impl Verified {
     #[must_use]
     pub fn verified(&self) -> bool {
         self.verification.verified()
-            && self.decision_link != DecisionLink::Broken
+            && !self.decision_link.is_broken()
             && self.record_match == Some(true)
             && !matches!(self.kept, Kept::Broken | Kept::Destroyed { tombstone: None })
     }
@@ -130,6 +149,12 @@ impl Provenance {
             let detail = "this deployment keeps no payloads: `payload_key_file` is not configured";
             return Err(ServiceError::invalid("payloads_not_kept", detail));
         }
+        if let Some(agent) = &request.agent
+            && !principal.may_speak_for(agent.as_str())
+        {
+            let detail = format!("the key may not speak for agent `{agent}`");
+            return Err(ServiceError::Forbidden { code: "agent_forbidden", detail });
+        }
         let (control, tenant) = self.control.tenant_for(principal, &request.tenant).await?;
         let tool = match control.tool(tenant.id, &request.tool) {
             Some(tool) => Arc::clone(tool),
@@ -143,7 +168,7 @@ impl Provenance {
             }
         };
         let decision = match request.decision_id {
-            Some(id) => Some(self.decision_of(id, &tenant, &request).await?),
+            Some(id) => Some(self.decision_of(id, principal, &tenant, &request).await?),
             None => None,
         };
         let make =
@@ -210,7 +235,7 @@ impl Provenance {
             .ok()
             .map(|bundle| bundle.envelope.signature().to_base64());
         let decision_link = match manifest.decision_id {
-            Some(id) => self.decision_link(id, &manifest).await?,
+            Some(id) => self.decision_link(id, verification.statement()).await?,
             None => DecisionLink::NoDecision,
         };
         let record_match = verification.statement().map(|said| self.matches(&manifest, said));
@@ -271,10 +296,11 @@ impl Provenance {
         id: ManifestId,
     ) -> Result<Option<Manifest>, ServiceError> {
         let found = self.store.manifest(id).await?;
-        Ok(found.filter(|manifest| principal.may_access(manifest.tenant_id)))
+        Ok(found.filter(|manifest| may_see(principal, manifest)))
     }
 
-    /// Manifests that match, newest first.
+    /// Manifests that match, newest first. A page can hold fewer than were asked for, or none, though
+    /// more follow: a key bound to an agent sees that agent's only.
     ///
     /// # Errors
     /// When the tenant is unknown or forbidden, the cursor is bad, or the store is away.
@@ -289,7 +315,9 @@ impl Provenance {
             Some(slug) => Some(self.control.tenant_for(principal, slug).await?.1.id),
             None => principal.tenant(),
         };
-        Ok(self.store.manifests(ManifestFilter { tenant_id, ..filter }, page).await?)
+        let mut found = self.store.manifests(ManifestFilter { tenant_id, ..filter }, page).await?;
+        found.items.retain(|manifest| may_see(principal, manifest));
+        Ok(found)
     }
 
     /// The salt of a manifest's commitment, for whoever may see the manifest.
@@ -323,9 +351,12 @@ impl Provenance {
         pem.map_err(|error| ServiceError::Unavailable(error.to_string()))
     }
 
+    /// The decision that the action rests on. Only the principal and the agent that it was made for
+    /// can sign what became of it, and only as what was decided on.
     async fn decision_of(
         &self,
         id: DecisionId,
+        principal: &Principal,
         tenant: &Tenant,
         request: &SignRequest,
     ) -> Result<DecisionRecord, ServiceError> {
@@ -334,11 +365,21 @@ impl Provenance {
         let decision = own.ok_or_else(|| {
             ServiceError::not_found("unknown_decision", format!("decision `{id}`"))
         })?;
-        if decision.tool != request.tool || decision.action != request.action {
-            let detail = format!("decision `{id}` was about another tool or action");
-            return Err(ServiceError::conflict("decision_mismatch", detail));
+        let mut other = Vec::new();
+        let mut demand = |name, agrees: bool| other.extend((!agrees).then_some(name));
+        demand("tool", decision.tool == request.tool);
+        demand("action", decision.action == request.action);
+        demand("purpose", request.purpose.is_none() || decision.purpose == request.purpose);
+        demand("agent", agent_agrees(principal, request.agent.as_ref(), decision.agent.as_ref()));
+        demand("principal", decision.principal == principal.id());
+        if other.is_empty() {
+            return Ok(decision);
         }
-        Ok(decision)
+        let detail = format!(
+            "decision `{id}` was made for another {}; sign with what the call was checked with",
+            other.join(", ")
+        );
+        Err(ServiceError::conflict("decision_mismatch", detail))
     }
 
     fn make(
@@ -355,7 +396,12 @@ impl Provenance {
         // Before the time is taken, which the certificate of the key must cover.
         let signer = self.keys.current()?;
         let created_at = self.clock.now();
-        let agent = decision.and_then(|decision| decision.agent.as_ref()).or(principal.agent());
+        let agent = match decision {
+            Some(decision) => decision.agent.as_ref(),
+            None => request.agent.as_ref().or(principal.agent()),
+        };
+        let decided = decision.and_then(|decision| decision.purpose.as_ref());
+        let purpose = request.purpose.as_ref().or(decided);
         let action = AgentAction {
             id: id.0,
             phase: Phase::Outcome,
@@ -363,7 +409,7 @@ impl Provenance {
             tenant: tenant.slug.to_string(),
             tool: request.tool.to_string(),
             action: request.action.to_string(),
-            purpose: request.purpose.as_ref().map(ToString::to_string),
+            purpose: purpose.map(ToString::to_string),
             agent: agent.map(ToString::to_string),
             principal: principal.id(),
             decision: decision.map(decision_ref),
@@ -377,7 +423,7 @@ impl Provenance {
             tenant_id: tenant.id,
             tool: request.tool.clone(),
             action: request.action.clone(),
-            purpose: request.purpose.clone(),
+            purpose: purpose.cloned(),
             decision_id: request.decision_id,
             payload_digest: *digest.as_bytes(),
             bundle,
@@ -412,15 +458,18 @@ impl Provenance {
             && said.subject_digest().as_bytes() == &row.payload_digest
     }
 
+    /// Compares the decision as it is recorded with what the statement says of it. Without a sound
+    /// statement there is nothing to compare, and the manifest fails for that.
     async fn decision_link(
         &self,
         id: DecisionId,
-        manifest: &Manifest,
+        said: Option<&Statement>,
     ) -> Result<DecisionLink, ServiceError> {
         if let Some(decision) = self.store.decision(id).await? {
-            let same = decision.tenant_id == Some(manifest.tenant_id);
-            let holds = same && decision.tool == manifest.tool;
-            return Ok(if holds { DecisionLink::Holds } else { DecisionLink::Broken });
+            let Some(said) = said else { return Ok(DecisionLink::Differs(vec!["statement"])) };
+            let differing = said.predicate().differs_from(&recorded(&decision));
+            let holds = DecisionLink::Holds { allowed: decision.allow };
+            return Ok(if differing.is_empty() { holds } else { DecisionLink::Differs(differing) });
         }
         // Its identifier begins with its time.
         let at = id.0.get_timestamp().and_then(|at| {
@@ -430,7 +479,7 @@ impl Provenance {
         });
         match at {
             Some(at) if self.store.has_archived(at).await? => Ok(DecisionLink::Archived),
-            _ => Ok(DecisionLink::Broken),
+            _ => Ok(DecisionLink::Missing),
         }
     }
 
@@ -450,6 +499,49 @@ impl Provenance {
     }
 }
 
+/// Whether the principal may see a manifest: one of its tenant, and with a key bound to an agent, of
+/// that agent. What cannot be read has no agent.
+fn may_see(principal: &Principal, manifest: &Manifest) -> bool {
+    let of_agent = || {
+        let bundle = Bundle::parse(manifest.bundle.as_bytes()).ok()?;
+        let said = Statement::<AgentAction>::parse(bundle.envelope.payload()).ok()?;
+        said.predicate().agent.as_deref().map(|agent| principal.may_speak_for(agent))
+    };
+    principal.may_access(manifest.tenant_id)
+        && (principal.agent().is_none() || of_agent() == Some(true))
+}
+
+/// Whether the caller may sign for the agent that was decided on.
+fn agent_agrees(
+    principal: &Principal,
+    stated: Option<&AgentName>,
+    decided: Option<&AgentName>,
+) -> bool {
+    let stated = stated.or(principal.agent());
+    match (stated, decided) {
+        // A caller that is bound to no agent may leave out what the decision says.
+        (None, _) => true,
+        (Some(stated), Some(decided)) => stated.as_str().eq_ignore_ascii_case(decided.as_str()),
+        (Some(_), None) => false,
+    }
+}
+
+/// A decision with the fields that statements repeat.
+fn recorded(decision: &DecisionRecord) -> RecordedDecision<'_> {
+    RecordedDecision {
+        id: decision.id.0,
+        allow: decision.allow,
+        code: decision.code.as_str(),
+        policy_revision: decision.policy_revision.as_deref(),
+        tenant: decision.tenant.as_str(),
+        tool: decision.tool.as_str(),
+        action: decision.action.as_str(),
+        purpose: decision.purpose.as_ref().map(Purpose::as_str),
+        agent: decision.agent.as_ref().map(AgentName::as_str),
+        principal: &decision.principal,
+    }
+}
+
 /// The salt of a manifest, by the tenant's payload key, or by its secret where there is none.
 pub(crate) fn salt_of(tenant: &Tenant, id: ManifestId, key: Option<&DataKey>) -> Salt {
     if let Some(key) = key {
@@ -462,7 +554,7 @@ pub(crate) fn decision_ref(decision: &DecisionRecord) -> DecisionRef {
     DecisionRef {
         id: decision.id.0,
         allow: decision.allow,
-        policy_revision: decision.policy_revision.as_deref().unwrap_or("none").to_owned(),
+        policy_revision: decision.policy_revision.as_deref().unwrap_or(NO_REVISION).to_owned(),
         code: Some(decision.code.as_str().to_owned()),
     }
 }

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use sentinel_core::id::{DecisionId, ManifestId};
-use sentinel_core::name::{Action, Purpose, TenantSlug, ToolName};
+use sentinel_core::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
 use sentinel_core::principal::Role;
 use sentinel_service::provenance::SignRequest;
 use serde::{Deserialize, Serialize};
@@ -34,9 +34,15 @@ pub(crate) struct SignBody {
     /// (`payloads_not_kept`) where the deployment keeps none.
     #[serde(default)]
     keep_payload: bool,
+    /// That of the decision when it is left out.
     #[schema(value_type = Option<String>)]
     purpose: Option<Purpose>,
-    /// The decision that the action rests on; must be of the same tenant, tool and action.
+    /// The agent that acted; a key bound to an agent may leave it out, and may name no other. That
+    /// of the decision when it is left out.
+    #[schema(value_type = Option<String>)]
+    agent: Option<AgentName>,
+    /// The decision that the action rests on. It must be of the same tenant, tool, action, purpose,
+    /// agent and principal; else 409 (`decision_mismatch`) names what differs.
     #[schema(value_type = Option<uuid::Uuid>)]
     decision_id: Option<DecisionId>,
     /// Signed as it is, and public.
@@ -86,6 +92,7 @@ pub(crate) async fn provenance_sign(
         tool: body.tool_name,
         action: body.action,
         purpose: body.purpose,
+        agent: body.agent,
         payload: body.payload.get().as_bytes().to_vec(),
         keep_payload: body.keep_payload,
         decision_id: body.decision_id,

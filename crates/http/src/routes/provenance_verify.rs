@@ -3,7 +3,7 @@ use axum::extract::State;
 use jiff::Timestamp;
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::principal::Role;
-use sentinel_provenance::{AgentAction, Check, CheckName, Outcome};
+use sentinel_provenance::{AgentAction, Check, CheckName, Outcome, Phase};
 use sentinel_service::payloads::Kept;
 use sentinel_service::provenance::{DecisionLink, Verified};
 use serde::Serialize;
@@ -50,6 +50,13 @@ pub(crate) struct ManifestShown {
     metadata: Map<String, Value>,
     #[schema(value_type = Option<uuid::Uuid>)]
     decision_id: Option<DecisionId>,
+    /// What was decided, as signed; `false` with an outcome says that a denied call was made all the
+    /// same. `null` when no decision is linked, or the signature does not hold.
+    decision_allow: Option<bool>,
+    /// `decision` (made before the call) or `outcome` (what became of it); `null` when the signature
+    /// does not hold.
+    #[schema(value_type = Option<String>)]
+    phase: Option<Phase>,
 }
 
 /// One check and its evidence.
@@ -115,22 +122,29 @@ fn checks(verified: &Verified) -> Vec<CheckShown> {
         }
         .to_owned(),
     };
-    let link = CheckShown {
-        name: Value::from("decision_link"),
-        outcome: match verified.decision_link {
-            DecisionLink::Holds => Outcome::Passed,
-            DecisionLink::Broken => Outcome::Failed,
-            DecisionLink::NoDecision | DecisionLink::Archived => Outcome::Skipped,
-        },
-        detail: match verified.decision_link {
-            DecisionLink::Holds => "the decision is recorded, and of the same tenant and tool",
-            DecisionLink::Broken => "the decision is not recorded, or of another tenant or tool",
-            DecisionLink::NoDecision => "the manifest names no decision",
-            DecisionLink::Archived => "the decisions of that month are archived: not checked here",
+    of_bundle.chain([record, link(&verified.decision_link)]).collect()
+}
+
+fn link(link: &DecisionLink) -> CheckShown {
+    let (outcome, detail) = match link {
+        DecisionLink::Holds { allowed: true } => {
+            (Outcome::Passed, "the decision is recorded as it was signed: an allow".to_owned())
         }
-        .to_owned(),
+        DecisionLink::Holds { allowed: false } => {
+            (Outcome::Passed, "the decision is recorded as it was signed: a DENY".to_owned())
+        }
+        DecisionLink::Missing => (Outcome::Failed, "the decision is not recorded".to_owned()),
+        DecisionLink::Differs(fields) => {
+            let fields = fields.join(", ");
+            (Outcome::Failed, format!("the decision is recorded otherwise than signed: {fields}"))
+        }
+        DecisionLink::NoDecision => (Outcome::Skipped, "the manifest names no decision".to_owned()),
+        DecisionLink::Archived => {
+            let detail = "the decisions of that month are archived: not checked here";
+            (Outcome::Skipped, detail.to_owned())
+        }
     };
-    of_bundle.chain([record, link]).collect()
+    CheckShown { name: Value::from("decision_link"), outcome, detail }
 }
 
 /// Why the payload was not compared, where it was not.
@@ -177,6 +191,8 @@ fn shown(verified: Verified, tenant: Option<String>) -> ManifestShown {
             signature,
             metadata: Map::new(),
             decision_id: manifest.decision_id,
+            decision_allow: None,
+            phase: None,
         };
     };
     let payload_hash = format!("sha256:{}", statement.subject_digest().to_hex());
@@ -197,5 +213,7 @@ fn shown(verified: Verified, tenant: Option<String>) -> ManifestShown {
         signature,
         metadata,
         decision_id: decision.map(|decision| DecisionId(decision.id)),
+        decision_allow: decision.map(|decision| decision.allow),
+        phase: Some(statement.predicate().phase),
     }
 }

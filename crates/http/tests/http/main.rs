@@ -16,10 +16,12 @@ mod generated;
 mod idempotency;
 mod input;
 mod log;
+mod obligations;
 mod opa;
 mod payloads;
 mod policy_data;
 mod seed;
+mod signing;
 #[path = "../support/mod.rs"]
 mod support;
 mod v1;

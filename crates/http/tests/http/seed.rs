@@ -226,7 +226,7 @@ async fn an_ambiguous_target_stops_nothing() {
 #[tokio::test]
 async fn sign_commits_to_the_exact_bytes_of_the_payload() {
     let app = App::seeded().await;
-    let decision = app.check(json!({})).await.ok()["decision_id"].clone();
+    let decision = app.check(json!({"purpose": "docs"})).await.ok()["decision_id"].clone();
     let payload = "{ \"b\": 1,\"a\":[1.0, 1e2 ] }";
     let body = format!(
         "{{\"tenant_slug\":\"acme\",\"tool_name\":\"search\",\"action\":\"invoke\",\"purpose\":\"docs\",\

@@ -168,7 +168,15 @@ fn report(verification: &Verification) -> Outcome {
     let manifest = json!(statement.predicate());
     let shown = ["tenant", "tool", "action", "purpose", "agent", "principal", "timestamp"];
     output::line("")?;
-    output::fields(&shown.map(|field| (field, text(&manifest, field))))
+    output::fields(&shown.map(|field| (field, text(&manifest, field))))?;
+    if statement.predicate().is_outcome_of_deny() { denied_outcome() } else { Ok(()) }
+}
+
+/// What an auditor must not overlook: the manifest is sound, and the call should not have been made.
+fn denied_outcome() -> Outcome {
+    output::line("")?;
+    let what = "this call was made though it was denied";
+    output::line(&format!("{}  {what}", output::styled(output::RED, "warning")))
 }
 
 fn verdict(verified: bool) -> Outcome {
@@ -204,6 +212,11 @@ async fn show(id: uuid::Uuid, connection: &Connection, json: bool) -> Outcome {
         let shown = ["id", "timestamp", "tenant", "tool", "action", "purpose", "payload_hash"];
         output::line("")?;
         output::fields(&shown.map(|field| (field, text(manifest, field))))?;
+        if text(manifest, "phase") == "outcome"
+            && manifest.get("decision_allow") == Some(&Value::Bool(false))
+        {
+            denied_outcome()?;
+        }
     }
     if verified { Ok(()) } else { Err(Failure::silent()) }
 }

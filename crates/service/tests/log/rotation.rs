@@ -41,6 +41,7 @@ async fn sign(services: &Services) -> Signed {
         tool: name("runbook"),
         action: name("read"),
         purpose: None,
+        agent: None,
         payload: b"a payload".to_vec(),
         keep_payload: false,
         decision_id: None,

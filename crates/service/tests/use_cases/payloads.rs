@@ -37,6 +37,7 @@ fn request(tenant: &str, keep_payload: bool) -> SignRequest {
         tool: name("runbook"),
         action: name("read"),
         purpose: None,
+        agent: None,
         payload: PAYLOAD.to_vec(),
         keep_payload,
         decision_id: None,

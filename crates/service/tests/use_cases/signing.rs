@@ -69,6 +69,7 @@ async fn sign(services: &Services) -> Result<Signed, ServiceError> {
         tool: name("runbook"),
         action: name("read"),
         purpose: None,
+        agent: None,
         payload: b"payload".to_vec(),
         keep_payload: false,
         decision_id: None,

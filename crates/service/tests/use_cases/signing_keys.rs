@@ -76,6 +76,7 @@ fn request() -> SignRequest {
         tool: name("runbook"),
         action: name("invoke"),
         purpose: None,
+        agent: None,
         payload: b"{}".to_vec(),
         keep_payload: false,
         decision_id: None,

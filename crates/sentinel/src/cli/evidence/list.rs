@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sentinel_provenance::RecordedDecision;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -31,10 +32,28 @@ pub(super) struct Decision {
     pub(super) agent: Option<String>,
     pub(super) purpose: Option<String>,
     pub(super) action: String,
+    #[serde(default)]
+    pub(super) policy_revision: Option<String>,
     pub(super) created_at: Timestamp,
 }
 
 impl Decision {
+    /// The fields that statements repeat.
+    pub(super) fn recorded(&self) -> RecordedDecision<'_> {
+        RecordedDecision {
+            id: self.id,
+            allow: self.allowed(),
+            code: &self.code,
+            policy_revision: self.policy_revision.as_deref(),
+            tenant: &self.tenant,
+            tool: &self.tool,
+            action: &self.action,
+            purpose: self.purpose.as_deref(),
+            agent: self.agent.as_deref(),
+            principal: &self.principal,
+        }
+    }
+
     pub(super) fn allowed(&self) -> bool {
         self.decision == "allow"
     }

@@ -11,11 +11,11 @@ use sentinel_provenance::log::{
     verify_consistency,
 };
 use sentinel_provenance::{
-    Bundle, CheckName, KeyEventKind, KeyEvents, LogTrust, Outcome as Checked, PublicKey,
-    Sha256Digest, SigningKeyEvent, Statement, Trust,
+    AgentAction, Bundle, CheckName, KeyEventKind, KeyEvents, LogTrust, Outcome as Checked,
+    PublicKey, Sha256Digest, SigningKeyEvent, Statement, Trust,
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tar::{Archive, EntryType};
 use uuid::Uuid;
 
@@ -106,10 +106,11 @@ struct Evidence {
     sums: BTreeMap<String, Sha256Digest>,
     manifests: BTreeMap<Uuid, Manifest>,
     bundles: BTreeSet<Uuid>,
-    /// Decisions to which manifests point, and whether they allowed.
-    decided: BTreeMap<Uuid, bool>,
+    /// Decisions to which manifests point.
+    decided: BTreeMap<Uuid, Decision>,
     decisions: u64,
-    pointed: BTreeMap<Uuid, (Uuid, Option<bool>)>,
+    /// What manifests that point to a decision say, without their metadata.
+    pointed: BTreeMap<Uuid, AgentAction>,
     /// States of logs to which bundles prove.
     states: BTreeMap<(String, u64), Sha256Digest>,
     /// The newest checkpoint of each log.
@@ -274,10 +275,10 @@ impl Evidence {
         each_line(DECISIONS, content, |line| match serde_json::from_slice::<Decision>(line) {
             Ok(decision) => {
                 self.decisions += 1;
+                tenants.insert(decision.tenant.clone());
                 if wanted.contains(&decision.id) {
-                    self.decided.insert(decision.id, decision.allowed());
+                    self.decided.insert(decision.id, decision);
                 }
-                tenants.insert(decision.tenant);
             }
             Err(error) => self.of_decisions.add(format!("`{DECISIONS}`: {error}")),
         })?;
@@ -344,8 +345,8 @@ impl Evidence {
         if let Some((field, _)) = same.iter().find(|(_, same)| !same) {
             return Err(format!("it says something else than the list: {field}"));
         }
-        if let Some(decision) = &action.decision {
-            self.pointed.insert(id, (decision.id, Some(decision.allow)));
+        if action.decision.is_some() {
+            self.pointed.insert(id, AgentAction { metadata: Map::new(), ..action.clone() });
         }
         Ok(())
     }
@@ -402,6 +403,10 @@ impl Evidence {
         self.compare_decisions();
         self.compare_states();
         self.read_key_events();
+        let denied = match self.pointed.values().filter(|said| said.is_outcome_of_deny()).count() {
+            0 => String::new(),
+            count => format!("; {count} calls were made though they were DENIED"),
+        };
         let keys = if self.given { "given" } else { "in the archive" };
         vec![
             self.of_files.check("files", format!("{} as their digests say", self.files.len())),
@@ -415,7 +420,7 @@ impl Evidence {
             ),
             self.of_decisions.check(
                 "decisions",
-                format!("{}, {} with signed manifests", self.decisions, self.decided.len()),
+                format!("{}, {} with signed manifests{denied}", self.decisions, self.decided.len()),
             ),
             self.of_log.check(
                 "log",
@@ -478,12 +483,14 @@ impl Evidence {
 
     /// A decision may be older than the time that was asked for; one that is here must agree.
     fn compare_decisions(&mut self) {
-        for (manifest, (decision, allow)) in &self.pointed {
-            if let (Some(recorded), Some(signed)) = (self.decided.get(decision), allow)
-                && recorded != signed
-            {
+        for (manifest, said) in &self.pointed {
+            let Some(signed) = &said.decision else { continue };
+            let Some(decision) = self.decided.get(&signed.id) else { continue };
+            let differing = said.differs_from(&decision.recorded());
+            if !differing.is_empty() {
+                let (id, fields) = (decision.id, differing.join(", "));
                 self.of_decisions.add(format!(
-                    "decision `{decision}` says otherwise than manifest `{manifest}` signed"
+                    "decision `{id}` says otherwise than manifest `{manifest}` signed: {fields}"
                 ));
             }
         }
