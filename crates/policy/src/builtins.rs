@@ -1,6 +1,6 @@
 //! Builtin functions that no time limit stops, since the interpreter looks at the clock only
-//! between steps: `numbers.range(1, input.usage)` takes all memory, `units.parse("1e99999999")`
-//! runs for minutes. They may be used with literal arguments that are small, or not at all.
+//! between steps: a range whose end is large takes all memory, a unit whose exponent is large is
+//! worked out for minutes. They may be used with literal arguments that are small, or not at all.
 
 use regorus::Engine;
 
