@@ -67,6 +67,8 @@ pub(crate) fn build(
     });
     // Otherwise `print` writes what it is given to the log.
     engine.set_gather_prints(true);
+    #[cfg(test)]
+    crate::planted_panic::add(&mut engine)?;
     add_policies(&mut engine, source, include)?;
     check_roots(&engine, source)?;
     let packages = packages(&engine, source)?;

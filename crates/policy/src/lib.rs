@@ -26,6 +26,8 @@ mod load;
 mod memo;
 mod opa;
 mod owned;
+#[cfg(test)]
+mod planted_panic;
 mod replay;
 mod sample;
 mod shadow;
@@ -33,6 +35,8 @@ mod shipped;
 mod source;
 pub mod supply;
 mod syntax;
+mod test_cases;
+mod test_rules;
 mod test_runner;
 mod vet;
 
@@ -51,6 +55,7 @@ pub use crate::sample::sample_inputs;
 pub use crate::shadow::ShadowEngine;
 pub use crate::shipped::shipped;
 pub use crate::source::{Manifest, PolicySource, SourceLimits};
+pub use crate::test_cases::CaseResult;
 pub use crate::test_runner::{
     CoveredFile, Outcome, TestReport, TestResult, run_selected, run_tests,
 };

@@ -1,5 +1,7 @@
 //! Rules and conditions as they are written, taken from the interpreter's syntax tree.
 
+use std::ops::Range;
+
 use regorus::Engine;
 use serde_json::Value;
 
@@ -41,16 +43,19 @@ pub(crate) struct Condition {
     pub references: Vec<String>,
 }
 
-/// The files of an engine.
-pub(crate) fn modules(engine: &Engine) -> Result<Vec<Module>, LoadError> {
+/// The syntax trees of an engine's files, as it prints them.
+pub(crate) fn tree(engine: &Engine) -> Result<Value, LoadError> {
     let tree =
         engine.get_ast_as_json().map_err(|error| LoadError::Evaluation(error.to_string()))?;
-    let tree: Value =
-        serde_json::from_str(&tree).map_err(|error| LoadError::Evaluation(error.to_string()))?;
-    Ok(list(&tree).iter().filter_map(module).collect())
+    serde_json::from_str(&tree).map_err(|error| LoadError::Evaluation(error.to_string()))
 }
 
-fn list(value: &Value) -> &[Value] {
+/// The files of an engine.
+pub(crate) fn modules(engine: &Engine) -> Result<Vec<Module>, LoadError> {
+    Ok(list(&tree(engine)?).iter().filter_map(module).collect())
+}
+
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -151,24 +156,45 @@ fn replaced_inputs(contents: &str, tree: &Value, found: &mut Vec<Condition>) {
 }
 
 /// The node inside the tag of an expression's kind.
-fn expression(tree: &Value) -> Option<&Value> {
+pub(crate) fn expression(tree: &Value) -> Option<&Value> {
     tree.as_object()?.values().next()
 }
 
-fn line(node: &Value) -> u32 {
+pub(crate) fn line(node: &Value) -> u32 {
     let line = node.pointer("/span/line").and_then(Value::as_u64).unwrap_or_default();
     u32::try_from(line).unwrap_or(u32::MAX)
 }
 
-fn text(contents: &str, node: &Value) -> Option<String> {
+/// Where a node is in its file, in bytes.
+pub(crate) fn span(node: &Value) -> Option<Range<usize>> {
     let at = |name: &str| usize::try_from(node.get("span")?.get(name)?.as_u64()?).ok();
-    let (start, end) = (at("start")?, at("end")?);
-    let found = contents.get(start..end)?;
-    // What ends with a string ends before its quotation mark, as the interpreter has it.
-    let open = |quote: char| {
-        let count = found.chars().filter(|c| *c == quote).count();
-        count % 2 == 1 && contents.get(end..).is_some_and(|rest| rest.starts_with(quote))
+    Some(at("start")?..at("end")?)
+}
+
+/// The same, with the quotation marks of a string that it begins or ends with: the interpreter leaves
+/// them out.
+pub(crate) fn extent(contents: &str, node: &Value) -> Option<Range<usize>> {
+    let Range { start, end } = span(node)?;
+    let is_mark = |c: char| matches!(c, '"' | '`');
+    let start = match contents.get(..start)?.chars().next_back() {
+        Some(mark) if is_mark(mark) => start - 1,
+        _ => start,
     };
-    let found = if open('"') || open('`') { contents.get(start..end + 1)? } else { found };
-    Some(found.trim().to_owned())
+    let (mut open, mut escaped) = (None, false);
+    for c in contents.get(start..end)?.chars() {
+        match open {
+            None if is_mark(c) => open = Some(c),
+            Some('"') if escaped => escaped = false,
+            Some('"') if c == '\\' => escaped = true,
+            Some(mark) if c == mark => open = None,
+            _ => {}
+        }
+    }
+    let is_closed_there =
+        open.is_some_and(|mark| contents.get(end..).is_some_and(|rest| rest.starts_with(mark)));
+    Some(start..if is_closed_there { end + 1 } else { end })
+}
+
+pub(crate) fn text(contents: &str, node: &Value) -> Option<String> {
+    Some(contents.get(extent(contents, node)?)?.trim().to_owned())
 }

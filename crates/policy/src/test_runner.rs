@@ -1,4 +1,4 @@
-//! Runs the tests of a policy, `*_test.rego`, by the conventions of `opa test`.
+//! Runs the tests of a policy, the `test_` rules of all its files, by the conventions of `opa test`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -7,11 +7,12 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 
 use crate::build::{Include, build};
-use crate::depend;
 use crate::error::{LoadError, one_line};
 use crate::explain::failing;
 use crate::source::PolicySource;
 use crate::syntax::{Module, modules};
+use crate::test_cases::{Begun, CaseResult};
+use crate::test_rules::{self, Kind, TestRule, dotted};
 use crate::vet::{Vetted, check_text};
 
 /// What one test may take.
@@ -20,9 +21,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Outcome {
-    /// The rule is `true`.
+    /// The rule is `true`; of a rule with cases, each is.
     Pass,
-    /// The rule is undefined, or anything but `true`.
+    /// The rule is undefined, or anything but `true`; a case is, or is missing.
     Fail,
     /// The rule could not be evaluated.
     Error,
@@ -35,18 +36,31 @@ pub enum Outcome {
 pub struct TestResult {
     /// `data.sentinel.policy_test`.
     pub package: String,
+    /// `test_x`, and `test_x#01` for the second definition of that name.
     pub name: String,
     pub file: String,
     pub line: u32,
     /// Line of the first condition that does not hold, of a test that failed.
     pub failed_at: Option<u32>,
     pub outcome: Outcome,
+    /// Those of a test that has cases (`test_x[name] if …`).
+    pub cases: Vec<CaseResult>,
     /// Why it could not be evaluated.
     pub error: Option<String>,
     /// What `print` printed.
     pub prints: Vec<String>,
     /// In microseconds.
     pub duration_us: u128,
+}
+
+impl TestResult {
+    /// Outcomes as `opa test` counts them: those of its cases, if it has any, or its own.
+    pub fn counted(&self) -> impl Iterator<Item = Outcome> {
+        let by_cases = !self.cases.is_empty() && self.outcome != Outcome::Error;
+        let own = (!by_cases).then_some(self.outcome);
+        let cases = if by_cases { self.cases.as_slice() } else { &[] };
+        own.into_iter().chain(cases.iter().map(|case| case.outcome))
+    }
 }
 
 /// Results of tests, and what of the policy they reached.
@@ -65,7 +79,7 @@ pub struct CoveredFile {
     pub not_covered: BTreeSet<u32>,
 }
 
-/// Runs every `test_` rule of the test files, in the order of packages and names.
+/// Runs every `test_` rule, in the order of packages and names.
 ///
 /// # Errors
 /// When policy or tests cannot be parsed, or recurse.
@@ -73,7 +87,8 @@ pub fn run_tests(policy: &Vetted) -> Result<Vec<TestResult>, LoadError> {
     run_selected(policy, |_| true, false).map(|report| report.tests)
 }
 
-/// Runs the tests whose name, such as `data.sentinel.policy_test.test_x`, is selected.
+/// Runs the tests whose name, such as `data.sentinel.policy_test.test_x`, is selected. Of a name that
+/// is defined twice, both definitions are.
 ///
 /// # Errors
 /// As [`run_tests`].
@@ -96,67 +111,117 @@ fn run_of(
     coverage: bool,
 ) -> Result<TestReport, LoadError> {
     let mut engine = build(source, Include::PolicyAndTests, TIME_LIMIT)?.engine;
+    // Of the text as it is written: the copy below only calls what cannot be named in it.
     check_text(&engine)?;
-    let files = crate::ast::files(&engine)?;
+    let mut rules = test_rules::find(&engine)?;
+    let begun = Begun::default();
+    if let Some(copy) = test_rules::separate(&engine, source, &mut rules)? {
+        engine = build(&copy.source, Include::PolicyAndTests, TIME_LIMIT)?.engine;
+        begun.listen(&mut engine, &copy.case_begins)?;
+    }
     engine
         .eval_query("true".to_owned(), false)
         .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
     engine.set_enable_coverage(coverage);
-    let facts = depend::collect(&files);
-    let mut found: Vec<_> = facts
-        .definitions
-        .iter()
-        .filter(|definition| source.is_test(definition.file))
-        .filter_map(|definition| Some((definition.path.split_last()?, definition)))
-        .filter(|((name, _), _)| name.starts_with("test_") || name.starts_with("todo_test_"))
-        .filter(|((name, package), _)| selects(&format!("{}.{name}", rule_path(package))))
-        .collect();
-    found.sort_by(|((a, x), _), ((b, y), _)| (x, a).cmp(&(y, b)));
-    found.dedup_by(|(a, _), (b, _)| a == b);
     let modules = modules(&engine)?;
-    let mut lines = Lines::new(source.rego.keys());
+    let mut lines = Lines::new(source.rego.keys().filter(|file| !holds_tests(file, &rules)));
     let mut tests = Vec::new();
-    for ((name, package), definition) in found {
-        let mut result = TestResult {
-            name: name.clone(),
-            file: definition.file.to_owned(),
-            line: definition.span.line,
-            failed_at: None,
-            outcome: Outcome::Skipped,
-            error: None,
-            prints: Vec::new(),
-            duration_us: 0,
-            package: rule_path(package),
-        };
-        if !name.starts_with("todo_") {
-            let ran = run(engine.clone(), &mut result);
-            if coverage {
-                lines.add(&ran)?;
+    for (id, rule) in rules.iter().enumerate() {
+        if !rule.names().iter().any(|name| selects(name)) {
+            continue;
+        }
+        let mut result = unrun(rule);
+        match rule.kind {
+            Kind::Skipped | Kind::Function | Kind::SeveralBodies => {}
+            Kind::Single | Kind::Cases => {
+                let ran = run(engine.clone(), rule, (id, &begun), &mut result);
+                if coverage {
+                    lines.add(&ran)?;
+                }
             }
-            if result.outcome == Outcome::Fail {
-                result.failed_at = failing(&engine, &modules, &result.file, result.line);
-            }
+        }
+        if result.outcome == Outcome::Fail {
+            result.failed_at = failing(&engine, &modules, &result.file, result.line);
         }
         tests.push(result);
     }
     Ok(TestReport { tests, coverage: if coverage { lines.files(&modules) } else { Vec::new() } })
 }
 
+/// Whether a file is there to test: by its name, or since tests are in it and its package is named
+/// for them. What is not is part of the policy that tests must reach.
+fn holds_tests(file: &str, rules: &[TestRule]) -> bool {
+    let is_for_tests = |rule: &TestRule| {
+        let last = rule.package.last();
+        last.is_some_and(|name| name.ends_with("test") || name.ends_with("tests"))
+    };
+    PolicySource::is_test(file) || rules.iter().any(|rule| rule.file == file && is_for_tests(rule))
+}
+
+/// The result of a test that was not run, as it is when that is all there is to say.
+fn unrun(rule: &TestRule) -> TestResult {
+    let error = match rule.kind {
+        Kind::Function => Some("a test cannot have arguments".to_owned()),
+        Kind::SeveralBodies => Some(
+            "a test with several bodies holds when one of them does: write a rule for each"
+                .to_owned(),
+        ),
+        Kind::Single | Kind::Cases | Kind::Skipped => None,
+    };
+    TestResult {
+        package: dotted(&rule.package),
+        name: rule.shown(),
+        file: rule.file.clone(),
+        line: rule.line,
+        failed_at: None,
+        outcome: if error.is_some() { Outcome::Error } else { Outcome::Skipped },
+        cases: Vec::new(),
+        error,
+        prints: Vec::new(),
+        duration_us: 0,
+    }
+}
+
 /// Runs one test; the engine comes back for what it has covered.
-fn run(mut engine: Engine, test: &mut TestResult) -> Engine {
+fn run(
+    mut engine: Engine,
+    rule: &TestRule,
+    (id, begun): (usize, &Begun),
+    test: &mut TestResult,
+) -> Engine {
     let started = Instant::now();
-    let value = engine.eval_rule(format!("{}.{}", test.package, test.name));
+    let value = value_of(&mut engine, rule);
     test.duration_us = started.elapsed().as_micros();
     test.outcome = match value {
+        Ok(value) if rule.kind == Kind::Cases => {
+            test.cases = begun.cases(id, &value);
+            let failed = test.cases.iter().any(|case| case.outcome == Outcome::Fail);
+            if failed { Outcome::Fail } else { Outcome::Pass }
+        }
         Ok(Value::Bool(true)) => Outcome::Pass,
         Ok(_) => Outcome::Fail,
         Err(error) => {
-            test.error = Some(one_line(&error));
+            test.error = Some(error);
             Outcome::Error
         }
     };
     test.prints = engine.take_prints().unwrap_or_default();
     engine
+}
+
+/// The value of a rule; what has a fixed part behind the name of the test (`test_x.a`) is not a rule
+/// to the interpreter, and is asked for as a query.
+fn value_of(engine: &mut Engine, rule: &TestRule) -> Result<Value, String> {
+    let path = rule.path();
+    match engine.eval_rule(path.clone()) {
+        Err(error) if error.to_string().contains("not a valid rule path") => {
+            let results = engine.eval_query(path, false).map_err(|error| one_line(&error))?;
+            let first = results.result.into_iter().next();
+            let value = first.and_then(|result| result.expressions.into_iter().next());
+            Ok(value.map_or(Value::Undefined, |found| found.value))
+        }
+        found => found.map_err(|error| one_line(&error)),
+    }
 }
 
 /// What the tests evaluated, all of them together.
@@ -199,15 +264,4 @@ impl Lines {
         };
         self.by_file.into_iter().map(file).collect()
     }
-}
-
-/// `data.a["b-c"]`.
-fn rule_path(path: &[String]) -> String {
-    let is_name = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    path.iter().fold("data".to_owned(), |text, part| {
-        if is_name(part) { format!("{text}.{part}") } else { format!("{text}[{part:?}]") }
-    })
 }

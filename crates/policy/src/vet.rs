@@ -1,8 +1,8 @@
 //! Vetting: nothing decides, and nothing is even parsed, that a sacrificial process has not
 //! survived.
 //!
-//! A policy can take its interpreter down: `x if y; y if x` overflows the stack and aborts the
-//! process, nested literals parse in exponential time, `numbers.range` takes all memory. So a child
+//! A policy can take its interpreter down: rules that refer to each other overflow the stack and abort
+//! the process, some text is parsed for longer than anyone waits, a long range takes all memory. So a child
 //! process with resource limits parses the candidate, checks what can be checked from its text, and
 //! evaluates it on a few inputs. It vets on a stack of 4 MiB; the checks keep a policy within the
 //! 2 MiB that the threads of the server have at least.
@@ -26,7 +26,7 @@ use crate::embedded::answers;
 use crate::error::LoadError;
 use crate::finding::{Finding, Lint, Severity};
 use crate::source::{PolicySource, SourceLimits};
-use crate::test_runner::{self, Outcome};
+use crate::test_runner::{self, Outcome, TestResult};
 use crate::{builtins, depend, graph, lint};
 
 /// In place of a directory: the policy comes by standard input. No directory is called so, since
@@ -311,9 +311,11 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
     Ok(findings)
 }
 
-/// A finding for each of the policy's own tests that does not pass.
+/// A finding for each of the policy's own tests that does not pass, or for each of its cases.
 fn failed_tests(source: &PolicySource) -> Vec<Finding> {
-    if !source.files().any(|(file, _)| source.is_test(file)) {
+    let may_test =
+        |(file, text): (&str, &str)| PolicySource::is_test(file) || text.contains("test_");
+    if !source.files().any(may_test) {
         return Vec::new();
     }
     let results = match test_runner::run_all(source) {
@@ -323,20 +325,28 @@ fn failed_tests(source: &PolicySource) -> Vec<Finding> {
             return vec![Finding::new(Lint::FailingTest, message)];
         }
     };
-    let failed = results.into_iter().filter_map(|test| {
-        let what = match test.outcome {
-            Outcome::Pass | Outcome::Skipped => return None,
-            Outcome::Fail => "does not hold".to_owned(),
-            Outcome::Error => format!("fails: {}", test.error.unwrap_or_default()),
-        };
+    results.iter().flat_map(|test| failures_of(source, test)).take(MAX_FINDINGS).collect()
+}
+
+fn failures_of(source: &PolicySource, test: &TestResult) -> Vec<Finding> {
+    let of_cases = test.cases.iter().filter(|case| case.outcome == Outcome::Fail);
+    let failures: Vec<String> = match test.outcome {
+        Outcome::Pass | Outcome::Skipped => return Vec::new(),
+        Outcome::Fail if test.cases.is_empty() => vec!["does not hold".to_owned()],
+        Outcome::Fail => of_cases
+            .map(|case| format!("does not hold for the case `{}`", case.name.join("/")))
+            .collect(),
+        Outcome::Error => vec![format!("fails: {}", test.error.as_deref().unwrap_or_default())],
+    };
+    let text = source.tests.get(&test.file).or_else(|| source.rego.get(&test.file));
+    let line = test.failed_at.unwrap_or(test.line);
+    let span = Span { line, col: 1, ..Span::default() };
+    let finding = |what: String| {
         let message = format!("the test `{}.{}` {what}", test.package, test.name);
-        let text = source.tests.get(&test.file).or_else(|| source.rego.get(&test.file));
-        let line = test.failed_at.unwrap_or(test.line);
-        let span = Span { line, col: 1, ..Span::default() };
         let finding = Finding::new(Lint::FailingTest, message);
-        Some(finding.in_text(&test.file, text.map_or("", String::as_str), span))
-    });
-    failed.take(MAX_FINDINGS).collect()
+        finding.in_text(&test.file, text.map_or("", String::as_str), span)
+    };
+    failures.into_iter().map(finding).collect()
 }
 
 /// What can take the process down, told from the text alone: recursion, depth, functions without

@@ -25,7 +25,7 @@ pub(crate) enum Command {
         /// Directory with `*.rego` and data, or a bundle; whose signature it has is not looked at.
         dir: PathBuf,
     },
-    /// Runs the tests of a policy (`*_test.rego`).
+    /// Runs the tests of a policy: its `test_` rules, in whatever file, as `opa test` does.
     Test(test::Args),
     /// Evaluates a policy on an input.
     Eval(eval::Args),
@@ -74,7 +74,7 @@ fn directory(dir: &Path) -> Outcome {
     Err(Failure::usage(message).help(if is_rego(dir) {
         "give the directory, not a single .rego file"
     } else {
-        "give the directory of the policy; a bundle is unpacked with `tar -xzf FILE -C DIR`"
+        "give the directory of the policy; a bundle is unpacked with `tar -xkzf FILE -C DIR`"
     }))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use regex::Regex;
 use sentinel_policy::Outcome::{Error, Fail, Pass, Skipped};
-use sentinel_policy::{CoveredFile, TestReport, TestResult};
+use sentinel_policy::{CaseResult, CoveredFile, Outcome as Verdict, TestReport, TestResult};
 use serde_json::json;
 
 use crate::failure::{Failure, OrFail as _, Outcome};
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Outcome {
         std::fs::write(path, junit(&report.tests))
             .or_fail(|| format!("cannot write `{}`", path.display()))?;
     }
-    let failed = report.tests.iter().filter(|test| is_failure(test)).count();
+    let failed = count(&report.tests, Fail) + count(&report.tests, Error);
     let percent = percent(&report.coverage);
     match (json, coverage) {
         (true, false) => output::json(&report.tests)?,
@@ -60,24 +60,25 @@ pub(crate) fn run(args: &Args, json: bool) -> Outcome {
         return Err(match args.run {
             Some(_) => Failure::new("no test has a name that matches"),
             None => {
-                Failure::new("there are no tests").help("tests are `test_` rules in *_test.rego")
+                Failure::new("there are no tests").help("tests are rules whose name begins `test_`")
             }
         });
     }
     if failed > 0 { Err(Failure::silent()) } else { Ok(()) }
 }
 
-fn is_failure(test: &TestResult) -> bool {
-    matches!(test.outcome, Fail | Error)
+/// Tests of that outcome, each case being one, as `opa test` counts.
+fn count(tests: &[TestResult], outcome: Verdict) -> usize {
+    tests.iter().flat_map(TestResult::counted).filter(|counted| *counted == outcome).count()
 }
 
 fn show(report: &TestReport, failed: usize, verbose: bool) -> Outcome {
     for test in report.tests.iter().filter(|test| verbose || test.outcome != Pass) {
-        show_test(test)?;
+        show_test(test, verbose)?;
     }
-    let skipped = report.tests.iter().filter(|test| test.outcome == Skipped).count();
+    let skipped = count(&report.tests, Skipped);
     if !report.tests.is_empty() {
-        let passed = report.tests.len() - failed - skipped;
+        let passed = count(&report.tests, Pass);
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
         output::line(&format!("{passed} passed, {failed} failed{skipped}"))?;
     }
@@ -95,16 +96,24 @@ fn show(report: &TestReport, failed: usize, verbose: bool) -> Outcome {
     Ok(())
 }
 
-fn show_test(test: &TestResult) -> Outcome {
-    let (style, word) = match test.outcome {
+fn word(outcome: Verdict) -> String {
+    let (style, word) = match outcome {
         Pass => (output::GREEN, "pass "),
         Fail => (output::RED, "FAIL "),
         Error => (output::RED, "ERROR"),
         Skipped => (output::DIM, "skip "),
     };
-    let (package, name) = (&test.package, &test.name);
-    let place = format!("{}:{}", test.file, test.line);
-    output::line(&format!("{}  {package}.{name}  {place}", output::styled(style, word)))?;
+    output::styled(style, word)
+}
+
+fn show_test(test: &TestResult, verbose: bool) -> Outcome {
+    let name = format!("{}.{}", test.package, test.name);
+    let (name, file) = (output::printable(&name), output::printable(&test.file));
+    output::line(&format!("{}  {name}  {file}:{}", word(test.outcome), test.line))?;
+    for case in test.cases.iter().filter(|case| verbose || case.outcome != Pass) {
+        let name = case_name(case);
+        output::line(&format!("         {}  {}", word(case.outcome), output::printable(&name)))?;
+    }
     if let Some(line) = test.failed_at {
         output::line(&format!("         line {line} does not hold"))?;
     }
@@ -112,6 +121,10 @@ fn show_test(test: &TestResult) -> Outcome {
         output::line(&format!("         {}", output::printable(line)))?;
     }
     Ok(())
+}
+
+fn case_name(case: &CaseResult) -> String {
+    case.name.join("/")
 }
 
 /// Of the lines that can be evaluated. All, when there are none.
@@ -138,44 +151,53 @@ fn ranges<'a>(lines: impl IntoIterator<Item = &'a u32>) -> String {
 }
 
 fn junit(tests: &[TestResult]) -> String {
-    let count = |outcome| tests.iter().filter(|test| test.outcome == outcome).count();
+    let all: usize = tests.iter().map(|test| test.counted().count()).sum();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "  <testsuite name=\"policy\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
-        tests.len(),
-        count(Fail),
-        count(Error),
-        count(Skipped),
+        "  <testsuite name=\"policy\" tests=\"{all}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
+        count(tests, Fail),
+        count(tests, Error),
+        count(tests, Skipped),
     );
     for test in tests {
-        let millionths = test.duration_us % 1_000_000;
-        let _ = write!(
-            out,
-            "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\" time=\"{}.{millionths:06}\"",
-            xml(&test.package),
-            xml(&test.name),
-            xml(&test.file),
-            test.line,
-            test.duration_us / 1_000_000,
-        );
-        let line = test.failed_at.unwrap_or(test.line);
-        let _ = match test.outcome {
-            Pass => writeln!(out, "/>"),
-            Skipped => writeln!(out, "><skipped/></testcase>"),
-            Fail => {
-                let place = format!("{}:{line} does not hold", test.file);
-                writeln!(out, "><failure message=\"{}\"/></testcase>", xml(&place))
-            }
-            Error => {
-                let error = test.error.as_deref().unwrap_or_default();
-                writeln!(out, "><error message=\"{}\"/></testcase>", xml(error))
-            }
-        };
+        if test.cases.is_empty() || test.outcome == Error {
+            junit_case(&mut out, test, &test.name, test.outcome);
+        }
+        for case in test.cases.iter().filter(|_| test.outcome != Error) {
+            let name = format!("{}/{}", test.name, case_name(case));
+            junit_case(&mut out, test, &name, case.outcome);
+        }
     }
     out.push_str("  </testsuite>\n</testsuites>\n");
     out
+}
+
+fn junit_case(out: &mut String, test: &TestResult, name: &str, outcome: Verdict) {
+    let millionths = test.duration_us % 1_000_000;
+    let _ = write!(
+        out,
+        "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\" time=\"{}.{millionths:06}\"",
+        xml(&test.package),
+        xml(name),
+        xml(&test.file),
+        test.line,
+        test.duration_us / 1_000_000,
+    );
+    let line = test.failed_at.unwrap_or(test.line);
+    let _ = match outcome {
+        Pass => writeln!(out, "/>"),
+        Skipped => writeln!(out, "><skipped/></testcase>"),
+        Fail => {
+            let place = format!("{}:{line} does not hold", test.file);
+            writeln!(out, "><failure message=\"{}\"/></testcase>", xml(&place))
+        }
+        Error => {
+            let error = test.error.as_deref().unwrap_or_default();
+            writeln!(out, "><error message=\"{}\"/></testcase>", xml(error))
+        }
+    };
 }
 
 /// Text as XML takes it, in an attribute: most control characters cannot be written at all.
