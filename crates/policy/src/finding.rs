@@ -71,7 +71,7 @@ lints! {
         "Data at the path of a package wins over its rules: `{\"sentinel\": {\"policy\": {\"allow\": true}}}` would allow everything.",
         "move the data to a path that no package has, such as `data.allowlist`";
     UnboundedBuiltin "unbounded_builtin" Error,
-        "No time limit interrupts the function, and its cost depends on its arguments: `numbers.range(1, input.usage)` takes all memory.",
+        "No time limit interrupts the function, and its cost depends on its arguments: a range up to a number from `input` takes all memory.",
         "use small literal arguments, or a comparison instead of an enumeration";
     RefusedBuiltin "refused_builtin" Error,
         "The function reaches out of the policy (network, environment, keys) or is not available; a stub of it would be undefined, and `not` of undefined is true.",
@@ -93,7 +93,7 @@ lints! {
         "run `sentinel policy test`, and mend the policy or the test";
     VettingFailed "vetting_failed" Error,
         "The vetting process did not survive the policy: it took too long, too much memory, or crashed.",
-        "look for deeply nested literals (they parse in exponential time) and for rules that enumerate";
+        "look for deeply nested literals, which can take very long to parse, and for rules that enumerate";
     InvalidBundle "invalid_bundle" Error,
         "The file is no bundle, exceeds a limit, or has an entry that could lie about where it belongs.",
         "build it with `sentinel policy bundle build` or `opa build`";

@@ -175,9 +175,11 @@ fn a_hostile_candidate_is_refused_and_disturbs_nothing() {
     let engine = source();
     let id = RolloutId(Uuid::now_v7());
     let refused = |files: &PolicyFiles| engine.load_candidate(id, files).unwrap_err();
-    let why = refused(&files("2.0", "x if y\ny if x\ndecision := {\"allow\": x}"));
+    let why =
+        refused(&files("2.0", "x if { false; y }\ny if { false; x }\ndecision := {\"allow\": x}"));
     assert!(why.contains("recurs"), "{why}");
-    let nested = format!("decision := {{\"allow\": {}1{} != 0}}", "[".repeat(200), "]".repeat(200));
+    let nested =
+        format!("decision := {{\"allow\": {}1{} != 0}}", "(1 + ".repeat(100), ")".repeat(100));
     refused(&files("2.0", &nested));
     refused(&PolicyFiles::new());
     for name in ["../p.rego", "/tmp/p.rego", "a/../../p.rego", "", "a\0.rego", "./p.rego"] {

@@ -1,5 +1,9 @@
-//! Policies that would take the process down, or longer than anyone waits: vetting refuses them,
-//! and this process survives all of them.
+//! What would take the process down, or longer than anyone waits: vetting refuses it, and this
+//! process survives it.
+//!
+//! Nothing here would do so where it is not refused. What refers to itself does it behind a condition
+//! that is `false`, so that no interpreter goes on; a bound is exceeded by a little; and a vetting
+//! process that takes too long is one that sleeps.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,38 +27,59 @@ fn refusal(rules: &str) -> String {
 }
 
 #[rstest]
-#[case::direct("allow if allow", "data.sentinel.policy.allow")]
-#[case::mutual("allow if y\ny if allow", "data.sentinel.policy.y")]
-#[case::function("allow if f(1)\nf(x) if g(x)\ng(x) if f(x)", "data.sentinel.policy.g")]
-#[case::function_through_rule("allow if f(1)\nf(x) if allow", "data.sentinel.policy.f")]
-#[case::negation("allow if not y\ny if not allow", "data.sentinel.policy.y")]
-#[case::comprehension("allow if count([1 | y]) > 0\ny if { z := {k: 1 | some k; allow} }", "y")]
-#[case::every("allow if { every x in [1] { y } }\ny if { some z in [1]; allow }", "y")]
-#[case::dynamic("allow if { some x; data.sentinel.policy[x] }", "data.sentinel.policy.allow")]
-#[case::dynamic_package(
-    "allow if { some x; data[x].policy.y }\ny := 1",
+#[case::direct("allow if { false; allow }", "data.sentinel.policy.allow")]
+#[case::mutual("allow if { false; y }\ny if { false; allow }", "data.sentinel.policy.y")]
+#[case::function(
+    "allow if f(1)\nf(x) if { false; g(x) }\ng(x) if { false; f(x) }",
+    "data.sentinel.policy.g"
+)]
+#[case::function_through_rule("allow if f(1)\nf(x) if { false; allow }", "data.sentinel.policy.f")]
+#[case::negation("allow if { false; not y }\ny if { false; not allow }", "data.sentinel.policy.y")]
+#[case::comprehension(
+    "allow if count([1 | false; y]) > 0\ny if { z := {k: 1 | false; some k; allow} }",
+    "y"
+)]
+#[case::every(
+    "allow if { every x in [1] { false; y } }\ny if { some z in [1]; false; allow }",
+    "y"
+)]
+#[case::dynamic(
+    "allow if { false; some x; data.sentinel.policy[x] }",
     "data.sentinel.policy.allow"
 )]
-#[case::by_input("allow if data.sentinel[input.tool].allow", "data.sentinel.policy.allow")]
-#[case::whole_data("allow if count(data) > 0", "data.sentinel.policy.allow")]
-#[case::alias("import data.sentinel.policy as p\nallow if p.y\ny if p.allow", "y")]
-#[case::alias_of_all("import data.sentinel as s\nallow if { some x; s[x].allow }", "allow")]
-#[case::variable_of_data("allow if { p := data.sentinel.policy; p.allow }", "allow")]
-#[case::partial("allow if y.a\ny[k] := 1 if { some k in [\"a\"]; allow }", "y")]
-#[case::set("allow if \"a\" in y\ny contains x if { some x in y }", "data.sentinel.policy.y")]
-#[case::head("allow := y\ny := allow", "y")]
-#[case::else_branch("allow if false\nelse := y\ny := allow", "y")]
-#[case::shadowed_elsewhere("allow if { y := 1; y > 0 }\nallow if { y }\ny if { allow }", "y")]
-#[case::local_after_use("allow if { x := y; y := 1 }\ny if allow", "y")]
+#[case::dynamic_package(
+    "allow if { false; some x; data[x].policy.y }\ny := 1",
+    "data.sentinel.policy.allow"
+)]
+#[case::by_input(
+    "allow if { false; data.sentinel[input.tool].allow }",
+    "data.sentinel.policy.allow"
+)]
+#[case::whole_data("allow if { false; count(data) > 0 }", "data.sentinel.policy.allow")]
+#[case::alias("import data.sentinel.policy as p\nallow if p.y\ny if { false; p.allow }", "y")]
+#[case::alias_of_all("import data.sentinel as s\nallow if { false; some x; s[x].allow }", "allow")]
+#[case::variable_of_data("allow if { false; p := data.sentinel.policy; p.allow }", "allow")]
+#[case::partial("allow if y.a\ny[k] := 1 if { false; some k in [\"a\"]; allow }", "y")]
+#[case::set(
+    "allow if \"a\" in y\ny contains x if { false; some x in y }",
+    "data.sentinel.policy.y"
+)]
+#[case::head("allow := y if false\ny := allow if false", "y")]
+#[case::else_branch("allow if false\nelse := y if false\ny := allow if false", "y")]
+#[case::shadowed_elsewhere(
+    "allow if { y := 1; y > 0 }\nallow if { false; y }\ny if { false; allow }",
+    "y"
+)]
+#[case::local_after_use("allow if { x := y; y := 1 }\ny if { false; allow }", "y")]
 #[case::with_function(
-    "allow if f(1)\nf(x) if h(x)\nh(x) := 1\nz if { f(1) with h as g }\ng(x) if f(x)",
+    "allow if f(1)\nf(x) if { false; h(x) }\nh(x) := 1\nz if { false; f(1) with h as g }\ng(x) if { false; f(x) }",
     "g"
 )]
 #[case::with_builtin(
-    "allow if n\nn if { count([]) with count as g }\ng(x) := 0 if count(x) == 0",
+    "allow if n\nn if { false; count([]) with count as g }\ng(x) := 0 if { false; count(x) == 0 }",
     "count"
 )]
-#[case::brackets("allow if data[\"sentinel\"][\"policy\"][\"y\"]\ny if allow", "y")]
+#[case::brackets("allow if data[\"sentinel\"][\"policy\"][\"y\"]\ny if { false; allow }", "y")]
 fn recursion_is_refused_by_name(#[case] rules: &str, #[case] name: &str) {
     let error = refusal(&format!("{rules}\ndecision := {{\"allow\": false}}"));
     assert!(error.contains("rules refer to themselves") && error.contains(name), "{error}");
@@ -64,8 +89,8 @@ fn recursion_is_refused_by_name(#[case] rules: &str, #[case] name: &str) {
 #[test]
 fn recursion_across_packages_and_files_is_refused() {
     let error = vet_files(&[
-        ("a.rego", "package sentinel.policy\nimport data.lib.roles\nallow if roles.ok"),
-        ("lib/b.rego", "package lib.roles\nok if data.sentinel.policy.allow"),
+        ("a.rego", "package sentinel.policy\nimport data.lib.roles\nallow if { false; roles.ok }"),
+        ("lib/b.rego", "package lib.roles\nok if { false; data.sentinel.policy.allow }"),
     ])
     .expect_err("recursion");
     assert!(error.to_string().contains("`data.lib.roles.ok`"), "{error}");
@@ -83,13 +108,13 @@ fn what_only_looks_like_recursion_is_accepted(#[case] rules: &str) {
     vet(&format!("default allow := false\n{rules}")).unwrap();
 }
 
+/// None of its rules goes on to the next.
 #[test]
 fn a_chain_of_rules_deeper_than_the_stack_is_refused() {
     let mut rules = "allow if a0\n".to_owned();
-    for i in 0..20_000 {
-        rules += &format!("a{i} if a{}\n", i + 1);
+    for i in 0..9_999 {
+        rules += &format!("a{i} if {{ false; a{} }}\n", i + 1);
     }
-    rules.truncate(rules.rfind("a9999 if").unwrap());
     rules += "a9999 := true\n";
     let error = refusal(&rules);
     assert!(error.contains("levels deep"), "{error}");
@@ -115,27 +140,33 @@ fn the_deepest_chain_that_is_accepted_fits_into_two_mebibytes() {
     assert!(decided.is_ok() || decided == Err(PolicyError::Undefined), "{decided:?}");
 }
 
+/// Some text takes the interpreter longer to parse than anyone waits, so it is only ever parsed by a
+/// process that can be ended. This one never parses anything.
 #[test]
-fn exponential_parsing_is_cut_off() {
-    let quick = Vetter { timeout: Duration::from_secs(1), ..vetter() };
+fn a_vetting_process_that_takes_too_long_is_ended() {
     let dir = tempfile::tempdir().unwrap();
-    let nested = format!("x := {}1{}", "[".repeat(30), "]".repeat(30));
-    write(dir.path(), &[("p.rego", &format!("package sentinel.policy\n{nested}\nallow := true"))]);
+    write(dir.path(), &[("p.rego", "package sentinel.policy\nallow := true")]);
+    let slow = Vetter {
+        command: "/bin/sh".into(),
+        args: vec!["-c".into(), "exec sleep 60".into()],
+        timeout: Duration::from_millis(200),
+    };
     let started = Instant::now();
-    let error = quick.vet(dir.path(), &SourceLimits::default()).expect_err("2^30 steps");
+    let error = slow.vet(dir.path(), &SourceLimits::default()).expect_err("it sleeps");
     assert!(matches!(error, LoadError::VettingFailed(_)), "{error}");
+    assert!(error.to_string().contains("took longer than"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[rstest]
 #[case("allow if count(numbers.range(1, input.usage)) > 0", "numbers.range")]
-#[case("allow if count(numbers.range(1, 5000000)) > 0", "numbers.range")]
+#[case("allow if count(numbers.range(1, 10002)) > 0", "numbers.range")]
 #[case("allow if count(numbers.range_step(0, 100, input.usage)) > 0", "numbers.range_step")]
 #[case("allow if f(1, 2)\nf(a, b) := 1\nx if { f(1, 2) with f as numbers.range }", "numbers.range")]
 #[case("allow if bits.lsh(1, input.usage) > 0", "bits.lsh")]
 #[case("allow if units.parse(input.tool) > 0", "units.parse")]
-#[case("allow if units.parse(\"1e99999999\") > 0", "units.parse")]
-#[case("allow if count(net.cidr_expand(\"10.0.0.0/8\")) > 0", "net.cidr_expand")]
+#[case("allow if units.parse(\"1e2\") > 0", "units.parse")]
+#[case("allow if count(net.cidr_expand(\"10.0.0.0/30\")) > 0", "net.cidr_expand")]
 fn functions_that_nothing_interrupts_are_refused(#[case] rules: &str, #[case] name: &str) {
     let error = refusal(rules);
     assert!(error.contains(name) && error.contains("p.rego:"), "{error}");
@@ -227,20 +258,6 @@ fn deep_expressions_are_refused_or_harmless() {
         }
     }
     assert!((10..24).contains(&accepted), "{accepted}");
-}
-
-#[test]
-fn a_panic_of_the_interpreter_is_a_deny_and_the_thread_goes_on() {
-    let rules = "decision := {\"allow\": true} if {
-        input.arguments.panic
-        count(numbers.range(0, 9000000000000000000)) > 0
-    } else := {\"allow\": true}";
-    let engine = with_rules(rules);
-    for _ in 0..3 {
-        let panicking = usual().with_arguments(json!({"panic": true})).decide(&engine);
-        assert!(matches!(panicking, Err(PolicyError::Failed(_))), "{panicking:?}");
-        assert!(usual().decide(&engine).unwrap().allow);
-    }
 }
 
 #[test]

@@ -299,8 +299,10 @@ helper if { false }";
 
 #[test]
 fn recursive_tests_are_refused() {
-    let files =
-        [("p.rego", ALLOW.to_owned()), ("p_test.rego", "package t\ntest_a if test_a".to_owned())];
+    let files = [
+        ("p.rego", ALLOW.to_owned()),
+        ("p_test.rego", "package t\ntest_a if { false; test_a }".to_owned()),
+    ];
     assert!(matches!(run_tests(&trusted(files)), Err(LoadError::Refused(_))));
 }
 
