@@ -403,7 +403,7 @@ async def right_purpose(demo: Demo) -> None:
         say(f"   {limit} of today's {limit} calls are used already, by earlier runs.")
         expect_code(ask(demo, RIGHT_PURPOSE), "quota_exceeded")
         as_expected("denied, and the tool was not called: the count outlives this program")
-        say("     Start afresh: stop Sentinel, rm -rf .sentinel, make run, make demo.")
+        say("     Start afresh: stop Sentinel, move .sentinel elsewhere, make run, make demo.")
         return
     decision = ask(demo, RIGHT_PURPOSE)
     if isinstance(decision, Denied):

@@ -84,7 +84,7 @@ enum Command {
     Migrate(migrate::Args),
     /// Prints the OpenAPI document of the HTTP interface.
     Openapi(openapi::Args),
-    /// Finds out what is wrong, and says how to mend it.
+    /// Finds out what is wrong, and says what to do about it.
     Doctor(doctor::Args),
 }
 

@@ -1,6 +1,7 @@
 //! The commands that talk to a running server.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
 
 use futures::Stream;
@@ -10,8 +11,10 @@ use sentinel_core::principal::Role;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dev;
+use crate::api_key::{ApiKey, DEFAULT_URL, is_loopback};
+use crate::config::nearest;
 use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::{dev, output};
 
 /// A server that does not answer within this time is as good as absent. Not for streams.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,14 +28,18 @@ const MAX_PROBLEM: usize = 64 * 1024;
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
     /// Address of the server.
-    #[arg(long, env = "SENTINEL_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
+    #[arg(long, env = "SENTINEL_URL", default_value = DEFAULT_URL, value_name = "URL")]
     pub(crate) url: Url,
-    /// API key. By default, for a server on loopback, the fitting key of the data directory.
-    #[arg(long, env = "SENTINEL_API_KEY", hide_env_values = true, value_name = "KEY")]
+    /// API key for that server. By default that of the variable `SENTINEL_API_KEY`, which goes to the
+    /// server of `SENTINEL_URL` only; for a server on loopback the fitting key of the data directory.
+    #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Data directory of `sentinel dev`, where the default keys are; `.sentinel` by default.
     #[arg(long, env = "SENTINEL_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Whether the server is that of a configuration, for which no data directory has keys.
+    #[arg(skip)]
+    configured: bool,
 }
 
 /// A client of one server, in one role.
@@ -40,7 +47,9 @@ pub(crate) struct Connection {
 pub(crate) struct Client {
     base: Url,
     http: reqwest::Client,
-    key: Option<String>,
+    key: Option<ApiKey>,
+    /// Why a key that there is was not sent.
+    withheld: Option<String>,
     role: Role,
 }
 
@@ -53,12 +62,8 @@ impl Connection {
         if !matches!(self.url.scheme(), "http" | "https") || self.url.cannot_be_a_base() {
             return Err(Failure::usage(format!("`{}` is not an http address", self.url)));
         }
-        let key = match &self.key {
-            Some(key) => Some(key.trim().to_owned()),
-            // The keys of a data directory are for this machine and go nowhere else.
-            None if is_loopback(&self.url) => self.local_key(role)?,
-            None => None,
-        };
+        tell_of_mistyped_variables();
+        let (key, withheld) = self.key_for(role)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("sentinel/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -67,7 +72,31 @@ impl Connection {
             builder = builder.no_proxy();
         }
         let http = builder.build().or_fail(|| "cannot set up the HTTP client".to_owned())?;
-        Ok(Client { base: self.url.clone(), http, key, role })
+        Ok(Client { base: self.url.clone(), http, key, withheld, role })
+    }
+
+    /// The key that goes to the server, and why another does not.
+    fn key_for(&self, role: Role) -> Outcome<(Option<ApiKey>, Option<String>)> {
+        if let Some(key) = &self.key {
+            return Ok((Some(ApiKey::given(key, &self.url)), None));
+        }
+        let found = ApiKey::of_environment()?;
+        let withheld = match found {
+            Some(key) if key.for_request_to(&self.url).is_some() => return Ok((Some(key), None)),
+            found => found.map(|key| key.withheld_from(&self.url, "--key")),
+        };
+        // The keys of a data directory are for this machine and go nowhere else.
+        let has_local = is_loopback(&self.url) && !self.configured;
+        let local = if has_local { self.local_key(role)? } else { None };
+        Ok((local.map(|key| ApiKey::given(&key, &self.url)), withheld))
+    }
+
+    /// The same, for the server of a configuration: it listens at `listen`, unless an address was
+    /// given. `None` when neither says where it is.
+    pub(crate) fn for_deployment(&self, listen: Option<Url>) -> Option<Self> {
+        let was_given = self.url.as_str().trim_end_matches('/') != DEFAULT_URL;
+        let url = if was_given { self.url.clone() } else { listen? };
+        Some(Self { configured: true, url, ..self.clone() })
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -92,13 +121,23 @@ impl Connection {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(v4)) => v4.is_loopback(),
-        Some(url::Host::Ipv6(v6)) => v6.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+/// Warns, once, of variables that nothing reads and that are nearly those which commands read.
+fn tell_of_mistyped_variables() {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        for (name, _) in crate::environment() {
+            let Some(suffix) = name.strip_prefix("SENTINEL_") else { continue };
+            let meant =
+                nearest(suffix, ["agent", "api_key", "config", "data_dir", "tenant", "url"]);
+            if let Some(meant) = meant.filter(|meant| !suffix.eq_ignore_ascii_case(meant)) {
+                let meant = meant.to_uppercase();
+                output::tell(&format!(
+                    "warning: `{}` is not read; did you mean `SENTINEL_{meant}`?",
+                    output::printable(&name)
+                ));
+            }
+        }
+    });
 }
 
 /// Parts of a path and of a query, encoded by [`Client`].
@@ -230,8 +269,9 @@ impl Client {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
+        let key = self.key.as_ref().and_then(|key| key.for_request_to(&url).map(str::to_owned));
         let request = self.http.request(method, url);
-        Ok(match &self.key {
+        Ok(match key {
             Some(key) => request.bearer_auth(key),
             None => request,
         })
@@ -271,15 +311,21 @@ fn problem(status: StatusCode, body: &[u8], client: &Client) -> Failure {
         _ => Failure::new(format!("`{}` answered {status}", client.base)),
     };
     let role = client.role.as_str();
-    match status {
-        StatusCode::UNAUTHORIZED if client.key.is_none() => failure.help(
+    if status.is_redirection() {
+        return failure.help("redirects are not followed: give the address it leads to with --url");
+    }
+    match (status, &client.withheld) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(why)) => failure.help(why.as_str()),
+        (StatusCode::UNAUTHORIZED, None) if client.key.is_none() => failure.help(
             "give a key with --key or SENTINEL_API_KEY; on this machine, --data-dir DIR finds \
              those of `sentinel dev`",
         ),
-        StatusCode::UNAUTHORIZED => {
+        (StatusCode::UNAUTHORIZED, None) => {
             failure.help("the key is unknown or revoked; `sentinel key create` makes one")
         }
-        StatusCode::FORBIDDEN => failure.help(format!("this needs a key of role {role} or admin")),
+        (StatusCode::FORBIDDEN, None) => {
+            failure.help(format!("this needs a key of role {role} or admin"))
+        }
         _ => failure,
     }
 }

@@ -1,7 +1,10 @@
 //! The configuration of `sentinel serve`: one YAML file, every field also an environment variable.
 
+mod document;
 pub(crate) mod keys;
+mod kind;
 pub(crate) mod load;
+pub(crate) mod log_level;
 pub(crate) mod problems;
 #[cfg(test)]
 mod reference;
@@ -15,6 +18,7 @@ use schemars::JsonSchema;
 use sentinel_service::attest::Attest;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::document::nearest;
 use crate::telemetry::LogFormat;
 
 /// Configuration of `sentinel serve`. Every field can also be given as an environment variable,
@@ -295,7 +299,8 @@ pub(crate) struct Config {
     /// Form of the logs; by default text on a terminal and JSON elsewhere.
     #[serde(default)]
     pub(crate) log_format: Option<LogFormat>,
-    /// Least severe level of the operational log, as a `tracing` filter.
+    /// Least severe level of the operational log: `off`, `error`, `warn`, `info`, `debug` or `trace`,
+    /// and for single modules others: `info,sentinel_policy=debug`.
     #[serde(default = "default_level")]
     pub(crate) log_level: String,
     /// Whether the event log has a line for every check. Kills, registrations and signatures are

@@ -89,7 +89,7 @@ impl Database {
         match self {
             Self::Sqlite(path) => SqliteStore::migrate(path),
             Self::Postgres { url, .. } => {
-                PostgresStore::migrate_to(url, step, &|text| eprintln!("{text}")).await
+                PostgresStore::migrate_to(url, step, &|text| crate::output::tell(text)).await
             }
         }
     }

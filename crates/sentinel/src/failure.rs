@@ -52,16 +52,23 @@ impl Failure {
         self
     }
 
+    /// What it says, in one line, and how it is fixed.
+    pub(crate) fn told(&self) -> (String, String) {
+        let what = std::iter::once(&self.message).chain(&self.details);
+        let what = what.map(|line| line.trim()).collect::<Vec<_>>().join("; ");
+        (what, self.help.join("; "))
+    }
+
     /// Writes the failure to standard error and answers the exit status.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("error: {}", output::printable(&self.message));
+            output::tell(&format!("error: {}", output::printable(&self.message)));
         }
         for detail in &self.details {
-            eprintln!("  {}", output::printable(detail));
+            output::tell(&format!("  {}", output::printable(detail)));
         }
         for help in &self.help {
-            eprintln!(" help: {}", output::printable(help));
+            output::tell(&format!(" help: {}", output::printable(help)));
         }
         ExitCode::from(self.status)
     }

@@ -38,6 +38,14 @@ impl Fleet {
         }))
     }
 
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub(crate) async fn ping(&self) -> Result<(), RedisError> {
+        self.target.ping().await
+    }
+
     /// Starts to carry events and to count rates. Redis need not be there yet.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The one binary of Sentinel MCP: the server and the commands that talk to it.
 
+mod api_key;
 mod archiving;
 mod cli;
 mod client;

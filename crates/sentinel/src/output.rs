@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -14,14 +15,44 @@ pub(crate) fn json(value: &impl Serialize) -> Outcome {
     line(&escape_json(&text))
 }
 
-/// Writes one line to standard output. A reader that has gone away is no failure.
+/// Whether whoever read standard output has gone away.
+static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
+
+/// Writes one line to standard output. A reader that has gone away is no failure: what the command
+/// found out is in its exit status.
 pub(crate) fn line(text: &str) -> Outcome {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+    written(writeln!(io::stdout().lock(), "{text}"))
+}
+
+/// Writes bytes to standard output as they are; as [`line`].
+pub(crate) fn bytes(bytes: &[u8]) -> Outcome {
+    let mut out = io::stdout().lock();
+    written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Whether nothing that is written to standard output can be read any more, so that what would be
+/// written without end can end.
+pub(crate) fn reader_is_gone() -> bool {
+    READER_IS_GONE.load(Ordering::Relaxed)
+}
+
+fn written(result: io::Result<()>) -> Outcome {
+    match result {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            READER_IS_GONE.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        Err(error) => {
             Err(crate::failure::Failure::new(format!("cannot write the output: {error}")))
         }
-        _ => Ok(()),
     }
+}
+
+/// Writes one line to standard error, if anybody reads it: `eprintln!` would panic where nobody does,
+/// and the exit status would not be that of the command.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// A character that could move the cursor, hide text or break a line.

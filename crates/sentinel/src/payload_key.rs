@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sentinel_service::payloads::{LocalKeyWrapper, RawKey};
+use sentinel_signers::{into_new_file, owner_only};
 use zeroize::Zeroizing;
 
-use crate::signing_key::write_private;
+use crate::signing_key::write_new;
 
 /// Larger files are surely no key. Bytes.
 const MAX_BYTES: u64 = 1024;
@@ -29,6 +30,8 @@ pub(crate) enum Source {
 pub(crate) enum PayloadKeyError {
     #[error("cannot read the payload key `{}`: {error}", path.display())]
     Unreadable { path: PathBuf, error: io::Error },
+    #[error("the payload key `{}` is a directory", path.display())]
+    Directory { path: PathBuf },
     #[error("the payload key `{}` can be read by others (mode {mode:04o})", path.display())]
     Exposed { path: PathBuf, mode: u32 },
     #[error("the payload key `{}` is not 32 bytes in hexadecimal or base64", path.display())]
@@ -38,16 +41,27 @@ pub(crate) enum PayloadKeyError {
 }
 
 impl PayloadKeyError {
-    /// How to mend it, in one command.
+    /// How to fix it. Nothing that is advised writes over a file or removes one.
     pub(crate) fn mend(&self) -> String {
+        const RESTORE: &str = "another key reads nothing of what this one sealed";
         match self {
-            Self::Exposed { path, .. } => format!("chmod 600 '{}'", path.display()),
-            Self::Unreadable { path, .. } | Self::NotMade { path, .. } => {
-                format!("(umask 077; openssl rand -hex 32 > '{}')", path.display())
+            Self::Exposed { path, .. } => owner_only(path, "600"),
+            Self::Unreadable { path, error } if error.kind() == io::ErrorKind::NotFound => {
+                let make = into_new_file("openssl rand -hex 32", path);
+                format!(
+                    "correct the path, or restore the file: {RESTORE}; if there never was one, make \
+                     it: {make}"
+                )
             }
-            Self::Invalid { .. } => {
-                "restore the file; another key reads nothing of what this one sealed".to_owned()
+            Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                "let the user that runs this own the file, with mode 600, and enter the directories \
+                 above it"
+                    .to_owned()
             }
+            Self::Unreadable { .. } => format!("see that the file can be read; {RESTORE}"),
+            Self::Directory { .. } => "name the file of the key in it".to_owned(),
+            Self::NotMade { .. } => "let the user that runs this write to its directory".to_owned(),
+            Self::Invalid { .. } => format!("restore the file; {RESTORE}"),
         }
     }
 }
@@ -80,7 +94,11 @@ pub(crate) fn load(path: &Path) -> Result<RawKey, PayloadKeyError> {
     let unreadable = |error| PayloadKeyError::Unreadable { path: path.to_owned(), error };
     let file = File::open(path).map_err(unreadable)?;
     // Of the open file, so that what is checked is what is read.
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
+    let about = file.metadata().map_err(unreadable)?;
+    if about.is_dir() {
+        return Err(PayloadKeyError::Directory { path: path.to_owned() });
+    }
+    let mode = about.mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(PayloadKeyError::Exposed { path: path.to_owned(), mode });
     }
@@ -104,7 +122,7 @@ fn make(path: &Path) -> Result<(), PayloadKeyError> {
     let mut key = Zeroizing::new([0_u8; 32]);
     getrandom::fill(key.as_mut_slice()).map_err(|error| failed(io::Error::other(error)))?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(*key)));
-    write_private(path, text.as_bytes()).map_err(failed)
+    write_new(path, text.as_bytes()).map_err(failed)
 }
 
 #[cfg(test)]
@@ -116,7 +134,7 @@ mod tests {
     fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("payload-key");
-        write_private(&path, text.as_bytes()).unwrap();
+        write_new(&path, text.as_bytes()).unwrap();
         (dir, path)
     }
 

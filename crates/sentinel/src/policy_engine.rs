@@ -171,6 +171,17 @@ impl Policy {
         }
     }
 
+    /// Why the OPA that was looked at last does not decide; `None` when it does, or when none is
+    /// asked.
+    pub(crate) fn opa_error(&self) -> Option<String> {
+        let status = self.opa.as_ref()?.status();
+        match (status.error, status.revision) {
+            (Some(error), _) => Some(error),
+            (None, Some(_)) => None,
+            (None, None) => Some("it has no policy".to_owned()),
+        }
+    }
+
     /// What it counts.
     pub(crate) fn sources(&self) -> Vec<sentinel_http::Source> {
         let opa = self.opa.iter().cloned().map(crate::metrics::of_opa);
@@ -293,6 +304,22 @@ impl Reloader {
             }
             None => Ok(Reloaded::Nothing),
         }
+    }
+
+    /// Loads what is on this machine, and asks no source: of bundles what was in force last. `None`
+    /// when there is nothing.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) async fn on_this_machine(&self, now: Timestamp) -> Result<Option<Arc<str>>, String> {
+        let loader = self.loader.clone();
+        let loading = tokio::task::spawn_blocking(move || match loader {
+            Some(Loader::Directory { engine, dir, .. }) => engine.load(&dir, now).map(Some),
+            Some(Loader::Bundle { keeper, .. }) => keeper.restore(now),
+            None => Ok(None),
+        });
+        let loaded = loading.await.map_err(|error| error.to_string())?;
+        loaded.map_err(|error| error.to_string())
     }
 
     /// What the policy comes from, as the record of its changes names it: for all who read that, so

@@ -51,7 +51,15 @@ impl SigningKeyError {
     pub(crate) fn mend(&self) -> Option<String> {
         match self {
             Self::Signers(error) => error.mend(),
-            _ => None,
+            Self::NotP256 { .. } => Some(
+                "restore the key from a backup; what is there is left as it is, and may be another \
+                 key in use"
+                    .to_owned(),
+            ),
+            Self::Unwritable { .. } => {
+                Some("let the user that runs this write to its directory".to_owned())
+            }
+            Self::Unavailable(_) => None,
         }
     }
 }
@@ -184,13 +192,14 @@ impl Prepared {
         };
         let unavailable =
             |error: &dyn std::fmt::Display| SigningKeyError::Unavailable(error.to_string());
-        if is_new && key.exists() {
-            // Whoever held the database in the meantime made it.
-            *signer = load(&key)?;
-        } else if is_new {
+        if is_new {
             let pem = signer.to_pkcs8_pem().map_err(|error| unavailable(&error))?;
-            write_private(&key, pem.as_bytes())
-                .map_err(|error| SigningKeyError::Unwritable { path: key.clone(), error })?;
+            match write_new(&key, pem.as_bytes()) {
+                Ok(()) => {}
+                // Whoever held the database in the meantime made it.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *signer = load(&key)?,
+                Err(error) => return Err(SigningKeyError::Unwritable { path: key, error }),
+            }
         }
         let pem = signer.public_key().to_spki_pem().map_err(|error| unavailable(&error))?;
         if std::fs::read_to_string(&public).ok().as_deref() != Some(pem.as_str()) {
@@ -201,8 +210,45 @@ impl Prepared {
     }
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
+/// Writes a file that only its owner can read, whole or not at all, in place of one that is there.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = write_beside(path, content)?;
+    std::fs::rename(&temporary, path)?;
+    sync_directory(path)
+}
+
+/// As [`write_private`], but never in place of another: a key that is there stays.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] when something of that name is there, whatever it is.
+pub(crate) fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = write_beside(path, content)?;
+    let linked = match std::fs::hard_link(&temporary, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            // A file system without links: created, so not another's, though perhaps not whole.
+            let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            options.and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_all()
+            })
+        }
+        linked => linked,
+    };
+    let removed = std::fs::remove_file(&temporary);
+    linked?;
+    removed?;
+    sync_directory(path)
+}
+
+/// The rename, or the link, is on disk once its directory is.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+fn write_beside(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let temporary = PathBuf::from(name);
@@ -214,12 +260,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    // The rename itself is on disk once its directory is.
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => Ok(()),
-    }
+    Ok(temporary)
 }
 
 #[cfg(test)]
@@ -285,5 +326,13 @@ mod tests {
         write_private(&path, b"no key").unwrap();
         assert!(load_or_create(&path, &dir.path().join("p")).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"no key");
+        assert_eq!(write_new(&path, b"new").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"no key");
+        // Nothing is left beside it, and what is no file is left alone, too.
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("nowhere"), &link).unwrap();
+        assert_eq!(write_new(&link, b"new").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(!dir.path().join("nowhere").exists());
     }
 }

@@ -37,6 +37,8 @@ impl LogFormat {
 pub(crate) fn start(asked: Option<LogFormat>, level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // It would tell of a closed standard error on standard error, and panic.
+    let builder = builder.log_internal_errors(false);
     // A second subscriber is refused, and the first goes on; nothing is lost by that.
     let _ = match LogFormat::or_for(asked, &io::stderr()) {
         LogFormat::Json => builder.json().flatten_event(true).with_target(false).try_init(),

@@ -20,7 +20,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::credentials::{Access, read_token};
-use crate::error::SignersError;
+use crate::error::{Holds, SignersError};
 use crate::google::NAME;
 use crate::source::{Secret, read_private};
 use crate::transport::{HttpService, Refusal, base_of};
@@ -79,7 +79,8 @@ impl Tokens {
             Source::File(path.clone())
         } else if let Some(path) = access.variable("GOOGLE_APPLICATION_CREDENTIALS") {
             let path = PathBuf::from(path);
-            let read = tokio::task::spawn_blocking(move || read_private(&path)).await;
+            let read =
+                tokio::task::spawn_blocking(move || read_private(&path, Holds::Credentials)).await;
             let file = read.map_err(|error| http.credentials(error.to_string()))??;
             let account = Account::read(&file).map_err(|why| {
                 http.credentials(format!("GOOGLE_APPLICATION_CREDENTIALS names a file that {why}"))

@@ -10,7 +10,7 @@ use sentinel_provenance::log::{
 };
 use sentinel_provenance::{EcdsaP256Signer, Envelope, PublicKey, Signature, Signer as _};
 
-use crate::error::SignersError;
+use crate::error::{Place, SignersError};
 
 /// A name for the Ed25519 keys here, which sign under the name that a log gives them.
 const UNNAMED: &str = "key";
@@ -130,7 +130,7 @@ impl ManifestKey {
     pub fn new(service: Arc<dyn KeyService>) -> Result<Self, SignersError> {
         let PublicHalf::P256(public_key) = service.public_half() else {
             return Err(SignersError::Key {
-                place: service.holder().to_owned(),
+                place: Place::Holder(service.holder().to_owned()),
                 why: "manifests need an ECDSA P-256 key, and it is an Ed25519 key".to_owned(),
             });
         };
@@ -170,7 +170,8 @@ impl LogKey {
     /// # Errors
     /// When the key is not Ed25519, or `name` is not the name of a log.
     pub fn new(service: Arc<dyn KeyService>, name: &str) -> Result<Self, SignersError> {
-        let unusable = |why: String| SignersError::Key { place: service.holder().to_owned(), why };
+        let place = || Place::Holder(service.holder().to_owned());
+        let unusable = |why: String| SignersError::Key { place: place(), why };
         let PublicHalf::Ed25519(bytes) = service.public_half() else {
             return Err(unusable("a log needs an Ed25519 key, and it is a P-256 key".to_owned()));
         };
@@ -193,7 +194,7 @@ impl LogKey {
         let unsound = |why: String| SignersError::Unsound { service: self.service.holder(), why };
         if checkpoint.origin() != self.verifier_key.name() {
             return Err(SignersError::Key {
-                place: self.service.holder().to_owned(),
+                place: Place::Holder(self.service.holder().to_owned()),
                 why: "it is the key of another log".to_owned(),
             });
         }

@@ -14,6 +14,7 @@
 
 mod address;
 mod aws;
+mod command;
 mod credentials;
 mod error;
 mod google;
@@ -26,8 +27,9 @@ mod transport;
 mod vault;
 
 pub use address::KeyAddress;
+pub use command::{into_new_file, make_directory, owner_only, shell_word};
 pub use credentials::Access;
-pub use error::SignersError;
+pub use error::{Holds, Place, SignersError};
 pub use key::{HeldKey, KeyService, LogKey, ManifestKey, PublicHalf, try_out};
 pub use private_pem::{MAX_PEM_BYTES, PemError, decrypt_private_pem};
 pub use source::{KeySource, Passphrase, Secret, read_private};

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::address::KeyAddress;
 use crate::credentials::Access;
-use crate::error::SignersError;
+use crate::error::{Holds, Place, SignersError};
 use crate::key::{HeldKey, KeyService};
 use crate::private_pem::{MAX_PEM_BYTES, decrypt_private_pem};
 
@@ -77,7 +77,7 @@ impl KeySource {
                 let source = self.clone();
                 let read = tokio::task::spawn_blocking(move || source.read()).await;
                 let broken_off = |_| SignersError::Key {
-                    place: "memory".to_owned(),
+                    place: Place::Holder("memory".to_owned()),
                     why: "reading it was broken off".to_owned(),
                 };
                 Ok(Arc::new(read.map_err(broken_off)??))
@@ -93,13 +93,14 @@ impl KeySource {
     pub fn read(&self) -> Result<HeldKey, SignersError> {
         let (place, pem, passphrase) = match self {
             Self::File { path, passphrase } => {
-                (format!("`{}`", path.display()), read_private(path)?, passphrase)
+                (Place::File(path.clone()), read_private(path, Holds::Key)?, passphrase)
             }
             Self::Variable { name, pem, passphrase } => {
-                (format!("the variable `{name}`"), Zeroizing::new(pem.as_str().into()), passphrase)
+                let pem = Zeroizing::new(pem.as_str().into());
+                (Place::Variable(name.clone()), pem, passphrase)
             }
             Self::Service { address, .. } => {
-                let place = address.to_string();
+                let place = Place::Holder(address.to_string());
                 let why = "it is with a service, which does not give it away".to_owned();
                 return Err(SignersError::Key { place, why });
             }
@@ -126,9 +127,11 @@ impl Passphrase {
 
 /// Reads a text from the first line of a file that only its owner can read.
 pub(crate) fn read_secret(path: &Path) -> Result<Secret, SignersError> {
-    let bytes = read_private(path)?;
+    let holds = Holds::Passphrase;
+    let bytes = read_private(path, holds)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| SignersError::Unreadable {
         path: path.to_owned(),
+        holds,
         error: std::io::Error::other("it is not UTF-8"),
     })?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
@@ -137,12 +140,17 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret, SignersError> {
 /// Reads a file that only its owner can read. What is longer than any key is cut, and then no key.
 ///
 /// # Errors
-/// [`SignersError::Unreadable`] or [`SignersError::Exposed`].
-pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SignersError> {
-    let unreadable = |error| SignersError::Unreadable { path: path.to_owned(), error };
+/// [`SignersError::Unreadable`], [`SignersError::Directory`] or [`SignersError::Exposed`].
+pub fn read_private(path: &Path, holds: Holds) -> Result<Zeroizing<Vec<u8>>, SignersError> {
+    let unreadable = |error| SignersError::Unreadable { path: path.to_owned(), holds, error };
     let file = File::open(path).map_err(unreadable)?;
     // Of the open file, so that what is checked is what is read.
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
+    let about = file.metadata().map_err(unreadable)?;
+    // Before its mode: nobody could enter a directory with that of a key.
+    if about.is_dir() {
+        return Err(SignersError::Directory { path: path.to_owned(), holds });
+    }
+    let mode = about.mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(SignersError::Exposed { path: path.to_owned(), mode });
     }

@@ -124,24 +124,30 @@ impl Args {
 async fn export(client: &Client, args: &Args, path: &Path) -> Outcome {
     let mut stream = client.stream(&["v1", "decisions", "export"], &args.query()).await?;
     let failed = || format!("cannot write `{}`", path.display());
-    let mut out: Box<dyn std::io::Write> = if path == Path::new("-") {
-        Box::new(std::io::stdout().lock())
-    } else {
-        Box::new(BufWriter::new(File::create(path).or_fail(failed)?))
-    };
+    let to_file = path != Path::new("-");
+    let file = to_file.then(|| File::create(path).or_fail(failed)).transpose()?;
+    let mut out = file.map(BufWriter::new);
     let mut lines = 0;
     let mut whole = true;
     while let Some(part) = stream.next().await {
         let part = part?;
         lines += part.iter().filter(|byte| **byte == b'\n').count();
         whole = part.last().map_or(whole, |byte| *byte == b'\n');
-        out.write_all(&part).or_fail(failed)?;
+        match &mut out {
+            Some(file) => file.write_all(&part).or_fail(failed)?,
+            None => output::bytes(&part)?,
+        }
+        if output::reader_is_gone() {
+            return Ok(());
+        }
     }
-    out.flush().or_fail(failed)?;
+    if let Some(mut file) = out {
+        file.flush().or_fail(failed)?;
+    }
     if !whole {
         return Err(Failure::new("the export broke off in the middle of a decision"));
     }
-    eprintln!("{lines} decisions exported");
+    output::tell(&format!("{lines} decisions exported"));
     Ok(())
 }
 
@@ -153,6 +159,9 @@ async fn follow(client: &Client, args: &Args, json: bool) -> Outcome {
         while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();
             show_event(&line, args, json)?;
+            if output::reader_is_gone() {
+                return Ok(());
+            }
         }
         if buffer.len() > MAX_LINE {
             return Err(Failure::new("the server's event stream is malformed"));

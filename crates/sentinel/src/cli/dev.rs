@@ -10,7 +10,7 @@ use sentinel_service::Settings;
 use sentinel_service::health::Networks;
 use sentinel_transparency::Destinations;
 
-use crate::config::DEFAULT_LOG_ORIGIN;
+use crate::config::{DEFAULT_LOG_ORIGIN, log_level};
 use crate::database::Database;
 use crate::dev::banner::Ready;
 use crate::dev::data_dir::DataDir;
@@ -63,6 +63,11 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     if let Some(listen) = args.ext_authz_listen {
         refuse_exposure("--ext-authz-listen", listen)?;
     }
+    log_level::check(&args.log_level).map_err(|error| {
+        let level = &args.log_level;
+        Failure::usage(format!("`{level}` of --log-level (or SENTINEL_LOG_LEVEL): {error}"))
+            .help(log_level::HELP)
+    })?;
     let asked = args.log.or(json.then_some(LogFormat::Json));
     let format = LogFormat::or_for(asked, &std::io::stdout());
     telemetry::start(asked, &args.log_level);

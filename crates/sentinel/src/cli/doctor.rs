@@ -1,24 +1,27 @@
-//! `sentinel doctor`: finds out what is wrong with `sentinel dev` on this machine.
+//! `sentinel doctor`: finds out what is wrong with a server on this machine, and what to do about it.
+//! It changes nothing, and advises nothing that removes a key.
 
-use std::path::PathBuf;
+mod data_dir;
+mod deployment;
+
+use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, civil};
 use sentinel_core::principal::Role;
-use sentinel_policy::{SourceLimits, Vetter};
-use sentinel_store_sqlite::SqliteStore;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::client::Connection;
+use crate::client::{Connection, text};
 use crate::dev::data_dir::DataDir;
-use crate::dev::keys;
 use crate::failure::{Failure, Outcome};
-use crate::node::is_held;
-use crate::{output, signing_key};
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
+    /// Configuration of `sentinel serve`: looks at what that names, in place of a data directory.
+    #[arg(long, env = "SENTINEL_CONFIG", value_name = "FILE", conflicts_with = "policies")]
+    config: Option<PathBuf>,
     /// Policies in place of those in the data directory.
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
@@ -40,18 +43,66 @@ impl Finding {
     }
 
     fn bad(check: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { check, ok: false, detail: detail.into(), mend: Some(mend.into()) }
+        let mend = Some(mend.into()).filter(|mend: &String| !mend.is_empty());
+        Self { check, ok: false, detail: detail.into(), mend }
+    }
+
+    /// A failure, with all that it says.
+    fn failed(check: &'static str, failure: &Failure) -> Self {
+        let (what, help) = failure.told();
+        Self::bad(check, what, help)
     }
 }
 
-pub(crate) async fn run(args: Args, json: bool) -> Outcome {
-    let dir = DataDir::at(args.connection.data_dir());
-    let running = server(&args.connection).await;
-    let mut findings = vec![data_dir(&dir)];
-    if dir.path().is_dir() {
-        findings.extend([signing(&dir), api_keys(&dir), database(&dir, running.ok)]);
+/// Whether something is there; what cannot be looked at is neither there nor missing.
+enum Presence {
+    There,
+    Missing,
+    Unknown(std::io::Error),
+}
+
+impl Presence {
+    fn of(path: &Path) -> Self {
+        match std::fs::metadata(path) {
+            Ok(_) => Self::There,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::Missing,
+            Err(error) => Self::Unknown(error),
+        }
     }
-    findings.extend([policy(&dir, args.policies), clock(Timestamp::now()), running]);
+}
+
+/// What to do about what cannot be read.
+const LET_READ: &str = "run this as the user that runs the server, who has to be able to read it";
+
+/// What could not be looked at is no good news.
+fn unseen(check: &'static str, path: &Path, error: &std::io::Error) -> Finding {
+    Finding::bad(check, format!("cannot look at `{}`: {error}", path.display()), LET_READ)
+}
+
+pub(crate) async fn run(args: Args, json: bool) -> Outcome {
+    let mut findings = Vec::new();
+    let connection = match &args.config {
+        Some(config) => {
+            let (found, listen) = deployment::look(config).await;
+            findings.extend(found);
+            args.connection.for_deployment(listen)
+        }
+        None => Some(args.connection.clone()),
+    };
+    let running = match &connection {
+        Some(connection) => server(connection, args.config.as_deref()).await,
+        None => Finding::good("server", "where it listens is not known: give its --url"),
+    };
+    if args.config.is_none() {
+        let dir = DataDir::at(args.connection.data_dir());
+        findings.extend(data_dir::look(&dir, args.policies, running.ok));
+    }
+    findings.push(clock(Timestamp::now()));
+    let answers = running.detail.ends_with("ready");
+    findings.push(running);
+    if let Some(connection) = connection.filter(|_| answers) {
+        findings.extend(policy_in_force(&connection).await);
+    }
     let healthy = findings.iter().all(|finding| finding.ok);
     if json {
         output::json(&json!({ "healthy": healthy, "findings": findings }))?;
@@ -74,106 +125,6 @@ fn show(finding: &Finding) -> Outcome {
     }
 }
 
-fn data_dir(dir: &DataDir) -> Finding {
-    const CHECK: &str = "data dir";
-    let path = dir.path().display();
-    match dir.exposed() {
-        Ok(None) => Finding::good(CHECK, format!("`{path}` is yours alone")),
-        Ok(Some(mode)) => Finding::bad(
-            CHECK,
-            format!("`{path}` is open to others (mode {mode:04o})"),
-            format!("chmod 700 '{path}'"),
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Finding::good(CHECK, format!("`{path}` does not exist yet; `sentinel dev` makes it"))
-        }
-        Err(error) => {
-            Finding::bad(CHECK, format!("`{path}`: {error}"), "choose another with --data-dir")
-        }
-    }
-}
-
-fn signing(dir: &DataDir) -> Finding {
-    const CHECK: &str = "signing key";
-    let path = dir.signing_key();
-    if !path.exists() {
-        return Finding::good(CHECK, "not made yet; the first start makes it");
-    }
-    match signing_key::load(&path) {
-        Ok(_) => Finding::good(CHECK, format!("`{}` can be used", path.display())),
-        Err(error) => {
-            let mend = error.mend().unwrap_or_else(|| {
-                "restore the key from a backup; a new one cannot vouch for old manifests".to_owned()
-            });
-            Finding::bad(CHECK, error.to_string(), mend)
-        }
-    }
-}
-
-fn api_keys(dir: &DataDir) -> Finding {
-    const CHECK: &str = "API keys";
-    let path = dir.keys();
-    match keys::read(&path) {
-        Ok(Some(found)) => Finding::good(CHECK, format!("{} in `{}`", found.len(), path.display())),
-        Ok(None) => Finding::good(CHECK, "not made yet; the next start makes them"),
-        Err(_) => Finding::bad(
-            CHECK,
-            format!("`{}` cannot be read", path.display()),
-            "remove it; the next start makes new keys",
-        ),
-    }
-}
-
-fn database(dir: &DataDir, server_runs: bool) -> Finding {
-    const CHECK: &str = "database";
-    let path = dir.database();
-    let shown = path.display();
-    if !path.exists() {
-        return Finding::good(CHECK, "not made yet; the first start makes it");
-    }
-    match SqliteStore::open(&path) {
-        Ok(_) => Finding::good(CHECK, format!("`{shown}` opens and its schema is current")),
-        Err(error) if is_held(&error) => {
-            let detail = format!("`{shown}` is open in another process");
-            if server_runs {
-                Finding::good(CHECK, detail)
-            } else {
-                Finding::bad(
-                    CHECK,
-                    detail,
-                    "that server does not answer: stop it, or give its --url",
-                )
-            }
-        }
-        Err(error) => Finding::bad(
-            CHECK,
-            error.to_string(),
-            format!("restore `{shown}` from a backup, or move it away to begin anew"),
-        ),
-    }
-}
-
-fn policy(dir: &DataDir, asked: Option<PathBuf>) -> Finding {
-    const CHECK: &str = "policies";
-    let path = asked.unwrap_or_else(|| dir.policies());
-    let shown = path.display();
-    if !path.exists() {
-        return Finding::good(CHECK, "not written yet; the first start writes the shipped ones");
-    }
-    let vetted = Vetter::own()
-        .map_err(|error| error.to_string())
-        .and_then(|vetter| vetter.vet(&path, &SourceLimits::default()).map_err(|e| e.to_string()));
-    match vetted {
-        Ok(vetted) => Finding::good(
-            CHECK,
-            format!("`{shown}` is sound, revision {}", vetted.source().revision()),
-        ),
-        Err(error) => {
-            Finding::bad(CHECK, error, format!("correct it, then: sentinel policy check '{shown}'"))
-        }
-    }
-}
-
 /// Quotas and permits depend on the time, so a clock that is far off is worth a word.
 fn clock(now: Timestamp) -> Finding {
     const CHECK: &str = "clock";
@@ -187,12 +138,12 @@ fn clock(now: Timestamp) -> Finding {
 }
 
 /// Whether the server answers and is ready; if none is there, whether its port is free.
-async fn server(connection: &Connection) -> Finding {
+async fn server(connection: &Connection, config: Option<&Path>) -> Finding {
     const CHECK: &str = "server";
     let url = &connection.url;
     let client = match connection.client(Role::Auditor) {
         Ok(client) => client,
-        Err(_) => return Finding::bad(CHECK, format!("`{url}` is no address"), "correct --url"),
+        Err(failure) => return Finding::failed(CHECK, &failure),
     };
     match client.readiness().await {
         Some(true) => Finding::good(CHECK, format!("`{url}` is ready")),
@@ -201,15 +152,52 @@ async fn server(connection: &Connection) -> Finding {
             format!("`{url}` answers but is not ready"),
             "look at its log; its store or policy is missing, or it is stopping",
         ),
-        None => match connection.port_is_free().await {
-            true => {
+        None => match (connection.port_is_free().await, config) {
+            (true, None) => {
                 Finding::good(CHECK, format!("`{url}` is free; `sentinel dev` can listen there"))
             }
-            false => Finding::bad(
+            (true, Some(_)) => {
+                Finding::good(CHECK, format!("nothing listens at `{url}`: no server is running"))
+            }
+            (false, None) => Finding::bad(
                 CHECK,
                 format!("something that is not sentinel listens at `{url}`"),
                 "sentinel dev --listen 127.0.0.1:0 picks a free port",
             ),
+            (false, Some(_)) => Finding::bad(
+                CHECK,
+                format!("something that is not sentinel listens at `{url}`"),
+                "stop what listens there, or set `listen` to another address",
+            ),
         },
     }
+}
+
+/// What the running server says of its policy: it may have refused one that nobody sees here.
+async fn policy_in_force(connection: &Connection) -> Option<Finding> {
+    const CHECK: &str = "in force";
+    let client = connection.client(Role::Auditor).ok()?;
+    let answer = match client.get(&["v1", "policy"], &[]).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let (what, help) = failure.told();
+            let detail = format!("the server was not asked for its policy: {what}; {help}");
+            return Some(Finding::good(CHECK, detail));
+        }
+    };
+    let refused = answer.get("error").and_then(Value::as_str);
+    let mend = "correct the policy; `sentinel policy check DIR` says what is wrong with it, and \
+                `sentinel policy log` when it was refused";
+    Some(match (text(&answer, "revision").as_str(), refused) {
+        ("", why) => {
+            let why = why.unwrap_or("none was loaded");
+            Finding::bad(CHECK, format!("no policy decides, so every check is denied: {why}"), mend)
+        }
+        (revision, None) => Finding::good(CHECK, format!("policy revision {revision} decides")),
+        (revision, Some(why)) => {
+            let since = text(&answer, "refused_at");
+            let detail = format!("revision {revision} decides; refused since {since}: {why}");
+            Finding::bad(CHECK, detail, mend)
+        }
+    })
 }

@@ -81,11 +81,8 @@ impl Create {
         }
         output::line(&text(&answer, "secret"))?;
         // The key stands alone on standard output, so that it can be piped.
-        eprintln!(
-            "Key {} of role {}; it is not shown again.",
-            text(&answer, "id"),
-            text(&answer, "role")
-        );
+        let (id, role) = (text(&answer, "id"), text(&answer, "role"));
+        output::tell(&format!("Key {id} of role {role}; it is not shown again."));
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::Url;
 use sentinel_provenance::LogTrust;
 use sentinel_provenance::log::{
     Audit as Auditing, AuditReport, AuditState, Checkpoint, Expectations, Finding, KeyKind,
@@ -16,6 +17,7 @@ use sentinel_provenance::log::{
     log_files,
 };
 
+use crate::api_key::{ApiKey, same_origin};
 use crate::cli::log::source::Source;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::files::{self, read, read_text};
@@ -63,9 +65,13 @@ pub(crate) struct Audit {
     /// Keys whose statements about other keys are believed, PEM.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "key_events")]
     signing_key: Vec<PathBuf>,
-    /// API key, for a log that is not public.
-    #[arg(long, env = "SENTINEL_API_KEY", hide_env_values = true, value_name = "KEY")]
+    /// API key, for a log that is not public: goes to the one server that the logs are at. By default
+    /// that of the variable `SENTINEL_API_KEY`, which goes to the server of `SENTINEL_URL` only.
+    #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
+    /// Where that key goes, when the logs are at several servers.
+    #[arg(long, value_name = "URL", requires = "api_key")]
+    api_key_for: Option<Url>,
     /// Keeps the checkpoints that were found sound, and demands that the logs continue them the
     /// next time.
     #[arg(long, value_name = "FILE")]
@@ -121,9 +127,10 @@ impl Audit {
         let keys = self.keys()?;
         let policy = self.witness_policy.as_deref().map(files::witness_policy).transpose()?;
         let mut state = self.read_state()?;
+        let api_key = self.api_key()?;
         let mut logs = Vec::new();
         for place in &self.logs {
-            logs.push(open(place, &keys, self.api_key.as_deref()).await?);
+            logs.push(open(place, &keys, api_key.as_ref()).await?);
         }
         self.expect(&mut logs, policy.as_ref(), &state)?;
         let mut audited = Vec::new();
@@ -143,6 +150,23 @@ impl Audit {
         }
         report::show(&audited, evidence.as_deref(), json)?;
         if audited.iter().all(Audited::sound) { Ok(()) } else { Err(Failure::silent()) }
+    }
+
+    /// The API key with the origin that it is for.
+    fn api_key(&self) -> Outcome<Option<ApiKey>> {
+        let Some(key) = &self.api_key else { return ApiKey::of_environment() };
+        if let Some(home) = &self.api_key_for {
+            return Ok(Some(ApiKey::given(key, home)));
+        }
+        let mut addresses = self.logs.iter().filter_map(|place| source::address(place).ok()?);
+        let Some(home) = addresses.next() else { return Ok(None) };
+        if addresses.any(|other| !same_origin(&home, &other)) {
+            return Err(Failure::usage(
+                "the logs are at several servers, and --api-key is for one",
+            )
+            .help("name that one with --api-key-for"));
+        }
+        Ok(Some(ApiKey::given(key, &home)))
     }
 
     fn keys(&self) -> Outcome<Vec<VerifierKey>> {
@@ -287,7 +311,7 @@ fn origin(note: &str) -> Result<String, sentinel_provenance::log::CheckpointErro
     Ok(Checkpoint::parse(note.text())?.origin().as_str().to_owned())
 }
 
-async fn open(place: &str, keys: &[VerifierKey], api_key: Option<&str>) -> Outcome<Log> {
+async fn open(place: &str, keys: &[VerifierKey], api_key: Option<&ApiKey>) -> Outcome<Log> {
     let source = Source::open(place, api_key)?;
     let note = source.checkpoint().await?.ok_or_else(|| {
         Failure::new(format!("`{place}` has no checkpoint"))

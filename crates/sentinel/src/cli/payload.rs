@@ -1,6 +1,5 @@
 //! `sentinel payload`: payloads that a server keeps, read and destroyed.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use sentinel_core::principal::Role;
@@ -65,9 +64,7 @@ async fn get(id: uuid::Uuid, to: Option<PathBuf>, connection: &Connection) -> Ou
             std::fs::write(&path, payload).or_fail(|| format!("cannot write `{}`", path.display()))
         }
         // No line break of ours: the bytes are what was signed.
-        None => std::io::stdout()
-            .write_all(&payload)
-            .or_fail(|| "cannot write to standard output".to_owned()),
+        None => output::bytes(&payload),
     }
 }
 
@@ -96,10 +93,10 @@ impl Destroy {
     /// Goes on only when the slug is typed again.
     fn confirm(&self) -> Outcome {
         let tenant = output::printable(&self.tenant);
-        eprint!(
+        output::tell(&format!(
             "This destroys every payload and salt of `{tenant}` so far, for good.\n\
-             Type the tenant's slug to go on: "
-        );
+             Type the tenant's slug to go on:"
+        ));
         let mut typed = String::new();
         std::io::stdin().read_line(&mut typed).or_fail(|| "cannot read the answer".to_owned())?;
         if typed.trim() == self.tenant {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyStatus;
+use sentinel_core::store::Store;
+use sentinel_service::Settings;
 use sentinel_service::group::Delay;
 use sentinel_service::health::Networks;
-use sentinel_service::{Services, Settings};
 use sentinel_transparency::Destinations;
 use serde_json::json;
 
@@ -76,7 +77,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         settings,
     };
     let node = Node::start(parts).await?;
-    if !has_keys(&node.services).await? {
+    if !has_keys(node.services.store.as_ref()).await? {
         return Err(refusal(&[no_keys(&args.config)]));
     }
     let listener = server::bind(config.listen).await?;
@@ -159,10 +160,10 @@ fn ready(
     }
 }
 
-async fn has_keys(services: &Services) -> Outcome<bool> {
+pub(crate) async fn has_keys(store: &dyn Store) -> Outcome<bool> {
     let mut page = Page::first(Page::MAX_LIMIT);
     loop {
-        let keys = services.store.keys(None, page.clone()).await;
+        let keys = store.keys(None, page.clone()).await;
         let keys = keys.or_fail(|| "cannot read the API keys".to_owned())?;
         if keys.items.iter().any(|key| key.revoked_at.is_none()) {
             return Ok(true);
@@ -174,13 +175,17 @@ async fn has_keys(services: &Services) -> Outcome<bool> {
     }
 }
 
-fn no_keys(config: &std::path::Path) -> Problem {
+pub(crate) fn no_keys(config: &std::path::Path) -> Problem {
     Problem::new(
         "the store has no API key, so nobody could call",
-        format!(
-            "sentinel key create --config '{}' --role admin --name 'first admin'",
-            config.display()
-        ),
+        match sentinel_signers::shell_word(config) {
+            Some(config) => {
+                format!("sentinel key create --config {config} --role admin --name 'first admin'")
+            }
+            None => {
+                "sentinel key create --config FILE --role admin --name 'first admin'".to_owned()
+            }
+        },
     )
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sentinel_provenance::PublicKey;
 use sentinel_signers::{
-    Access, KeyAddress, KeyService as _, KeySource, Passphrase, PublicHalf, Secret, SignersError,
+    Access, Holds, KeyAddress, KeyService as _, KeySource, Passphrase, PublicHalf, Secret,
+    SignersError, into_new_file,
 };
 
 use super::Config;
@@ -62,13 +63,49 @@ impl Use {
         }
     }
 
-    /// How a key for it is made.
+    /// How a key for it is made, where there is no file yet.
     fn make(self, path: &Path) -> String {
         let algorithm = match self {
             Self::Manifests => "EC -pkeyopt ec_paramgen_curve:P-256",
             Self::Log | Self::PreviousLog => "ED25519",
         };
-        format!("(umask 077; openssl genpkey -algorithm {algorithm} -out '{}')", path.display())
+        into_new_file(&format!("openssl genpkey -algorithm {algorithm}"), path)
+    }
+
+    /// How one is made beside a file that holds something else, which may be another key in use.
+    fn make_beside(self, path: &Path) -> String {
+        let kind = match self {
+            Self::Manifests => "p256",
+            Self::Log | Self::PreviousLog => "ed25519",
+        };
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        self.make(&path.with_file_name(format!("{stem}.{kind}.pem")))
+    }
+
+    /// What to do about a key that cannot be opened.
+    fn advice(self, path: Option<&Path>, error: &SignersError) -> String {
+        let general = error.mend().unwrap_or_default();
+        match (error, path) {
+            (SignersError::Unreadable { holds: Holds::Key, error, .. }, Some(path))
+                if error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                let make = self.make(path);
+                format!("{general}; if there never was a key, make one: {make}")
+            }
+            (SignersError::Key { .. }, Some(path)) => {
+                format!("{general}; to make one beside it: {}", self.make_beside(path))
+            }
+            _ => general,
+        }
+    }
+
+    /// What to do about a key of another kind.
+    fn another(self, path: Option<&Path>) -> String {
+        const LEAVE: &str = "name another key, and leave this one as it is";
+        path.map_or_else(
+            || LEAVE.to_owned(),
+            |path| format!("{LEAVE}; to make one beside it: {}", self.make_beside(path)),
+        )
     }
 }
 
@@ -258,24 +295,22 @@ impl Fields<'_> {
     /// Whether the key can be read, and is of the kind that is needed.
     fn readable(&self, source: &KeySource) -> Result<(), Problem> {
         let path = match source {
-            KeySource::File { path, .. } => path.as_path(),
-            KeySource::Variable { .. } | KeySource::Service { .. } => Path::new("key.pem"),
+            KeySource::File { path, .. } => Some(path.as_path()),
+            KeySource::Variable { .. } | KeySource::Service { .. } => None,
         };
-        let make = || self.of.make(path);
         let held = source.read().map_err(|error: SignersError| {
-            let mend = error.mend().unwrap_or_else(make);
-            Problem::new(format!("{}: {error}", self.of.name()), mend)
+            Problem::new(format!("{}: {error}", self.of.name()), self.of.advice(path, &error))
         })?;
         match (self.of, held.public_half()) {
             (Use::Manifests, PublicHalf::P256(_))
             | (Use::Log | Use::PreviousLog, PublicHalf::Ed25519(_)) => Ok(()),
             (Use::Manifests, PublicHalf::Ed25519(_)) => Err(Problem::new(
                 "signing key: manifests need an ECDSA P-256 key, and it is an Ed25519 key",
-                make(),
+                self.of.another(path),
             )),
             (Use::Log | Use::PreviousLog, PublicHalf::P256(_)) => Err(Problem::new(
                 "log key: checkpoints need an Ed25519 key, and it is an ECDSA P-256 key",
-                make(),
+                self.of.another(path),
             )),
         }
     }
@@ -288,7 +323,7 @@ fn retired(path: &Path) -> Result<PublicKey, Problem> {
     found.map_err(|error| {
         Problem::new(
             format!("`{}` in `retired_key_files` cannot be used: {error}", path.display()),
-            "list public keys in PEM: openssl pkey -in key.pem -pubout -out key.pub.pem",
+            "list public keys in PEM, as `openssl pkey -in KEY -pubout` prints them",
         )
     })
 }

@@ -5,12 +5,21 @@ use std::path::Path;
 
 use config::{File, FileFormat, Value, ValueKind};
 
+use super::document::{Document, nearest};
+use super::kind::kind;
 use super::{Config, schema};
 use crate::failure::{Failure, Outcome};
 
-/// Variables that are not fields of the configuration but are read by the commands.
-const OTHER_VARIABLES: [&str; 4] =
-    ["SENTINEL_URL", "SENTINEL_API_KEY", "SENTINEL_DATA_DIR", "SENTINEL_CONFIG"];
+/// Variables that are not fields of the configuration but are read by the commands, or by clients on
+/// the same machine.
+const OTHER_VARIABLES: [&str; 6] = [
+    "SENTINEL_AGENT",
+    "SENTINEL_API_KEY",
+    "SENTINEL_CONFIG",
+    "SENTINEL_DATA_DIR",
+    "SENTINEL_TENANT",
+    "SENTINEL_URL",
+];
 const PREFIX: &str = "SENTINEL_";
 
 /// A configuration as it was given, with what was odd about it.
@@ -21,44 +30,144 @@ pub(crate) struct Loaded {
     pub(crate) unknown_variables: Vec<String>,
 }
 
+/// What was given, and what is wrong with it.
+struct Given {
+    fields: BTreeMap<String, bool>,
+    document: Document,
+    /// The values that count: those of the environment in place of those of the file.
+    values: BTreeMap<String, Value>,
+    /// The variable that a field is from.
+    variables: BTreeMap<String, String>,
+    unknown_variables: Vec<String>,
+    problems: Vec<String>,
+}
+
 /// Reads `file`, if there is one, and the variables among `environment` that are meant for us.
 ///
 /// # Errors
-/// When the file cannot be read, or either has an unknown field or a wrong type.
+/// When the file cannot be read, or either has an unknown field or a wrong type: every one of them,
+/// with its line.
 pub(crate) fn load(
     file: Option<&Path>,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Outcome<Loaded> {
-    let fields = fields();
-    let mut builder = config::Config::builder();
+    let mut given = Given {
+        fields: fields(),
+        document: Document::default(),
+        values: BTreeMap::new(),
+        variables: BTreeMap::new(),
+        unknown_variables: Vec::new(),
+        problems: Vec::new(),
+    };
+    let invalid = || {
+        let origin =
+            file.map_or_else(|| "environment".to_owned(), |path| path.display().to_string());
+        Failure::new(format!("the configuration `{origin}` is not valid"))
+    };
+    let help = |failure: Failure| {
+        failure.help("docs/configuration.md lists every field, its type and its default")
+    };
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::new(format!("cannot read the configuration `{}`: {error}", path.display()))
         })?;
-        builder = builder.add_source(File::from_str(&text, FileFormat::Yaml));
+        given.file(&text).map_err(|why| help(invalid().detail(why)))?;
     }
-    let mut unknown_variables = Vec::new();
-    for (name, value) in environment {
-        let Some(suffix) = name.strip_prefix(PREFIX) else { continue };
-        let field = suffix.to_ascii_lowercase();
-        let Some(is_list) = fields.get(&field) else {
-            if !OTHER_VARIABLES.contains(&name.as_str()) {
-                unknown_variables.push(name);
+    environment.for_each(|(name, value)| given.variable(name, &value));
+    if !given.problems.is_empty() {
+        return Err(help(given.problems.into_iter().fold(invalid(), Failure::detail)));
+    }
+    match deserialize(&given.values) {
+        Ok(config) => {
+            given.unknown_variables.sort();
+            Ok(Loaded { config, unknown_variables: given.unknown_variables })
+        }
+        Err(error) => {
+            let wrong = given.wrong_types();
+            let wrong = if wrong.is_empty() { vec![error] } else { wrong };
+            Err(help(wrong.into_iter().fold(invalid(), Failure::detail)))
+        }
+    }
+}
+
+impl Given {
+    fn file(&mut self, text: &str) -> Result<(), String> {
+        self.document = Document::read(text)?;
+        for (name, lines) in &self.document.fields {
+            let line = lines.first().copied().unwrap_or_default();
+            if !self.fields.contains_key(name) {
+                let meant = nearest(name, self.fields.keys().map(String::as_str));
+                let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
+                let meant = meant.unwrap_or_default();
+                self.problems.push(format!("line {line}: there is no field `{name}`{meant}"));
+            } else if let Some(again) = lines.get(1) {
+                let problem = format!("line {again}: `{name}` is given in line {line} already");
+                self.problems.push(problem);
             }
-            continue;
-        };
-        let value = if *is_list { list(&name, &value) } else { Value::from(value.as_str()) };
-        builder = builder
-            .set_override(field, value)
-            .map_err(|error| Failure::new(format!("`{name}`: {error}")))?;
+        }
+        if self.problems.is_empty() {
+            let source = File::from_str(text, FileFormat::Yaml);
+            let built = config::Config::builder().add_source(source).build();
+            let values = built.and_then(config::Config::try_deserialize);
+            self.values = values.map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
-    let origin = file.map_or_else(|| "environment".to_owned(), |path| path.display().to_string());
-    let config = builder.build().and_then(config::Config::try_deserialize).map_err(|error| {
-        Failure::new(format!("the configuration `{origin}` is not valid: {error}"))
-            .help("docs/configuration.md lists every field, its type and its default")
-    })?;
-    unknown_variables.sort();
-    Ok(Loaded { config, unknown_variables })
+
+    fn variable(&mut self, name: String, value: &str) {
+        let Some(suffix) = name.strip_prefix(PREFIX) else { return };
+        let field = suffix.to_ascii_lowercase();
+        if let Some(is_list) = self.fields.get(&field) {
+            let value = if *is_list { list(&name, value) } else { Value::from(value) };
+            self.values.insert(field.clone(), value);
+            self.variables.insert(field, name);
+        } else if !OTHER_VARIABLES.contains(&name.as_str()) {
+            // What is nearly a field was meant for one, and would be missed in silence.
+            match nearest(&field, self.fields.keys().map(String::as_str)) {
+                Some(meant) => self.problems.push(format!(
+                    "the variable `{name}` is not a field; did you mean `{PREFIX}{}`?",
+                    meant.to_uppercase()
+                )),
+                None => self.unknown_variables.push(name),
+            }
+        }
+    }
+
+    /// The fields whose values are not what they should be: each is read by itself. The value is not
+    /// repeated, since it may be a secret.
+    fn wrong_types(&self) -> Vec<String> {
+        let schema = schema();
+        let mut found = Vec::new();
+        for (name, value) in &self.values {
+            let alone = BTreeMap::from([(name.clone(), value.clone())]);
+            let Err(error) = deserialize(&alone) else { continue };
+            let place = match (self.variables.get(name), self.document.line(name)) {
+                (Some(variable), _) => format!("the variable `{variable}`"),
+                (None, Some(line)) => format!("line {line}: `{name}`"),
+                (None, None) => format!("`{name}`"),
+            };
+            let field = schema.get("properties").and_then(|fields| fields.get(name));
+            let expected = field.map(|field| kind(field, &schema)).unwrap_or_default();
+            found.push(match (expected.as_str(), value.kind.clone()) {
+                // It is a text, of another form.
+                ("text", ValueKind::String(_)) => format!("{place} cannot be used: {error}"),
+                ("", _) => format!("{place}: {error}"),
+                _ => format!("{place} must be {expected}"),
+            });
+        }
+        found
+    }
+}
+
+fn deserialize(values: &BTreeMap<String, Value>) -> Result<Config, String> {
+    let mut builder = config::Config::builder();
+    for (name, value) in values {
+        builder = builder
+            .set_override(name, value.clone())
+            .map_err(|error| format!("`{name}`: {error}"))?;
+    }
+    let built = builder.build().and_then(config::Config::try_deserialize);
+    built.map_err(|error| error.to_string())
 }
 
 /// The names of the fields, and whether each is a list.
@@ -87,6 +196,10 @@ mod tests {
         load(Some(file.path()), environment)
     }
 
+    fn refusal(yaml: &str, environment: &[(&str, &str)]) -> String {
+        format!("{:?}", of(yaml, environment).unwrap_err())
+    }
+
     #[test]
     fn the_environment_wins_over_the_file() {
         let loaded = of(
@@ -109,11 +222,67 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_refused_and_an_unknown_variable_is_told() {
-        let refused = of("listn: 127.0.0.1:1\n", &[]).unwrap_err();
-        assert!(format!("{refused:?}").contains("listn"), "{refused:?}");
-        let environment = [("SENTINEL_LISTN", "x"), ("SENTINEL_URL", "x"), ("HOME", "/")];
-        assert_eq!(of("{}", &environment).unwrap().unknown_variables, ["SENTINEL_LISTN"]);
+    fn an_unknown_field_is_refused_with_its_line_and_the_nearest_name() {
+        let refused = refusal("\nlistn: 127.0.0.1:1\nmax_wating: 1\nnonsense: 2\n", &[]);
+        assert!(refused.contains("line 2: there is no field `listn`; did you mean `listen`?"));
+        assert!(refused.contains("line 3: there is no field `max_wating`; did you mean `max_wai"));
+        assert!(refused.contains("line 4: there is no field `nonsense`\""), "{refused}");
+        assert!(!refused.contains("database_url") && refused.len() < 600, "{refused}");
+        let twice = refusal("listen: 127.0.0.1:1\nmax_waiting: 1\nlisten: 127.0.0.1:2\n", &[]);
+        assert!(twice.contains("line 3: `listen` is given in line 1 already"), "{twice}");
+    }
+
+    #[test]
+    fn a_variable_that_is_nearly_a_field_is_refused_and_another_unknown_one_is_told() {
+        for (name, meant) in [
+            ("SENTINEL_LISTN", "SENTINEL_LISTEN"),
+            ("SENTINEL_POLICY_BUNDLE_KEYFILE", "SENTINEL_POLICY_BUNDLE_KEY_FILE"),
+            ("SENTINEL_DATABSE_URL", "SENTINEL_DATABASE_URL"),
+        ] {
+            let refused = refusal("{}", &[(name, "x")]);
+            assert!(refused.contains(&format!("`{name}` is not a field; did you mean `{meant}`?")));
+        }
+        // Clients' variables, and what Kubernetes sets for a service of that name.
+        let environment = [
+            ("SENTINEL_AGENT", "x"),
+            ("SENTINEL_API_KEY", "x"),
+            ("SENTINEL_DATA_DIR", "x"),
+            ("SENTINEL_PORT", "tcp://10.0.0.1:8000"),
+            ("SENTINEL_PORT_8000_TCP_ADDR", "10.0.0.1"),
+            ("SENTINEL_SERVICE_HOST", "10.0.0.1"),
+            ("SENTINEL_SERVICE_PORT", "8000"),
+            ("SENTINEL_TENANT", "x"),
+            ("SENTINEL_URL", "x"),
+            ("HOME", "/"),
+        ];
+        let unknown = of("{}", &environment).unwrap().unknown_variables;
+        let expected = [
+            "SENTINEL_PORT",
+            "SENTINEL_PORT_8000_TCP_ADDR",
+            "SENTINEL_SERVICE_HOST",
+            "SENTINEL_SERVICE_PORT",
+        ];
+        assert_eq!(unknown, expected);
+    }
+
+    #[test]
+    fn wrong_types_are_all_refused_with_their_lines_and_what_they_should_be() {
+        let refused = refusal(
+            "max_waiting: many\npolicy_engine: opal\nlog_checks: perhaps\nlisten: nowhere\n\
+             rate_limits: 5\ndatabase_url: {hunter2: hunter2}\n",
+            &[("SENTINEL_OPA_TIMEOUT_MS", "-1")],
+        );
+        for expected in [
+            "line 1: `max_waiting` must be 1 to 1000000",
+            "line 2: `policy_engine` must be `embedded`, `opa`, `shadow`",
+            "line 3: `log_checks` must be `true` or `false`",
+            "line 4: `listen` cannot be used: invalid socket address",
+            "line 6: `database_url` must be text",
+            "the variable `SENTINEL_OPA_TIMEOUT_MS` must be 1 to 10000",
+        ] {
+            assert!(refused.contains(expected), "no `{expected}`: {refused}");
+        }
+        assert!(!refused.contains("hunter2"), "{refused}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sentinel_transparency::Destinations;
 use url::Url;
 
 use super::keys::{self, GivenKeys};
-use super::{Config, PolicyEngine, supply, transparency};
+use super::{Config, PolicyEngine, log_level, supply, transparency};
 use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
@@ -159,7 +159,7 @@ fn sqlite(url: &str, config: &Config, example: &str) -> Result<PathBuf, Problem>
     let parent = path.parent().unwrap_or(path);
     if !parent.is_dir() {
         let what = format!("the directory `{}` of the database does not exist", parent.display());
-        return Err(Problem::new(what, format!("mkdir -m 700 -p '{}'", parent.display())));
+        return Err(Problem::new(what, sentinel_signers::make_directory(parent)));
     }
     if config.database_read_url.is_some() {
         return Err(Problem::new(
@@ -218,7 +218,7 @@ fn rate_limits(config: &Config) -> Result<Vec<RateRule>, Problem> {
 }
 
 /// What decides; each part that is missing or unsafe is a problem of its own.
-fn engine(config: &Config, problems: &mut Vec<Problem>) -> Option<Engine> {
+pub(crate) fn engine(config: &Config, problems: &mut Vec<Problem>) -> Option<Engine> {
     let engine = config.policy_engine;
     if engine == PolicyEngine::Embedded {
         if config.opa_url.is_some() {
@@ -336,9 +336,9 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(what, format!("set it between {least} and {most}")));
         }
     }
-    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log_level) {
-        let what = format!("`log_level: {}` is not a filter: {error}", config.log_level);
-        problems.push(Problem::new(what, "set it to error, warn, info, debug or trace"));
+    if let Err(error) = log_level::check(&config.log_level) {
+        let what = format!("`log_level: {}` cannot be used: {error}", config.log_level);
+        problems.push(Problem::new(what, log_level::HELP));
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::kind::kind;
 use super::{Config, schema};
 
 const HEAD: &str = "# Configuration of `sentinel serve`
@@ -11,7 +12,7 @@ const HEAD: &str = "# Configuration of `sentinel serve`
 <!-- Generated from crates/sentinel/src/config.rs; UPDATE_DOCS=1 cargo test -p sentinel rewrites it. -->
 
 One YAML file, given by `--config FILE`, and an environment variable for every field; the variable
-wins. Unknown fields are refused. [`config.schema.json`](config.schema.json) is the JSON Schema.
+wins. [`config.schema.json`](config.schema.json) is the JSON Schema.
 
 ```yaml
 listen: 127.0.0.1:8000
@@ -20,10 +21,11 @@ policy_dir: /etc/sentinel/policies
 signing_key_file: /etc/sentinel/signing-key.pem
 ```
 
-`sentinel serve` refuses to start on an unsafe or incomplete configuration. The first
-unknown field or value of another type is told alone; when there is none, every problem is listed with
-how to mend it. Variables `SENTINEL_…` that are no fields are ignored, and the log says so. The first
-API key is made with `sentinel key create --config FILE --role admin --name NAME`, before the server
+`sentinel serve` refuses to start on an unsafe or incomplete configuration. Unknown fields are refused
+with the nearest name, fields that are given twice and values of another type too, each with its line;
+when there are none, every other problem is listed with its solution. A variable `SENTINEL_…` that is
+nearly a field is refused as well; others are ignored, and the log says so. `sentinel doctor --config
+FILE` looks at everything that is configured. The first API key is made with `sentinel key create --config FILE --role admin --name NAME`, before the server
 is started.
 
 | field | environment variable | type | default | meaning |
@@ -59,40 +61,6 @@ fn table() -> String {
         out += &format!("| `{name}` | `SENTINEL_{variable}` | {kind} | {default} | {meaning} |\n");
     }
     out
-}
-
-/// The type of a field in a word or two.
-fn kind(field: &Value, schema: &Value) -> String {
-    if let Some(path) = field["$ref"].as_str() {
-        return kind(schema.pointer(path.trim_start_matches('#')).unwrap(), schema);
-    }
-    if let Some(options) = field["anyOf"].as_array().or_else(|| field["oneOf"].as_array()) {
-        let kinds = options.iter().filter(|option| option["type"] != "null");
-        return kinds.map(|option| kind(option, schema)).collect::<Vec<_>>().join(", ");
-    }
-    if let Some(constant) = field["const"].as_str() {
-        return format!("`{constant}`");
-    }
-    if let Some(values) = field["enum"].as_array() {
-        return values
-            .iter()
-            .map(|v| format!("`{}`", v.as_str().unwrap()))
-            .collect::<Vec<_>>()
-            .join(", ");
-    }
-    let named = |name: &str| match name {
-        "array" => "list of text".to_owned(),
-        "boolean" => "`true` or `false`".to_owned(),
-        "integer" => match (field["minimum"].as_u64(), field["maximum"].as_u64()) {
-            (Some(least), Some(most)) => format!("{least} to {most}"),
-            _ => "whole number".to_owned(),
-        },
-        _ => "text".to_owned(),
-    };
-    match &field["type"] {
-        Value::Array(names) => named(names[0].as_str().unwrap()),
-        name => named(name.as_str().unwrap()),
-    }
 }
 
 #[test]

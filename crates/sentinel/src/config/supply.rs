@@ -25,7 +25,7 @@ pub(crate) fn check(config: &Config, address: &str) -> Result<Box<Supply>, Probl
     if !dir.is_dir() {
         let what =
             format!("the directory `{}` of `policy_bundle_dir` does not exist", dir.display());
-        return Err(Problem::new(what, format!("mkdir -m 700 -p '{}'", dir.display())));
+        return Err(Problem::new(what, sentinel_signers::make_directory(dir)));
     }
     if git && config.policy_bundle_key_file.is_some() {
         return Err(Problem::new(

@@ -28,7 +28,10 @@ impl DataDir {
             return Err(Failure::new(format!(
                 "the data directory `{path}` is open to others (mode {mode:04o}); it holds keys"
             ))
-            .help(format!("chmod 700 '{path}', or choose another with --data-dir")));
+            .help(format!(
+                "{}, or choose another with --data-dir",
+                sentinel_signers::owner_only(&dir.0, "700")
+            )));
         }
         Ok(dir)
     }

@@ -17,6 +17,10 @@ use crate::signing_key::write_private;
 /// API keys by role.
 pub(crate) type RoleKeys = BTreeMap<Role, String>;
 
+/// What to do about a file of keys that is none: the keys in it may still be read by people.
+pub(crate) const NOT_KEYS: &str = "restore it, or give it another name: the next start makes new keys, and those in it stay valid \
+     until they are revoked";
+
 /// Reads a file of keys; `None` when there is none.
 ///
 /// # Errors
@@ -26,13 +30,13 @@ pub(crate) fn read(path: &Path) -> Outcome<Option<RoleKeys>> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(Failure::new(format!("cannot read `{}`: {error}", path.display())));
+            return Err(Failure::new(format!("cannot read `{}`: {error}", path.display()))
+                .help("let the user that runs this own it, with mode 600"));
         }
     };
     // The parser's message could repeat a key, so it is not shown.
     serde_json::from_str(&text).map(Some).map_err(|_| {
-        Failure::new(format!("`{}` is not a file of keys by role", path.display()))
-            .help("remove it; the next start makes new keys")
+        Failure::new(format!("`{}` is not a file of keys by role", path.display())).help(NOT_KEYS)
     })
 }
 

@@ -7,13 +7,17 @@
     reason = "tests fail by panicking"
 )]
 
+mod advice;
 mod archives;
+mod broken_pipe;
 mod bundle;
 mod client;
 mod dev;
+mod doctor;
 mod engines;
 mod evidence;
 mod fleet;
+mod key_origins;
 mod lifecycle;
 mod log_audit;
 mod payloads;

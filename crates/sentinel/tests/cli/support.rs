@@ -108,10 +108,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(mut command: Command, data: PathBuf) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stderr(Stdio::piped());
+        Self::start_with_stderr(command, data)
+    }
+
+    /// The same, with a standard error of the caller's.
+    pub(crate) fn start_with_stderr(mut command: Command, data: PathBuf) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        collect(BufReader::new(child.stderr.take().unwrap()), &output);
+        if let Some(stderr) = child.stderr.take() {
+            collect(BufReader::new(stderr), &output);
+        }
         let mut first = String::new();
         stdout.read_line(&mut first).unwrap();
         let ready: Value = serde_json::from_str(&first).unwrap_or_else(|_| {

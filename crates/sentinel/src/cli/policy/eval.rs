@@ -70,7 +70,7 @@ fn read(path: &Path) -> Outcome<Value> {
 
 fn show_evaluation(evaluation: &Evaluation, rule: &str) -> Outcome {
     for line in &evaluation.prints {
-        eprintln!("{}", printable(line));
+        crate::output::tell(&printable(line));
     }
     match &evaluation.result {
         Some(result) => output::json(result),

@@ -248,7 +248,7 @@ impl<'a> Replay<'a> {
         let message = format!("{} decisions, {} a second", self.seen(), self.rate());
         if self.progress.is_hidden() && self.told.elapsed() > Duration::from_secs(5) {
             self.told = Instant::now();
-            eprintln!("{message}");
+            output::tell(&message);
         }
         self.progress.set_message(message);
     }
