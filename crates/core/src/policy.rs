@@ -143,6 +143,11 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether vetting has refused a candidate, or did not survive it: to vet it again is in vain.
+    fn refuses_candidate(&self, _id: RolloutId) -> bool {
+        false
+    }
+
     /// Lets go of all other candidates.
     fn keep_candidates(&self, _ids: &[RolloutId]) {}
 

@@ -41,6 +41,9 @@ pub(crate) struct Source {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Module {
     pub package: Package,
+    /// What `__target__` names, which only this interpreter knows.
+    #[serde(default)]
+    pub target: Option<String>,
     #[serde(default)]
     pub imports: Vec<Import>,
     pub rules: Vec<Rule>,
@@ -78,6 +81,15 @@ pub(crate) enum Head {
     Compr { refr: Expr, assign: Option<Assign> },
     Set { refr: Expr, key: Option<Expr> },
     Func { refr: Expr, args: Vec<Expr>, assign: Option<Assign> },
+}
+
+impl Head {
+    /// What the rule is called, with the keys of its last part.
+    pub(crate) fn refr(&self) -> &Expr {
+        match self {
+            Self::Compr { refr, .. } | Self::Set { refr, .. } | Self::Func { refr, .. } => refr,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

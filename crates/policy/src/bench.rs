@@ -19,6 +19,7 @@ use crate::depend::{self, Facts};
 use crate::error::{LoadError, one_line};
 use crate::eval::TIME_LIMIT;
 use crate::input::json_value;
+use crate::stack::guarded;
 use crate::syntax::modules;
 use crate::vet::Vetted;
 
@@ -104,8 +105,7 @@ pub fn bench(
 
 /// Analyzed and scheduled, so that the first evaluation is like the others.
 fn prepared(mut engine: Engine) -> Result<Engine, LoadError> {
-    engine
-        .eval_query("true".to_owned(), false)
+    guarded(|| engine.eval_query("true".to_owned(), false))
         .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
     Ok(engine)
 }
@@ -170,7 +170,7 @@ fn evaluate(engine: &mut Engine, rule: &str, input: &RegoValue) -> (Duration, bo
     engine.set_input(input.clone());
     let rule = rule.to_owned();
     let started = Instant::now();
-    let value = engine.eval_rule(rule);
+    let value = guarded(|| engine.eval_rule(rule));
     let time = started.elapsed();
     drop(engine.take_prints());
     (time, value.is_err())

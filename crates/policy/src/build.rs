@@ -13,6 +13,8 @@ use crate::error::{LoadError, one_line};
 use crate::finding::{Finding, Lint};
 use crate::owned::Owned;
 use crate::source::PolicySource;
+use crate::stack::guarded;
+use crate::{nesting, version};
 
 /// Package of the rules that decide.
 const PACKAGE: [&str; 2] = ["sentinel", "policy"];
@@ -60,7 +62,16 @@ pub(crate) fn build(
     include: Include,
     limit: Duration,
 ) -> Result<Built, LoadError> {
+    guarded(|| within_stack(source, include, limit))
+}
+
+fn within_stack(
+    source: &PolicySource,
+    include: Include,
+    limit: Duration,
+) -> Result<Built, LoadError> {
     let mut engine = Engine::new();
+    nesting::bound(&mut engine)?;
     engine.set_execution_timer_config(ExecutionTimerConfig {
         limit,
         check_interval: STEPS_PER_CLOCK,
@@ -69,7 +80,7 @@ pub(crate) fn build(
     engine.set_gather_prints(true);
     #[cfg(test)]
     crate::planted_panic::add(&mut engine)?;
-    add_policies(&mut engine, source, include)?;
+    version::add(&mut engine, source, include)?;
     check_roots(&engine, source)?;
     let packages = packages(&engine, source)?;
     for (file, text) in &source.data {
@@ -88,64 +99,6 @@ pub(crate) fn build(
     Ok(Built { engine, shape, owned })
 }
 
-/// Rego v1 first. A file that is not v1 is tried as v0, unless a manifest or an import says what
-/// it is; when it is neither, the error is that of v1.
-fn add_policies(
-    engine: &mut Engine,
-    source: &PolicySource,
-    include: Include,
-) -> Result<(), LoadError> {
-    let tests = (include == Include::PolicyAndTests).then_some(&source.tests);
-    let mut older = Vec::new();
-    for (file, text) in source.rego.iter().chain(tests.into_iter().flatten()) {
-        let added = if source.manifest.rego_version_of(file) == Some(0) {
-            add_v0(engine, file, text)
-        } else {
-            engine.set_rego_v0(false);
-            engine.add_policy(file.clone(), text.clone()).map(drop).map_err(|e| one_line(&e))
-        };
-        if let Err(error) = added {
-            older.push((file, text, invalid_rego(file, &error)));
-        }
-    }
-    let says_v1 = older.iter().any(|(_, text, _)| text.contains("import rego.v1"));
-    for (file, text, error) in older {
-        let stated = says_v1 || source.manifest.rego_version_of(file).is_some();
-        if stated || add_v0(engine, file, text).is_err() {
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-/// Rego v0. The seed's policy uses `in` without importing it, so that import is supplied where the
-/// file has none; on the line of the package, to leave the numbers of lines as they are.
-fn add_v0(engine: &mut Engine, file: &str, text: &str) -> Result<(), String> {
-    engine.set_rego_v0(true);
-    let first = engine.add_policy(file.to_owned(), text.to_owned());
-    let Err(error) = first else { return Ok(()) };
-    let error = one_line(&error);
-    if text.contains("future.keywords") {
-        return Err(error);
-    }
-    let mut supplied = false;
-    let lines = text.lines().map(|line| {
-        if supplied || !line.starts_with("package ") {
-            return line.to_owned();
-        }
-        supplied = true;
-        let package = line.split('#').next().unwrap_or(line).trim_end();
-        format!("{package} import future.keywords.in")
-    });
-    let text = lines.collect::<Vec<_>>().join("\n");
-    engine.add_policy(file.to_owned(), text).map(drop).map_err(|_| error)
-}
-
-fn invalid_rego(file: &str, error: &str) -> LoadError {
-    let detail = error.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')).unwrap_or(error);
-    LoadError::invalid(file, detail)
-}
-
 /// Strict JSON: of two equal keys one would win silently.
 fn parse_data(file: &str, text: &str) -> Result<Value, LoadError> {
     let leaf = if file.ends_with(".json") {
@@ -154,10 +107,11 @@ fn parse_data(file: &str, text: &str) -> Result<Value, LoadError> {
     } else {
         Value::from_yaml_str(text).map_err(|error| LoadError::invalid(file, &one_line(&error)))?
     };
-    if leaf.as_object().is_err() {
+    let directories = file.rsplit_once('/').map_or("", |(directories, _)| directories);
+    // In a directory the value is that of its path, which is one of an object in any case.
+    if directories.is_empty() && leaf.as_object().is_err() {
         return Err(LoadError::invalid(file, "data must be an object"));
     }
-    let directories = file.rsplit_once('/').map_or("", |(directories, _)| directories);
     let path = directories.split('/').filter(|name| !name.is_empty());
     Ok(path.rev().fold(leaf, |inner, name| {
         Value::from(std::iter::once((Value::from(name), inner)).collect::<regorus::value::Object>())

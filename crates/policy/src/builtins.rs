@@ -5,7 +5,7 @@
 use regorus::Engine;
 
 use crate::ast::{Expr, File};
-use crate::depend::{Call, Definition, Facts};
+use crate::depend::{Call, Definition, Facts, Path};
 use crate::finding::{Finding, Lint};
 
 const MAX_RANGE: i64 = 10_000;
@@ -13,18 +13,18 @@ const MAX_SHIFT: i64 = 256;
 
 /// Refuses calls without bound, and calls of functions that do not exist.
 pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Vec<Finding> {
-    let mut known: Vec<&str> = Vec::new();
+    let mut known: Vec<(&str, &[Path])> = Vec::new();
     let mut findings = Vec::new();
     for call in &facts.calls {
         let refused = |lint, detail| Finding::new(lint, detail).at(files, call.file, call.span);
         if let Some(detail) = unbounded(call) {
             findings.push(refused(Lint::UnboundedBuiltin, detail));
         }
-        if call.params.is_none() || known.contains(&call.name.as_str()) {
+        if call.params.is_none() || known.contains(&(call.name.as_str(), &call.targets)) {
             continue;
         }
         if is_rule(call, &facts.definitions) || is_builtin(&call.name) {
-            known.push(&call.name);
+            known.push((&call.name, &call.targets));
             continue;
         }
         let detail = format!("there is no function `{}`", call.name);
@@ -173,7 +173,7 @@ fn is_rule(call: &Call<'_>, definitions: &[Definition<'_>]) -> bool {
 }
 
 /// The interpreter does not list its functions, but it says when it knows none of a name.
-fn is_builtin(name: &str) -> bool {
+pub(crate) fn is_builtin(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
     if !name.chars().all(plain) {
         return false;

@@ -23,6 +23,7 @@ use crate::error::LoadError;
 use crate::finding::Finding;
 use crate::ground::{Ground, Snapshot};
 use crate::input::InputBuilder;
+use crate::stack::STACK;
 
 /// Comparisons that may wait; each holds an input, of 256 KiB at most.
 const WAITING: usize = 256;
@@ -33,6 +34,9 @@ const KEPT: usize = 200;
 #[derive(Default)]
 pub(crate) struct Candidates {
     held: RwLock<BTreeMap<RolloutId, Arc<Held>>>,
+    /// Why vetting refused one. It is not vetted again: what ends the vetting process would do so
+    /// each time.
+    refused: RwLock<BTreeMap<RolloutId, String>>,
     /// The entrance to the thread that compares; it ends with the engine.
     waiting: OnceLock<Option<SyncSender<Comparison>>>,
 }
@@ -64,8 +68,37 @@ pub(crate) fn describe(snapshot: &Snapshot, warnings: &[Finding]) -> Candidate {
 }
 
 impl Candidates {
-    /// Vets a candidate as any other policy, and holds it ready.
+    /// Vets a candidate as any other policy, and holds it ready. Nothing evaluates it before the
+    /// vetting process has survived it, also not one that a server finds in the store at its start.
     pub(crate) fn load(
+        &self,
+        id: RolloutId,
+        files: &PolicyFiles,
+        config: &EmbeddedConfig,
+        data: Option<&PolicyData>,
+    ) -> Result<Candidate, LoadError> {
+        if let Some(why) = self.refused(id) {
+            return Err(LoadError::Vetoed(why));
+        }
+        let loaded = self.vet_and_hold(id, files, config, data);
+        if let Err(
+            error @ (LoadError::Refused(_)
+            | LoadError::Empty(_)
+            | LoadError::TooMuch { .. }
+            | LoadError::Invalid { .. }
+            | LoadError::Shadow { .. }
+            | LoadError::NoDecision
+            | LoadError::VettingFailed(_)
+            | LoadError::Vetoed(_)),
+        ) = &loaded
+        {
+            let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
+            refused.insert(id, error.to_string());
+        }
+        loaded
+    }
+
+    fn vet_and_hold(
         &self,
         id: RolloutId,
         files: &PolicyFiles,
@@ -90,6 +123,11 @@ impl Candidates {
         self.held(id).map(|held| Arc::clone(&held.snapshot))
     }
 
+    /// Why vetting refused a candidate.
+    pub(crate) fn refused(&self, id: RolloutId) -> Option<String> {
+        self.refused.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     pub(crate) fn snapshots(&self) -> Vec<Arc<Snapshot>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         held.values().map(|held| Arc::clone(&held.snapshot)).collect()
@@ -98,6 +136,9 @@ impl Candidates {
     pub(crate) fn keep(&self, ids: &[RolloutId]) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         held.retain(|id, _| ids.contains(id));
+        drop(held);
+        let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|id, _| ids.contains(id));
     }
 
     pub(crate) fn report(&self, id: RolloutId) -> Option<RolloutReport> {
@@ -166,6 +207,7 @@ fn write(dir: &Path, files: &PolicyFiles) -> Result<(), LoadError> {
 fn start() -> Option<SyncSender<Comparison>> {
     let (sender, receiver) = sync_channel(WAITING);
     let thread = std::thread::Builder::new().name("policy-candidate".to_owned());
+    let thread = thread.stack_size(STACK);
     thread.spawn(move || work(&receiver)).ok().map(|_| sender)
 }
 

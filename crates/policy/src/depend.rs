@@ -1,8 +1,9 @@
 //! What each rule refers to: the edges of the graph in which [`crate::graph`] looks for cycles.
 //!
-//! Where the text does not tell, more is assumed than is true: a variable that is not known to be
-//! local may be a rule, and a reference with a dynamic part refers to all rules below its known
-//! part. A policy is then refused that would have been harmless; the reverse must not happen.
+//! What a called name stands for is found as the interpreter finds it ([`crate::names`]). Where the
+//! text does not tell, more is assumed than is true: a variable that is not known to be local may be
+//! a rule, and a reference with a dynamic part refers to all rules below its known part. A policy is
+//! then refused that would have been harmless; the reverse must not happen.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,8 @@ use crate::ast::{
     AssignOp, Body, Expr, File, Head, Import, Literal, Query, Reference, Rule, Span, Statement,
     Step, With,
 };
+use crate::loops::{loops, loops_of};
+use crate::names::{self, Names};
 
 /// A path from `data`, without it: `["sentinel", "policy", "allow"]`. Builtin functions have paths
 /// of their own, which no package can have.
@@ -24,6 +27,8 @@ pub(crate) fn builtin(name: &str) -> Path {
 #[derive(Debug)]
 pub(crate) struct Definition<'a> {
     pub path: Path,
+    /// How many parts of the path are those of its package.
+    pub package: usize,
     pub file: &'a str,
     pub span: Span,
     /// What it refers to; also prefixes of rules' paths, which stand for all of them.
@@ -39,8 +44,10 @@ pub(crate) struct Call<'a> {
     pub span: Span,
     /// The function as it is written.
     pub name: String,
-    /// Where a rule would lie that is meant.
+    /// The function of the policy that is evaluated; none when it is a builtin.
     pub targets: Vec<Path>,
+    /// Why it is not plain what is called.
+    pub doubt: Option<String>,
     /// `None` when the function is named without being called, as in `with f as g`.
     pub params: Option<&'a [Expr]>,
 }
@@ -53,6 +60,9 @@ pub(crate) struct Facts<'a> {
     /// `with f as g`: what is called as the first becomes the second.
     pub replacements: Vec<(Path, Path)>,
     pub input: InputUse,
+    pub names: Names,
+    /// Variables that are looked up by their own value.
+    pub unsafe_variables: Vec<(&'a str, Span, &'a str)>,
 }
 
 /// What is read of `input`, by whatever rule.
@@ -66,16 +76,16 @@ pub(crate) struct InputUse {
 
 /// Collects the facts of all files.
 pub(crate) fn collect(files: &[File]) -> Facts<'_> {
+    let names = Names::of(files);
     let mut facts = Facts::default();
     for file in files {
         let package = path_of(&file.ast.package.refr);
-        let imports = file.ast.imports.iter().filter_map(|import| alias(import, file)).collect();
         facts.input.other |= file.ast.imports.iter().any(is_of_input);
         for rule in &file.ast.rules {
             let mut walk = Walk {
                 file,
                 package: &package,
-                imports: &imports,
+                names: &names,
                 facts: &mut facts,
                 locals: Vec::new(),
                 uses: Vec::new(),
@@ -85,27 +95,13 @@ pub(crate) fn collect(files: &[File]) -> Facts<'_> {
             walk.rule(rule);
         }
     }
+    facts.names = names;
     facts
 }
 
 pub(crate) fn path_of(package: &Expr) -> Path {
     let (Some(reference), _) = package.reference() else { return Vec::new() };
     std::iter::once(reference.root.to_owned()).chain(reference.known()).collect()
-}
-
-/// The name that an import brings in, and the path from `data` that it stands for.
-fn alias(import: &Import, file: &File) -> Option<(String, Path)> {
-    let (reference, _) = import.refr.reference();
-    let reference = reference?;
-    if reference.root != "data" {
-        return None;
-    }
-    let path: Path = reference.known().collect();
-    let name = match import.alias {
-        Some(span) => text(file, span).to_owned(),
-        None => path.last()?.clone(),
-    };
-    Some((name, path))
 }
 
 fn is_of_input(import: &Import) -> bool {
@@ -116,10 +112,24 @@ fn text(file: &File, span: Span) -> &str {
     file.source.contents.get(span.start..span.end).unwrap_or_default()
 }
 
+/// What a rule yields; its keys are in its name.
+fn value(head: &Head) -> Option<&Expr> {
+    match head {
+        Head::Compr { assign, .. } | Head::Func { assign, .. } => {
+            assign.as_ref().map(|assign| &assign.value)
+        }
+        Head::Set { key, .. } => key.as_ref(),
+    }
+}
+
+fn terms(head: &Head) -> Vec<&Expr> {
+    std::iter::once(head.refr()).chain(value(head)).collect()
+}
+
 struct Walk<'a, 'f> {
     file: &'a File,
     package: &'f Path,
-    imports: &'f Vec<(String, Path)>,
+    names: &'f Names,
     facts: &'f mut Facts<'a>,
     /// Variables known to be local, one list for each open scope.
     locals: Vec<Vec<&'a str>>,
@@ -133,10 +143,9 @@ impl<'a> Walk<'a, '_> {
         let none: &[Expr] = &[];
         let (refr, span) = match rule {
             Rule::Default { span, refr, args, value } => {
-                self.scope(|walk| {
-                    walk.pattern(args);
-                    walk.expr(value);
-                });
+                // It is evaluated without the arguments.
+                self.scope(|walk| walk.expr(value));
+                self.scope(|walk| walk.pattern(args));
                 (refr, *span)
             }
             Rule::Spec { span, head, bodies } => {
@@ -151,13 +160,10 @@ impl<'a> Walk<'a, '_> {
                 (refr, *span)
             }
         };
-        let (reference, _) = refr.reference();
-        let head = reference.iter().flat_map(|reference| {
-            std::iter::once(reference.root.to_owned()).chain(reference.known())
-        });
-        let path = self.package.iter().cloned().chain(head).collect();
+        let path = self.package.iter().cloned().chain(names::key(refr)).collect();
         self.facts.definitions.push(Definition {
             path,
+            package: self.package.len(),
             file: &self.file.source.file,
             span,
             uses: std::mem::take(&mut self.uses),
@@ -168,32 +174,26 @@ impl<'a> Walk<'a, '_> {
     /// The head is evaluated within each body, so it is read once in the scope of each.
     fn bodies(&mut self, head: &'a Head, bodies: &'a [Body]) {
         if bodies.is_empty() {
-            self.head(head);
+            let terms = terms(head);
+            self.inside(loops_of(&terms), |walk| walk.head(head));
         }
         for body in bodies {
             self.scope(|walk| {
-                walk.query(&body.query);
-                walk.head(head);
-                if let Some(assign) = &body.assign {
-                    walk.expr(&assign.value);
-                }
+                let assigned = body.assign.as_ref().map(|assign| &assign.value);
+                let terms: Vec<&Expr> = terms(head).into_iter().chain(assigned).collect();
+                walk.query(&body.query, &terms, |walk| {
+                    walk.head(head);
+                    walk.all(assigned);
+                });
             });
         }
     }
 
     fn head(&mut self, head: &'a Head) {
-        let (refr, value) = match head {
-            Head::Compr { refr, assign } | Head::Func { refr, assign, .. } => {
-                (refr, assign.as_ref().map(|assign| &assign.value))
-            }
-            Head::Set { refr, key } => (refr, key.as_ref()),
-        };
-        if let (Some(reference), _) = refr.reference() {
+        if let (Some(reference), _) = head.refr().reference() {
             self.dynamic(&reference);
         }
-        if let Some(value) = value {
-            self.expr(value);
-        }
+        self.all(value(head));
     }
 
     fn scope(&mut self, inside: impl FnOnce(&mut Self)) {
@@ -235,7 +235,25 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn query(&mut self, query: &'a Query) {
+    /// A query and what it yields, which is evaluated where all its loops are open.
+    fn query(&mut self, query: &'a Query, terms: &[&'a Expr], yielded: impl FnOnce(&mut Self)) {
+        let open = query.stmts.iter().map(loops).sum::<usize>() + loops_of(terms);
+        self.inside(open, |walk| {
+            walk.statements(query);
+            yielded(walk);
+        });
+    }
+
+    /// What is evaluated inside so many open loops.
+    fn inside(&mut self, open: usize, inside: impl FnOnce(&mut Self)) {
+        self.depth += open;
+        self.deepest = self.deepest.max(self.depth);
+        inside(self);
+        self.depth -= open;
+    }
+
+    fn statements(&mut self, query: &'a Query) {
+        self.unsafe_variables(query);
         for Statement { literal, with_mods } in &query.stmts {
             for with in with_mods {
                 self.with(with);
@@ -259,8 +277,33 @@ impl<'a> Walk<'a, '_> {
                         for span in key.iter().chain([value]) {
                             walk.declare(text(walk.file, *span));
                         }
-                        walk.query(query);
+                        walk.query(query, &[], |_| {});
                     });
+                }
+            }
+        }
+    }
+
+    /// `x = set[x]`, where nothing else binds the variable.
+    fn unsafe_variables(&mut self, query: &'a Query) {
+        for (index, statement) in query.stmts.iter().enumerate() {
+            let Literal::Expr { expr: Expr::Assign { op: AssignOp::Eq, lhs, rhs } } =
+                &statement.literal
+            else {
+                continue;
+            };
+            let others = || query.stmts.iter().enumerate().filter(|(other, _)| *other != index);
+            for (bound, other) in [(lhs, rhs), (rhs, lhs)] {
+                let Expr::Var { span, value } = bound.as_ref() else { continue };
+                let known = matches!(value.as_str(), "input" | "data" | "_")
+                    || self.is_local(value)
+                    || self.names.is_known(self.package, value);
+                if !known
+                    && crate::loops::is_index(other, value)
+                    && !others().any(|(_, statement)| crate::loops::mentions(statement, value))
+                {
+                    let file = self.file.source.file.as_str();
+                    self.facts.unsafe_variables.push((file, *span, value));
                 }
             }
         }
@@ -270,16 +313,17 @@ impl<'a> Walk<'a, '_> {
         self.facts.input.other = true;
         let before = self.uses.len();
         self.expr(&with.replacement);
+        if with.replacement.reference().0.is_some() {
+            self.call(&with.replacement, None);
+        }
         let replacements: Vec<Path> = self.uses.get(before..).unwrap_or_default().to_vec();
         let (Some(target), _) = with.refr.reference() else { return };
         if target.root == "input" {
             return self.dynamic(&target);
         }
-        let mut targets = self.paths(&target);
+        // A variable of the name is not meant.
+        let mut targets = self.names.places(self.package, &target);
         targets.push(builtin(&target.dotted()));
-        if let (Some(function), _) = with.replacement.reference() {
-            self.call(&function, None);
-        }
         for target in targets {
             let pairs = replacements.iter().map(|path| (target.clone(), path.clone()));
             self.facts.replacements.extend(pairs);
@@ -308,19 +352,14 @@ impl<'a> Walk<'a, '_> {
                 }
             }
             Expr::ArrayCompr { term, query } | Expr::SetCompr { term, query } => {
-                self.scope(|walk| {
-                    walk.query(query);
-                    walk.expr(term);
-                });
+                self.scope(|walk| walk.query(query, &[term], |walk| walk.expr(term)));
             }
             Expr::ObjectCompr { key, value, query } => self.scope(|walk| {
-                walk.query(query);
-                walk.all([key.as_ref(), value.as_ref()]);
+                let terms = [key.as_ref(), value.as_ref()];
+                walk.query(query, &terms, |walk| walk.all(terms));
             }),
             Expr::Call { fcn, params, .. } => {
-                if let (Some(function), _) = fcn.reference() {
-                    self.call(&function, Some(params));
-                }
+                self.call(fcn, Some(params));
                 self.all(params);
             }
             Expr::Unary { expr } => self.expr(expr),
@@ -378,30 +417,37 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn call(&mut self, function: &Reference<'a>, params: Option<&'a [Expr]>) {
-        let name = function.dotted();
-        let targets = self.paths(function);
-        self.uses.extend(targets.iter().cloned());
+    fn call(&mut self, function: &'a Expr, params: Option<&'a [Expr]>) {
+        let (reference, start) = function.reference();
+        let parts = names::called(function);
+        let local = reference.as_ref().is_some_and(|reference| self.is_local(reference.root));
+        let found = self.names.function(self.package, &parts);
+        let doubt = names::doubt(self.names, self.package, function, found.as_ref(), local);
+        let name = parts.join(".");
+        match (&reference, start) {
+            (Some(reference), _) => self.dynamic(reference),
+            (None, start) => self.all(start),
+        }
+        self.uses.extend(found.clone());
+        // By what it is called it may be replaced, in whatever package.
         self.uses.push(builtin(&name));
-        let (file, span) = (self.file.source.file.as_str(), function.span);
-        self.facts.calls.push(Call { file, span, name, targets, params });
+        let file = self.file.source.file.as_str();
+        let span = reference.map(|reference| reference.span).or_else(|| function.span());
+        self.facts.calls.push(Call {
+            file,
+            span: span.unwrap_or_default(),
+            name,
+            targets: found.into_iter().collect(),
+            doubt,
+            params,
+        });
     }
 
     /// The paths that a reference may mean.
     fn paths(&self, reference: &Reference<'a>) -> Vec<Path> {
-        let root = reference.root;
-        if root == "input" || self.is_local(root) {
+        if self.is_local(reference.root) {
             return Vec::new();
         }
-        if root == "data" {
-            return vec![reference.known().collect()];
-        }
-        let own = self.package.iter().cloned().chain([root.to_owned()]);
-        let imported = self.imports.iter().filter(|(name, _)| name == root);
-        std::iter::once(own.chain(reference.known()).collect())
-            .chain(
-                imported.map(|(_, path)| path.iter().cloned().chain(reference.known()).collect()),
-            )
-            .collect()
+        self.names.places(self.package, reference)
     }
 }

@@ -5,7 +5,7 @@
 //! clone of the interpreter with both and refreshes it when one of them has changed, so a decision
 //! is made by exactly one revision and no two threads wait for each other.
 //!
-//! A thread that evaluates needs a stack of 2 MiB or more; vetting bounds what a policy can use.
+//! Whatever thread evaluates, [`crate::stack`] sees to it that there is room.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +35,7 @@ use crate::ground::{Ground, Snapshot};
 use crate::input::InputBuilder;
 use crate::memo::Memo;
 use crate::source::SourceLimits;
+use crate::stack::guarded;
 use crate::vet::{Vetted, Vetter};
 
 const ENGINE: &str = "embedded";
@@ -308,6 +309,10 @@ impl PolicyEngine for EmbeddedEngine {
         self.candidates.get(id).is_some()
     }
 
+    fn refuses_candidate(&self, id: RolloutId) -> bool {
+        self.candidates.refused(id).is_some()
+    }
+
     fn keep_candidates(&self, ids: &[RolloutId]) {
         self.candidates.keep(ids);
     }
@@ -405,6 +410,10 @@ pub(crate) enum Answers {
 
 /// Evaluates the rules that decide.
 pub(crate) fn answers(engine: &mut Engine, shape: Shape) -> Result<Answers, PolicyError> {
+    guarded(|| of_rules(engine, shape))
+}
+
+fn of_rules(engine: &mut Engine, shape: Shape) -> Result<Answers, PolicyError> {
     let mut rule = |name: &str| engine.eval_rule(format!("data.sentinel.policy.{name}"));
     let mut optional =
         |name: &str, defined: bool| if defined { rule(name) } else { Ok(Value::Undefined) };

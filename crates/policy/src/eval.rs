@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::build::{Include, build};
 use crate::error::{LoadError, one_line};
 use crate::input::json_value;
+use crate::stack::guarded;
 use crate::vet::Vetted;
 
 /// What one query may take.
@@ -44,8 +45,7 @@ impl Evaluator {
         let engine = &mut self.0;
         engine.set_input(json_value(input));
         let started = Instant::now();
-        let results = engine
-            .eval_query(query.to_owned(), false)
+        let results = guarded(|| engine.eval_query(query.to_owned(), false))
             .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
         let duration_us = started.elapsed().as_micros();
         let result = first(&results)?;

@@ -13,6 +13,7 @@ use crate::build::{Include, build};
 use crate::error::{LoadError, one_line};
 use crate::eval::{self, TIME_LIMIT};
 use crate::input::json_value;
+use crate::stack::guarded;
 use crate::syntax::{Body, Condition, Module, Rule, modules};
 use crate::vet::Vetted;
 
@@ -102,7 +103,8 @@ pub(crate) fn failing(engine: &Engine, modules: &[Module], file: &str, line: u32
 
 fn value_of(engine: &Engine, rule: &str) -> Result<Option<Value>, String> {
     let mut engine = engine.clone();
-    let results = engine.eval_query(rule.to_owned(), false).map_err(|error| one_line(&error))?;
+    let results =
+        guarded(|| engine.eval_query(rule.to_owned(), false)).map_err(|error| one_line(&error))?;
     eval::first(&results).map_err(|error| error.to_string())
 }
 
@@ -186,7 +188,7 @@ pub(crate) fn ask(
     engine.set_rego_v0(false);
     engine.add_policy("explain.rego".to_owned(), text).map_err(|error| one_line(&error))?;
     let path = format!("{}.{QUESTION}", module.package);
-    let value = engine.eval_rule(path).map_err(|error| one_line(&error))?;
+    let value = guarded(|| engine.eval_rule(path)).map_err(|error| one_line(&error))?;
     match serde_json::to_value(value).map_err(|error| error.to_string())? {
         Value::Array(values) => Ok(values),
         _ => Ok(Vec::new()),

@@ -58,12 +58,24 @@ lints! {
     InvalidFile "invalid_file" Error,
         "A policy, data file or manifest cannot be read as what it should be.",
         "correct the file; of two equal keys in JSON one would win silently, so they are refused, too";
+    RegoVersion "rego_version" Error,
+        "The file is not Rego v1, and nothing states that it is v0: read as the other version a text may mean something else, such as a rule without its condition.",
+        "write it as v1 (`opa fmt --v0-v1 --write`), or state the version: `\"rego_version\": 0` in `.manifest`, `--v0-compatible`, `policy_v0_compatible: true`";
+    RuleWithoutBody "rule_without_body" Error,
+        "A rule that has neither a condition nor a value would always hold; OPA takes a function of literal arguments so, and the embedded engine does not.",
+        "give it a value, `is_open(\"docs\") := true`, or a condition, `is_open(tool) if tool == \"docs\"`";
     NoDecision "no_decision" Error,
         "The policy defines neither `data.sentinel.policy.decision` nor `data.sentinel.policy.allow`, so it would deny everything.",
         "define `decision` or `allow` in `package sentinel.policy`";
     Recursion "recursion" Error,
         "Rules that refer to themselves overflow the interpreter's stack, which would abort the whole process.",
         "break the cycle; walk graphs with `graph.reachable` over data";
+    AmbiguousName "ambiguous_name" Error,
+        "A name that is called, or imported, is also that of a variable, a rule or a builtin; the embedded engine and OPA take it as different things.",
+        "give one of them another name";
+    UnsafeVariable "unsafe_variable" Error,
+        "A variable is looked up by its own value, which the embedded engine refuses whenever it comes to evaluate it, so that every such check would be denied.",
+        "look the member up, `x := set[_]` or `some x in set`";
     TooDeep "too_deep" Error,
         "Expressions, or a chain of rules, are nested so deeply that evaluating them may overflow the stack.",
         "give intermediate results names of their own, and shorten the chain of rules";

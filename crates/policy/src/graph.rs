@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use crate::ast::{File, Span};
 use crate::depend::{Facts, Path};
 use crate::finding::{Finding, Lint};
-
-/// Greatest depth of nested expressions along a chain of rules. One level takes some 5 KiB of stack
-/// (measured), so this fills half of the smallest stack that evaluates, 2 MiB.
-const MAX_DEPTH: usize = 192;
+use crate::stack::MAX_LEVELS as MAX_DEPTH;
 
 /// One rule, all its definitions together.
 #[derive(Debug, Default)]
@@ -31,8 +28,9 @@ pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Result<(), Finding> {
             nodes.len() - 1
         });
     }
+    let keys = keys(facts, &ids);
     let related_to = |uses: &[Path]| -> Vec<usize> {
-        uses.iter().flat_map(|path| related(&ids, path)).collect()
+        uses.iter().flat_map(|path| related(&ids, &keys, path)).collect()
     };
     for definition in &facts.definitions {
         let node = ids.get(&definition.path).and_then(|id| nodes.get_mut(*id));
@@ -58,13 +56,37 @@ pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Result<(), Finding> {
     Search { nodes: &nodes, files, names, state: vec![State::New; nodes.len()] }.run()
 }
 
-/// Rules at `path`, above it and below it: evaluating a part of `data` evaluates all of them.
-fn related(ids: &BTreeMap<&Path, usize>, path: &Path) -> Vec<usize> {
+/// Rules by every path within their packages that leads to them.
+fn keys<'a>(
+    facts: &'a Facts<'_>,
+    ids: &BTreeMap<&Path, usize>,
+) -> BTreeMap<&'a [String], Vec<usize>> {
+    let mut keys: BTreeMap<&[String], Vec<usize>> = BTreeMap::new();
+    for definition in &facts.definitions {
+        let prefixes = definition.package + 1..=definition.path.len();
+        for prefix in prefixes.filter_map(|len| definition.path.get(..len)) {
+            keys.entry(prefix).or_default().extend(ids.get(&definition.path));
+        }
+    }
+    keys
+}
+
+/// Rules at `path`, above it and below it: evaluating a part of `data` evaluates all of them. Where
+/// there are none, the interpreter evaluates all that have the longest part of the path in common.
+fn related(
+    ids: &BTreeMap<&Path, usize>,
+    keys: &BTreeMap<&[String], Vec<usize>>,
+    path: &Path,
+) -> Vec<usize> {
     let mut found: Vec<usize> = ids
         .range::<Path, _>(path..)
         .take_while(|(name, _)| name.starts_with(path))
         .map(|(_, id)| *id)
         .collect();
+    if found.is_empty() {
+        let mut prefixes = (1..path.len()).rev().filter_map(|len| keys.get(path.get(..len)?));
+        found.extend(prefixes.next().into_iter().flatten());
+    }
     let above = (1..path.len()).filter_map(|len| ids.get(&path.get(..len)?.to_vec()));
     found.extend(above);
     found

@@ -13,6 +13,7 @@ use crate::error::{LoadError, one_line};
 use crate::input::json_value;
 use crate::memo::Reads;
 use crate::owned::Owned;
+use crate::stack::guarded;
 use crate::vet::Vetted;
 
 /// A policy, ready to decide.
@@ -60,8 +61,10 @@ impl Snapshot {
 }
 
 /// Analyzes and schedules the rules, without evaluating one.
-fn prepare(engine: &mut Engine) -> Result<(), String> {
-    engine.eval_query("true".to_owned(), false).map(drop).map_err(|error| one_line(&error))
+pub(crate) fn prepare(engine: &mut Engine) -> Result<(), String> {
+    guarded(|| engine.eval_query("true".to_owned(), false))
+        .map(drop)
+        .map_err(|error| one_line(&error))
 }
 
 /// A policy with data put beside its own. Immutable; each thread clones the interpreter.

@@ -23,7 +23,10 @@ mod input;
 mod input_document;
 mod lint;
 mod load;
+mod loops;
 mod memo;
+mod names;
+mod nesting;
 mod opa;
 mod owned;
 #[cfg(test)]
@@ -33,11 +36,13 @@ mod sample;
 mod shadow;
 mod shipped;
 mod source;
+mod stack;
 pub mod supply;
 mod syntax;
 mod test_cases;
 mod test_rules;
 mod test_runner;
+mod version;
 mod vet;
 
 pub use crate::bench::{BenchReport, RuleTimes, Scan, bench};
@@ -55,6 +60,7 @@ pub use crate::sample::sample_inputs;
 pub use crate::shadow::ShadowEngine;
 pub use crate::shipped::shipped;
 pub use crate::source::{Manifest, PolicySource, SourceLimits};
+pub use crate::stack::{NEED, STACK};
 pub use crate::test_cases::CaseResult;
 pub use crate::test_runner::{
     CoveredFile, Outcome, TestReport, TestResult, run_selected, run_tests,

@@ -47,6 +47,11 @@ impl EmbeddedEngine {
         loaded
     }
 
+    /// A policy in the version of Rego that this engine takes it in, where it states none.
+    pub(crate) fn as_read(&self, source: PolicySource) -> PolicySource {
+        if self.config.limits.v0_compatible { source.v0_compatible() } else { source }
+    }
+
     /// Remembers why there is no newer policy, for the status. What is in force stays in force.
     pub fn refuse(&self, error: &LoadError, now: Timestamp) {
         self.remember(&Err::<(), _>(error), now);

@@ -19,6 +19,7 @@ use crate::embedded::answers;
 use crate::error::{LoadError, one_line};
 use crate::eval::TIME_LIMIT;
 use crate::input::json_value;
+use crate::stack::guarded;
 use crate::vet::Vetted;
 
 /// What a candidate says to a recorded decision.
@@ -71,8 +72,7 @@ impl Replayer {
         let built = build(source, Include::Policy, TIME_LIMIT)?;
         let shape = built.shape.ok_or(LoadError::NoDecision)?;
         let mut engine = built.engine;
-        engine
-            .eval_query("true".to_owned(), false)
+        guarded(|| engine.eval_query("true".to_owned(), false))
             .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
         let files = crate::ast::files(&engine)?;
         let read = depend::collect(&files).input;

@@ -124,6 +124,10 @@ impl PolicyEngine for ShadowEngine {
         self.embedded.has_candidate(id)
     }
 
+    fn refuses_candidate(&self, id: RolloutId) -> bool {
+        self.embedded.refuses_candidate(id)
+    }
+
     fn keep_candidates(&self, ids: &[RolloutId]) {
         self.embedded.keep_candidates(ids);
     }

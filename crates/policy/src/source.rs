@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sentinel_core::json;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::LoadError;
 
-/// What a policy directory may cost.
+/// What a policy directory may cost, and how it is read.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceLimits {
     pub max_files: u64,
@@ -17,11 +18,13 @@ pub struct SourceLimits {
     pub max_bytes: u64,
     /// Directories inside directories.
     pub max_depth: u64,
+    /// Whether files are Rego v0 where neither they nor a manifest state a version.
+    pub v0_compatible: bool,
 }
 
 impl Default for SourceLimits {
     fn default() -> Self {
-        Self { max_files: 1_000, max_bytes: 64 * 1024 * 1024, max_depth: 16 }
+        Self { max_files: 1_000, max_bytes: 64 * 1024 * 1024, max_depth: 16, v0_compatible: false }
     }
 }
 
@@ -33,7 +36,8 @@ pub struct Manifest {
     /// Paths that every package and all data must lie under: `["sentinel/policy"]`.
     pub roots: Option<Vec<String>>,
     pub rego_version: Option<u8>,
-    /// What single files are, in place of `rego_version`.
+    /// What single files are, in place of `rego_version`. `*` stands for any text, `?` for one
+    /// character, as in OPA; a `/` is one like any other.
     #[serde(default)]
     file_rego_versions: BTreeMap<String, u8>,
     #[serde(default)]
@@ -43,12 +47,46 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The version of Rego that a file is in, when that is stated.
-    pub(crate) fn rego_version_of(&self, file: &str) -> Option<u8> {
+    /// The version of Rego that a file is in, unless it states one itself.
+    ///
+    /// # Errors
+    /// When two patterns for the file state different ones: OPA leaves open which of them counts.
+    pub(crate) fn rego_version_of(&self, file: &str) -> Result<u8, String> {
+        let path = file.trim_start_matches('/');
         let own = self.file_rego_versions.iter();
-        let mut own = own.filter(|(path, _)| path.trim_start_matches('/') == file);
-        own.next().map(|(_, version)| *version).or(self.rego_version)
+        let mut own = own.filter(|(pattern, _)| matches(pattern.trim_start_matches('/'), path));
+        let Some((first, version)) = own.next() else { return Ok(self.rego_version.unwrap_or(1)) };
+        match own.find(|(_, other)| *other != version) {
+            None => Ok(*version),
+            Some((second, _)) => Err(format!(
+                "`file_rego_versions` states two versions for `{file}`, by `{first}` and `{second}`"
+            )),
+        }
     }
+}
+
+/// Whether a path is what a pattern stands for. No more steps than one text is long for each `*`.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), path.chars().collect());
+    let (mut at, mut from) = (0, 0);
+    // Where the last `*` is, and the end of what it stands for so far.
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(c) = path.get(from) {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(p) if *p == '?' || p == c => (at, from) = (at + 1, from + 1),
+            _ => {
+                let Some((place, end)) = star else { return false };
+                star = Some((place, end + 1));
+                (at, from) = (place + 1, end + 1);
+            }
+        }
+    }
+    pattern.get(at..).unwrap_or_default().iter().all(|c| *c == '*')
 }
 
 const TEST_SUFFIX: &str = "_test.rego";
@@ -69,9 +107,12 @@ pub struct PolicySource {
     digest: String,
 }
 
-const MANIFEST: &str = ".manifest";
+pub(crate) const MANIFEST: &str = ".manifest";
 const MAX_REVISION: usize = 128;
 const MAX_AUTHOR: usize = 256;
+/// The fields of a manifest that have a meaning here.
+const KNOWN: [&str; 6] =
+    ["revision", "roots", "rego_version", "file_rego_versions", "metadata", "wasm"];
 
 impl PolicySource {
     /// Reads a policy directory: `*.rego` at any depth, `data.json|yaml|yml` where the directory
@@ -94,10 +135,29 @@ impl PolicySource {
             files.push((inner, text));
             Ok(())
         })?;
-        Self::from_files(files).map_err(|error| match error {
+        let source = Self::from_files(files).map_err(|error| match error {
             LoadError::Empty(_) => LoadError::Empty(dir.to_owned()),
             other => other,
-        })
+        })?;
+        Ok(if limits.v0_compatible { source.v0_compatible() } else { source })
+    }
+
+    /// The same with `"rego_version": 0` in its manifest, unless that states a version already.
+    #[must_use]
+    pub fn v0_compatible(self) -> Self {
+        if self.manifest.rego_version.is_some() {
+            return self;
+        }
+        let manifest_text = with_rego_version(self.manifest_text.as_deref(), 0);
+        let stated = Some(self.revision.as_ref()).filter(|_| !self.of_contents());
+        let manifest = Manifest { rego_version: Some(0), ..self.manifest.clone() };
+        let made = Self::of(self.rego, self.tests, self.data, manifest, stated);
+        Self { manifest_text: Some(manifest_text), ..made }
+    }
+
+    /// Whether the revision is one of the contents.
+    fn of_contents(&self) -> bool {
+        *self.revision == *of_digest(&self.digest)
     }
 
     /// What changes when a file of a policy directory does: its name, size, time or place on disk.
@@ -168,7 +228,7 @@ impl PolicySource {
         let digest = digest(rego.iter().chain(&data), &manifest);
         let revision = match manifest.revision.as_deref().or(revision) {
             Some(revision) => revision.into(),
-            None => format!("sha256:{}", digest.get(..16).unwrap_or(&digest)).into(),
+            None => of_digest(&digest).into(),
         };
         Self { rego, tests, data, manifest, manifest_text: None, revision, digest }
     }
@@ -205,6 +265,19 @@ impl PolicySource {
     }
 }
 
+/// The revision of a policy that states none.
+fn of_digest(digest: &str) -> String {
+    format!("sha256:{}", digest.get(..16).unwrap_or(digest))
+}
+
+/// The text of a manifest with the version; what else it states stays as it is.
+fn with_rego_version(text: Option<&str>, version: u8) -> String {
+    let known = text.and_then(|text| serde_json::from_str(text).ok());
+    let mut fields: serde_json::Map<String, serde_json::Value> = known.unwrap_or_default();
+    fields.insert("rego_version".to_owned(), version.into());
+    serde_json::Value::Object(fields).to_string()
+}
+
 enum Kind {
     Rego,
     Test,
@@ -230,14 +303,25 @@ pub(crate) fn is_policy_file(path: &str) -> bool {
 }
 
 pub(crate) fn parse_manifest(text: &str) -> Result<Manifest, String> {
-    let mut manifest: Manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let strict = json::parse_as(text.as_bytes(), &crate::build::DATA);
+    let fields: serde_json::Map<String, serde_json::Value> =
+        strict.map_err(|error| error.to_string())?;
+    // OPA reads these in any case of letters.
+    let respelt =
+        |field: &&String| KNOWN.iter().any(|k| k != field && k.eq_ignore_ascii_case(field));
+    if let Some(field) = fields.keys().find(respelt) {
+        return Err(format!("`{field}` must be written `{}`", field.to_ascii_lowercase()));
+    }
+    let mut manifest: Manifest = serde_json::from_value(serde_json::Value::Object(fields))
+        .map_err(|error| error.to_string())?;
     manifest.revision.take_if(|revision| revision.is_empty());
     let versions = manifest.rego_version.iter().chain(manifest.file_rego_versions.values());
     if versions.into_iter().any(|version| *version > 1) {
         return Err("`rego_version` must be 0 or 1".to_owned());
     }
-    if manifest.file_rego_versions.keys().any(|path| path.contains(['*', '?', '[', '{', '\\'])) {
-        return Err("`file_rego_versions` must name files without patterns".to_owned());
+    if manifest.file_rego_versions.keys().any(|path| path.contains(['[', '{', '\\'])) {
+        let patterns = "`file_rego_versions` may have no patterns but `*` and `?`";
+        return Err(patterns.to_owned());
     }
     if !manifest.wasm.is_empty() {
         return Err("`wasm` names policies that are not evaluated here".to_owned());

@@ -10,6 +10,7 @@ use crate::build::{Include, build};
 use crate::error::{LoadError, one_line};
 use crate::explain::failing;
 use crate::source::PolicySource;
+use crate::stack::guarded;
 use crate::syntax::{Module, modules};
 use crate::test_cases::{Begun, CaseResult};
 use crate::test_rules::{self, Kind, TestRule, dotted};
@@ -119,8 +120,7 @@ fn run_of(
         engine = build(&copy.source, Include::PolicyAndTests, TIME_LIMIT)?.engine;
         begun.listen(&mut engine, &copy.case_begins)?;
     }
-    engine
-        .eval_query("true".to_owned(), false)
+    guarded(|| engine.eval_query("true".to_owned(), false))
         .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
     engine.set_enable_coverage(coverage);
     let modules = modules(&engine)?;
@@ -190,7 +190,7 @@ fn run(
     test: &mut TestResult,
 ) -> Engine {
     let started = Instant::now();
-    let value = value_of(&mut engine, rule);
+    let value = guarded(|| value_of(&mut engine, rule));
     test.duration_us = started.elapsed().as_micros();
     test.outcome = match value {
         Ok(value) if rule.kind == Kind::Cases => {

@@ -4,8 +4,8 @@
 //! A policy can take its interpreter down: rules that refer to each other overflow the stack and abort
 //! the process, some text is parsed for longer than anyone waits, a long range takes all memory. So a child
 //! process with resource limits parses the candidate, checks what can be checked from its text, and
-//! evaluates it on a few inputs. It vets on a stack of 4 MiB; the checks keep a policy within the
-//! 2 MiB that the threads of the server have at least.
+//! evaluates it on a few inputs. [`crate::stack`] says what keeps a policy within the stacks of the
+//! server.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
@@ -25,14 +25,15 @@ use crate::build::{Built, Include, Shape, build};
 use crate::embedded::answers;
 use crate::error::LoadError;
 use crate::finding::{Finding, Lint, Severity};
+use crate::ground::prepare;
 use crate::source::{PolicySource, SourceLimits};
+use crate::stack::STACK;
 use crate::test_runner::{self, Outcome, TestResult};
-use crate::{builtins, depend, graph, lint};
+use crate::{builtins, depend, graph, lint, names};
 
 /// In place of a directory: the policy comes by standard input. No directory is called so, since
 /// those are given by their absolute paths.
 const FROM_INPUT: &str = "-";
-const STACK: usize = 4 * 1024 * 1024;
 /// Of processor time, in seconds.
 const CPU_SECONDS: u64 = 20;
 const ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
@@ -136,8 +137,16 @@ impl Vetter {
         let dir = std::path::absolute(dir)
             .map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
         let source = PolicySource::read(&dir, limits)?;
-        let verdict = self.ask(dir.as_os_str(), None)?;
+        let verdict = self.of(&source)?;
         Ok((source, verdict))
+    }
+
+    /// The process gets what was read: what it would find in the directory may be something else by
+    /// then, and would be read without what is stated beside it.
+    fn of(&self, source: &PolicySource) -> Result<Verdict, LoadError> {
+        let input = serde_json::to_vec(source)
+            .map_err(|error| LoadError::VettingFailed(error.to_string()))?;
+        self.ask(OsStr::new(FROM_INPUT), Some(input))
     }
 
     /// Has a policy vetted that is in no directory.
@@ -145,9 +154,7 @@ impl Vetter {
     /// # Errors
     /// When the vetting process refuses it or does not survive it.
     pub fn vet_source(&self, source: PolicySource) -> Result<Vetted, LoadError> {
-        let input = serde_json::to_vec(&source)
-            .map_err(|error| LoadError::VettingFailed(error.to_string()))?;
-        let verdict = self.ask(OsStr::new(FROM_INPUT), Some(input))?;
+        let verdict = self.of(&source)?;
         Self::judge(source, verdict)
     }
 
@@ -278,7 +285,7 @@ fn verdict(dir: &Path) -> Verdict {
 
 /// The server has applied its own limits already, and compares the digest of what it read.
 const UNBOUNDED: SourceLimits =
-    SourceLimits { max_files: u64::MAX, max_bytes: u64::MAX, max_depth: 64 };
+    SourceLimits { max_files: u64::MAX, max_bytes: u64::MAX, max_depth: 64, v0_compatible: false };
 
 pub(crate) fn is_error(finding: &Finding) -> bool {
     finding.lint.severity() == Severity::Error
@@ -296,7 +303,9 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
     })?;
     let files = crate::ast::files(&built.engine)?;
     let facts = depend::collect(&files);
-    let mut findings = builtins::check(&facts, &files);
+    let mut findings = names::check(&facts, &files);
+    findings.extend(unsafe_variables(&facts, &files));
+    findings.extend(builtins::check(&facts, &files));
     findings.extend(graph::check(&facts, &files).err());
     findings.extend(lint::run(&files, &facts));
     // Errors first, each in the order of the text.
@@ -305,7 +314,9 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
     if findings.iter().any(is_error) {
         return Err(LoadError::Refused(findings));
     }
-    // Only what does not recurse may be evaluated.
+    // Only what does not recurse may be evaluated. What the server could not prepare is refused here
+    // already.
+    prepare(&mut built.engine.clone()).map_err(|error| not_prepared(source, &error))?;
     probe(&built, built.shape.ok_or(LoadError::NoDecision)?)?;
     findings.splice(0..0, failed_tests(source));
     Ok(findings)
@@ -355,8 +366,28 @@ pub(crate) fn check_text(engine: &regorus::Engine) -> Result<(), LoadError> {
     let files = crate::ast::files(engine)?;
     let facts = depend::collect(&files);
     graph::check(&facts, &files).map_err(|finding| LoadError::Refused(vec![finding]))?;
-    let findings = builtins::check(&facts, &files);
+    let mut findings = names::check(&facts, &files);
+    findings.extend(builtins::check(&facts, &files));
     if findings.is_empty() { Ok(()) } else { Err(LoadError::Refused(findings)) }
+}
+
+/// The interpreter's reason, with its place.
+fn not_prepared(source: &PolicySource, error: &str) -> LoadError {
+    let placed = source.rego.iter().find_map(|(file, text)| {
+        let detail = error.strip_prefix(file.as_str())?.strip_prefix(':')?;
+        Some(Finding::new(Lint::InvalidFile, detail).with_place_of(file, text, detail))
+    });
+    LoadError::Refused(vec![placed.unwrap_or_else(|| Finding::new(Lint::InvalidFile, error))])
+}
+
+fn unsafe_variables<'a>(
+    facts: &'a depend::Facts<'_>,
+    files: &'a [crate::ast::File],
+) -> impl Iterator<Item = Finding> + 'a {
+    facts.unsafe_variables.iter().map(move |(file, span, name)| {
+        let message = format!("`{name}` is looked up by its own value, which nothing else binds");
+        Finding::new(Lint::UnsafeVariable, message).at(files, file, *span)
+    })
 }
 
 /// Evaluates the policy as the server will: it must end, and not everything it says may be

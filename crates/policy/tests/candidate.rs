@@ -12,7 +12,7 @@ use sentinel_core::policy::{PolicyDecision, PolicyEngine as _, PolicyError};
 use sentinel_core::policy_data::PolicyData;
 use sentinel_core::rollout::{Percent, PolicyState, Rollout, RolloutReport, RolloutState};
 use sentinel_core::store::PolicyFiles;
-use sentinel_policy::EmbeddedEngine;
+use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, Vetter};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -173,10 +173,13 @@ fn a_promoted_candidate_decides_until_the_source_brings_something_else() {
 #[test]
 fn a_hostile_candidate_is_refused_and_disturbs_nothing() {
     let engine = source();
-    let id = RolloutId(Uuid::now_v7());
-    let refused = |files: &PolicyFiles| engine.load_candidate(id, files).unwrap_err();
-    let why =
-        refused(&files("2.0", "x if { false; y }\ny if { false; x }\ndecision := {\"allow\": x}"));
+    let refused = |files: &PolicyFiles| {
+        let id = RolloutId(Uuid::now_v7());
+        let why = engine.load_candidate(id, files).unwrap_err();
+        assert!(!engine.has_candidate(id) && engine.refuses_candidate(id));
+        why
+    };
+    let why = refused(&files("2.0", "x if { false; y }\ny if { false; x }\ndecision := {\"allow\": x}"));
     assert!(why.contains("recurs"), "{why}");
     let nested =
         format!("decision := {{\"allow\": {}1{} != 0}}", "(1 + ".repeat(100), ")".repeat(100));
@@ -189,8 +192,34 @@ fn a_hostile_candidate_is_refused_and_disturbs_nothing() {
         ]);
         assert!(refused(&files).contains("no path within a policy"), "{name:?}");
     }
-    assert!(!engine.has_candidate(id));
     assert!(decide(&engine, &Arc::default(), "acme").unwrap().allow);
+}
+
+/// What ends the vetting process would end it each time, and is not tried again.
+#[test]
+fn a_candidate_that_ends_its_vetter_is_vetted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let starts = dir.path().join("starts");
+    let script = dir.path().join("vet.sh");
+    std::fs::write(&script, format!("echo x >> '{}'\nkill -SEGV $$\n", starts.display())).unwrap();
+    let vetter = Vetter {
+        command: "/bin/sh".into(),
+        args: vec![script.into()],
+        timeout: Duration::from_secs(10),
+    };
+    let config = EmbeddedConfig { vetter: Some(vetter), ..EmbeddedConfig::default() };
+    let engine = EmbeddedEngine::new(config);
+    let id = RolloutId(Uuid::now_v7());
+    assert!(!engine.refuses_candidate(id));
+    for _ in 0..3 {
+        let why = engine.load_candidate(id, &files("2.0", "")).unwrap_err();
+        assert!(why.contains("crashed"), "{why}");
+        assert!(engine.refuses_candidate(id) && !engine.has_candidate(id));
+    }
+    assert_eq!(std::fs::read_to_string(&starts).unwrap(), "x\n");
+    // Once it is over it takes no memory.
+    engine.keep_candidates(&[]);
+    assert!(!engine.refuses_candidate(id));
 }
 
 /// Whatever it costs, it costs no decision anything: what cannot be compared in time is dropped.

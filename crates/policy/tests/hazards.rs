@@ -99,13 +99,20 @@ fn recursion_across_packages_and_files_is_refused() {
 #[rstest]
 #[case::argument("allow if f({\"quota\": 1})\nf(quota) if quota.quota == 1\nquota := f(1)")]
 #[case::local("allow if { y := input.x; y == 1 }\ny if allow")]
-#[case::some("allow if { some y in [1]; y == 1 }\ny if allow")]
 #[case::every("allow if { every y in [1] { y == 1 } }\ny if allow")]
 #[case::destructured("allow if { [y, {\"k\": z}] := input.x; y == z }\ny if allow\nz if allow")]
-#[case::comprehension("allow if { 1 in [y | some y in [1]] }\ny if allow")]
 #[case::object_key("allow if input.allow")]
 fn what_only_looks_like_recursion_is_accepted(#[case] rules: &str) {
     vet(&format!("default allow := false\n{rules}")).unwrap();
+}
+
+/// The interpreter takes the variable for the rule as well, and could not prepare the policy.
+#[rstest]
+#[case::some("allow if { some y in [1]; y == 1 }\ny if allow")]
+#[case::comprehension("allow if { 1 in [y | some y in [1]] }\ny if allow")]
+fn what_the_interpreter_cannot_prepare_is_refused_with_its_reason(#[case] rules: &str) {
+    let error = refusal(&format!("default allow := false\n{rules}"));
+    assert!(error.contains("`y` used before definition") && error.contains("p.rego:3:"), "{error}");
 }
 
 /// None of its rules goes on to the next.

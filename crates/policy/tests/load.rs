@@ -50,7 +50,7 @@ fn a_failed_reload_keeps_the_last_good_and_says_why() {
         ),
         (TEST, "package p_test\ntest_b if to_number(\"x\") > 1", "test_b` "),
         (TEST, "package p_test\ntest_b if test_b", "p_test.rego:2:"),
-        (TEST, "package p_test\nthis is not rego", "p_test.rego: "),
+        (TEST, "package p_test\nthis is not rego", "p_test.rego:2:"),
         (".manifest", "{\"rego_version\": 2}", ".manifest: "),
         (".manifest", "{\"wasm\": [{}]}", ".manifest: "),
     ];
@@ -173,7 +173,7 @@ fn the_seeds_policy_in_the_older_dialect_loads() {
 fn the_dialect_is_what_manifest_and_imports_say() {
     let old = "package sentinel.policy\nallow { input.usage < 5 }";
     let version = |version: &str| format!("{{\"rego_version\": {version}}}");
-    vet_files(&[("p.rego", old)]).unwrap();
+    assert!(vet_files(&[("p.rego", old)]).is_err());
     vet_files(&[("p.rego", old), (".manifest", &version("0"))]).unwrap();
     assert!(vet_files(&[("p.rego", old), (".manifest", &version("1"))]).is_err());
     let mixed = "package sentinel.policy\nimport rego.v1\nallow { input.usage < 5 }";

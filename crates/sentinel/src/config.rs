@@ -96,6 +96,10 @@ pub(crate) struct Config {
     /// second; without it only on SIGHUP.
     #[serde(default)]
     pub(crate) policy_dir_watched: bool,
+    /// Whether policy that states no version of Rego (`import rego.v1`, or `rego_version` in its
+    /// manifest) is v0 in place of v1.
+    #[serde(default)]
+    pub(crate) policy_v0_compatible: bool,
     /// Where a bundle with the policies is, in place of `policy_dir`: `file:///path/bundle.tar.gz`,
     /// `https://…`, `s3://bucket/key` with credentials in the usual `AWS_…` variables, or a
     /// directory of a Git repository, `git+https://…`, `git+ssh://…` or `git+file:///…`, with
@@ -451,6 +455,7 @@ impl Default for Config {
             rate_limits: Vec::new(),
             policy_dir: None,
             policy_dir_watched: false,
+            policy_v0_compatible: false,
             policy_bundle: None,
             policy_bundle_key_file: None,
             policy_bundle_algorithm: None,

@@ -36,9 +36,6 @@ use crate::failure::{Failure, OrFail as _, Outcome};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Stack of the threads that evaluate policy; the vetter bounds what a policy can use to far less.
-const THREAD_STACK: usize = 8 * 1024 * 1024;
-
 fn main() -> ExitCode {
     // The vetting process limits itself before it does anything else.
     let mut args = std::env::args_os().skip(1);
@@ -66,7 +63,7 @@ fn run(cli: Cli) -> Outcome {
 fn runtime(server: bool) -> std::io::Result<Runtime> {
     let mut builder =
         if server { Builder::new_multi_thread() } else { Builder::new_current_thread() };
-    builder.enable_all().thread_stack_size(THREAD_STACK).thread_name("sentinel").build()
+    builder.enable_all().thread_stack_size(sentinel_policy::STACK).thread_name("sentinel").build()
 }
 
 /// With `RUST_BACKTRACE` set, the interpreter collects a backtrace for every error, which triples

@@ -73,6 +73,8 @@ pub(crate) struct Parts {
     pub(crate) database: Database,
     pub(crate) fleet: Option<Fleet>,
     pub(crate) engine: Engine,
+    /// Whether policy that states no version of Rego is v0.
+    pub(crate) v0_compatible: bool,
     pub(crate) signing_key: Source,
     /// The key that wraps payload keys; `None` keeps no payloads.
     pub(crate) payload_key: Option<payload_key::Source>,
@@ -118,7 +120,7 @@ impl Node {
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
         let Parts { database, fleet, engine, settings, .. } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let policy = Policy::new(&engine)?;
+        let policy = Policy::new(&engine, parts.v0_compatible)?;
         let loading = {
             let (reloader, now) = (policy.reloader(), clock.now());
             tokio::spawn(async move { reloader.first(now).await })

@@ -105,7 +105,7 @@ pub(crate) enum Reloaded {
 impl Policy {
     /// # Errors
     /// When this program or OPA cannot be used at all; whether they answer is seen later.
-    pub(crate) fn new(engine: &Engine) -> Outcome<Self> {
+    pub(crate) fn new(engine: &Engine, v0_compatible: bool) -> Outcome<Self> {
         let opa = match engine {
             Engine::Embedded(_) => None,
             Engine::Opa(config) | Engine::Shadow(_, config) => {
@@ -116,7 +116,7 @@ impl Policy {
         let embedded = match engine {
             Engine::Opa(_) => None,
             Engine::Embedded(origin) | Engine::Shadow(origin, _) => {
-                Some((Arc::new(embedded()?), origin))
+                Some((Arc::new(embedded(v0_compatible)?), origin))
             }
         };
         let shadow = match (&embedded, &opa) {
@@ -347,8 +347,11 @@ impl Reloader {
     }
 }
 
-/// An engine that vets with this program; nothing is loaded.
-pub(crate) fn embedded() -> Outcome<EmbeddedEngine> {
+/// An engine that vets with this program; nothing is loaded. Policy that states no version of Rego is
+/// v1 for it, or v0.
+fn embedded(v0_compatible: bool) -> Outcome<EmbeddedEngine> {
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    Ok(EmbeddedEngine::new(EmbeddedConfig { vetter: Some(vetter), ..EmbeddedConfig::default() }))
+    let limits = SourceLimits { v0_compatible, ..SourceLimits::default() };
+    let config = EmbeddedConfig { vetter: Some(vetter), limits, ..EmbeddedConfig::default() };
+    Ok(EmbeddedEngine::new(config))
 }

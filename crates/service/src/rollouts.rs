@@ -243,24 +243,53 @@ impl Rollouts {
         RolloutView { rollout, loaded, report }
     }
 
-    /// Loads the candidates that this server is to hold, and lets go of the others.
+    /// Loads the candidates that this server is to hold, and lets go of the others. A monitored one
+    /// that vetting refuses is dropped, for all servers and their next starts: it has no influence on
+    /// decisions, and whatever it does to a server it would do to each of them again. A promoted one
+    /// is not, since then something else would decide; without it every check is denied.
     ///
     /// # Errors
-    /// When the store is away, or one of them is refused here.
+    /// When the store is away, or one of them is refused here; the others are loaded all the same.
     pub async fn catch_up(&self) -> Result<(), ServiceError> {
         let _alone = self.changing.lock().await;
-        let wanted = wanted(self.control.current().policy());
-        for id in &wanted {
-            if self.log.engine.has_candidate(*id) {
+        let policy = Arc::clone(self.control.current().policy());
+        let mut refused = None;
+        for rollout in [&policy.promoted, &policy.monitored].into_iter().flatten() {
+            if self.log.engine.has_candidate(rollout.id) {
                 continue;
             }
-            let Some(files) = self.log.store.rollout_files(*id).await? else { continue };
-            self.load(*id, files).await?.map_err(|why| {
-                ServiceError::Unavailable(format!("a candidate is refused here: {why}"))
-            })?;
-            tracing::info!(rollout = %id, "a candidate policy was loaded");
+            let Some(files) = self.log.store.rollout_files(rollout.id).await? else { continue };
+            match self.load(rollout.id, files).await? {
+                Ok(_) => tracing::info!(rollout = %rollout.id, "a candidate policy was loaded"),
+                Err(why) if self.gives_up(rollout) => self.give_up(rollout, why).await?,
+                Err(why) => {
+                    let why = format!("a candidate is refused here: {why}");
+                    refused = Some(ServiceError::Unavailable(why));
+                }
+            }
         }
-        self.forget().await
+        self.forget().await?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn gives_up(&self, rollout: &Rollout) -> bool {
+        rollout.state == RolloutState::Monitored && self.log.engine.refuses_candidate(rollout.id)
+    }
+
+    /// Drops a monitored candidate that vetting refused here.
+    async fn give_up(&self, rollout: &Rollout, why: String) -> Result<(), ServiceError> {
+        tracing::error!(rollout = %rollout.id, why, "a monitored candidate is refused and dropped");
+        let change = PolicyChange {
+            revision: Some(rollout.revision.clone()),
+            rollout_id: Some(rollout.id),
+            detail: Some(format!("refused when a server loaded it: {why}")),
+            ..self.log.of_source(PolicyChangeKind::RolloutDropped, "vetting")
+        };
+        match self.step(rollout, RolloutState::Dropped, None, change).await {
+            // Another server was first.
+            Err(ServiceError::Conflict { .. }) => Ok(()),
+            other => other,
+        }
     }
 
     /// Lets go of candidates that are over; called with `changing` held.

@@ -145,7 +145,8 @@ impl Keeper {
         let Some(active) = history.active else { return Ok(None) };
         let restored = kept.bundle(&active).map_err(unusable).and_then(|bytes| {
             let bundle = self.open(&bytes)?;
-            self.engine.load_source(bundle.source(active.stated.as_deref())?, now, || Ok(()))
+            let source = self.engine.as_read(bundle.source(active.stated.as_deref())?);
+            self.engine.load_source(source, now, || Ok(()))
         });
         if let Err(error) = &restored {
             // Nothing is in force, so the source must send it even if it has not changed.
@@ -261,7 +262,7 @@ impl Keeper {
         now: Timestamp,
     ) -> Result<Polled, LoadError> {
         let bundle = self.open(&candidate.bytes)?;
-        let mut source = bundle.source(candidate.revision.as_deref())?;
+        let mut source = self.engine.as_read(bundle.source(candidate.revision.as_deref())?);
         source.tests.clone_from(&candidate.tests);
         let (history, unreadable) = {
             let state = lock(&self.state);

@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Policies in place of the shipped ones.
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
+    /// Reads policies as Rego v0 where neither they nor the `.manifest` state a version.
+    #[arg(long)]
+    v0_compatible: bool,
     /// Lets everyone on this machine do everything.
     #[arg(long)]
     no_auth: bool,
@@ -79,6 +82,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         database: Database::Sqlite(data_dir.database()),
         fleet: None,
         engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
+        v0_compatible: args.v0_compatible,
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
         payload_key: Some(payload_key::Source::Made(data_dir.payload_key())),
         retired_keys: Vec::new(),

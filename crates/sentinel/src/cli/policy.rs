@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Check {
         /// Directory with `*.rego` and data, or a bundle; whose signature it has is not looked at.
         dir: PathBuf,
+        #[command(flatten)]
+        version: Version,
     },
     /// Runs the tests of a policy: its `test_` rules, in whatever file, as `opa test` does.
     Test(test::Args),
@@ -48,11 +50,26 @@ pub(crate) enum Command {
     Rollout(rollout::Command),
 }
 
+/// In which version of Rego a policy is that does not say so.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Version {
+    /// Reads files as Rego v0 where neither they nor the `.manifest` state a version.
+    #[arg(long)]
+    v0_compatible: bool,
+}
+
+impl Version {
+    /// How a directory is read.
+    pub(crate) fn limits(self) -> SourceLimits {
+        SourceLimits { v0_compatible: self.v0_compatible, ..SourceLimits::default() }
+    }
+}
+
 pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     // Vetting waits for a process and the interpreter does not yield: neither is for this thread
     // of the runtime, nor is there anything else for it to do.
     match command {
-        Command::Check { dir } => check(&dir, json),
+        Command::Check { dir, version } => check(&dir, version, json),
         Command::Test(args) => test::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
@@ -83,21 +100,21 @@ fn is_rego(path: &Path) -> bool {
 }
 
 /// Vets what is worked on, and decides nothing yet.
-fn vet(dir: &Path) -> Outcome<Vetted> {
+fn vet(dir: &Path, version: Version) -> Outcome<Vetted> {
     directory(dir)?;
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    vetter.vet_draft(dir, &SourceLimits::default()).map_err(|error| Failure::new(error.to_string()))
+    vetter.vet_draft(dir, &version.limits()).map_err(|error| Failure::new(error.to_string()))
 }
 
-fn check(dir: &Path, json: bool) -> Outcome {
+fn check(dir: &Path, version: Version, json: bool) -> Outcome {
     if is_rego(dir) {
         directory(dir)?;
     }
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
     let vetted = if dir.is_file() {
-        bundle::vet_unverified(dir)?
+        bundle::vet_unverified(dir, version)?
     } else {
-        vetter.vet(dir, &SourceLimits::default())
+        vetter.vet(dir, &version.limits())
     };
     let vetted = match vetted {
         Ok(vetted) => vetted,

@@ -68,6 +68,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         database,
         fleet,
         engine,
+        v0_compatible: config.policy_v0_compatible,
         signing_key: Source::Given(Box::new(manifests)),
         retired_keys,
         payload_key: payload_key_file.map(payload_key::Source::File),

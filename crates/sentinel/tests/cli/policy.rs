@@ -52,6 +52,38 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
+fn v0_is_stated_to_every_command_or_refused_with_its_place() {
+    let folder = Folder::new();
+    let text = "package sentinel.policy\n\ndefault allow = false\n\nallow { input.usage < 5 }\n";
+    folder.file("v0/p.rego", text);
+    let test = "package sentinel.policy_test\n\n\
+        test_a { data.sentinel.policy.allow with input as {\"usage\": 4} }\n";
+    folder.file("v0/p_test.rego", test);
+    let input = folder.file("input.json", "{\"usage\": 1}");
+    let dir = folder.path().join("v0").to_str().unwrap().to_owned();
+    let refused = run(&["policy", "check", &dir]).exits(1);
+    assert!(refused.stdout.contains("error[rego_version]"), "{refused:?}");
+    assert!(refused.stdout.contains("--> p.rego:5:7"), "{refused:?}");
+    assert!(refused.stdout.contains("--v0-compatible"), "{refused:?}");
+    let state = "--v0-compatible";
+    run(&["policy", "check", &dir, state]).exits(0);
+    run(&["policy", "test", &dir, state]).exits(0);
+    run(&["policy", "bench", &dir, state, "--evaluations", "10"]).exits(0);
+    let rule = "--rule=data.sentinel.policy.allow";
+    let eval = ["policy", "eval", &dir, "--input", &input, rule];
+    run(&eval).exits(1);
+    let stated: Vec<&str> = eval.into_iter().chain([state]).collect();
+    assert_eq!(run(&stated).exits(0).stdout.trim(), "true");
+    let bundle = folder.path().join("b.tar.gz").to_str().unwrap().to_owned();
+    run(&["policy", "bundle", "build", &dir, "-o", &bundle]).exits(1);
+    run(&["policy", "bundle", "build", &dir, "-o", &bundle, state]).exits(0);
+    // The bundle states it from then on.
+    run(&["policy", "check", &bundle]).exits(0);
+    let shown = run(&["policy", "bundle", "inspect", &bundle, "--json"]).exits(0).json();
+    assert_eq!(shown["rego_version"], 0);
+}
+
+#[test]
 fn the_vetting_process_answers_in_one_line() {
     let answered = run(&["policy", "vet-child", shipped()]).exits(0);
     let verdict: Value = serde_json::from_str(answered.stdout.trim_end()).unwrap();

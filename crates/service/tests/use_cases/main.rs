@@ -15,6 +15,7 @@ mod health;
 mod payloads;
 mod policy;
 mod rate;
+mod rollout;
 mod signing;
 mod signing_keys;
 mod support;

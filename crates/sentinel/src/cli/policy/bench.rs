@@ -30,10 +30,12 @@ pub(crate) struct Args {
     /// Fails when a rule goes through a collection of data.
     #[arg(long)]
     deny_scans: bool,
+    #[command(flatten)]
+    pub(crate) version: super::Version,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
-    let policy = super::vet(&args.dir)?;
+    let policy = super::vet(&args.dir, args.version)?;
     let inputs = match (&args.input, &args.decisions) {
         (Some(path), _) => read(path)?,
         (None, Some(path)) => {

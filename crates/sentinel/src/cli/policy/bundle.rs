@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use sentinel_policy::bundle::{
     Algorithm, Bundle, BundleLimits, Signer, Signing, SigningKey, Trust, VerificationKey,
 };
-use sentinel_policy::{LoadError, SourceLimits, Vetted, Vetter};
+use sentinel_policy::{LoadError, Vetted, Vetter};
 use serde_json::{Value, json};
 
 use crate::cli::findings;
+use crate::cli::policy::Version;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
 
@@ -29,6 +30,9 @@ pub(crate) enum Command {
         /// Builds it even when the server would refuse it.
         #[arg(long)]
         unvetted: bool,
+        /// The version is written into the manifest, as OPA needs it, too.
+        #[command(flatten)]
+        version: Version,
     },
     /// Signs a bundle, in place of the signature it may have.
     Sign {
@@ -53,6 +57,8 @@ pub(crate) enum Command {
         /// The scope that the signature must state.
         #[arg(long)]
         scope: Option<String>,
+        #[command(flatten)]
+        version: Version,
     },
 }
 
@@ -75,13 +81,13 @@ pub(crate) struct SigningArgs {
 
 pub(crate) fn run(command: &Command, json: bool) -> Outcome {
     match command {
-        Command::Build { dir, output, revision, signing, unvetted } => {
+        Command::Build { dir, output, revision, signing, unvetted, version } => {
             super::directory(dir)?;
             to_a_file(Some(output))?;
-            let bundle = Bundle::from_directory(dir, &SourceLimits::default(), revision.as_deref());
+            let bundle = Bundle::from_directory(dir, &version.limits(), revision.as_deref());
             let vetted = bundle.and_then(|bundle| {
                 if !unvetted {
-                    vet(&bundle)?;
+                    vet(&bundle, *version)?;
                 }
                 Ok(bundle)
             });
@@ -106,11 +112,11 @@ pub(crate) fn run(command: &Command, json: bool) -> Outcome {
                 Err(error) => findings::refused(&error.into(), json),
             }
         }
-        Command::Verify { bundle, verification_key, algorithm, scope } => {
+        Command::Verify { bundle, verification_key, algorithm, scope, version } => {
             let keys = VerificationKey::read(&read(verification_key)?, *algorithm)
                 .or_fail(|| format!("cannot use `{}`", verification_key.display()))?;
             let trust = Trust { keys, scope: scope.clone() };
-            verify(bundle, &trust, json)
+            verify(bundle, &trust, *version, json)
         }
     }
 }
@@ -132,15 +138,16 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
     std::fs::read(path).or_fail(|| format!("cannot read `{}`", path.display()))
 }
 
-fn vet(bundle: &Bundle) -> Result<Vetted, LoadError> {
+fn vet(bundle: &Bundle, version: Version) -> Result<Vetted, LoadError> {
     let vetter = Vetter::own().map_err(|error| LoadError::VettingFailed(error.to_string()))?;
-    vetter.vet_source(bundle.source(None)?)
+    let source = bundle.source(None)?;
+    vetter.vet_source(if version.v0_compatible { source.v0_compatible() } else { source })
 }
 
 /// Vets the policy in a bundle, whoever made it.
-pub(super) fn vet_unverified(path: &Path) -> Outcome<Result<Vetted, LoadError>> {
+pub(super) fn vet_unverified(path: &Path, version: Version) -> Outcome<Result<Vetted, LoadError>> {
     let opened = Bundle::inspect(&read(path)?, &BundleLimits::default());
-    Ok(opened.map_err(LoadError::from).and_then(|bundle| vet(&bundle)))
+    Ok(opened.map_err(LoadError::from).and_then(|bundle| vet(&bundle, version)))
 }
 
 fn write(bundle: &Bundle, output: &Path, args: &SigningArgs, json: bool) -> Outcome {
@@ -231,9 +238,10 @@ fn inspect(bundle: &Bundle, json: bool) -> Outcome {
     table.print("no files")
 }
 
-fn verify(path: &Path, trust: &Trust, json: bool) -> Outcome {
+fn verify(path: &Path, trust: &Trust, version: Version, json: bool) -> Outcome {
     let opened = Bundle::open(&read(path)?, &BundleLimits::default(), Some(trust));
-    let vetted = opened.map_err(LoadError::from).and_then(|bundle| Ok((vet(&bundle)?, bundle)));
+    let vetted =
+        opened.map_err(LoadError::from).and_then(|bundle| Ok((vet(&bundle, version)?, bundle)));
     let (vetted, bundle) = match vetted {
         Ok(vetted) => vetted,
         Err(error) => return findings::refused(&error, json),

@@ -27,11 +27,13 @@ pub(crate) struct Args {
     /// Tells of every rule what it came to, and which conditions held, with the values in them.
     #[arg(long)]
     explain: bool,
+    #[command(flatten)]
+    pub(crate) version: super::Version,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
     let input = read(&args.input)?;
-    let policy = super::vet(&args.dir)?;
+    let policy = super::vet(&args.dir, args.version)?;
     if args.explain {
         let explanation = explain(&policy, &args.rule, &input)
             .map_err(|error| Failure::new(error.to_string()))?;

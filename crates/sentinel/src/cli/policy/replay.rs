@@ -51,10 +51,12 @@ pub(crate) struct Args {
     deny_changes: bool,
     #[command(flatten)]
     connection: Connection,
+    #[command(flatten)]
+    pub(crate) version: super::Version,
 }
 
 pub(crate) async fn run(args: &Args, json: bool) -> Outcome {
-    let policy = super::vet(&args.dir)?;
+    let policy = super::vet(&args.dir, args.version)?;
     let replayer = Replayer::new(&policy).map_err(|error| Failure::new(error.to_string()))?;
     let mut replay = Replay::new(args, replayer);
     match &args.decisions {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sentinel_core::principal::Role;
-use sentinel_policy::{PolicySource, SourceLimits};
+use sentinel_policy::PolicySource;
 use serde_json::{Value, json};
 
+use crate::cli::policy::Version;
 use crate::client::{Connection, request, text};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Table};
@@ -23,6 +24,8 @@ pub(crate) enum Command {
         /// Compares this share of the calls, 1 to 100.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
         percent: Option<u8>,
+        #[command(flatten)]
+        version: Version,
         #[command(flatten)]
         step: Step,
     },
@@ -48,9 +51,9 @@ pub(crate) struct Step {
 
 pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     match command {
-        Command::Start { dir, tenant, percent, step } => {
+        Command::Start { dir, tenant, percent, version, step } => {
             let body = request(json!({
-                "files": files(&dir)?, "percent": percent, "reason": step.reason,
+                "files": files(&dir, version)?, "percent": percent, "reason": step.reason,
                 "tenants": (!tenant.is_empty()).then_some(tenant),
             }));
             let path = ["v1", "policy", "rollout"];
@@ -140,9 +143,9 @@ impl Step {
     }
 }
 
-fn files(dir: &Path) -> Outcome<BTreeMap<String, String>> {
+fn files(dir: &Path, version: Version) -> Outcome<BTreeMap<String, String>> {
     super::directory(dir)?;
-    let source = PolicySource::read(dir, &SourceLimits::default());
+    let source = PolicySource::read(dir, &version.limits());
     let source = source.map_err(|error| Failure::new(error.to_string()))?;
     Ok(source.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect())
 }
