@@ -49,6 +49,15 @@ go_tool() {
   is_built "$@" || { echo "error: $built is not $1 $2" >&2; exit 1; }
 }
 
+# go_module MODULE VERSION: the sources of a Go module, in Go's cache, where the tests read them.
+go_module() {
+  command -v go >/dev/null || { echo "error: go is missing; install go 1.25 or newer" >&2; exit 1; }
+  [ -d "$(go env GOMODCACHE)/$1@v$2" ] && return
+  say "downloading $1 $2 (go mod download)"
+  env GOFLAGS= GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" go mod download "$1@v$2"
+  [ -d "$(go env GOMODCACHE)/$1@v$2" ] || { echo "error: $1 $2 is not in Go's cache" >&2; exit 1; }
+}
+
 # Verifiers and a witness that are not ours, to which the tests show bundles and checkpoints.
 node_verifier() {
   local at=crates/provenance/tests/verifiers/node
@@ -102,6 +111,8 @@ for step in "$@"; do
       apt_install faketime faketime
       # The policy engine that the embedded one is compared with.
       go_tool opa 1.22.2 github.com/open-policy-agent/opa "a minute or two"
+      # Its compliance cases, which the embedded engine is tried with.
+      go_module github.com/open-policy-agent/opa 1.22.2
       go_tool cosign 3.1.1 github.com/sigstore/cosign/v3/cmd/cosign "about five minutes"
       go_tool litewitness 0.10.0 filippo.io/torchwood/cmd/litewitness "a minute or two"
       # The second log and the timestamp authority that bundles may have entries of.

@@ -14,7 +14,7 @@ use crate::finding::{Finding, Lint};
 use crate::owned::Owned;
 use crate::source::PolicySource;
 use crate::stack::guarded;
-use crate::{nesting, version};
+use crate::{nesting, replaced, version};
 
 /// Package of the rules that decide.
 const PACKAGE: [&str; 2] = ["sentinel", "policy"];
@@ -80,6 +80,7 @@ fn within_stack(
     engine.set_gather_prints(true);
     #[cfg(test)]
     crate::planted_panic::add(&mut engine)?;
+    replaced::install(&mut engine)?;
     version::add(&mut engine, source, include)?;
     check_roots(&engine, source)?;
     let packages = packages(&engine, source)?;

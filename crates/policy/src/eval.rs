@@ -42,8 +42,16 @@ impl Evaluator {
     /// # Errors
     /// When the query cannot be parsed or evaluated.
     pub fn eval(&mut self, query: &str, input: &Value) -> Result<Evaluation, LoadError> {
+        self.0.set_input(json_value(input));
+        self.eval_without_input(query)
+    }
+
+    /// Evaluates a query with the input of the query before, or none: `input` is undefined then.
+    ///
+    /// # Errors
+    /// As [`Evaluator::eval`].
+    pub fn eval_without_input(&mut self, query: &str) -> Result<Evaluation, LoadError> {
         let engine = &mut self.0;
-        engine.set_input(json_value(input));
         let started = Instant::now();
         let results = guarded(|| engine.eval_query(query.to_owned(), false))
             .map_err(|error| LoadError::Evaluation(one_line(&error)))?;

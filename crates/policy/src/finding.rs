@@ -118,12 +118,18 @@ lints! {
     Rollback "rollback" Error,
         "The bundle is older than one that was in force, or has its revision with other contents: an old bundle may be replayed to bring back what it allowed.",
         "publish the policy under a new, higher revision";
+    NegatedCall "negated_call" Error,
+        "When an argument of a negated call is undefined, `not` holds here and does not in OPA: `not blocked(input.agent)` would allow a call without an agent.",
+        "require the argument in the same body (`input.agent`), or give the call a rule of its own and negate that: `ok if f(input.x)`, then `not ok`; with `import future.keywords.not` OPA reads it as it is read here";
+    DiffersFromOpa "differs_from_opa" Error,
+        "OPA evaluates the shape otherwise than the embedded engine, so the policy would decide here what it does not decide in OPA.",
+        "write it as the message says";
+    UnsupportedSyntax "unsupported_syntax" Error,
+        "The interpreter does not know the syntax, or reads something else in it.",
+        "write it without: a rule of its own for a body or an alternative, `sprintf` or `concat` for a text with values in it";
     UncheckedComparison "unchecked_comparison" Warning,
         "Values of different types compare, too: `null < 10` is true, so a field of a wrong type passes the limit.",
         "add `is_number(…)` (or `is_string(…)`) of the same field to the same body";
-    NegatedCall "negated_call" Warning,
-        "When the field is missing, `not f(input.x)` is true for the embedded engine and undefined in OPA.",
-        "give the call a rule of its own and negate that: `ok if f(input.x)`, then `not ok`";
     UndefinedInMessage "undefined_in_message" Warning,
         "An undefined argument makes the call undefined, and the whole reason is dropped when the field is missing.",
         "use `object.get(input, \"field\", \"\")`, or require the field in the same body";

@@ -31,6 +31,7 @@ mod opa;
 mod owned;
 #[cfg(test)]
 mod planted_panic;
+mod replaced;
 mod replay;
 mod sample;
 mod shadow;

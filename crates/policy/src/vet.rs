@@ -297,7 +297,8 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
         LoadError::Invalid { file, detail } => {
             let text = source.rego.get(&file).map(String::as_str).unwrap_or_default();
             let finding = Finding::new(Lint::InvalidFile, detail.as_str());
-            LoadError::Refused(vec![finding.with_place_of(&file, text, &detail)])
+            let named = lint::syntax::unknown(&file, text);
+            LoadError::Refused(vec![named.unwrap_or(finding.with_place_of(&file, text, &detail))])
         }
         other => other,
     })?;
@@ -307,7 +308,7 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
     findings.extend(unsafe_variables(&facts, &files));
     findings.extend(builtins::check(&facts, &files));
     findings.extend(graph::check(&facts, &files).err());
-    findings.extend(lint::run(&files, &facts));
+    findings.extend(lint::run(&files, &facts, &built.engine.get_data()));
     // Errors first, each in the order of the text.
     findings.sort_by_key(|finding| finding.lint.severity());
     findings.truncate(MAX_FINDINGS);

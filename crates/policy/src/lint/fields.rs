@@ -119,16 +119,6 @@ fn is_name<T: FromStr + ToString>(text: &str) -> bool {
     text.parse::<T>().is_ok_and(|name| name.to_string() == text)
 }
 
-/// `not startswith(input.agent, "a")`.
-pub(crate) fn negated_call(expr: &Expr, scope: &Scope<'_>, found: &mut Found<'_>) {
-    let Some((name, params)) = call(expr) else { return };
-    let missing = params.iter().filter_map(field).find(|key| may_be_missing(key, scope));
-    if let (Some(key), Some(span)) = (missing, expr.span()) {
-        let message = format!("`not {name}(…)` when `{key}` is missing");
-        found.add(Lint::NegatedCall, span, message);
-    }
-}
-
 fn may_be_missing(key: &str, scope: &Scope<'_>) -> bool {
     !ALWAYS.contains(&key) && !scope.is_defined(key)
 }

@@ -1,0 +1,105 @@
+//! Builtin functions that the interpreter gives other results for than OPA, replaced by functions
+//! of our own under the same names.
+//!
+//! Each is bounded in time and memory by the length of its arguments. An argument of a wrong type
+//! makes the call undefined, as in OPA; what a function cannot do as OPA does is an error, and so a
+//! deny.
+
+mod arithmetic;
+mod encoding;
+mod glob;
+mod go_text;
+mod number;
+mod regex;
+mod semver;
+mod sprintf;
+mod strings;
+mod subset;
+mod text;
+
+use regorus::utils::limits::PolicyLengthConfig;
+use regorus::{Engine, Value};
+
+use crate::error::LoadError;
+
+/// Lines are as long as a file may be.
+const MAX_COLUMNS: std::num::NonZeroU32 = std::num::NonZeroU32::new(1024 * 1024).unwrap();
+
+/// What a function of our own does not do.
+#[derive(Debug, thiserror::Error)]
+#[error("`{function}`: {why}")]
+pub(crate) struct Unsupported {
+    function: &'static str,
+    why: String,
+}
+
+impl Unsupported {
+    /// An argument for which OPA has no result. It is an error all the same: where the call is an
+    /// argument of another, the interpreter goes on with what is undefined, and OPA does not.
+    fn argument(function: &'static str) -> Self {
+        Self::new(function, "an argument is of a wrong type, or out of range")
+    }
+
+    fn new(function: &'static str, why: impl Into<String>) -> Self {
+        Self { function, why: why.into() }
+    }
+}
+
+type Outcome = Result<Value, Unsupported>;
+type Function = fn(&[Value]) -> Outcome;
+
+/// Name, number of arguments, function.
+const FUNCTIONS: &[(&str, u8, Function)] = &[
+    ("bits.rsh", 2, arithmetic::shift_right),
+    ("ceil", 1, arithmetic::ceil),
+    ("floor", 1, arithmetic::floor),
+    ("format_int", 2, arithmetic::format_int),
+    ("glob.match", 3, glob::matches),
+    ("glob.quote_meta", 1, glob::quote_meta),
+    ("indexof", 2, strings::indexof),
+    ("indexof_n", 2, strings::indexof_n),
+    ("json.is_valid", 1, text::json_is_valid),
+    ("json.marshal", 1, encoding::marshal),
+    ("lower", 1, strings::lower),
+    ("object.subset", 2, subset::subset),
+    ("regex.find_all_string_submatch_n", 3, regex::find_all_string_submatch_n),
+    ("regex.find_n", 3, regex::find_n),
+    ("regex.is_valid", 1, regex::is_valid),
+    ("regex.match", 2, regex::matches),
+    ("regex.replace", 3, regex::replace),
+    ("regex.split", 2, regex::split),
+    ("regex.template_match", 4, regex::template_match),
+    ("replace", 3, strings::replace),
+    ("semver.compare", 2, semver::compare),
+    ("semver.is_valid", 1, semver::is_valid),
+    ("sprintf", 2, sprintf::sprintf),
+    ("strings.count", 2, text::count),
+    ("strings.replace_n", 2, text::replace_n),
+    ("substring", 3, strings::substring),
+    ("upper", 1, strings::upper),
+    ("urlquery.decode", 1, encoding::decode_query),
+    ("urlquery.decode_object", 1, encoding::decode_query_object),
+];
+
+/// Replaces them in an engine that has no policy yet, and lets it read long lines.
+pub(crate) fn install(engine: &mut Engine) -> Result<(), LoadError> {
+    engine.set_policy_length_config(PolicyLengthConfig {
+        max_col: MAX_COLUMNS,
+        ..PolicyLengthConfig::default()
+    });
+    for (name, arguments, function) in FUNCTIONS {
+        let call = move |params: Vec<Value>| -> anyhow::Result<Value> { Ok(function(&params)?) };
+        engine
+            .add_extension((*name).to_owned(), *arguments, Box::new(call))
+            .map_err(|error| LoadError::Evaluation(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The text of a string; `None` of anything else.
+fn string(value: Option<&Value>) -> Option<&str> {
+    match value {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
