@@ -42,7 +42,7 @@ pub struct DecisionRecord {
     pub purpose: Option<Purpose>,
     pub argument_hash: ArgumentHash,
     pub call_id: Option<CallId>,
-    /// `{request_id, context, usage, obligations}`; never the arguments.
+    /// `{request_id, key, context, usage, obligations}`; never the arguments.
     pub event_metadata: Map<String, Value>,
     pub created_at: Timestamp,
     /// Microseconds from the request's arrival to its entry into the commit.

@@ -4,7 +4,8 @@
 //! shared epoch lock:
 //!
 //! 1. read the epoch; when it is not the batch's, load the changes and [`Batch::refresh`];
-//! 2. look the [`Batch::claims`] up and [`Batch::settle_claim`] those that exist already;
+//! 2. look the [`Batch::claims`] up and [`Batch::settle_claim`] those that exist already, each with
+//!    whether the permit of its decision was redeemed;
 //! 3. count the [`Batch::reservations`] and [`Batch::settle_quota`] each;
 //! 4. insert the [`Batch::records`] (and their claims), commit.
 //!
@@ -14,14 +15,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use crate::audit::DecisionRecord;
+pub use crate::claim::{Claim, Claimed, claims_expire_before};
+use crate::claim::{Settlement, settle};
 use crate::control::{ControlChanges, ControlState};
 use crate::decision::{ReasonCode, Subject, Verdict, exceeded_wording};
 use crate::epoch::Epoch;
-use crate::id::ToolId;
-use crate::name::CallId;
+use crate::id::DecisionId;
 use crate::principal::Principal;
 use crate::quota::{CounterKey, Grant, Reservation};
 use crate::rollout::PolicyState;
@@ -40,6 +40,8 @@ pub struct Pending {
     pub policy: Arc<PolicyState>,
     /// When nobody waits for it any more.
     pub deadline: Option<Instant>,
+    /// The allow that it repeats, when it was decided as a repeat of that: see [`Outcome::Repeats`].
+    pub repeats: Option<DecisionId>,
 }
 
 impl Pending {
@@ -49,14 +51,6 @@ impl Pending {
     }
 }
 
-/// What makes a check with a call id idempotent.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Claim {
-    pub principal: String,
-    pub tool_id: ToolId,
-    pub call_id: CallId,
-}
-
 /// How one decision of a batch ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -64,8 +58,11 @@ pub enum Outcome {
     Recorded(Arc<DecisionRecord>),
     /// The call id was decided before: this is that decision.
     Replayed(Arc<DecisionRecord>),
-    /// The call id was used before with other arguments.
+    /// The call id was used before for another call.
     CallIdConflict,
+    /// The call id has this allow, and the call would be denied now. That deny may come of its own
+    /// count, so it is to be decided as the repeat that it is, by what was used before it.
+    Repeats(Arc<DecisionRecord>),
     /// What the decision rested on changed while it was under way: decide again.
     Superseded,
 }
@@ -74,6 +71,7 @@ pub enum Outcome {
 enum State {
     Record,
     Replay(Box<DecisionRecord>),
+    Repeat(Box<DecisionRecord>),
     Conflict,
     Superseded,
 }
@@ -133,7 +131,7 @@ impl Batch {
         if self.entries.len() >= Self::MAX || self.limit_differs(&pending) {
             return Err(pending);
         }
-        if let Some(claim) = claim_of(&pending)
+        if let Some(claim) = Claim::of(&pending)
             && !self.claims.insert(claim)
         {
             return Err(pending);
@@ -143,7 +141,7 @@ impl Batch {
         }
         let mut entry = (pending, State::Record);
         if entry.0.epoch != self.epoch() {
-            recheck(&mut entry, &self.control);
+            recheck_entry(&mut entry, &self.control);
         }
         self.entries.push(entry);
         Ok(())
@@ -174,26 +172,30 @@ impl Batch {
     pub fn refresh(&mut self, changes: ControlChanges) {
         self.control = Arc::new(self.control.after(changes));
         for entry in &mut self.entries {
-            recheck(entry, &self.control);
+            recheck_entry(entry, &self.control);
         }
     }
 
     /// The claims to look up, each with the index that names it in [`Batch::settle_claim`].
     pub fn claims(&self) -> impl Iterator<Item = (usize, Claim)> {
-        self.recorded().filter_map(|(index, pending)| Some((index, claim_of(pending)?)))
+        self.recorded().filter_map(|(index, pending)| Some((index, Claim::of(pending)?)))
     }
 
     /// An earlier check made the claim of entry `index` and got the decision `claimed`. It is
-    /// answered again, unless a kill or the like forbids the call by now: an allow must not
-    /// outlive a kill by being repeated. That deny is recorded, and leaves the claim alone.
-    pub fn settle_claim(&mut self, index: usize, claimed: DecisionRecord) {
+    /// answered again when that is a deny, or when the call would be allowed now, too, and the
+    /// permit is still good. A deny in place of an earlier allow is recorded, and leaves the claim
+    /// alone.
+    pub fn settle_claim(&mut self, index: usize, claimed: Claimed) {
         let Some((pending, state)) = self.entries.get_mut(index) else { return };
-        if !same_call(&pending.record, &claimed) {
-            *state = State::Conflict;
-        } else if claimed.allow && pending.record.code.is_control() {
-            pending.record.call_id = None;
-        } else {
-            *state = State::Replay(Box::new(claimed));
+        match settle(pending, &claimed) {
+            Settlement::Conflict => *state = State::Conflict,
+            Settlement::Replay => *state = State::Replay(Box::new(claimed.record)),
+            Settlement::DecideAsRepeat => *state = State::Repeat(Box::new(claimed.record)),
+            Settlement::Deny => pending.record.call_id = None,
+            Settlement::DenyFor(code, reason) => {
+                pending.record.call_id = None;
+                deny(&mut pending.record, code, reason);
+            }
         }
     }
 
@@ -257,7 +259,7 @@ impl Batch {
     /// claims nothing: its caller is told to try again.
     pub fn new_claims(&self) -> impl Iterator<Item = (Claim, &DecisionRecord)> {
         let lasting = self.recorded().filter(|(_, pending)| !pending.record.code.is_transient());
-        lasting.filter_map(|(_, pending)| Some((claim_of(pending)?, &pending.record)))
+        lasting.filter_map(|(_, pending)| Some((Claim::of(pending)?, &pending.record)))
     }
 
     /// Numbers the decisions to insert in the order of their commit, starting at `first`, and
@@ -277,6 +279,7 @@ impl Batch {
         let outcomes = self.entries.into_iter().map(|(pending, state)| match state {
             State::Record => Outcome::Recorded(Arc::new(pending.record)),
             State::Replay(record) => Outcome::Replayed(Arc::new(*record)),
+            State::Repeat(record) => Outcome::Repeats(Arc::new(*record)),
             State::Conflict => Outcome::CallIdConflict,
             State::Superseded => Outcome::Superseded,
         });
@@ -292,32 +295,24 @@ impl Batch {
     }
 }
 
-fn recheck((pending, state): &mut (Pending, State), control: &ControlState) {
-    if still_stands(pending, control) {
-        deny_if_killed(pending, control);
-    } else {
+fn recheck_entry((pending, state): &mut (Pending, State), control: &ControlState) {
+    if !recheck(pending, control) {
         *state = State::Superseded;
     }
 }
 
-fn claim_of(pending: &Pending) -> Option<Claim> {
-    Some(Claim {
-        principal: pending.record.principal.clone(),
-        tool_id: pending.record.tool_id?,
-        call_id: pending.record.call_id.clone()?,
-    })
+/// Looks at a decision again under `control`: what a kill covers becomes a deny. `false` when what
+/// it rested on has changed, so that it has to be decided again.
+pub(crate) fn recheck(pending: &mut Pending, control: &ControlState) -> bool {
+    let stands = still_stands(pending, control);
+    if stands {
+        deny_if_killed(pending, control);
+    }
+    stands
 }
 
 fn limit_of(pending: &Pending) -> Option<u64> {
     pending.record.quota.map(|quota| quota.limit)
-}
-
-/// A call id stands for one call: one that asks for something else is a conflict.
-fn same_call(asked: &DecisionRecord, claimed: &DecisionRecord) -> bool {
-    asked.argument_hash == claimed.argument_hash
-        && asked.action == claimed.action
-        && asked.purpose == claimed.purpose
-        && asked.agent == claimed.agent
 }
 
 /// Whether the tenant, the tool, the key and the policy are still the ones that were decided on.
@@ -352,12 +347,17 @@ fn deny_if_killed(pending: &mut Pending, control: &ControlState) {
     let agent = pending.subject.agent.as_ref();
     if let Some(kill) = control.kills().covering(record.tenant_id, record.tool_id, agent) {
         let verdict = Verdict::killed(kill);
-        record.allow = false;
-        record.code = verdict.code;
-        record.reason = verdict.reason;
-        record.reasons.clear();
-        record.quota_remaining = None;
+        deny(record, verdict.code, verdict.reason);
     }
+}
+
+/// Turns it into a deny for a reason outside policy.
+fn deny(record: &mut DecisionRecord, code: ReasonCode, reason: String) {
+    record.allow = false;
+    record.code = code;
+    record.reason = reason;
+    record.reasons.clear();
+    record.quota_remaining = (code == ReasonCode::QuotaExceeded).then_some(0);
 }
 
 fn deny_exceeded(record: &mut DecisionRecord) {
@@ -367,10 +367,4 @@ fn deny_exceeded(record: &mut DecisionRecord) {
     if let Some(quota) = record.quota {
         record.reason = exceeded_wording(quota);
     }
-}
-
-/// The age from which a claim no longer counts: 24 hours before `now`.
-#[must_use]
-pub fn claims_expire_before(now: Timestamp) -> Timestamp {
-    now.checked_sub(jiff::SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)
 }

@@ -53,6 +53,9 @@ reason_codes! {
     RateLimited = "rate_limited",
     /// A rate limit applies and cannot be counted at the moment.
     RateLimiterUnavailable = "rate_limiter_unavailable",
+    /// The allow of this `call_id` cannot be repeated: its permit was used or has expired. A new
+    /// call needs another `call_id`.
+    CallIdSpent = "call_id_spent",
     /// A kill covers the call.
     Killed = "killed",
     /// No such tenant.
@@ -118,6 +121,7 @@ impl ReasonCode {
             | Self::QuotaExceeded
             | Self::RateLimited
             | Self::RateLimiterUnavailable
+            | Self::CallIdSpent
             | Self::NoPolicy
             | Self::PolicyUndefined
             | Self::PolicyError
@@ -131,6 +135,12 @@ impl ReasonCode {
 }
 
 impl ReasonCode {
+    /// Whether policy allowed, and a rate limit denied.
+    #[must_use]
+    pub const fn is_rate(self) -> bool {
+        matches!(self, Self::RateLimited | Self::RateLimiterUnavailable)
+    }
+
     /// Whether the same call may well be decided otherwise a moment later, and its caller is told
     /// to try again. Such a deny makes no claim on its call id: repeating the call decides anew.
     #[must_use]

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod claim;
 pub mod clock;
 pub mod commit;
 pub mod control;
@@ -21,6 +22,7 @@ pub mod manifest;
 pub mod name;
 pub mod page;
 pub mod payload;
+pub mod permit;
 pub mod policy;
 pub mod policy_change;
 pub mod policy_data;

@@ -27,7 +27,8 @@ pub struct PolicyInput<'a> {
     pub tool: &'a ToolName,
     pub action: &'a Action,
     pub purpose: Option<&'a Purpose>,
-    /// The larger of the server's count for the window and what the caller reported.
+    /// The larger of the server's count and what the caller reported: the count of the window that
+    /// the answer states a quota for, and of the UTC day when it states none.
     pub usage: u64,
     pub context: &'a Map<String, Value>,
     pub agent: Option<&'a AgentName>,
@@ -100,6 +101,12 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// Whatever keeps the engine from a definite answer; the caller denies.
     async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError>;
+
+    /// Whether an answer under `state` may depend on `input.usage` and state a window other than the
+    /// day: where the engine cannot tell, it may.
+    fn weighs_usage(&self, _state: &PolicyState) -> bool {
+        true
+    }
 
     /// What the source brought, for `GET /v1/policy`.
     fn status(&self) -> PolicyStatus;

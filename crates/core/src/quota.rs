@@ -14,7 +14,10 @@ const DAY: i64 = 24 * HOUR;
 const MAX_DAYS: i64 = 3660;
 
 /// Length of a window: `1m`, `6h`, `1d`, `30d` or `month` (the calendar month, UTC).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Windows of one length begin and end at the same moments, so they are equal and have one counter:
+/// `1440m` and `24h` are `1d`. They are written in the largest unit that fits.
+#[derive(Debug, Clone, Copy)]
 pub enum Window {
     Minutes(u32),
     Hours(u32),
@@ -25,6 +28,26 @@ pub enum Window {
 impl Window {
     /// The calendar day, UTC: the window of a quota that states none.
     pub const DAY: Self = Self::Days(1);
+
+    /// The same length in the largest unit that fits.
+    #[must_use]
+    pub const fn canonical(self) -> Self {
+        match self {
+            Self::Minutes(n) if n % 60 == 0 => Self::Hours(n / 60).canonical(),
+            Self::Hours(n) if n % 24 == 0 => Self::Days(n / 24),
+            other => other,
+        }
+    }
+
+    /// What equal windows have in common: the unit of the canonical form, and how many of it.
+    const fn key(self) -> (u8, u32) {
+        match self.canonical() {
+            Self::Minutes(n) => (0, n),
+            Self::Hours(n) => (1, n),
+            Self::Days(n) => (2, n),
+            Self::Month => (3, 1),
+        }
+    }
 
     /// The window that contains `at`.
     ///
@@ -37,6 +60,32 @@ impl Window {
             Self::Hours(n) => aligned(at, i64::from(n) * HOUR),
             Self::Days(n) => aligned(at, i64::from(n) * DAY),
         }
+    }
+}
+
+impl PartialEq for Window {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Window {}
+
+impl std::hash::Hash for Window {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl PartialOrd for Window {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Window {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
     }
 }
 
@@ -60,7 +109,7 @@ fn month_of(at: Timestamp) -> Result<Span, QuotaError> {
 
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
+        match self.canonical() {
             Self::Minutes(n) => write!(f, "{n}m"),
             Self::Hours(n) => write!(f, "{n}h"),
             Self::Days(n) => write!(f, "{n}d"),
@@ -91,7 +140,7 @@ impl std::str::FromStr for Window {
             Some(b'd') => (Self::Days(n), DAY),
             _ => return Err(bad()),
         };
-        if i64::from(n) * unit > MAX_DAYS * DAY { Err(bad()) } else { Ok(window) }
+        if i64::from(n) * unit > MAX_DAYS * DAY { Err(bad()) } else { Ok(window.canonical()) }
     }
 }
 
@@ -204,7 +253,41 @@ mod tests {
         }
     }
 
+    #[rstest]
+    #[case(&["1d", "24h", "1440m"])]
+    #[case(&["7d", "168h", "10080m"])]
+    #[case(&["30d", "720h", "43200m"])]
+    #[case(&["1h", "60m"])]
+    #[case(&["36h", "2160m"])]
+    fn windows_of_one_length_are_one(#[case] spellings: &[&str]) {
+        let windows: Vec<Window> = spellings.iter().map(|text| text.parse().unwrap()).collect();
+        let distinct: std::collections::HashSet<_> = windows.iter().collect();
+        let sorted: std::collections::BTreeSet<_> = windows.iter().collect();
+        assert_eq!((distinct.len(), sorted.len()), (1, 1));
+        for window in &windows {
+            assert_eq!(window.to_string(), spellings[0]);
+        }
+        assert_ne!(windows[0], Window::Month);
+        assert_ne!(windows[0], Window::Minutes(59));
+    }
+
     proptest! {
+        #[test]
+        fn equal_windows_have_equal_spans(
+            n in 1_u32..200, second in -4_000_000_000_i64..8_000_000_000
+        ) {
+            let at = Timestamp::from_second(second).unwrap();
+            for (one, same) in [
+                (Window::Days(n), Window::Hours(24 * n)),
+                (Window::Days(n), Window::Minutes(1440 * n)),
+                (Window::Hours(n), Window::Minutes(60 * n)),
+            ] {
+                prop_assert_eq!(one, same);
+                prop_assert_eq!(one.to_string(), same.to_string());
+                prop_assert_eq!(one.span(at).unwrap(), same.span(at).unwrap());
+            }
+        }
+
         #[test]
         fn every_window_contains_its_instant(n in 1_u32..3000, second in -4_000_000_000_i64..8_000_000_000) {
             let at = Timestamp::from_second(second).unwrap();

@@ -9,12 +9,14 @@
 //! - Lookups answer `Ok(None)` when there is nothing. An error says only that the store could not
 //!   answer; whoever is deciding denies.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::audit::{DecisionFilter, DecisionRecord};
 use crate::commit::Batch;
-use crate::control::ControlChanges;
+use crate::control::{ControlChanges, ControlState};
 use crate::epoch::Epoch;
 use crate::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use crate::kill::{Kill, KillScope};
@@ -22,6 +24,7 @@ use crate::log::{LogPlace, NewManifest};
 use crate::manifest::{Manifest, ManifestFilter};
 use crate::name::{DisplayName, Owner, TenantSlug, ToolName};
 use crate::page::{Page, Paged};
+use crate::permit::{Redeemed, Redemption};
 use crate::policy_change::PolicyChange;
 use crate::policy_data::{DataEntries, DataPath};
 use crate::principal::ApiKey;
@@ -154,8 +157,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         page: Page,
     ) -> Result<Paged<Counter>, StoreError>;
 
-    /// Marks a permit as used; `false` when it was used before.
-    async fn redeem_permit(&self, id: DecisionId, at: Timestamp) -> Result<bool, StoreError>;
+    /// Redeems a permit as [`crate::permit`] describes; answers how that ended, and the control state
+    /// that holds for it.
+    async fn redeem_permit(
+        &self,
+        redemption: Redemption,
+    ) -> Result<(Redeemed, Arc<ControlState>), StoreError>;
 
     // --- manifests ---
 

@@ -280,6 +280,14 @@ impl PolicyEngine for EmbeddedEngine {
         self.decide(&input)
     }
 
+    fn weighs_usage(&self, state: &PolicyState) -> bool {
+        let weighs = |snapshot: &Arc<Snapshot>| snapshot.weighs_usage;
+        match &state.promoted {
+            None => self.snapshot.load().as_ref().is_none_or(weighs),
+            Some(_) => self.deciding(state).as_ref().is_none_or(weighs),
+        }
+    }
+
     fn status(&self) -> PolicyStatus {
         lock(&self.status).clone()
     }

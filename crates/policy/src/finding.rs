@@ -130,6 +130,9 @@ lints! {
     UncheckedComparison "unchecked_comparison" Warning,
         "Values of different types compare, too: `null < 10` is true, so a field of a wrong type passes the limit.",
         "add `is_number(…)` (or `is_string(…)`) of the same field to the same body";
+    UsageWithoutQuota "usage_without_quota" Warning,
+        "What policy sees of the usage is the count as of the last commit, so calls that are decided at the same time all pass the limit. Only a quota is counted exactly.",
+        "state the limit in the decision, too: `\"quota\": {\"limit\": 10, \"window\": \"1d\"}`";
     UndefinedInMessage "undefined_in_message" Warning,
         "An undefined argument makes the call undefined, and the whole reason is dropped when the field is missing.",
         "use `object.get(input, \"field\", \"\")`, or require the field in the same body";

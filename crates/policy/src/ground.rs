@@ -15,6 +15,7 @@ use crate::memo::Reads;
 use crate::owned::Owned;
 use crate::stack::guarded;
 use crate::vet::Vetted;
+use crate::weigh::weighs_usage;
 
 /// A policy, ready to decide.
 pub(crate) struct Snapshot {
@@ -23,6 +24,8 @@ pub(crate) struct Snapshot {
     pub(crate) author: Option<String>,
     pub(crate) shape: Shape,
     pub(crate) reads: Option<Reads>,
+    /// Whether an answer may state another window with another usage.
+    pub(crate) weighs_usage: bool,
     pub(crate) modules: Vec<PolicyModule>,
     pub(crate) owned: Owned,
     /// Prepared, never evaluated: whoever evaluates clones it.
@@ -48,6 +51,7 @@ impl Snapshot {
             author: source.author().map(str::to_owned),
             shape,
             reads: Reads::of(&engine, shape),
+            weighs_usage: weighs_usage(&engine, shape),
             modules: modules.collect(),
             owned: built.owned,
             engine,

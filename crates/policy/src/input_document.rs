@@ -30,7 +30,8 @@ pub struct InputDocument<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub agent: Option<&'a str>,
-    /// What is used of the quota in this window, this call not included.
+    /// What is used in the window of the quota that the rule states, and in the UTC day when it states
+    /// none; this call not included.
     pub usage: u64,
     /// Whatever else the caller states. Nothing in it is known to be true.
     #[schemars(with = "Map<String, Value>")]

@@ -45,6 +45,7 @@ mod test_rules;
 mod test_runner;
 mod version;
 mod vet;
+mod weigh;
 
 pub use crate::bench::{BenchReport, RuleTimes, Scan, bench};
 pub use crate::embedded::{EmbeddedConfig, EmbeddedEngine};

@@ -10,6 +10,7 @@ mod rules;
 mod scope;
 mod shapes;
 pub(crate) mod syntax;
+mod usage;
 
 use crate::ast::{Body, Expr, File, Head, Rule, Span};
 use crate::depend::{Facts, Path, path_of};
@@ -31,6 +32,7 @@ pub(crate) fn run(files: &[File], facts: &Facts<'_>, data: &regorus::Value) -> V
     }
     rules::defaults(files, facts, &mut found);
     opa::check(files, data, &mut found);
+    usage::without_quota(files, &mut found);
     found.findings
 }
 

@@ -104,6 +104,10 @@ impl PolicyEngine for ShadowEngine {
         decided
     }
 
+    fn weighs_usage(&self, state: &PolicyState) -> bool {
+        self.embedded.weighs_usage(state)
+    }
+
     fn status(&self) -> PolicyStatus {
         PolicyStatus { engine: ENGINE, ..self.embedded.status() }
     }

@@ -179,7 +179,8 @@ fn a_hostile_candidate_is_refused_and_disturbs_nothing() {
         assert!(!engine.has_candidate(id) && engine.refuses_candidate(id));
         why
     };
-    let why = refused(&files("2.0", "x if { false; y }\ny if { false; x }\ndecision := {\"allow\": x}"));
+    let why =
+        refused(&files("2.0", "x if { false; y }\ny if { false; x }\ndecision := {\"allow\": x}"));
     assert!(why.contains("recurs"), "{why}");
     let nested =
         format!("decision := {{\"allow\": {}1{} != 0}}", "(1 + ".repeat(100), ")".repeat(100));

@@ -41,8 +41,18 @@ const SET: &str = "default allow := false\ndeny contains \"x\" if input.tool == 
 #[case("allow if deny == set()", "negative_allow")]
 #[case("allow if count(data.sentinel.policy.deny) <= 0", "negative_allow")]
 #[case("allow if ok\nok if { input.tool; count(deny) == 0 }", "negative_allow")]
-#[case("allow if input.usage < 10", "unchecked_comparison")]
-#[case("allow if { u := input.usage; u < 10 }", "unchecked_comparison")]
+#[case("allow if input.usage < 10\nquota_remaining := 1", "unchecked_comparison")]
+#[case("allow if { u := input.usage; u < 10 }\nquota_remaining := 1", "unchecked_comparison")]
+#[case("allow if { is_number(input.usage); input.usage < 10 }", "usage_without_quota")]
+#[case("allow if { u := input.usage; is_number(u); not u >= data.most }", "usage_without_quota")]
+#[case(
+    "allow if { is_number(input.usage); every l in [1, 2] { input.usage < l } }",
+    "usage_without_quota"
+)]
+#[case(
+    "allow if { is_number(input.usage); 10 > input.usage }\n# its quota\nr := \"quota_exceeded\"",
+    "usage_without_quota"
+)]
 #[case("allow if input.arguments.amount <= data.limit", "unchecked_comparison")]
 #[case("allow if 10 > input.context.n", "unchecked_comparison")]
 #[case("allow if { input.tool == \"a\"; not is_number(input.usage) }", "negated_call")]
@@ -73,9 +83,12 @@ fn the_rule_that_answers_needs_a_default_that_denies(#[case] rules: &str, #[case
 }
 
 #[rstest]
-#[case("allow if { is_number(input.usage); input.usage < 10 }")]
-#[case("allow if { has_usage; input.usage < 10 }\nhas_usage if is_number(input.usage)")]
-#[case("allow if { u := input.usage; is_number(u); u < 10 }")]
+#[case("allow if { is_number(input.usage); input.usage < 10 }\nquota_remaining := 1")]
+#[case(
+    "allow if { has_usage; input.usage < 10 }\nhas_usage if is_number(input.usage)\nquota_remaining := 1"
+)]
+#[case("allow if { u := input.usage; is_number(u); u < 10 }\nquota_remaining := 1")]
+#[case("allow if { input.tool == \"a\"; is_number(input.usage) }")]
 #[case("allow if input.time < \"2030-01-01T00:00:00Z\"")]
 #[case("allow if { input.agent; not startswith(input.agent, \"x\") }")]
 #[case("allow if { input.tool == \"a\"; not startswith(input.tool, \"x\") }")]
@@ -144,8 +157,14 @@ fn all_findings_are_told_errors_first() {
     let rules = "allow if input.usage < 10\nallow if foo(1)\nallow if bar(1)\nallow if x\nx if x";
     let error = vet(rules).expect_err(rules);
     let found: Vec<_> = error.findings().iter().map(|finding| finding.lint.code()).collect();
-    let expected =
-        ["unknown_function", "unknown_function", "recursion", "unchecked_comparison", "no_default"];
+    let expected = [
+        "unknown_function",
+        "unknown_function",
+        "recursion",
+        "unchecked_comparison",
+        "no_default",
+        "usage_without_quota",
+    ];
     assert_eq!(found, expected);
     assert!(error.to_string().ends_with("[unknown_function] (and 2 more)"), "{error}");
 }

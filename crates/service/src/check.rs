@@ -10,10 +10,10 @@ use sentinel_core::commit::{Outcome, Pending};
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Subject, UsageSeen, Verdict, decide, precheck, resolve};
 use sentinel_core::id::{DecisionId, ManifestId};
-use sentinel_core::policy::{PolicyEngine, PolicyError, PolicyInput};
+use sentinel_core::policy::PolicyError;
+use sentinel_core::principal::Principal;
 use sentinel_core::quota::{CounterKey, Window};
 use sentinel_core::rate::RateDemand;
-use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::Tool;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -23,20 +23,19 @@ use crate::ServiceError;
 use crate::attest::Attestor;
 use crate::control::Control;
 use crate::group::Group;
+use crate::judge::{Case, Judge};
 use crate::permit::{Permit, PermitSeal};
 use crate::rate::{RateDecisions, RateGuard};
-use crate::usage::UsageCache;
 
 /// How often a check whose ground changed under it is decided anew before it is given up. Each
 /// time needs another change of the same tool, tenant or key within milliseconds.
-const ATTEMPTS: usize = 5;
+pub(crate) const ATTEMPTS: usize = 5;
 
 /// Decides calls, durably.
 #[derive(Debug)]
 pub struct Checker {
     pub(crate) control: Arc<Control>,
-    pub(crate) policy: Arc<dyn PolicyEngine>,
-    pub(crate) usage: Arc<UsageCache>,
+    pub(crate) judge: Arc<Judge>,
     pub(crate) rates: RateGuard,
     pub(crate) commits: Group<Pending, Outcome>,
     pub(crate) seal: PermitSeal,
@@ -73,15 +72,18 @@ impl Checker {
         let _place = self.places.try_acquire().map_err(|_| ServiceError::Overloaded)?;
         // What is decided anew takes from a rate limit once all the same.
         let mut taken = Vec::new();
+        // The earlier allow that the call repeats, once a commit has found it.
+        let mut repeats = None;
         for _ in 0..ATTEMPTS {
             if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(ServiceError::DeadlineExceeded);
             }
-            let pending = self.decide(&request, arrived, &mut taken).await;
+            let pending = self.decide(&request, repeats.as_deref(), arrived, &mut taken).await;
             match self.commits.submit(pending).await? {
                 Outcome::Recorded(decision) => return self.answer(decision, false).await,
                 Outcome::Replayed(decision) => return self.answer(decision, true).await,
                 Outcome::CallIdConflict => return Err(call_id_conflict()),
+                Outcome::Repeats(earlier) => repeats = Some(earlier),
                 Outcome::Superseded => {}
             }
         }
@@ -113,6 +115,7 @@ impl Checker {
     async fn decide(
         &self,
         request: &CheckRequest,
+        repeats: Option<&DecisionRecord>,
         arrived: Instant,
         taken: &mut Vec<RateDemand>,
     ) -> Pending {
@@ -123,20 +126,32 @@ impl Checker {
             Some(deny) => deny,
             None => match (&subject.tenant, &subject.tool) {
                 (Some(tenant), Some(tool)) => {
-                    let verdict = self.evaluate(request, &control, tenant, tool, (id, now)).await;
+                    let case = Case {
+                        request,
+                        control: &control,
+                        tenant,
+                        tool,
+                        decision_id: id,
+                        now,
+                        counted: repeats,
+                    };
+                    let verdict = self.judge.judge(&case).await;
                     self.limit_rate(verdict, tool, &subject, taken).await
                 }
                 _ => decide(Err(PolicyError::Undefined), no_usage(request)),
             },
         };
         let counter = verdict.allow.then(|| counter_of(&subject, &verdict, now)).flatten();
+        let repeats = repeats.map(|earlier| earlier.id);
         if verdict.allow && counter.is_none() {
             let failed =
                 PolicyError::Failed("the quota's window is outside the calendar".to_owned());
             let deny = decide(Err(failed), no_usage(request));
-            return pending(request, &control, subject, deny, None, (id, now, arrived));
+            let pending = pending(request, &control, subject, deny, None, (id, now, arrived));
+            return Pending { repeats, ..pending };
         }
-        pending(request, &control, subject, verdict, counter, (id, now, arrived))
+        let pending = pending(request, &control, subject, verdict, counter, (id, now, arrived));
+        Pending { repeats, ..pending }
     }
 
     /// Takes an allow from the rate limits that apply; the path without limits awaits nothing.
@@ -153,43 +168,6 @@ impl Checker {
             Err(error) => RateGuard::malformed(verdict, error),
         }
     }
-
-    async fn evaluate(
-        &self,
-        request: &CheckRequest,
-        control: &ControlState,
-        tenant: &Tenant,
-        tool: &Arc<Tool>,
-        (decision_id, now): (DecisionId, jiff::Timestamp),
-    ) -> Verdict {
-        let (window, counted) = match self.usage.of(tool.id, now) {
-            Ok(known) => known,
-            Err(error) => {
-                return decide(Err(PolicyError::Failed(error.to_string())), no_usage(request));
-            }
-        };
-        let usage = UsageSeen { counted, window, reported: request.usage };
-        let input = PolicyInput {
-            tenant: &tenant.slug,
-            tool: &tool.name,
-            action: &request.action,
-            purpose: request.purpose.as_ref(),
-            usage: usage.for_policy(),
-            context: &request.context,
-            agent: request.principal.agent().or(request.agent.as_ref()),
-            arguments: request.arguments.value(),
-            principal: &request.principal,
-            tool_record: tool,
-            time: now,
-            state: control.policy(),
-            decision_id,
-        };
-        let verdict = decide(self.policy.evaluate(input).await, usage);
-        if let Some(quota) = verdict.quota {
-            self.usage.state_window(tool.id, quota.window);
-        }
-        verdict
-    }
 }
 
 const fn no_usage(request: &CheckRequest) -> UsageSeen {
@@ -203,7 +181,7 @@ fn counter_of(subject: &Subject, verdict: &Verdict, now: jiff::Timestamp) -> Opt
     Some(CounterKey { tenant_id: tool.tenant_id, tool_id: tool.id, window, span })
 }
 
-fn pending(
+pub(crate) fn pending(
     request: &CheckRequest,
     control: &ControlState,
     subject: Subject,
@@ -242,8 +220,11 @@ fn pending(
     let principal = request.principal.clone();
     let (epoch, deadline) = (control.epoch(), request.deadline);
     let policy = Arc::clone(control.policy());
-    Pending { record, principal, subject, counter, epoch, policy, deadline }
+    Pending { record, principal, subject, counter, epoch, policy, deadline, repeats: None }
 }
+
+/// Which of its owner's keys asked, where the principal is the owner.
+pub(crate) const KEY: &str = "key";
 
 fn metadata(
     request: &CheckRequest,
@@ -251,6 +232,11 @@ fn metadata(
 ) -> serde_json::Map<String, Value> {
     let mut metadata = serde_json::Map::new();
     metadata.insert("request_id".to_owned(), Value::from(&*request.request_id));
+    if let Principal::Key(key) = &request.principal
+        && key.owner.is_some()
+    {
+        metadata.insert(KEY.to_owned(), Value::from(key.id.to_string()));
+    }
     if request.usage > 0 {
         metadata.insert("usage".to_owned(), Value::from(request.usage));
     }
@@ -266,6 +252,7 @@ fn metadata(
 fn call_id_conflict() -> ServiceError {
     ServiceError::conflict(
         "call_id_conflict",
-        "the call id was used for another call in the last 24 hours; give each call its own",
+        "the call id was used for another call in the last 24 hours (with other arguments, context, \
+         usage, action or purpose); give each call its own",
     )
 }

@@ -22,24 +22,15 @@
 //! }
 //! ```
 
-use std::sync::Arc;
-
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::ArgumentHash;
-use sentinel_core::clock::Clock;
 use sentinel_core::id::{DecisionId, ToolId};
-use sentinel_core::store::Store;
+use sentinel_core::permit::LIFETIME;
 use uuid::Uuid;
-
-use crate::ServiceError;
-use crate::control::Control;
-
-/// How long after its decision a permit may be used.
-pub const LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
 const PREFIX: &str = "snp_";
 const BODY: usize = 16 + 16 + 32 + 8;
@@ -68,6 +59,11 @@ impl Permit {
     #[must_use]
     pub const fn argument_hash(&self) -> ArgumentHash {
         self.argument_hash
+    }
+
+    /// When its decision was made, to the millisecond.
+    pub(crate) fn decided_at(&self) -> Timestamp {
+        self.expires_at.checked_sub(LIFETIME).unwrap_or(Timestamp::MIN)
     }
 
     fn body(&self) -> Vec<u8> {
@@ -132,7 +128,7 @@ impl PermitSeal {
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    fn open(&self, token: &str) -> Option<Permit> {
+    pub(crate) fn open(&self, token: &str) -> Option<Permit> {
         let encoded = token.strip_prefix(PREFIX)?;
         if encoded.len() > 2 * (BODY + MAC) {
             return None;
@@ -141,56 +137,5 @@ impl PermitSeal {
         let (body, tag) = bytes.split_at_checked(BODY)?;
         hmac::verify(&self.0, body, tag).ok()?;
         Permit::from_body(body)
-    }
-}
-
-/// Redeems permits: each once, in time, for the call it was made for, and not while it is killed.
-#[derive(Debug)]
-pub struct Redeemer {
-    pub(crate) seal: PermitSeal,
-    pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-}
-
-impl Redeemer {
-    /// Opens `token` for a call of `tool_id` with these arguments, and marks it used.
-    ///
-    /// # Errors
-    /// `permit_invalid` when it is not ours, late, or made for another call; `permit_used` when
-    /// it was redeemed before; `killed` when a kill covers the call by now.
-    pub async fn redeem(
-        &self,
-        token: &str,
-        tool_id: ToolId,
-        arguments: ArgumentHash,
-    ) -> Result<Permit, ServiceError> {
-        let now = self.clock.now();
-        let permit = self.seal.open(token).ok_or_else(|| invalid("it was not issued here"))?;
-        if permit.tool_id != tool_id || permit.argument_hash != arguments {
-            return Err(invalid("it was issued for another call"));
-        }
-        if permit.expires_at <= now {
-            return Err(invalid("it has expired"));
-        }
-        let record = self.store.decision(permit.decision_id).await?;
-        let record = record.ok_or_else(|| invalid("its decision is not recorded"))?;
-        let control = self.control.refresh().await?;
-        let agent = record.agent.as_ref();
-        if let Some(kill) = control.kills().covering(record.tenant_id, record.tool_id, agent) {
-            let detail = format!("a kill covers the call by now: {}", kill.reason);
-            return Err(ServiceError::conflict("killed", detail));
-        }
-        if !self.store.redeem_permit(permit.decision_id, now).await? {
-            return Err(ServiceError::conflict("permit_used", "the permit was used before"));
-        }
-        Ok(permit)
-    }
-}
-
-fn invalid(why: &str) -> ServiceError {
-    ServiceError::Forbidden {
-        code: "permit_invalid",
-        detail: format!("the permit is refused: {why}"),
     }
 }

@@ -28,16 +28,18 @@ use crate::check::Checker;
 use crate::commit::DecisionWriter;
 use crate::control::Control;
 use crate::group::{Delay, Group, Grouping};
+use crate::judge::Judge;
 use crate::keys::{Keys, random_bytes};
 use crate::kill::KillSwitch;
 use crate::log::{self, CheckpointSigners, TransparencyLog};
 use crate::payloads::{self, Foundations, KeyWrapper, Payloads};
-use crate::permit::{PermitSeal, Redeemer};
+use crate::permit::PermitSeal;
 use crate::policy_data::PolicyDocuments;
 use crate::policy_log::PolicyLog;
 use crate::provenance::{ManifestWriter, Provenance};
 use crate::quotas::Quotas;
 use crate::rate::{LocalRates, RateCounts, RateGuard};
+use crate::redeem::Redeemer;
 use crate::registry::Registry;
 use crate::rollouts::Rollouts;
 use crate::signing::{self, Signing, SigningKeys};
@@ -162,6 +164,7 @@ impl Services {
         let seal = PermitSeal::new(&store.secret("permit", random_bytes()?).await?);
         let counters = counters(store.as_ref(), clock.as_ref()).await?;
         let usage = Arc::new(UsageCache::from_counters(&counters));
+        let judge = Arc::new(Judge { policy: Arc::clone(&policy), usage: Arc::clone(&usage) });
         let Shared { events, others, rates } = shared;
         let bus = bus(&events, others);
         let rates = rates.unwrap_or_else(|| Arc::new(LocalRates::default()));
@@ -204,8 +207,7 @@ impl Services {
         Ok(Self {
             checker: Checker {
                 control: Arc::clone(&control),
-                policy: Arc::clone(&policy),
-                usage,
+                judge: Arc::clone(&judge),
                 rates: RateGuard {
                     limiter: rates,
                     rules: settings.rate_limits,
@@ -223,6 +225,7 @@ impl Services {
             },
             redeemer: Redeemer {
                 seal,
+                judge,
                 control: Arc::clone(&control),
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),

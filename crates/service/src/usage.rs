@@ -1,4 +1,4 @@
-//! What is used of each tool's quota, as of the last commit: what policy sees. The exact count is
+//! What is used of each tool's quotas, as of the last commit: what policy sees. The exact count is
 //! taken in the store.
 
 use std::collections::HashMap;
@@ -8,15 +8,14 @@ use jiff::Timestamp;
 use sentinel_core::id::ToolId;
 use sentinel_core::quota::{Counter, CounterKey, QuotaError, Window};
 
-/// Last known usage of each tool, in the window that policy last stated for it.
+/// Last known usage of each tool in each window: what one call states changes nothing for another.
 #[derive(Debug, Default)]
 pub struct UsageCache {
-    tools: RwLock<HashMap<ToolId, Known>>,
+    windows: RwLock<HashMap<(ToolId, Window), Known>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    window: Window,
     /// Where the counted window starts; usage of an earlier window counts for nothing.
     start: Timestamp,
     used: u64,
@@ -28,31 +27,19 @@ impl UsageCache {
     pub fn from_counters(counters: &[Counter]) -> Self {
         let cache = Self::default();
         let used: Vec<_> = counters.iter().map(|counter| (counter.key, counter.used)).collect();
-        for (key, _) in &used {
-            cache.state_window(key.tool_id, key.window);
-        }
         cache.observe(&used);
         cache
     }
 
-    /// The window last stated for the tool, and what was used of it by `at`.
+    /// What was used of a window of the tool by `at`.
     ///
     /// # Errors
     /// When the window lies outside the calendar.
-    pub fn of(&self, tool: ToolId, at: Timestamp) -> Result<(Window, u64), QuotaError> {
-        let known = self.read().get(&tool).copied();
-        let Some(known) = known else { return Ok((Window::DAY, 0)) };
-        let start = known.window.span(at)?.start;
-        Ok((known.window, if known.start == start { known.used } else { 0 }))
-    }
-
-    /// Policy stated `window` for the tool.
-    pub fn state_window(&self, tool: ToolId, window: Window) {
-        let same = self.read().get(&tool).is_some_and(|known| known.window == window);
-        if !same {
-            let fresh = Known { window, start: Timestamp::MIN, used: 0 };
-            self.write().insert(tool, fresh);
-        }
+    pub fn of(&self, tool: ToolId, window: Window, at: Timestamp) -> Result<u64, QuotaError> {
+        let start = window.span(at)?.start;
+        let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);
+        let known = windows.get(&(tool, window)).filter(|known| known.start == start);
+        Ok(known.map_or(0, |known| known.used))
     }
 
     /// A commit left these counters.
@@ -60,23 +47,15 @@ impl UsageCache {
         if used.is_empty() {
             return;
         }
-        let mut tools = self.write();
+        let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
         for (key, used) in used {
-            let fresh = Known { window: key.window, start: key.span.start, used: 0 };
-            let known = tools.entry(key.tool_id).or_insert(fresh);
-            if known.window != key.window || known.start > key.span.start {
-                continue;
+            let fresh = Known { start: key.span.start, used: *used };
+            let known = windows.entry((key.tool_id, key.window)).or_insert(fresh);
+            if known.start < fresh.start {
+                *known = fresh;
+            } else if known.start == fresh.start {
+                known.used = known.used.max(fresh.used);
             }
-            let base = if known.start == key.span.start { known.used } else { 0 };
-            *known = Known { used: base.max(*used), ..fresh };
         }
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<ToolId, Known>> {
-        self.tools.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<ToolId, Known>> {
-        self.tools.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

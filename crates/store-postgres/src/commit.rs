@@ -6,24 +6,26 @@
 //! ids. Every transaction locks claims before counters, and both in the order of their keys, so none
 //! waits for another in a circle.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
-use sentinel_core::commit::{Batch, Claim};
+use sentinel_core::commit::{Batch, Claim, Claimed};
 use sentinel_core::epoch::Epoch;
+use sentinel_core::permit::Redemption;
 use sentinel_core::store::StoreError;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, query, query_scalar};
 use uuid::Uuid;
 
 use crate::committers::{Committer, Committers};
-use crate::error::{Result, unavailable};
+use crate::error::{Failure, Result, unavailable};
 #[cfg(feature = "planted-faults")]
 use crate::fault::Fault;
 use crate::meta;
 use crate::recording::{Recorded, record};
 use crate::row::{Columns, Stored};
 use crate::time::Time;
+use crate::transaction::{Begin, Transaction};
 
 /// Claims deleted in one statement at most, so that locks are held for a short time.
 pub(crate) const CLAIMS_AT_ONCE: u64 = 2_000;
@@ -87,16 +89,48 @@ async fn in_steps(
 /// Brings the batch to the epoch of the transaction.
 async fn refresh(connection: &mut PgConnection, batch: &mut Batch, epoch: Epoch) -> Result<()> {
     if batch.epoch() > epoch {
-        // An older copy of the database was put in place: what was decided rests on a lost state.
-        let known = batch.epoch();
-        return Err(unavailable(format!(
-            "the store is at epoch {epoch}, which was {known} before"
-        )));
+        return Err(gone_back(epoch, batch.epoch()));
     }
     if batch.epoch() != epoch {
         batch.refresh(meta::control_changes(connection, batch.epoch()).await?);
     }
     Ok(())
+}
+
+/// An older copy of the database was put in place: what was decided rests on a lost state.
+fn gone_back(found: Epoch, known: Epoch) -> Failure {
+    unavailable(format!("the store is at epoch {found}, which was {known} before"))
+}
+
+/// Brings a redemption to the epoch of the store and marks its permit as used, if nothing stands in
+/// the way; answers whether it is marked. Only a recorded allow has a permit.
+pub(crate) async fn redeem(
+    pool: &PgPool,
+    mut redemption: Redemption,
+) -> Result<(Redemption, bool)> {
+    let mut transaction = Transaction::begin(pool, "redeem_permit", Begin::Shared).await?;
+    let marked = mark_redeemed(&mut transaction, &mut redemption).await;
+    let marked = transaction.end(marked).await?;
+    Ok((redemption, marked))
+}
+
+async fn mark_redeemed(connection: &mut PgConnection, redemption: &mut Redemption) -> Result<bool> {
+    let (epoch, known) = (meta::epoch(connection).await?, redemption.epoch());
+    if known > epoch {
+        return Err(gone_back(epoch, known));
+    }
+    if known != epoch {
+        redemption.refresh(meta::control_changes(connection, known).await?);
+    }
+    if !redemption.is_free() {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO permits (decision_id, redeemed_at)
+        SELECT id, $2 FROM policy_logs WHERE id = $1 AND decision = 'allow'
+        ON CONFLICT DO NOTHING";
+    let (id, at) = (redemption.decision_id().0, Time(redemption.at()));
+    let done = query(sql).bind(id).bind(at).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Makes the claims, and settles those that were made before. The unique key decides between two
@@ -138,64 +172,81 @@ async fn settle_claims(
 }
 
 /// Makes the claims that nobody has made since `expire_before`; answers the decisions they lead to.
+///
+/// A claim of an agent is not made beside one that a server from before claims told agents apart has
+/// made for the same agent: [`claimed`] finds that one.
 async fn make(
     connection: &mut PgConnection,
     claims: &[(Claim, Uuid, Timestamp)],
     expire_before: Timestamp,
 ) -> Result<HashSet<Uuid>> {
     let sql = "INSERT INTO claims AS c (principal, tool_id, call_id, decision_id, created_at)
-        SELECT principal, tool_id, call_id, decision_id, created_at
-        FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[])
-            AS r (principal, tool_id, call_id, decision_id, created_at)
-        ORDER BY principal COLLATE \"C\", tool_id, call_id COLLATE \"C\"
+        SELECT holder, tool_id, call_id, decision_id, created_at
+        FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[],
+                $7::text[], $8::text[])
+            AS r (holder, tool_id, call_id, decision_id, created_at, principal, agent)
+        WHERE r.agent IS NULL OR NOT EXISTS (SELECT FROM claims AS e
+            WHERE e.principal = r.principal AND e.tool_id = r.tool_id AND e.call_id = r.call_id
+            AND e.created_at >= $6 AND (SELECT p.agent FROM policy_logs AS p
+                WHERE p.id = e.decision_id AND p.created_at = e.created_at) = r.agent)
+        ORDER BY holder COLLATE \"C\", tool_id, call_id COLLATE \"C\"
         ON CONFLICT (principal, tool_id, call_id) DO UPDATE
             SET decision_id = excluded.decision_id, created_at = excluded.created_at
             WHERE c.created_at < $6
         RETURNING decision_id";
     let query = query_scalar(sql)
-        .bind(claims.iter().map(|(claim, ..)| claim.principal.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(claim, ..)| claim.holder()).collect::<Vec<_>>())
         .bind(claims.iter().map(|(claim, ..)| claim.tool_id.0).collect::<Vec<_>>())
         .bind(claims.iter().map(|(claim, ..)| claim.call_id.as_str()).collect::<Vec<_>>())
         .bind(claims.iter().map(|(_, id, _)| *id).collect::<Vec<_>>())
         .bind(claims.iter().map(|(.., at)| Time(*at)).collect::<Vec<_>>())
-        .bind(Time::bound(expire_before));
+        .bind(Time::bound(expire_before))
+        .bind(claims.iter().map(|(claim, ..)| claim.principal.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(claim, ..)| claim.agent.as_deref()).collect::<Vec<_>>());
     let ours: Vec<Uuid> = query.fetch_all(connection).await?;
     Ok(ours.into_iter().collect())
 }
 
-/// The decisions to which claims lead that others made and that still count, each with the index
-/// it came with. The
-/// time, which claim and decision share, leads to the one partition that the decision is in.
+/// What the claims lead to that others made and that still count, each with the index it came with.
+/// The time, which claim and decision share, leads to the one partition that the decision is in.
+/// Where there are a claim of the agent and an older one, that of the agent comes last and wins.
 async fn claimed(
     connection: &mut PgConnection,
     claims: &[(usize, Claim)],
     expire_before: Timestamp,
-) -> Result<Vec<(usize, DecisionRecord)>> {
+) -> Result<Vec<(usize, Claimed)>> {
     let sql = format!(
-        "SELECT r.position, d.* FROM UNNEST($1::text[], $2::uuid[], $3::text[])
-            WITH ORDINALITY AS r (principal, tool_id, call_id, position)
-        JOIN claims AS c USING (principal, tool_id, call_id)
+        "SELECT r.position, EXISTS (SELECT FROM permits AS u WHERE u.decision_id = c.decision_id),
+            d.* FROM UNNEST($1::text[], $2::uuid[], $3::text[], $5::text[], $6::text[])
+            WITH ORDINALITY AS r (holder, tool_id, call_id, plain, agent, position)
+        JOIN claims AS c ON c.tool_id = r.tool_id AND c.call_id = r.call_id
+            AND c.principal IN (r.holder, r.plain)
         CROSS JOIN LATERAL (SELECT {} FROM policy_logs AS p
-            WHERE p.id = c.decision_id AND p.created_at = c.created_at) AS d
-        WHERE c.created_at >= $4",
+            WHERE p.id = c.decision_id AND p.created_at = c.created_at
+            AND (c.principal = r.holder OR p.agent = r.agent)) AS d
+        WHERE c.created_at >= $4
+        ORDER BY c.principal = r.holder",
         DecisionRecord::COLUMNS
     );
     let rows = query(AssertSqlSafe(sql))
-        .bind(claims.iter().map(|(_, claim)| claim.principal.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.holder()).collect::<Vec<_>>())
         .bind(claims.iter().map(|(_, claim)| claim.tool_id.0).collect::<Vec<_>>())
         .bind(claims.iter().map(|(_, claim)| claim.call_id.as_str()).collect::<Vec<_>>())
         .bind(Time::bound(expire_before))
+        .bind(claims.iter().map(|(_, claim)| claim.principal.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|(_, claim)| claim.agent.as_deref()).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
     let missing = || StoreError::Corrupt("a claim was answered that was not asked for".to_owned());
-    let mut found = Vec::with_capacity(rows.len());
+    let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
         let mut columns = Columns::new(row, DecisionRecord::TABLE);
         let position = usize::try_from(columns.take::<i64>()? - 1).map_err(|_| missing())?;
+        let redeemed = columns.take::<bool>()?;
         let (index, _) = claims.get(position).ok_or_else(missing)?;
-        found.push((*index, DecisionRecord::read(&mut columns)?));
+        found.insert(*index, Claimed { record: DecisionRecord::read(&mut columns)?, redeemed });
     }
-    Ok(found)
+    Ok(found.into_iter().collect())
 }
 
 /// Deletes some of the claims made before `before`; fewer than [`CLAIMS_AT_ONCE`] when none are

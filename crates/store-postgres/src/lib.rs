@@ -44,7 +44,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::Batch;
-use sentinel_core::control::ControlChanges;
+use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
@@ -52,6 +52,7 @@ use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::permit::{Redeemed, Redemption};
 use sentinel_core::policy_change::PolicyChange;
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::ApiKey;
@@ -414,9 +415,13 @@ impl Store for PostgresStore {
         self.read(counters::counters(&self.pool, tenant, at, &page)).await
     }
 
-    async fn redeem_permit(&self, id: DecisionId, at: Timestamp) -> Result<bool, StoreError> {
+    async fn redeem_permit(
+        &self,
+        redemption: Redemption,
+    ) -> Result<(Redeemed, Arc<ControlState>), StoreError> {
         let pool = self.pool.clone();
-        self.to_end(async move { meta::redeem_permit(&pool, id, at).await }).await
+        let redeemed = self.to_end(async move { commit::redeem(&pool, redemption).await }).await;
+        redeemed.map(|(redemption, marked)| redemption.end(marked))
     }
 
     async fn insert_manifests(

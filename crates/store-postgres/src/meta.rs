@@ -1,9 +1,7 @@
-//! What the deployment has one of: epoch, secrets, permits used.
+//! What the deployment has one of: epoch, secrets.
 
-use jiff::Timestamp;
 use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::DecisionId;
 use sentinel_core::store::StoreError;
 use sqlx::{PgConnection, PgPool, query, query_scalar};
 
@@ -11,7 +9,6 @@ use crate::error::Result;
 use crate::migrations::Schema;
 use crate::policy;
 use crate::row::{Stored, all};
-use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
 
 /// The channel on which replicas hear of a new epoch.
@@ -81,15 +78,6 @@ pub(crate) async fn secret(pool: &PgPool, name: &str, candidate: [u8; 32]) -> Re
     value
         .try_into()
         .map_err(|_| StoreError::Corrupt("a secret does not have 32 bytes".to_owned()).into())
-}
-
-/// Marks a permit as used. Only a recorded allow has one.
-pub(crate) async fn redeem_permit(pool: &PgPool, id: DecisionId, at: Timestamp) -> Result<bool> {
-    let sql = "INSERT INTO permits (decision_id, redeemed_at)
-        SELECT id, $2 FROM policy_logs WHERE id = $1 AND decision = 'allow'
-        ON CONFLICT DO NOTHING";
-    let done = query(sql).bind(id.0).bind(Time(at)).execute(pool).await?;
-    Ok(done.rows_affected() == 1)
 }
 
 pub(crate) const PING: &str = "UPDATE meta SET pings = pings + 1";

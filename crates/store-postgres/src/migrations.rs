@@ -110,6 +110,14 @@ pub(crate) const LOG_INDEXES: Migration = Migration {
     run: Run::Alongside,
 };
 
+pub(crate) const WINDOWS: Migration = Migration {
+    version: 6,
+    name: "0006_windows",
+    sql: include_str!("../migrations/0006_windows.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
 pub(crate) const KEY_OWNER: Migration = Migration {
     version: 9,
     name: "0009_key_owner",
@@ -120,7 +128,7 @@ pub(crate) const KEY_OWNER: Migration = Migration {
 
 /// The one of this version.
 pub(crate) const CURRENT: Schema = Schema {
-    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY, LOG, LOG_INDEXES, KEY_OWNER],
+    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY, LOG, LOG_INDEXES, WINDOWS, KEY_OWNER],
     commit: recording::CALL,
     ping: meta::PING,
 };

@@ -21,6 +21,8 @@ use crate::measures::count;
 pub(crate) enum Begin {
     /// Holding the epoch lock alone: no decision commits meanwhile.
     Exclusive,
+    /// Holding the epoch lock along with commits of decisions: the epoch stays what it is.
+    Shared,
     /// Holding nothing but the rows that it changes.
     Rows,
     /// One snapshot for all of its statements, none of which writes.
@@ -38,6 +40,10 @@ impl Begin {
             Self::Exclusive => {
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
                 SELECT pg_advisory_xact_lock(1936618604)"
+            }
+            Self::Shared => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+                SELECT pg_advisory_xact_lock_shared(1936618604)"
             }
             Self::Rows => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
             Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",

@@ -18,6 +18,8 @@ use sentinel_core::control::ControlState;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::page::Page;
+use sentinel_core::permit::Redeemed;
+use sentinel_core::principal::Principal;
 use sentinel_core::quota::Window;
 use sentinel_core::store::Store;
 use sentinel_store_postgres::{ArchivedMonth, ArchivingError, ClosedMonth, PostgresStore};
@@ -169,7 +171,9 @@ async fn a_month_moves_and_reads_back_as_it_was() {
     assert_eq!(scene.january().await, []);
     assert_eq!(scene.later().await, later);
     assert_eq!(scene.store.decision(january[0].id).await.unwrap(), None);
-    assert!(!scene.store.redeem_permit(january[0].id, build::NOW).await.unwrap());
+    let check = build::check(&scene.control, "acme", "search");
+    let redemption = check.redemption(january[0].id, Principal::Unauthenticated);
+    assert_eq!(scene.store.redeem_permit(redemption).await.unwrap().0, Redeemed::Used);
     // So a manifest that names one of them is not called a forgery, and others still are.
     assert!(scene.store.has_archived(time("2020-01-31T23:59:59Z")).await.unwrap());
     assert!(!scene.store.has_archived(time("2020-02-01T00:00:00Z")).await.unwrap());

@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
-use sentinel_core::audit::DecisionRecord;
-use sentinel_core::commit::{Batch, Claim};
+use sentinel_core::commit::{Batch, Claim, Claimed};
+use sentinel_core::epoch::Epoch;
+use sentinel_core::permit::Redemption;
 use sentinel_core::quota::{Grant, Reservation};
 use sentinel_core::store::StoreError;
 
 use crate::buckets;
 use crate::decisions;
-use crate::error::{Result, unavailable};
+use crate::error::{Failure, Result, unavailable};
 use crate::meta;
 
 /// Claims deleted in one transaction at most, so that decisions do not wait for long.
@@ -22,11 +23,7 @@ pub(crate) fn commit(
 ) -> Result<Batch> {
     let meta = meta::read(transaction)?;
     if batch.epoch() > meta.epoch {
-        // An older copy of the database was put in place: what was decided rests on a lost state.
-        let (found, known) = (meta.epoch, batch.epoch());
-        return Err(unavailable(format!(
-            "the store is at epoch {found}, which was {known} before"
-        )));
+        return Err(gone_back(meta.epoch, batch.epoch()));
     }
     if batch.epoch() != meta.epoch {
         batch.refresh(meta::control_changes(transaction, batch.epoch())?);
@@ -45,25 +42,78 @@ pub(crate) fn commit(
     Ok(batch)
 }
 
+/// What the claim leads to: one that was made for the agent, or one from before claims told agents
+/// apart, if its decision is the agent's.
 fn find_claim(
     transaction: &Transaction<'_>,
     claim: &Claim,
     expire_before: Timestamp,
-) -> Result<Option<DecisionRecord>> {
-    let sql = "SELECT decision_id FROM claims
+) -> Result<Option<Claimed>> {
+    if let Some(found) = claimed(transaction, &claim.holder(), claim, expire_before)? {
+        return Ok(Some(found));
+    }
+    if claim.agent.is_none() {
+        return Ok(None);
+    }
+    let found = claimed(transaction, &claim.principal, claim, expire_before)?;
+    let agent = |found: &Claimed| found.record.agent.as_ref().map(ToString::to_string);
+    Ok(found.filter(|found| agent(found) == claim.agent))
+}
+
+fn claimed(
+    transaction: &Transaction<'_>,
+    holder: &str,
+    claim: &Claim,
+    expire_before: Timestamp,
+) -> Result<Option<Claimed>> {
+    let sql = "SELECT decision_id, EXISTS (SELECT 1 FROM permits AS p
+            WHERE p.decision_id = c.decision_id)
+        FROM claims AS c
         WHERE principal = ?1 AND tool_id = ?2 AND call_id = ?3 AND created_at >= ?4";
     let values = params![
-        claim.principal,
+        holder,
         claim.tool_id.0.as_bytes(),
         claim.call_id.as_str(),
         expire_before.as_microsecond()
     ];
-    let found: Option<[u8; 16]> =
-        transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?;
-    let Some(id) = found else { return Ok(None) };
+    let found: Option<([u8; 16], bool)> = transaction
+        .prepare_cached(sql)?
+        .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, redeemed)) = found else { return Ok(None) };
     let decision = decisions::decision(transaction, &id)?;
     let missing = || StoreError::Corrupt("a claim names a decision that is not there".to_owned());
-    Ok(Some(decision.ok_or_else(missing)?))
+    Ok(Some(Claimed { record: decision.ok_or_else(missing)?, redeemed }))
+}
+
+/// Brings a redemption to the epoch of the store and marks its permit as used, if nothing stands in
+/// the way; answers whether it is marked. Only a recorded allow has a permit.
+pub(crate) fn redeem(
+    transaction: &Transaction<'_>,
+    mut redemption: Redemption,
+) -> Result<(Redemption, bool)> {
+    let epoch = meta::read(transaction)?.epoch;
+    let known = redemption.epoch();
+    if known > epoch {
+        return Err(gone_back(epoch, known));
+    }
+    if known != epoch {
+        redemption.refresh(meta::control_changes(transaction, known)?);
+    }
+    if !redemption.is_free() {
+        return Ok((redemption, false));
+    }
+    let sql = "INSERT INTO permits (decision_id, redeemed_at)
+        SELECT id, ?2 FROM policy_logs WHERE id = ?1 AND decision = 'allow'
+        ON CONFLICT DO NOTHING";
+    let (id, at) = (redemption.decision_id(), redemption.at().as_microsecond());
+    let marked = transaction.prepare_cached(sql)?.execute(params![id.0.as_bytes(), at])? == 1;
+    Ok((redemption, marked))
+}
+
+/// An older copy of the database was put in place: what was decided rests on a lost state.
+fn gone_back(found: Epoch, known: Epoch) -> Failure {
+    unavailable(format!("the store is at epoch {found}, which was {known} before"))
 }
 
 /// Counts what fits. No other transaction can be between the two statements.
@@ -113,7 +163,7 @@ fn record(transaction: &Transaction<'_>, batch: &mut Batch, last: u64) -> Result
         SET decision_id = excluded.decision_id, created_at = excluded.created_at";
     for (claim, record) in batch.new_claims() {
         transaction.prepare_cached(sql)?.execute(params![
-            claim.principal,
+            claim.holder(),
             claim.tool_id.0.as_bytes(),
             claim.call_id.as_str(),
             record.id.0.as_bytes(),

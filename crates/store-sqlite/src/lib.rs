@@ -28,18 +28,21 @@ mod row;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::Transaction;
 use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::Batch;
-use sentinel_core::control::ControlChanges;
+use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::permit::{Redeemed, Redemption};
 use sentinel_core::policy_change::PolicyChange;
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::ApiKey;
@@ -225,8 +228,13 @@ impl Store for SqliteStore {
         self.readers.run(move |read| counters::counters(read, tenant, at, &page)).await
     }
 
-    async fn redeem_permit(&self, id: DecisionId, at: Timestamp) -> Result<bool, StoreError> {
-        self.writer.run(move |write| meta::redeem_permit(write, id, at)).await
+    async fn redeem_permit(
+        &self,
+        redemption: Redemption,
+    ) -> Result<(Redeemed, Arc<ControlState>), StoreError> {
+        let redeem = move |write: &Transaction<'_>| commit::redeem(write, redemption);
+        let (redemption, marked) = self.writer.run(redeem).await?;
+        Ok(redemption.end(marked))
     }
 
     async fn insert_manifests(

@@ -1,10 +1,8 @@
-//! What the deployment has one of: epoch, last sequence, secrets, permits used.
+//! What the deployment has one of: epoch, last sequence, secrets.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sentinel_core::control::ControlChanges;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::DecisionId;
 use sentinel_core::store::StoreError;
 
 use crate::error::{Result, unavailable};
@@ -81,19 +79,6 @@ pub(crate) fn secret(
     value
         .try_into()
         .map_err(|_| StoreError::Corrupt("a secret does not have 32 bytes".to_owned()).into())
-}
-
-/// Marks a permit as used. Only a recorded allow has one.
-pub(crate) fn redeem_permit(
-    transaction: &Transaction<'_>,
-    id: DecisionId,
-    at: Timestamp,
-) -> Result<bool> {
-    let sql = "INSERT INTO permits (decision_id, redeemed_at)
-        SELECT id, ?2 FROM policy_logs WHERE id = ?1 AND decision = 'allow'
-        ON CONFLICT DO NOTHING";
-    let mut statement = transaction.prepare_cached(sql)?;
-    Ok(statement.execute(params![id.0.as_bytes(), at.as_microsecond()])? == 1)
 }
 
 /// Writes one row, so that the commit finds out whether the disk takes it.

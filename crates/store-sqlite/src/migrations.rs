@@ -25,6 +25,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 3, name: "0003_log", sql: include_str!("../migrations/0003_log.sql") },
     Migration {
+        version: 4,
+        name: "0004_windows",
+        sql: include_str!("../migrations/0004_windows.sql"),
+    },
+    Migration {
         version: 7,
         name: "0007_key_owner",
         sql: include_str!("../migrations/0007_key_owner.sql"),

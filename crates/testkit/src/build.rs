@@ -13,6 +13,7 @@ use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, StatementId, Tena
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::log::{LogStatement, NewManifest, NewShard, NewStatement, StatementKind};
 use sentinel_core::manifest::{Manifest, Phase};
+use sentinel_core::permit::Redemption;
 use sentinel_core::principal::{ApiKey, KeyHash, Principal, Role};
 use sentinel_core::quota::{CounterKey, Quota, Window};
 use sentinel_core::tenant::{Tenant, TenantSecret};
@@ -215,7 +216,8 @@ pub fn check(control: &Arc<ControlState>, tenant: &str, tool: &str) -> Check {
         request_id: Arc::from("req-1"),
         deadline: None,
     };
-    Check { control: Arc::clone(control), request, quota: None, policy: None, at: NOW }
+    let control = Arc::clone(control);
+    Check { control, request, quota: None, policy: None, repeats: None, at: NOW }
 }
 
 /// A check that becomes a [`Pending`] decision: an allow, unless the control state forbids it or
@@ -226,6 +228,7 @@ pub struct Check {
     request: CheckRequest,
     quota: Option<Quota>,
     policy: Option<ReasonCode>,
+    repeats: Option<DecisionId>,
     at: Timestamp,
 }
 
@@ -264,6 +267,27 @@ impl Check {
     #[must_use]
     pub fn arguments(mut self, arguments: Value) -> Self {
         self.request.arguments = Arguments::new(object(arguments));
+        self
+    }
+
+    /// Uses that the caller reports.
+    #[must_use]
+    pub const fn usage(mut self, usage: u64) -> Self {
+        self.request.usage = usage;
+        self
+    }
+
+    /// Context of the call: an object.
+    #[must_use]
+    pub fn context(mut self, context: Value) -> Self {
+        self.request.context = object(context);
+        self
+    }
+
+    /// Decided as a repeat of that allow.
+    #[must_use]
+    pub const fn repeating(mut self, allow: DecisionId) -> Self {
+        self.repeats = Some(allow);
         self
     }
 
@@ -318,14 +342,35 @@ impl Check {
             purpose: request.purpose.clone(),
             argument_hash: ArgumentHash(request.arguments.hash().0),
             call_id: request.call_id.clone(),
-            event_metadata: object(json!({"request_id": &*request.request_id})),
+            event_metadata: self.metadata(),
             created_at: self.at,
             duration_us: 250,
         };
         let epoch = self.control.epoch();
         let principal = request.principal.clone();
         let policy = Arc::clone(self.control.policy());
-        Pending { record, epoch, policy, principal, subject, counter, deadline: request.deadline }
+        let (deadline, repeats) = (request.deadline, self.repeats);
+        Pending { record, epoch, policy, principal, subject, counter, deadline, repeats }
+    }
+
+    fn metadata(&self) -> Map<String, Value> {
+        let request = &self.request;
+        let mut metadata = object(json!({"request_id": &*request.request_id}));
+        if request.usage > 0 {
+            metadata.insert("usage".to_owned(), request.usage.into());
+        }
+        if !request.context.is_empty() {
+            metadata.insert("context".to_owned(), Value::Object(request.context.clone()));
+        }
+        metadata
+    }
+
+    /// To redeem, by `redeemer`, the permit of the decision `id` that this check led to.
+    #[must_use]
+    pub fn redemption(&self, id: DecisionId, redeemer: Principal) -> Redemption {
+        let mut call = self.pending();
+        call.record.id = id;
+        Redemption::new(Arc::clone(&self.control), call, redeemer)
     }
 
     /// A batch of this decision alone.

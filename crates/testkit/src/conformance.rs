@@ -17,6 +17,7 @@ pub mod listings;
 pub mod log;
 pub mod manifests;
 pub mod payloads;
+pub mod permits;
 pub mod policy;
 pub mod quotas;
 pub mod registry;
@@ -106,8 +107,15 @@ macro_rules! store_conformance_tests {
                 a_tool_registered_meanwhile_supersedes_its_absence
                 another_tool_that_changed_supersedes_nothing
                 a_batch_from_the_future_is_refused
+            }
+            permits {
                 a_permit_is_redeemed_once
                 only_a_recorded_allow_has_a_permit
+                a_kill_keeps_a_permit_from_being_redeemed
+                what_changed_supersedes_a_redemption
+                a_revoked_key_redeems_nothing_and_has_nothing_redeemed
+                a_redemption_from_the_future_is_refused
+                nothing_is_redeemed_after_a_kill_returned
             }
             quotas {
                 a_quota_is_exact_under_concurrency
@@ -115,6 +123,7 @@ macro_rules! store_conformance_tests {
                 what_is_used_is_answered
                 a_deny_is_not_counted
                 windows_are_counted_apart
+                windows_of_one_length_are_one_counter
                 a_call_without_quota_is_counted
                 a_lowered_limit_holds_at_once
                 the_largest_limit_is_kept
@@ -127,8 +136,12 @@ macro_rules! store_conformance_tests {
                 a_transient_deny_claims_nothing_and_disturbs_no_other_claim
                 an_expired_claim_is_absent_to_a_transient_deny
                 a_call_id_with_another_call_is_a_conflict
-                call_ids_belong_to_principal_and_tool
+                a_context_is_part_of_the_call_however_its_numbers_are_stored
+                call_ids_belong_to_principal_agent_and_tool
                 an_expired_claim_is_absent
+                an_allow_does_not_outlive_its_permit_by_being_repeated
+                an_allow_is_not_repeated_once_policy_denies
+                an_allow_is_repeated_while_the_quota_has_its_place
                 expired_claims_are_deleted
                 an_allow_does_not_outlive_a_kill_by_being_repeated
                 an_allow_does_not_outlive_a_kill_by_a_repeat_that_was_denied_before_it
@@ -195,6 +208,7 @@ macro_rules! store_conformance_tests {
                 data_based_on_another_version_is_not_put
                 concurrent_authors_do_not_overwrite_each_other
                 data_put_between_snapshot_and_commit_supersedes
+                data_put_meanwhile_supersedes_repeats_and_redemptions
                 a_rollout_goes_from_monitored_to_promoted_to_dropped
                 promoting_another_drops_the_one_before
                 a_promotion_between_snapshot_and_commit_supersedes
@@ -324,6 +338,7 @@ mod tests {
             include_str!("conformance/log.rs"),
             include_str!("conformance/manifests.rs"),
             include_str!("conformance/payloads.rs"),
+            include_str!("conformance/permits.rs"),
             include_str!("conformance/policy.rs"),
             include_str!("conformance/quotas.rs"),
             include_str!("conformance/registry.rs"),

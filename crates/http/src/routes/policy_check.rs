@@ -46,7 +46,12 @@ pub(crate) struct CheckBody {
     /// The arguments of the call. Policy sees them; only their hash is kept.
     #[schema(value_type = Option<Object>)]
     arguments: Option<Map<String, Value>>,
-    /// Makes the check idempotent for 24 hours.
+    /// Makes the check idempotent for 24 hours: the same call of the same key and agent gets the same
+    /// decision, and is counted once. An allow is repeated only while the call would still be allowed
+    /// and its permit is neither redeemed nor expired; else the answer is a new deny
+    /// (`call_id_spent`, or why the call would be denied now). With other arguments, action, purpose,
+    /// context or usage it is 409 `call_id_conflict`. It should come from what makes the call, and not
+    /// from a header that an agent sets as it likes.
     #[schema(value_type = Option<String>)]
     call_id: Option<CallId>,
 }
@@ -128,7 +133,7 @@ pub(crate) struct CheckAnswer<'a> {
         (status = 503, description = "`overloaded` (more is under way than can be answered in \
             time), `deadline_exceeded` or `store_unavailable`; try again after `Retry-After`",
             content_type = "application/problem+json", body = crate::problem::ProblemDocument),
-        (status = 409, description = "`call_id_conflict`: the call id stands for another call",
+        (status = 409, description = "`call_id_conflict`: the call id was used for another call",
             content_type = "application/problem+json", body = crate::problem::ProblemDocument),
     ),
 )]

@@ -62,7 +62,7 @@ pub(crate) struct DecisionAnswer {
     argument_hash: String,
     #[schema(value_type = Option<String>)]
     call_id: Option<CallId>,
-    /// `request_id`, `context`, `usage`, `obligations`.
+    /// `request_id`, `key` (where the principal is its owner), `context`, `usage`, `obligations`.
     #[schema(value_type = Object)]
     event_metadata: Map<String, Value>,
     created_at: Timestamp,

@@ -31,7 +31,7 @@ async fn another_call_under_the_same_id_is_a_conflict() {
     for other in [
         json!({"arguments": {"amount": 1000}}),
         json!({"arguments": {"amount": 1}, "action": "delete"}),
-        json!({"arguments": {"amount": 1}, "agent": "mallory"}),
+        json!({"arguments": {"amount": 1}, "purpose": "another"}),
     ] {
         let mut call = other.clone();
         call["call_id"] = json!("c-1");

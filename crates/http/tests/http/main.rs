@@ -19,7 +19,9 @@ mod log;
 mod obligations;
 mod opa;
 mod payloads;
+mod permits;
 mod policy_data;
+mod repeats;
 mod seed;
 mod signing;
 #[path = "../support/mod.rs"]

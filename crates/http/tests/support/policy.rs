@@ -18,6 +18,8 @@ pub(crate) enum Mode {
     Alert,
     /// Allows so many a day.
     Quota(u64),
+    /// Allows so many in each window of that spelling.
+    QuotaPer(u64, &'static str),
     Error,
     /// Nothing is loaded.
     None,
@@ -61,10 +63,11 @@ impl PolicyEngine for FakePolicy {
                 code: "purpose_not_allowed".to_owned(),
                 msg: "the purpose is not allowed".to_owned(),
             }],
-            Mode::Allow | Mode::Alert | Mode::Quota(_) => Vec::new(),
+            Mode::Allow | Mode::Alert | Mode::Quota(_) | Mode::QuotaPer(..) => Vec::new(),
         };
         let quota = match mode {
             Mode::Quota(limit) => Some(Quota { limit, window: Window::DAY }),
+            Mode::QuotaPer(limit, window) => Some(Quota { limit, window: window.parse().unwrap() }),
             _ => None,
         };
         let revision = Arc::from("rev-1");

@@ -33,7 +33,8 @@ pub(crate) struct Args {
     /// Calls the caller counted; can only make the decision stricter.
     #[arg(long, value_name = "N")]
     usage: Option<u64>,
-    /// Makes the check repeatable: the same identifier gets the same decision, counted once.
+    /// Makes the check repeatable: the same identifier gets the same decision, counted once; an allow
+    /// only while its permit is good and the call would still be allowed.
     #[arg(long, value_name = "ID")]
     call_id: Option<String>,
     #[command(flatten)]

@@ -302,8 +302,9 @@ async fn a_permit_is_redeemed_once_in_time_for_its_call_and_not_while_killed() {
         app.services.checker.token(&check(&app, request).await.permit.unwrap())
     };
     let redeem = async |token: &str, n: i32| {
-        let (tool, hash) = (app.tool.tool.id, arguments_of(n).hash());
-        app.services.redeemer.redeem(token, tool, hash).await.map_err(|error| error.code())
+        let (tool, arguments) = (app.tool.tool.id, arguments_of(n));
+        let redeemed = app.services.redeemer.redeem(&ADMIN, token, tool, &arguments).await;
+        redeemed.map_err(|error| error.code())
     };
     let token = permit(1).await;
     assert_eq!(redeem(&token, 2).await.unwrap_err(), "permit_invalid", "other arguments");

@@ -23,12 +23,15 @@ use sentinel_testkit::clock::ManualClock;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
+pub(crate) type Rule = Box<dyn Fn(&PolicyInput<'_>) -> Answer + Send>;
 pub(crate) type Answer = Result<PolicyDecision, PolicyError>;
 
 /// Answers what the test says, unless data was put at `/blocked`, and remembers the usage it was
 /// shown.
 pub(crate) struct ScriptedPolicy {
     answer: Mutex<Answer>,
+    /// Decides in place of the answer, where it is set.
+    rule: Mutex<Option<Rule>>,
     pub(crate) usage_seen: Mutex<Vec<u64>>,
     /// Where evaluations wait, when the test holds them up.
     pub(crate) gate: tokio::sync::RwLock<()>,
@@ -43,6 +46,16 @@ impl std::fmt::Debug for ScriptedPolicy {
 impl ScriptedPolicy {
     pub(crate) fn set(&self, answer: Answer) {
         *self.answer.lock().unwrap() = answer;
+        *self.rule.lock().unwrap() = None;
+    }
+
+    pub(crate) fn set_rule(&self, rule: impl Fn(&PolicyInput<'_>) -> Answer + Send + 'static) {
+        *self.rule.lock().unwrap() = Some(Box::new(rule));
+    }
+
+    /// The usages that policy was shown since this was asked last.
+    pub(crate) fn seen(&self) -> Vec<u64> {
+        std::mem::take(&mut self.usage_seen.lock().unwrap())
     }
 }
 
@@ -51,6 +64,9 @@ impl PolicyEngine for ScriptedPolicy {
     async fn evaluate(&self, input: PolicyInput<'_>) -> Answer {
         self.usage_seen.lock().unwrap().push(input.usage);
         let _open = self.gate.read().await;
+        if let Some(rule) = &*self.rule.lock().unwrap() {
+            return rule(&input);
+        }
         let blocked = input.state.data.get(&name("/blocked")).is_some();
         if blocked { decision(false, None) } else { self.answer.lock().unwrap().clone() }
     }
@@ -104,6 +120,7 @@ impl App {
         let folder = tempfile::tempdir().unwrap();
         let policy = Arc::new(ScriptedPolicy {
             answer: Mutex::new(decision(true, None)),
+            rule: Mutex::default(),
             usage_seen: Mutex::default(),
             gate: tokio::sync::RwLock::default(),
         });

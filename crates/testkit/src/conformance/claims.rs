@@ -6,14 +6,16 @@ use sentinel_core::audit::DecisionRecord;
 use sentinel_core::commit::{Outcome, claims_expire_before};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::kill::KillScope;
-use sentinel_core::principal::Role;
+use sentinel_core::permit::Redeemed;
+use sentinel_core::principal::{Principal, Role};
 use sentinel_core::quota::Window;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Scene, Shared, at_once, recorded};
 use crate::build;
 
 const DAY: i64 = 86_400;
+const ADMIN: Principal = Principal::Unauthenticated;
 
 async fn ask(scene: &Scene, check: &build::Check) -> Outcome {
     scene.commit(check.batch()).await.pop().unwrap()
@@ -102,7 +104,8 @@ pub async fn a_call_id_with_another_call_is_a_conflict(store: Shared) {
         check.clone().action("delete"),
         check.clone().purpose(Some("another")),
         check.clone().purpose(None),
-        check.clone().agent("bot2"),
+        check.clone().usage(1),
+        check.clone().context(json!({"n": 1})),
     ];
     for other in others {
         let outcome = ask(&scene, &other).await;
@@ -112,7 +115,27 @@ pub async fn a_call_id_with_another_call_is_a_conflict(store: Shared) {
     assert_eq!(replayed(ask(&scene, &check).await), first);
 }
 
-pub async fn call_ids_belong_to_principal_and_tool(store: Shared) {
+/// What a store does to the numbers of a context makes it no other context.
+pub async fn a_context_is_part_of_the_call_however_its_numbers_are_stored(store: Shared) {
+    let scene = Scene::new(store).await;
+    let text = r#"{"a": [1e2, 1.50, -0.0, 1e30, 100, {"b": null}], "c": 0.1, "d": -7}"#;
+    let context: Value = serde_json::from_str(text).unwrap();
+    let check = scene.check().await.call_id("call-1").usage(3).context(context);
+    let first = scene.record(&check).await;
+    assert_eq!(replayed(ask(&scene, &check).await).id, first.id);
+    let others = [
+        check.clone().usage(4),
+        check.clone().usage(0),
+        check.clone().context(json!({"c": 0.1, "d": -7})),
+        check.clone().context(json!({})),
+    ];
+    for other in others {
+        let outcome = ask(&scene, &other).await;
+        assert!(matches!(outcome, Outcome::CallIdConflict), "{outcome:?}");
+    }
+}
+
+pub async fn call_ids_belong_to_principal_agent_and_tool(store: Shared) {
     let scene = Scene::new(store).await;
     scene.add_tool("other").await;
     let keys = [build::key(Role::Agent), build::key(Role::Agent)];
@@ -122,15 +145,18 @@ pub async fn call_ids_belong_to_principal_and_tool(store: Shared) {
     let control = scene.control().await;
     for tool in ["search", "other"] {
         for key in &keys {
-            let check = build::check(&control, "acme", tool).call_id("call-1").principal(key);
-            let first = scene.record(&check).await;
-            assert_eq!(replayed(ask(&scene, &check).await), first);
+            let plain = build::check(&control, "acme", tool).call_id("call-1").principal(key);
+            let agents = ["bot", "Bot", "bot2"].map(|agent| plain.clone().agent(agent));
+            for check in agents.into_iter().chain([plain]) {
+                let first = scene.record(&check).await;
+                assert_eq!(replayed(ask(&scene, &check).await), first);
+            }
         }
     }
     // What does not exist has no calls to repeat.
     let nowhere = build::check(&control, "acme", "nothing").call_id("call-1");
     assert_ne!(scene.record(&nowhere).await.id, scene.record(&nowhere).await.id);
-    assert_eq!(scene.log().await.len(), 6);
+    assert_eq!(scene.log().await.len(), 18);
 }
 
 pub async fn an_expired_claim_is_absent(store: Shared) {
@@ -145,13 +171,82 @@ pub async fn an_expired_claim_is_absent(store: Shared) {
             done.into_committed().outcomes.pop().unwrap()
         }
     };
-    // A claim made exactly at the limit still counts.
-    assert_eq!(replayed(at(DAY).await), first);
-    let Outcome::Recorded(second) = at(DAY + 1).await else { panic!("the claim has expired") };
+    // A claim made exactly at the limit still counts, and its permit has long expired.
+    assert_eq!(recorded(at(DAY).await).code, ReasonCode::CallIdSpent);
+    let second = recorded(at(DAY + 1).await);
+    assert!(second.allow);
     assert_ne!(second.id, first.id);
-    // The new decision has made the claim anew.
+    // The new decision has made the claim again.
     assert_eq!(replayed(at(DAY + 2).await), second);
-    assert_eq!(replayed(at(2 * DAY + 1).await), second);
+    assert_eq!(recorded(at(2 * DAY + 1).await).code, ReasonCode::CallIdSpent);
+}
+
+/// An allow is answered again while its permit can be used, and no longer.
+pub async fn an_allow_does_not_outlive_its_permit_by_being_repeated(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = scene.check().await.call_id("call-1").quota(5, Window::DAY);
+    let first = scene.record(&check).await;
+    assert_eq!(replayed(ask(&scene, &check.clone().at(build::after(59))).await), first);
+    for late in [60, 3600] {
+        let denied = scene.record(&check.clone().at(build::after(late))).await;
+        assert_eq!((denied.allow, denied.code), (false, ReasonCode::CallIdSpent));
+        assert!(denied.reason.contains("has expired"), "{}", denied.reason);
+        assert_eq!(denied.call_id, None, "the claim is left alone");
+    }
+    // A clock that was set back does not make it good again.
+    let early = scene.record(&check.clone().at(build::after(-3600))).await;
+    assert_eq!(early.code, ReasonCode::CallIdSpent);
+    let limited = check.clone().at(build::after(61)).denied(ReasonCode::RateLimited);
+    assert_eq!(scene.record(&limited).await.code, ReasonCode::CallIdSpent);
+    // Within its time, but used.
+    let redeemed = scene.store.redeem_permit(check.redemption(first.id, ADMIN)).await.unwrap().0;
+    assert_eq!(redeemed, Redeemed::Done);
+    let denied = scene.record(&check.clone().at(build::after(1))).await;
+    assert_eq!(denied.code, ReasonCode::CallIdSpent);
+    assert!(denied.reason.contains("was used"), "{}", denied.reason);
+    assert_eq!(scene.counters().await[0].used, 1);
+}
+
+/// A deny in place of an earlier allow may come of that allow's own count, so it is decided as the
+/// repeat that it is before it counts.
+pub async fn an_allow_is_not_repeated_once_policy_denies(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = scene.check().await.call_id("call-1").quota(5, Window::DAY);
+    let first = scene.record(&check).await;
+    for code in [ReasonCode::PolicyDenied, ReasonCode::QuotaExceeded, ReasonCode::PolicyError] {
+        let denied = check.clone().denied(code);
+        match ask(&scene, &denied).await {
+            Outcome::Repeats(earlier) => assert_eq!(earlier, first),
+            other => panic!("{other:?}"),
+        }
+        let denied = scene.record(&denied.repeating(first.id)).await;
+        assert_eq!((denied.allow, denied.code, &denied.call_id), (false, code, &None));
+        let allowed = check.clone().repeating(first.id);
+        assert_eq!(replayed(ask(&scene, &allowed).await), first, "the claim was left alone");
+    }
+    // Policy that cannot be asked is not asked once more.
+    let away = check.clone().denied(ReasonCode::PolicyUnavailable);
+    assert_eq!(scene.record(&away).await.code, ReasonCode::PolicyUnavailable);
+    assert_eq!(scene.counters().await[0].used, 1);
+}
+
+pub async fn an_allow_is_repeated_while_the_quota_has_its_place(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = scene.check().await;
+    let of = |limit, window| check.clone().quota(limit, window).call_id("call-1");
+    scene.record(&check.clone().quota(9, Window::DAY)).await;
+    let second = scene.record(&of(9, Window::DAY)).await;
+    for limit in [2, 3, 9] {
+        assert_eq!(replayed(ask(&scene, &of(limit, Window::Hours(24))).await), second);
+    }
+    for limit in [0, 1] {
+        let denied = scene.record(&of(limit, Window::DAY)).await;
+        assert_eq!((denied.allow, denied.code), (false, ReasonCode::QuotaExceeded));
+    }
+    // What is counted in another window has no place there.
+    assert_eq!(replayed(ask(&scene, &of(1, Window::Minutes(5))).await), second);
+    assert_eq!(scene.counters().await.len(), 1);
+    assert_eq!(scene.counters().await[0].used, 2);
 }
 
 pub async fn expired_claims_are_deleted(store: Shared) {

@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sentinel_core::audit::DecisionFilter;
 use sentinel_core::commit::{Batch, Outcome, claims_expire_before};
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::ReasonCode;
-use sentinel_core::id::DecisionId;
-use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyReason;
 use sentinel_core::principal::Role;
-use sentinel_core::quota::{Quota, Window};
+use sentinel_core::quota::Window;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{Scene, Shared, at_once, commit, epoch, recorded};
 use crate::build;
@@ -184,32 +180,4 @@ pub async fn a_batch_from_the_future_is_refused(store: Shared) {
     assert!(refused.is_err());
     assert!(scene.log().await.is_empty());
     assert!(scene.record(&check).await.allow);
-}
-
-pub async fn a_permit_is_redeemed_once(store: Shared) {
-    let scene = Arc::new(Scene::new(store).await);
-    for _ in 0..3 {
-        let id = scene.record(&scene.check().await).await.id;
-        let shared = Arc::clone(&scene);
-        let redeemed = at_once(32, move |_| {
-            let scene = Arc::clone(&shared);
-            async move { scene.store.redeem_permit(id, build::NOW).await.unwrap() }
-        })
-        .await;
-        assert_eq!(redeemed.into_iter().filter(|redeemed| *redeemed).count(), 1);
-        assert!(!scene.store.redeem_permit(id, build::after(1)).await.unwrap());
-    }
-}
-
-pub async fn only_a_recorded_allow_has_a_permit(store: Shared) {
-    let scene = Scene::new(store).await;
-    let check = scene.check().await.denied(ReasonCode::PolicyDenied);
-    let denied = scene.record(&check).await.id;
-    for id in [denied, DecisionId(Uuid::now_v7())] {
-        assert!(!scene.store.redeem_permit(id, build::NOW).await.unwrap());
-    }
-    let filter = DecisionFilter { allow: Some(false), ..DecisionFilter::default() };
-    let denies = scene.store.decisions(filter, Page::first(5)).await.unwrap().items;
-    assert_eq!(denies.len(), 1);
-    assert_eq!(denies[0].quota, None::<Quota>);
 }

@@ -9,8 +9,10 @@ use sentinel_core::decision::ReasonCode;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{PolicyChangeId, RolloutId};
 use sentinel_core::page::Page;
+use sentinel_core::permit::Redeemed;
 use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
 use sentinel_core::policy_data::DataPath;
+use sentinel_core::principal::Principal;
 use sentinel_core::rollout::{Percent, Rollout, RolloutState};
 use sentinel_core::store::{DataChange, PolicyFiles, RecordedData, RolloutStep, StoreError};
 use serde_json::{Value, json};
@@ -256,6 +258,26 @@ pub async fn data_put_between_snapshot_and_commit_supersedes(store: Shared) {
     assert_eq!(deny.code, ReasonCode::UnknownTool, "it rests on no policy");
     let again = scene.check().await;
     assert!(scene.record(&again).await.allow);
+}
+
+/// Nor is an earlier allow answered again, or redeemed, by what was decided on the data before.
+pub async fn data_put_meanwhile_supersedes_repeats_and_redemptions(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = scene.check().await.call_id("call-1");
+    let first = scene.record(&check).await;
+    let redemption = check.redemption(first.id, Principal::Unauthenticated);
+    put(&scene.store, "/blocked/search", Some(json!(true))).await;
+    for stale in [check.clone(), check.clone().denied(ReasonCode::RateLimited)] {
+        let outcomes = scene.commit(stale.batch()).await;
+        assert!(matches!(outcomes[..], [Outcome::Superseded]), "{outcomes:?}");
+    }
+    let (redeemed, control) = scene.store.redeem_permit(redemption).await.unwrap();
+    assert_eq!(redeemed, Redeemed::Superseded);
+    let again = build::check(&control, "acme", "search").call_id("call-1");
+    let outcomes = scene.commit(again.batch()).await;
+    assert!(matches!(&outcomes[..], [Outcome::Replayed(record)] if *record == first));
+    let redemption = again.redemption(first.id, Principal::Unauthenticated);
+    assert_eq!(scene.store.redeem_permit(redemption).await.unwrap().0, Redeemed::Done);
 }
 
 pub async fn a_rollout_goes_from_monitored_to_promoted_to_dropped(store: Shared) {

@@ -96,7 +96,7 @@ pub async fn a_deny_is_not_counted(store: Shared) {
 pub async fn windows_are_counted_apart(store: Shared) {
     let scene = Scene::new(store).await;
     let check = scene.check().await;
-    for window in [Window::Hours(24), Window::DAY, Window::Minutes(1), Window::Month] {
+    for window in [Window::Hours(23), Window::DAY, Window::Minutes(1), Window::Month] {
         let check = check.clone().quota(1, window);
         assert!(scene.record(&check).await.allow, "{window}");
         assert!(!scene.record(&check).await.allow, "{window}");
@@ -106,6 +106,30 @@ pub async fn windows_are_counted_apart(store: Shared) {
         assert!(!scene.record(&check).await.allow, "{window}");
     }
     assert_eq!(scene.counters().await.len(), 4);
+}
+
+pub async fn windows_of_one_length_are_one_counter(store: Shared) {
+    let scene = Scene::new(store).await;
+    let check = scene.check().await;
+    let mut allowed = 0;
+    for window in [Window::DAY, Window::Hours(24), Window::Minutes(1440)].repeat(3) {
+        let limited = check.clone().quota(5, window);
+        allowed += usize::from(scene.record(&limited).await.allow);
+    }
+    assert_eq!(allowed, 5);
+    // In one batch, too, they are one reservation.
+    let control = scene.control().await;
+    let week = [Window::Days(7), Window::Hours(168), Window::Minutes(10_080)];
+    let pendings = week.map(|window| check.clone().quota(2, window).pending());
+    let outcomes = scene.commit(build::batch(&control, pendings.into())).await;
+    let allowed = outcomes.into_iter().filter(|outcome| match outcome {
+        super::Outcome::Recorded(record) => record.allow,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(allowed.count(), 2);
+    let counters = scene.counters().await;
+    let windows: Vec<_> = counters.iter().map(|counter| counter.key.window.to_string()).collect();
+    assert_eq!(windows, ["1d", "7d"]);
 }
 
 pub async fn a_call_without_quota_is_counted(store: Shared) {

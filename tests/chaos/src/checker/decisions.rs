@@ -51,10 +51,9 @@ pub(super) fn acknowledged(history: &History, violations: &mut Vec<Violation>) {
     }
 }
 
-/// A repeated call that a kill denies by now has a decision of its own, without the identifier.
+/// A repeated call that is denied by now has a decision of its own, without the identifier.
 fn same_call(call: &Call, row: &Decision) -> bool {
-    let same_id = call.call_id == row.call.call_id
-        || (row.call.call_id.is_none() && code(row).is_some_and(ReasonCode::is_control));
+    let same_id = call.call_id == row.call.call_id || (row.call.call_id.is_none() && !row.allow);
     let stored = &row.call;
     same_id && (call.tenant, call.tool, call.agent) == (stored.tenant, stored.tool, stored.agent)
 }
@@ -69,10 +68,13 @@ pub(super) fn idempotent(history: &History, violations: &mut Vec<Violation>) {
     for row in history.rows.decisions.values() {
         let passing = code(row).is_some_and(ReasonCode::is_transient);
         if let (Some(call_id), false) = (&row.call.call_id, passing) {
-            claims.entry((&row.principal, row.tool_id, call_id)).or_default().push(row);
+            claims
+                .entry((&row.principal, row.call.agent, row.tool_id, call_id))
+                .or_default()
+                .push(row);
         }
     }
-    for ((_, _, call_id), rows) in claims.iter().filter(|(_, rows)| rows.len() > 1) {
+    for ((.., call_id), rows) in claims.iter().filter(|(_, rows)| rows.len() > 1) {
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         let seen: Vec<_> = ids.iter().flat_map(|id| places(history, *id)).collect();
         let what = format!("call {call_id} was decided {} times: {ids:?}", rows.len());
@@ -82,7 +84,7 @@ pub(super) fn idempotent(history: &History, violations: &mut Vec<Violation>) {
     for (place, observation) in history.observations.iter().enumerate() {
         let Some((call, answered)) = observation.allowed() else { continue };
         let (Some(call_id), Some(id)) = (&call.call_id, answered.decision) else { continue };
-        let first = *allowed.entry((call.tool, call_id)).or_insert((id, place));
+        let first = *allowed.entry((call.tool, call.agent, call_id)).or_insert((id, place));
         if first.0 != id {
             let what = format!("call {call_id} was allowed by {} and by {id}", first.0);
             violations.push(Violation::new("call-decided-twice", what, &[first.1, place]));

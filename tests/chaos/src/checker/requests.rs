@@ -5,7 +5,7 @@ use super::{History, Violation};
 use crate::observation::Observation;
 
 /// What a check may be denied for by a fleet that works.
-const SOUND_DENIES: [&str; 3] = ["policy_denied", "quota_exceeded", "killed"];
+const SOUND_DENIES: [&str; 4] = ["policy_denied", "quota_exceeded", "killed", "call_id_spent"];
 
 /// Every request that did not get what it was sent for. Not for runs with faults, in which requests
 /// are meant to fail.

@@ -280,6 +280,29 @@ fn a_manifest_that_is_gone_or_changed_is_found() {
     assert_eq!(story().sign(None).rules(), ["lost-manifest"]);
 }
 
+/// An allow whose permit was used is not repeated: the new deny has no call identifier.
+#[test]
+fn a_repeat_that_is_denied_by_now_has_a_decision_of_its_own() {
+    for (allow, expected) in [(false, &[][..]), (true, &["changed-decision"][..])] {
+        let mut story = story();
+        let id = Uuid::from_u128(7);
+        let (code, answered) =
+            if allow { ("allowed", Some(true)) } else { ("call_id_spent", Some(false)) };
+        let answered = Answered {
+            status: 200,
+            allow: answered,
+            code: code.into(),
+            decision: Some(id),
+            ..Answered::default()
+        };
+        story.observed((1, 2), Asked::Check(call(TOOL, Some("c"))), Ok(answered));
+        story.stored(TOOL, 7, 1, allow);
+        let row = story.0.rows.decisions.get_mut(&id).unwrap();
+        (row.allow, row.code) = (allow, code.to_owned());
+        assert_eq!(story.rules(), expected, "{code}");
+    }
+}
+
 #[test]
 fn a_permit_that_is_redeemed_twice_is_found() {
     let mut story = story();

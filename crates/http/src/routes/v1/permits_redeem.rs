@@ -40,9 +40,12 @@ pub(crate) struct Redeemed {
 
 /// Redeem a permit
 ///
-/// Uses a permit up, before a call is made. Answers 403 (`permit_invalid`) when it was not issued
-/// here, has expired or is for another call, and 409 when it was used (`permit_used`) or a kill
-/// covers the call by now (`killed`).
+/// Uses a permit up, before a call is made. Everything that the call was checked for is checked
+/// again, as of now. Answers 403 (`permit_invalid`) when the permit was not issued here, has expired
+/// or is for another call, tenant or agent, 409 `permit_used` when it was used, and 409 with the
+/// reason code of the deny when the call would be denied by now: `killed`, `tool_retired`,
+/// `key_revoked` (the key that got the permit, or the one that redeems it), `policy_denied` and so on.
+/// A permit that is refused is not used up.
 ///
 /// Roles: `agent`, `admin`.
 #[utoipa::path(
@@ -63,7 +66,8 @@ pub(crate) async fn permits_redeem(
         return Err(Problem::not_found("unknown_tool", "tool", &tool_id));
     }
     let arguments = Arguments::new(arguments.unwrap_or_default());
-    let redeemed = services.redeemer.redeem(&permit, tool_id, arguments.hash()).await?;
+    let redeemed =
+        services.redeemer.redeem(caller.principal(), &permit, tool_id, &arguments).await?;
     let (decision_id, tool_id) = (redeemed.decision_id(), redeemed.tool_id());
     Ok(Json(Redeemed { redeemed: true, decision_id, tool_id }))
 }

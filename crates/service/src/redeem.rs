@@ -1,0 +1,196 @@
+//! Redeeming permits: each once, in time, for the call it was made for, and only while that call would
+//! still be allowed.
+//!
+//! What a decision is checked for before it is committed is checked again: the call is decided once
+//! more, on the state of now, and the store marks the permit in a transaction that holds the epoch
+//! lock. See [`sentinel_core::permit`].
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::check::{Arguments, CheckRequest};
+use sentinel_core::clock::Clock;
+use sentinel_core::commit::Pending;
+use sentinel_core::control::ControlState;
+use sentinel_core::decision::{ReasonCode, precheck, resolve};
+use sentinel_core::id::{KeyId, ToolId};
+use sentinel_core::permit::{Redeemed, Redemption, is_good};
+use sentinel_core::principal::Principal;
+use sentinel_core::store::Store;
+use serde_json::{Map, Value};
+
+use crate::ServiceError;
+use crate::check::{ATTEMPTS, KEY, pending};
+use crate::control::Control;
+use crate::judge::{Case, Judge};
+use crate::permit::{Permit, PermitSeal};
+
+/// Redeems permits.
+#[derive(Debug)]
+pub struct Redeemer {
+    pub(crate) seal: PermitSeal,
+    pub(crate) judge: Arc<Judge>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Redeemer {
+    /// Opens `token` for a call of `tool_id` with these arguments, and marks it used, for `redeemer`.
+    ///
+    /// # Errors
+    /// `permit_invalid` when it is not ours, late, or made for another call, tenant or agent than
+    /// `redeemer` may act for; `permit_used` when it was redeemed before; the code of the deny when
+    /// the call would be denied by now. A permit that is refused is not used up.
+    pub async fn redeem(
+        &self,
+        redeemer: &Principal,
+        token: &str,
+        tool_id: ToolId,
+        arguments: &Arguments,
+    ) -> Result<Permit, ServiceError> {
+        let permit = self.seal.open(token).ok_or_else(|| invalid("it was not issued here"))?;
+        if permit.tool_id() != tool_id || permit.argument_hash() != arguments.hash() {
+            return Err(invalid("it was issued for another call"));
+        }
+        timely(permit.decided_at(), self.clock.now())?;
+        let record = self.store.decision(permit.decision_id()).await?;
+        let record = record.filter(|record| record.allow && record.tool_id == Some(tool_id));
+        let record = record.ok_or_else(|| invalid("its decision is not recorded"))?;
+        may_redeem(redeemer, &record)?;
+        if record.epoch > self.control.current().epoch() {
+            self.control.refresh().await?;
+        }
+        for _ in 0..ATTEMPTS {
+            let (control, now) = (self.control.current(), self.clock.now());
+            timely(record.created_at, now)?;
+            let call = match self.decide_again(&record, redeemer, arguments, &control, now).await {
+                Ok(call) => call,
+                // What this replica knows may be over by now, a kill that was restored for example.
+                Err(_) if self.control.refresh().await?.epoch() != control.epoch() => continue,
+                Err(refusal) => return Err(refusal),
+            };
+            let redemption = Redemption::new(control, call, redeemer.clone());
+            let (redeemed, control) = self.store.redeem_permit(redemption).await?;
+            self.control.observe(&control);
+            match redeemed {
+                Redeemed::Done => return Ok(permit),
+                Redeemed::Used => {
+                    return Err(ServiceError::conflict(
+                        "permit_used",
+                        "the permit was used before; check the call again",
+                    ));
+                }
+                Redeemed::Denied { code, reason } => return Err(refused(code, &reason)),
+                Redeemed::Superseded => {}
+            }
+        }
+        Err(ServiceError::Overloaded)
+    }
+
+    /// The call of `record`, decided on the state of now as the call that was counted already.
+    async fn decide_again(
+        &self,
+        record: &DecisionRecord,
+        redeemer: &Principal,
+        arguments: &Arguments,
+        control: &ControlState,
+        now: Timestamp,
+    ) -> Result<Pending, ServiceError> {
+        let principal = principal_of(record, control)
+            .ok_or_else(|| refused(ReasonCode::KeyRevoked, "the key that got it was revoked"))?;
+        let request = request_of(record, principal, arguments);
+        let subject = resolve(&request, control);
+        if let Some(deny) = precheck(&request, &subject, control) {
+            return Err(refused(deny.code, &deny.reason));
+        }
+        let found = subject.tenant.as_ref().zip(subject.tool.as_ref());
+        let Some((tenant, tool)) = found.filter(|(_, tool)| Some(tool.id) == record.tool_id) else {
+            return Err(invalid("its tool is not there"));
+        };
+        let case = Case {
+            request: &request,
+            control,
+            tenant,
+            tool,
+            decision_id: record.id,
+            now,
+            counted: Some(record),
+        };
+        let verdict = self.judge.judge(&case).await;
+        if !verdict.allow {
+            return Err(refused(verdict.code, &verdict.reason));
+        }
+        let at = (record.id, now, Instant::now());
+        Ok(pending(&request, control, subject, verdict, None, at))
+    }
+}
+
+/// Whether `redeemer` is bound to another tenant or agent.
+fn may_redeem(redeemer: &Principal, record: &DecisionRecord) -> Result<(), ServiceError> {
+    if !record.tenant_id.is_some_and(|tenant| redeemer.may_access(tenant)) {
+        return Err(invalid("it was issued in another tenant"));
+    }
+    // Bound keys stand for their agent however it is spelt.
+    let bound = redeemer.agent().map(AsRef::<str>::as_ref);
+    let of = record.agent.as_ref().map(AsRef::<str>::as_ref);
+    let same = |bound: &str| of.is_some_and(|of: &str| of.eq_ignore_ascii_case(bound));
+    match bound {
+        Some(bound) if !same(bound) => Err(invalid("it was issued to another agent")),
+        _ => Ok(()),
+    }
+}
+
+fn timely(decided: Timestamp, now: Timestamp) -> Result<(), ServiceError> {
+    is_good(decided, now).map_err(|why| invalid(&format!("it {}", why.as_str())))
+}
+
+/// The principal that the decision was made for, while it may still act.
+fn principal_of(record: &DecisionRecord, control: &ControlState) -> Option<Principal> {
+    if Principal::Unauthenticated.id() == record.principal {
+        return Some(Principal::Unauthenticated);
+    }
+    // The key itself must still be in force: another one of its owner does not vouch for it.
+    let owned = record.event_metadata.get(KEY).and_then(Value::as_str);
+    let id: KeyId = owned.or_else(|| record.principal.strip_prefix("key:"))?.parse().ok()?;
+    let key = control.keys().find(|key| key.id == id)?;
+    Some(Principal::Key(Arc::clone(key)))
+}
+
+/// The request as it was decided, as far as policy and control state look at it.
+fn request_of(
+    record: &DecisionRecord,
+    principal: Principal,
+    arguments: &Arguments,
+) -> CheckRequest {
+    let stated = |field: &str| record.event_metadata.get(field);
+    let context: Option<&Map<String, Value>> = stated("context").and_then(Value::as_object);
+    CheckRequest {
+        principal,
+        tenant: record.tenant.clone(),
+        tool: record.tool.clone(),
+        action: record.action.clone(),
+        purpose: record.purpose.clone(),
+        usage: stated("usage").and_then(Value::as_u64).unwrap_or(0),
+        context: context.cloned().unwrap_or_default(),
+        agent: record.agent.clone(),
+        arguments: arguments.clone(),
+        call_id: None,
+        request_id: stated("request_id").and_then(Value::as_str).unwrap_or_default().into(),
+        deadline: None,
+    }
+}
+
+fn refused(code: ReasonCode, reason: &str) -> ServiceError {
+    let detail = format!("the permit is refused, since the call would be denied by now: {reason}");
+    ServiceError::conflict(code.as_str(), detail)
+}
+
+fn invalid(why: &str) -> ServiceError {
+    ServiceError::Forbidden {
+        code: "permit_invalid",
+        detail: format!("the permit is refused: {why}"),
+    }
+}
