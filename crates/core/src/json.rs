@@ -17,11 +17,13 @@ use serde_json::Value;
 
 pub use self::error::{JsonError, Position};
 use self::error::{MAX_ECHO, excerpt, field_error, syntax_error};
+pub use weight::weight;
 
 mod error;
 pub mod patch;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 /// `serde_json` stops at 128 levels by itself; a larger [`Limits::max_depth`] has no effect.
 const PARSER_MAX_DEPTH: usize = 126;

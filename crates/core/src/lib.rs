@@ -14,6 +14,8 @@ pub mod control;
 pub mod decision;
 pub mod epoch;
 pub mod event;
+mod event_weight;
+pub mod housekeeping;
 pub mod id;
 pub mod json;
 pub mod kill;

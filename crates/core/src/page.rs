@@ -13,6 +13,11 @@ impl Page {
     /// Largest page a caller may ask for.
     pub const MAX_LIMIT: u32 = 1000;
 
+    /// Bytes, as they are stored, after which a page ends before it is full, with the row that goes
+    /// beyond: what a caller sends decides how large a decision is, and a thousand of the largest
+    /// would take gigabytes.
+    pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
     /// The first `limit` rows.
     #[must_use]
     pub const fn first(limit: u32) -> Self {

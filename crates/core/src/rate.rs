@@ -241,6 +241,15 @@ pub struct RateDemand {
     pub rule: RateRule,
 }
 
+impl RateDemand {
+    /// What one of `replicas` counts by itself when they cannot count together.
+    #[must_use]
+    pub fn share(&self, replicas: u32) -> Self {
+        let rule = RateRule { limit: self.rule.limit.share(replicas), ..self.rule };
+        Self { rule, ..self.clone() }
+    }
+}
+
 /// The debt of one subject of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RateState {
@@ -293,6 +302,12 @@ pub enum RateError {
     /// As many subjects are being counted as fit; see the limiter for why none is forgotten.
     #[error("too many agents and tools of the tenant have called lately to count another")]
     Full,
+    /// There may be several servers that share nothing to count in, and their number is not known.
+    #[error(
+        "a rate limit applies, and each server counts alone: set `replicas`, the number of servers, \
+         or `redis_url`, where they count together"
+    )]
+    Uncounted,
 }
 
 /// Counts calls against rate limits: within this process, or in Redis for all replicas.

@@ -13,11 +13,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::audit::{DecisionFilter, DecisionRecord};
 use crate::commit::Batch;
 use crate::control::{ControlChanges, ControlState};
 use crate::epoch::Epoch;
+use crate::housekeeping::{Expiring, Reading};
 use crate::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use crate::kill::{Kill, KillScope};
 use crate::log::{LogPlace, NewManifest};
@@ -211,6 +213,21 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Keys, newest first, of one tenant or of all.
     async fn keys(&self, tenant: Option<TenantId>, page: Page)
     -> Result<Paged<ApiKey>, StoreError>;
+
+    // --- housekeeping ---
+
+    /// Takes the housekeeping for a while, or goes on with it, and returns the time by which things
+    /// may be deleted: see [`crate::housekeeping`]. `None` when another replica has it.
+    async fn take_housekeeping(
+        &self,
+        holder: Uuid,
+        reading: Reading,
+    ) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Deletes at most [`AT_ONCE`](crate::housekeeping::AT_ONCE) rows that expired before `before`,
+    /// in a transaction of their own that no commit and no kill waits for; returns how many. Fewer
+    /// than that says that none is left.
+    async fn expire(&self, what: Expiring, before: Timestamp) -> Result<u64, StoreError>;
 
     // --- the deployment ---
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sentinel_service::Services;
-use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 
 use crate::Options;
-use crate::auth::HostGuard;
+use crate::auth::{AuthMode, HostGuard};
+use crate::limits::Guard;
 use crate::metrics::{Metrics, Source};
 use crate::routes::Readiness;
 
@@ -20,8 +20,7 @@ pub(crate) struct App {
     pub(crate) hosts: Option<HostGuard>,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
-    /// One permit for each event stream that may still be opened.
-    pub(crate) subscribers: Arc<Semaphore>,
+    pub(crate) limits: Arc<Guard>,
     /// The OpenAPI document, JSON.
     pub(crate) openapi: Bytes,
 }
@@ -33,6 +32,11 @@ impl App {
     pub(crate) fn new(services: Arc<Services>, options: Options, document: &OpenApi) -> Self {
         let hosts = options.allowed_hosts.as_deref().map(HostGuard::new);
         // Serializing a document that is built from code does not fail.
+        // Where no key is needed, none is shown.
+        let mut limits = options.limits.clone();
+        if options.auth == AuthMode::Off {
+            limits.unauthenticated_per_second = 0;
+        }
         let openapi = serde_json::to_vec(document).unwrap_or_default().into();
         let mut sources = options.sources.clone();
         sources.push(Source::of_services(Arc::clone(&services)));
@@ -40,7 +44,7 @@ impl App {
             hosts,
             metrics: Metrics::new(document, sources),
             readiness: Readiness::default(),
-            subscribers: Arc::new(Semaphore::new(options.max_subscribers)),
+            limits: Guard::new(options.max_subscribers, &limits),
             openapi,
             services,
             options,

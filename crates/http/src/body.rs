@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use sentinel_core::json::{JsonError, Limits, parse_as, parse_object_as};
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 
+use crate::limits;
 use crate::problem::Problem;
 
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -78,9 +80,8 @@ impl Unread {
 
 /// Reads a body of any kind, no further than `limit`.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(TIMEOUT, to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(unreadable(&error, limit)),
+    match tokio::time::timeout(TIMEOUT, collect(body, limit)).await {
+        Ok(read) => read,
         Err(_) => {
             let detail = format!("the body did not arrive within {} seconds", TIMEOUT.as_secs());
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
@@ -88,13 +89,34 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     }
 }
 
+/// Takes each part from what requests may hold together before it asks for the next.
+async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, limit);
+    let mut first: Option<Bytes> = None;
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unreadable(error.as_ref(), limit))?;
+        let Ok(part) = frame.into_data() else { continue };
+        limits::reserve(part.len())?;
+        // Most bodies are one part, which is not copied.
+        match first.take() {
+            None if whole.is_empty() => first = Some(part),
+            earlier => {
+                whole.extend(earlier);
+                whole.extend_from_slice(&part);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
 fn unsupported(detail: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
 /// A body without a declared size turned out too long, or ended early.
-fn unreadable(error: &axum::Error, limit: usize) -> Problem {
-    let mut source = std::error::Error::source(error);
+fn unreadable(error: &(dyn std::error::Error + 'static), limit: usize) -> Problem {
+    let mut source = Some(error);
     while let Some(cause) = source {
         if cause.is::<http_body_util::LengthLimitError>() {
             let detail = format!("the body is larger than the limit of {limit} bytes");

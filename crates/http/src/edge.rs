@@ -73,10 +73,18 @@ where
             let response = finish(refused, &id, is_check, &counters);
             return Box::pin(std::future::ready(Ok(response)));
         }
+        let limited = match self.app.limits.request(&parts, path) {
+            Ok(limited) => limited,
+            Err(refused) => {
+                let response = finish(refused.into_response(), &id, is_check, &counters);
+                return Box::pin(std::future::ready(Ok(response)));
+            }
+        };
         parts.extensions.insert(id.clone());
         let answer = self.inner.call(Request::from_parts(parts, body));
+        let answer = limited.within(AssertUnwindSafe(answer).catch_unwind());
         Box::pin(async move {
-            let response = match AssertUnwindSafe(answer).catch_unwind().await {
+            let response = match answer.await {
                 Ok(Ok(response)) => response,
                 Err(panic) => Problem::internal(message(panic.as_ref())).into_response(),
             };

@@ -1,7 +1,6 @@
 //! Event streams: what a subscriber hears, whatever the form. The forms are server-sent events and
 //! WebSocket.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
@@ -10,17 +9,19 @@ use sentinel_core::control::ControlState;
 use sentinel_core::event::{Event, RegistryChange};
 use sentinel_core::principal::{Principal, Role};
 use sentinel_service::ServiceError;
-use sentinel_service::bus::{EventId, Published, Subscription};
+use sentinel_service::bus::{EventId, Published};
 use sentinel_service::event_line::EventLine;
 use sentinel_service::kill::KillView;
+use sentinel_service::subscription::{self, Events, Subscription};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::app::Shared;
 use crate::auth::{Caller, is_revoked};
+use crate::limits::{self, Place};
 use crate::problem::Problem;
 use crate::wire::KillAnswer;
 
@@ -29,9 +30,6 @@ pub(crate) mod sse;
 pub(crate) mod websocket;
 
 use filter::TypeFilter;
-
-/// Events that are written at one go.
-const CHUNK: usize = 256;
 
 /// What a subscriber asks for.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -120,13 +118,11 @@ pub(crate) async fn open(
 ) -> Result<impl Stream<Item = Heard> + Send + use<>, Problem> {
     require_listener(&caller)?;
     let filter = TypeFilter::parse(wanted.types.as_deref())?;
-    let slot = Arc::clone(&app.subscribers).try_acquire_owned().map_err(|_| {
-        Problem::overloaded("too_many_subscribers", "too many event streams are open")
-    })?;
+    let place = limits::stream(&app.limits, caller.principal())?;
     // Subscribe first, then read the state: a kill in between is in both, never in neither.
     let subscription = app.services.events.subscribe(last(headers, wanted));
     let state = app.services.control.refresh().await.map_err(ServiceError::from)?;
-    let subscriber = Subscriber::new(app, caller.into_principal(), filter, slot);
+    let subscriber = Subscriber::new(app, caller.into_principal(), filter, place);
     Ok(subscriber.stream(subscription, &state))
 }
 
@@ -150,7 +146,7 @@ struct Subscriber {
     principal: Principal,
     filter: TypeFilter,
     /// Given back when the stream ends.
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Drop for Subscriber {
@@ -160,21 +156,16 @@ impl Drop for Subscriber {
 }
 
 enum Next {
-    Events(Arc<[Published]>),
+    Events(Events),
     Lagged,
     Heartbeat,
     Stopped,
 }
 
 impl Subscriber {
-    fn new(
-        app: Shared,
-        principal: Principal,
-        filter: TypeFilter,
-        slot: OwnedSemaphorePermit,
-    ) -> Self {
+    fn new(app: Shared, principal: Principal, filter: TypeFilter, place: Place) -> Self {
         app.metrics.subscribers.inc();
-        Self { app, principal, filter, _slot: slot }
+        Self { app, principal, filter, _place: place }
     }
 
     /// What the subscriber hears, until it goes away, its key is revoked, or the server stops.
@@ -183,32 +174,32 @@ impl Subscriber {
         subscription: Subscription,
         state: &ControlState,
     ) -> impl Stream<Item = Heard> + Send + use<> {
-        let Subscription { missed, gap, mut live, position } = subscription;
+        let mut events = subscription;
         // Until what was missed is sent, the place in the stream is where the client left it.
-        let at = missed.is_empty().then_some(position);
-        let first = self.sync(state, gap, at);
+        let at = (!events.has_missed()).then_some(events.position);
+        let first = self.sync(state, events.gap, at);
         async_stream::stream! {
             yield Heard::Messages(vec![first]);
-            for part in missed.chunks(CHUNK) {
-                if let Some(heard) = self.heard(part) {
-                    yield heard;
-                }
-            }
-            drop(missed);
             let mut heartbeat = heartbeat(self.app.options.heartbeat);
             let mut shutdown = self.app.options.shutdown.clone();
             loop {
-                match next(&mut live, &mut heartbeat, shutdown.as_mut()).await {
+                match next(&mut events, &mut heartbeat, shutdown.as_mut()).await {
                     Next::Events(group) => {
                         if group.iter().any(|each| is_revocation(&each.event)) && self.is_revoked() {
                             yield Heard::Closed(Closing::KeyRevoked);
                             return;
                         }
-                        for part in group.chunks(CHUNK) {
-                            if let Some(heard) = self.heard(part) {
-                                yield heard;
-                            }
+                        let heard = self.heard(&group);
+                        // While the client reads, it holds nothing but its own copy.
+                        drop(group);
+                        if let Some(heard) = heard {
+                            yield heard;
                         }
+                    }
+                    // What says that the key was revoked may be among what was missed.
+                    Next::Lagged if self.is_revoked() => {
+                        yield Heard::Closed(Closing::KeyRevoked);
+                        return;
                     }
                     Next::Lagged => yield Heard::Messages(vec![self.resync().await]),
                     Next::Heartbeat => {
@@ -278,7 +269,7 @@ fn heartbeat(period: Duration) -> Interval {
 }
 
 async fn next(
-    live: &mut broadcast::Receiver<Arc<[Published]>>,
+    events: &mut Subscription,
     heartbeat: &mut Interval,
     shutdown: Option<&mut watch::Receiver<bool>>,
 ) -> Next {
@@ -293,10 +284,10 @@ async fn next(
         biased;
         () = stopped => Next::Stopped,
         _ = heartbeat.tick() => Next::Heartbeat,
-        received = live.recv() => match received {
-            Ok(group) => Next::Events(group),
-            Err(broadcast::error::RecvError::Lagged(_)) => Next::Lagged,
-            Err(broadcast::error::RecvError::Closed) => Next::Stopped,
+        heard = events.next() => match heard {
+            Some(subscription::Heard::Events(group)) => Next::Events(group),
+            Some(subscription::Heard::Gap) => Next::Lagged,
+            None => Next::Stopped,
         },
     }
 }

@@ -19,6 +19,7 @@ mod deadline;
 mod edge;
 mod event_stream;
 mod ext_authz;
+mod limits;
 mod metrics;
 mod openapi;
 mod path;
@@ -29,6 +30,7 @@ mod routes;
 mod wire;
 
 pub use auth::AuthMode;
+pub use limits::{Connection, Limits, Network, NoNetwork};
 pub use metrics::{Durations, Labels, Measure, Source, Values};
 pub use openapi::openapi;
 
@@ -44,6 +46,8 @@ pub struct Options {
     pub heartbeat: Duration,
     /// Event streams that may be open at one time.
     pub max_subscribers: usize,
+    /// What one party may take of that, and of everything else.
+    pub limits: Limits,
     /// Event streams end once this turns `true` or its sender is gone.
     pub shutdown: Option<watch::Receiver<bool>>,
     /// Whether the transparency log and its trusted root can be read without a key.
@@ -68,6 +72,7 @@ impl Default for Options {
             allowed_hosts: None,
             heartbeat: Duration::from_secs(15),
             max_subscribers: 1000,
+            limits: Limits::default(),
             shutdown: None,
             public_log: false,
             also_trusted: AlsoTrusted::default(),

@@ -112,6 +112,13 @@ impl Problem {
         problem
     }
 
+    /// The client alone asks for too much, and may try again later.
+    pub(crate) fn too_many(code: &'static str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        problem.0.retry_after = Some(RETRY_SECONDS);
+        problem
+    }
+
     /// What a client is told when a handler fails in a way that it should not.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let detail = "the request could not be answered; nothing was allowed";

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Component, Path};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use regorus::{Engine, Value};
 use sentinel_core::id::{DecisionId, RolloutId};
+use sentinel_core::json;
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::policy::{Candidate, PolicyDecision, PolicyError, PolicyInput};
 use sentinel_core::policy_data::PolicyData;
@@ -25,8 +27,10 @@ use crate::ground::{Ground, Snapshot};
 use crate::input::InputBuilder;
 use crate::stack::STACK;
 
-/// Comparisons that may wait; each holds an input, of 256 KiB at most.
+/// Comparisons that may wait.
 const WAITING: usize = 256;
+/// Bytes that their inputs may take in memory, about. What is beyond is dropped and counted.
+const WAITING_BYTES: usize = 32 * 1024 * 1024;
 /// Disagreements that are kept.
 const KEPT: usize = 200;
 
@@ -39,6 +43,29 @@ pub(crate) struct Candidates {
     refused: RwLock<BTreeMap<RolloutId, String>>,
     /// The entrance to the thread that compares; it ends with the engine.
     waiting: OnceLock<Option<SyncSender<Comparison>>>,
+    /// Bytes that the inputs take that wait.
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The bytes that one input takes, until it is compared or dropped.
+struct Taken {
+    bytes: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl Taken {
+    fn of(input: &PolicyInput<'_>, all: &Arc<AtomicUsize>) -> Option<Self> {
+        let bytes = json::weight(input.context) + json::weight(input.arguments);
+        let fits = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= WAITING_BYTES);
+        all.try_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        Some(Self { bytes, of: Arc::clone(all) })
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 struct Held {
@@ -56,6 +83,7 @@ struct Comparison {
     tenant: TenantSlug,
     tool: ToolName,
     decided: ShadowAnswer,
+    _taken: Taken,
 }
 
 /// A candidate in words.
@@ -160,6 +188,10 @@ impl Candidates {
             return;
         }
         let Some(held) = self.held(rollout.id) else { return };
+        let Some(taken) = Taken::of(input, &self.bytes) else {
+            lock(&held.findings).dropped += 1;
+            return;
+        };
         let waiting = self.waiting.get_or_init(start).as_ref();
         let comparison = Comparison {
             data: Arc::clone(&input.state.data),
@@ -171,6 +203,7 @@ impl Candidates {
             tool: input.tool.clone(),
             decided: ShadowAnswer::of(decided),
             held: Arc::clone(&held),
+            _taken: taken,
         };
         if waiting.is_none_or(|waiting| waiting.try_send(comparison).is_err()) {
             lock(&held.findings).dropped += 1;

@@ -21,6 +21,7 @@ mod breaker;
 
 use answer::Answer;
 use breaker::Breaker;
+pub(crate) use breaker::Caller;
 
 const ENGINE: &str = "opa";
 /// The rule that decides, as a path of OPA's data API.
@@ -163,12 +164,16 @@ impl OpaEngine {
         })
     }
 
-    /// Decides on an input that [`input_document`] made.
+    /// Decides on an input of `caller` that [`input_document`] made.
     ///
     /// # Errors
     /// As [`PolicyEngine::evaluate`].
-    pub async fn decide(&self, input: Vec<u8>) -> Result<PolicyDecision, PolicyError> {
-        let outcome = match self.ask(input, self.timeout).await {
+    pub(crate) async fn decide(
+        &self,
+        input: Vec<u8>,
+        caller: Caller,
+    ) -> Result<PolicyDecision, PolicyError> {
+        let outcome = match self.ask(input, caller, self.timeout).await {
             Ok(answer) => answer.decision(),
             Err(error) => Err(error),
         };
@@ -196,6 +201,7 @@ impl OpaEngine {
         let was_healthy = status.revision.is_some();
         match found {
             Ok(answer) => {
+                self.breaker.answers();
                 if status.revision.as_deref() != Some(&*answer.revision) {
                     tracing::info!(revision = %answer.revision, "OPA answers");
                     status.revision = Some(answer.revision.as_ref().to_owned());
@@ -267,18 +273,22 @@ impl OpaEngine {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn ask(&self, input: Vec<u8>, timeout: Duration) -> Result<Answer, PolicyError> {
-        if !self.breaker.admits(Instant::now()) {
+    async fn ask(
+        &self,
+        input: Vec<u8>,
+        caller: Caller,
+        timeout: Duration,
+    ) -> Result<Answer, PolicyError> {
+        if !self.breaker.admits(Instant::now(), caller) {
             return Err(PolicyError::CircuitOpen);
         }
         let answer = self.ask_past_breaker(input, timeout).await;
         match &answer {
-            Err(PolicyError::Unavailable(_) | PolicyError::TimedOut) => {
-                self.breaker.failed(Instant::now());
-            }
+            Err(PolicyError::Unavailable(_)) => self.breaker.unreachable(Instant::now()),
+            Err(PolicyError::TimedOut) => self.breaker.timed_out(Instant::now(), caller),
             // It answered. An evaluation that fails is the input's or the policy's doing: a caller
             // that provokes some must not have everyone else denied.
-            _ => self.breaker.answered(),
+            _ => self.breaker.answered(caller),
         }
         answer
     }
@@ -350,7 +360,8 @@ pub fn input_document(input: &PolicyInput<'_>) -> Result<Vec<u8>, PolicyError> {
 #[async_trait]
 impl PolicyEngine for OpaEngine {
     async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        self.decide(input_document(&input)?).await
+        let caller = Caller::of(input.principal);
+        self.decide(input_document(&input)?, caller).await
     }
 
     fn status(&self) -> PolicyStatus {

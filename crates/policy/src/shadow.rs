@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::embedded::{EmbeddedEngine, lock};
-use crate::opa::{OpaEngine, input_document};
+use crate::opa::{Caller, OpaEngine, input_document};
 
 const ENGINE: &str = "shadow";
 /// Comparisons that may wait; with [`MAX_INPUT`] it bounds what they hold.
@@ -47,6 +47,7 @@ struct Comparison {
     at: Timestamp,
     tenant: TenantSlug,
     tool: ToolName,
+    caller: Caller,
     input: Vec<u8>,
     decided: ShadowAnswer,
 }
@@ -88,6 +89,7 @@ impl ShadowEngine {
                 at: input.time,
                 tenant: input.tenant.clone(),
                 tool: input.tool.clone(),
+                caller: Caller::of(input.principal),
                 input: document,
                 decided: ShadowAnswer::of(decided),
             }),
@@ -168,7 +170,7 @@ async fn compare(
         let Some(mut comparison) = next else { return };
         let input = std::mem::take(&mut comparison.input);
         let hash = hash(&input);
-        let answer = opa.decide(input).await;
+        let answer = opa.decide(input, comparison.caller).await;
         findings.add(comparison, hash, &answer);
     }
 }

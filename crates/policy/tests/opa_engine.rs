@@ -50,6 +50,11 @@ struct Stub {
 
 impl Stub {
     fn start(answer: impl Into<Vec<u8>>, delay: Duration) -> Self {
+        Self::start_slow_for(answer, "", delay)
+    }
+
+    /// One that delays only the answers to what has this text in it.
+    fn start_slow_for(answer: impl Into<Vec<u8>>, slow: &'static str, delay: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (answer, asked) = (answer.into(), Arc::new(AtomicUsize::new(0)));
@@ -68,7 +73,9 @@ impl Stub {
                         }
                     }
                     counter.fetch_add(1, Ordering::SeqCst);
-                    std::thread::sleep(delay);
+                    if String::from_utf8_lossy(&seen).contains(slow) {
+                        std::thread::sleep(delay);
+                    }
                     let _ = stream.write_all(&answer);
                 });
             }
@@ -205,9 +212,45 @@ async fn an_opa_that_is_slow_is_not_waited_for_and_soon_not_asked() {
     }
     assert!(started.elapsed() < Duration::from_millis(50), "{:?}", started.elapsed());
     assert_eq!(stub.asked(), asked);
-    assert!(opa.is_circuit_open());
+    assert!(!opa.is_circuit_open(), "the time-outs of one caller are its own");
     let counts = opa.counts();
     assert_eq!((counts.timed_out, counts.circuit_open, counts.decided), (5, 20, 0));
+    // Others have them too: it is not the caller.
+    for other in 1..=2 {
+        let call = usual().of_key(other);
+        assert_eq!(opa.evaluate(call.input()).await, Err(PolicyError::TimedOut));
+    }
+    assert!(opa.is_circuit_open());
+    assert_eq!(
+        opa.evaluate(usual().of_key(3).input()).await,
+        Err(PolicyError::CircuitOpen),
+        "no caller waits for it any more"
+    );
+}
+
+/// An OPA that takes its time over what one agent sends, and answers everybody else at once.
+#[tokio::test]
+async fn slow_inputs_of_one_caller_deny_no_other() {
+    let stub = Stub::start_slow_for(
+        http("200 OK", r#"{"result":{"allow":true}}"#),
+        "make it slow",
+        Duration::from_secs(6),
+    );
+    let opa = opa_at(&stub.url, Duration::from_secs(1));
+    let slow = usual().with_arguments(json!({"text": "make it slow"}));
+    for _ in 0..5 {
+        assert_eq!(opa.evaluate(slow.input()).await, Err(PolicyError::TimedOut));
+    }
+    let mut not_asked = 0;
+    for _ in 0..20 {
+        // Once a second one of its calls may try.
+        match opa.evaluate(slow.input()).await {
+            Err(PolicyError::CircuitOpen) => not_asked += 1,
+            tried => assert_eq!(tried, Err(PolicyError::TimedOut)),
+        }
+        assert!(opa.evaluate(usual().of_key(1).input()).await.unwrap().allow);
+    }
+    assert!(not_asked > 0 && !opa.is_circuit_open(), "{not_asked} of 20 were not asked");
 }
 
 #[tokio::test]

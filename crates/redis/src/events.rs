@@ -28,6 +28,8 @@ pub struct EventSettings {
     /// Events that wait while Redis is away or slow before the oldest are dropped; as many of
     /// control, apart from them.
     pub queue: usize,
+    /// Bytes that those may take, of each of the two kinds.
+    pub queue_bytes: usize,
     /// Bytes of one entry, which holds a group of events. Larger events are dropped.
     pub max_entry_bytes: usize,
     /// Entries that each of the two streams keeps, about.
@@ -40,6 +42,7 @@ impl Default for EventSettings {
             prefix: "sentinel".to_owned(),
             decisions: true,
             queue: 65_536,
+            queue_bytes: 32 * 1024 * 1024,
             max_entry_bytes: 128 * 1024,
             kept: 1000,
         }
@@ -165,7 +168,7 @@ impl Lanes {
         dropped: fn(&Counts) -> &std::sync::atomic::AtomicU64,
     ) -> Arc<Queue> {
         let stream = format!("{}:{name}", self.settings.prefix);
-        let queue = Arc::new(Queue::new(self.settings.queue));
+        let queue = Arc::new(Queue::new(self.settings.queue, self.settings.queue_bytes));
         let link =
             |response| Link::new(self.target.clone(), name, response, Arc::clone(&self.counts));
         let writer = Writer {

@@ -137,18 +137,11 @@ impl RedisRates {
         match &self.on_loss {
             OnRedisLoss::Deny => Err(RateError::Unavailable("redis does not answer".to_owned())),
             OnRedisLoss::LocalShare { replicas, local } => {
-                local.take(&shares(demands, *replicas)).await
+                let shares: Vec<_> = demands.iter().map(|demand| demand.share(*replicas)).collect();
+                local.take(&shares).await
             }
         }
     }
-}
-
-fn shares(demands: &[RateDemand], replicas: u32) -> Vec<RateDemand> {
-    let share = |demand: &RateDemand| {
-        let rule = RateRule { limit: demand.rule.limit.share(replicas), ..demand.rule };
-        RateDemand { rule, ..demand.clone() }
-    };
-    demands.iter().map(share).collect()
 }
 
 #[async_trait]

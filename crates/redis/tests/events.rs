@@ -129,7 +129,8 @@ async fn deployments_with_another_prefix_hear_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_does_not_wait_for_a_hundred_thousand_decisions() {
     let server = RedisServer::start();
-    let settings = EventSettings { queue: 200_000, ..EventSettings::default() };
+    let settings =
+        EventSettings { queue: 200_000, queue_bytes: usize::MAX, ..EventSettings::default() };
     let (a, b) = (Replica::start(&server, settings), Replica::following(&server).await);
     within(10, a.events.following()).await;
     let decision = checked();

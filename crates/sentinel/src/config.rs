@@ -31,6 +31,11 @@ pub(crate) struct Config {
     /// `tls_terminated_upstream` and `allowed_hosts`.
     #[serde(default = "default_listen")]
     pub(crate) listen: SocketAddr,
+    /// Address and port where operators and administrators are served, and no other caller, beside
+    /// `listen`: with 256 connections of its own, so that nothing that happens there keeps them out.
+    /// An address other than loopback also needs `tls_terminated_upstream`.
+    #[serde(default)]
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// Address and port where Envoy asks by gRPC (`ext_authz`), without TLS; nowhere unless stated.
     /// An address other than loopback also needs `tls_terminated_upstream`.
     #[serde(default)]
@@ -79,10 +84,12 @@ pub(crate) struct Config {
     /// What becomes of calls with rate limits while Redis does not answer.
     #[serde(default)]
     pub(crate) on_redis_loss: OnRedisLoss,
-    /// How many servers there are, for their shares of a rate limit while Redis does not answer.
-    #[serde(default = "default_replicas")]
+    /// How many servers there are, for their shares of a rate limit while none counts for all of
+    /// them: Redis does not answer, or there is none. Required for rate limits on PostgreSQL without
+    /// `redis_url`, and for `on_redis_loss: local_share`.
+    #[serde(default)]
     #[schemars(range(min = 1, max = 10_000))]
-    pub(crate) replicas: u32,
+    pub(crate) replicas: Option<u32>,
     /// Rate limits of every call, besides those that policy states: `scope:limit/period` or
     /// `scope:limit/period:burst`, the scope being `tenant`, `agent`, `tool` or `agent_tool`
     /// (`agent:100/1s`, `tenant:5000/1m:200`). As an environment variable, separated by commas.
@@ -287,10 +294,36 @@ pub(crate) struct Config {
     #[serde(default)]
     #[schemars(range(max = 100_000))]
     pub(crate) commit_delay_us: Option<u64>,
-    /// Connections held at one time; further ones wait to be accepted.
+    /// Connections held at one time, for each of `listen` and `ext_authz_listen`. When there are as
+    /// many, those on which nothing is asked give way to new ones; when all are busy, new ones are
+    /// served for operators and administrators only, 64 at a time.
     #[serde(default = "default_connections")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_connections: usize,
+    /// Connections from one address, those of `trusted_proxies` aside; as many as there are unless
+    /// stated, since an address may be that of a proxy.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_connections_per_address: Option<usize>,
+    /// Proxies in front of this server, as addresses or networks (`10.0.0.0/8`): of what they send,
+    /// the last address in `X-Forwarded-For` that is not one of them counts as the client's. As an
+    /// environment variable, separated by commas.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<String>,
+    /// Requests without a valid key that an address may make in a second, and twenty times as many at
+    /// once, before it is answered 429; 0 for no limit. Requests with a valid key are not counted.
+    #[serde(default = "default_unauthenticated")]
+    #[schemars(range(max = 1_000_000))]
+    pub(crate) max_unauthenticated_per_second: u32,
+    /// Event streams and WebSockets open at one time. One in 16 is for operators and administrators
+    /// only; one tenant has half of them at most, as has one address when `trusted_proxies` is set.
+    #[serde(default = "default_streams")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_event_streams: usize,
+    /// Event streams and WebSockets of one key.
+    #[serde(default = "default_streams_per_key")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_event_streams_per_key: usize,
     /// Seconds that requests in flight get to finish after SIGTERM.
     #[serde(default = "default_grace")]
     #[schemars(range(max = 3600))]
@@ -373,8 +406,16 @@ fn default_redis_prefix() -> String {
     "sentinel".to_owned()
 }
 
-const fn default_replicas() -> u32 {
-    1
+const fn default_streams() -> usize {
+    1000
+}
+
+const fn default_streams_per_key() -> usize {
+    100
+}
+
+const fn default_unauthenticated() -> u32 {
+    50
 }
 
 const fn default_queue() -> usize {
@@ -440,6 +481,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: default_listen(),
+            admin_listen: None,
             ext_authz_listen: None,
             database_url: None,
             database_read_url: None,
@@ -451,7 +493,7 @@ impl Default for Config {
             redis_prefix: default_redis_prefix(),
             redis_decision_events: true,
             on_redis_loss: OnRedisLoss::default(),
-            replicas: default_replicas(),
+            replicas: None,
             rate_limits: Vec::new(),
             policy_dir: None,
             policy_dir_watched: false,
@@ -503,6 +545,11 @@ impl Default for Config {
             max_waiting: default_queue(),
             commit_delay_us: None,
             max_connections: default_connections(),
+            max_connections_per_address: None,
+            trusted_proxies: Vec::new(),
+            max_unauthenticated_per_second: default_unauthenticated(),
+            max_event_streams: default_streams(),
+            max_event_streams_per_key: default_streams_per_key(),
             shutdown_grace_seconds: default_grace(),
             drain_seconds: default_drain(),
             log_format: None,

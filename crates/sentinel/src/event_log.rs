@@ -15,9 +15,8 @@ use sentinel_core::clock::Clock;
 use sentinel_core::event::Event;
 use sentinel_service::bus::{InProcessBus, Published};
 use sentinel_service::event_line::EventLine;
+use sentinel_service::subscription::{Heard, Silence, Subscription};
 use serde_json::{Value, json};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::output::{escape_json, printable};
 use crate::telemetry::LogFormat;
@@ -48,14 +47,13 @@ impl EventLog {
         clock: Arc<dyn Clock>,
         options: EventLogOptions,
     ) -> io::Result<Self> {
-        let subscription = bus.subscribe(None);
+        let events = bus.subscribe(None);
         let mut log = Log {
             out: BufWriter::with_capacity(BUFFER, io::stdout()),
             options,
             clock,
-            next: subscription.position.position + 1,
+            next: events.position.position + 1,
         };
-        let events = subscription.live;
         let run = move || {
             // Standard output that is closed ends the log; the server goes on without.
             if let Err(error) = log.run(events) {
@@ -83,22 +81,22 @@ struct Log<W: Write> {
 }
 
 impl<W: Write> Log<W> {
-    fn run(&mut self, mut events: Receiver<Arc<[Published]>>) -> io::Result<()> {
+    fn run(&mut self, mut events: Subscription) -> io::Result<()> {
         loop {
-            let group = match events.try_recv() {
-                Ok(group) => group,
-                Err(TryRecvError::Lagged(_)) => continue,
-                Err(TryRecvError::Closed) => return self.out.flush(),
-                Err(TryRecvError::Empty) => {
+            let heard = match events.try_next() {
+                Ok(heard) => heard,
+                Err(Silence::ForGood) => return self.out.flush(),
+                Err(Silence::Yet) => {
                     self.out.flush()?;
-                    match events.blocking_recv() {
-                        Ok(group) => group,
-                        Err(RecvError::Lagged(_)) => continue,
-                        Err(RecvError::Closed) => return Ok(()),
-                    }
+                    let Some(heard) = events.blocking_next() else { return Ok(()) };
+                    heard
                 }
             };
-            self.group(&group)?;
+            match heard {
+                Heard::Events(group) => self.group(&group)?,
+                // The positions of what follows say how many are missing.
+                Heard::Gap => {}
+            }
         }
     }
 
@@ -206,7 +204,7 @@ mod tests {
             clock: Arc::new(SystemClock),
             next: subscription.position.position + 1,
         };
-        log.run(subscription.live).unwrap();
+        log.run(subscription).unwrap();
         String::from_utf8(log.out).unwrap()
     }
 
@@ -233,13 +231,15 @@ mod tests {
     #[test]
     fn a_log_that_fell_behind_says_how_much_it_skipped() {
         let log = written(LogFormat::Json, |bus| {
-            for _ in 0..3000 {
-                bus.publish(vec![event("x"), event("y")]);
+            // More than the bus keeps.
+            let subject = "x".repeat(8192);
+            for _ in 0..1500 {
+                bus.publish(vec![event(&subject), event(&subject)]);
             }
         });
         let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
         assert_eq!(first["event"], "log.skipped");
         let skipped = first["metadata"]["skipped"].as_u64().unwrap();
-        assert_eq!(skipped + log.lines().count() as u64 - 1, 6000);
+        assert_eq!(skipped + log.lines().count() as u64 - 1, 3000);
     }
 }

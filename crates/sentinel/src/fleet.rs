@@ -34,7 +34,7 @@ impl Fleet {
             prefix: config.redis_prefix.clone(),
             decisions: config.redis_decision_events,
             on_loss: config.on_redis_loss,
-            replicas: config.replicas,
+            replicas: config.replicas.unwrap_or(1),
         }))
     }
 

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use sentinel_core::clock::Clock;
-use sentinel_core::commit::claims_expire_before;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
+use sentinel_core::rate::RateLimiter;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_provenance::PublicKey;
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::health::{HealthChecker, Networks};
+use sentinel_service::housekeeping::Housekeeper;
 use sentinel_service::log::{CheckpointSigner, CheckpointSigners, TransparencyLog, kept_signer};
 use sentinel_service::payloads::KeyWrapper;
+use sentinel_service::rate::{SharedRates, UncountedRates};
 use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_signers::KeySource;
@@ -37,7 +39,7 @@ use crate::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
 use crate::server;
 use crate::signing_key::{self, Prepared, SigningKeyError, Source};
 
-/// How often what is no longer needed is removed.
+/// How often partitions are looked after.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(600);
 /// How often the lead of the log is taken or kept, well below the time that it holds.
 const LEAD: Duration = Duration::from_secs(1);
@@ -86,6 +88,8 @@ pub(crate) struct Parts {
     pub(crate) log_key: Option<KeySource>,
     /// Key that the log had under its earlier name; `None` leaves that to the store.
     pub(crate) previous_log_key: Option<KeySource>,
+    /// How many servers there are, if somebody has said.
+    pub(crate) replicas: Option<u32>,
     pub(crate) settings: Settings,
 }
 
@@ -95,10 +99,15 @@ pub(crate) struct Serving {
     pub(crate) listener: TcpListener,
     /// Where gateways ask; `None` serves none.
     pub(crate) ext_authz: Option<TcpListener>,
+    /// Where operators and administrators are served, and no other caller.
+    pub(crate) admin: Option<TcpListener>,
     pub(crate) auth: sentinel_http::AuthMode,
     /// Host names by which clients may address the server; `None` allows any.
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) limits: server::Limits,
+    pub(crate) max_event_streams: usize,
+    /// What one party may take.
+    pub(crate) parties: sentinel_http::Limits,
     /// Whether the transparency log can be read without a key.
     pub(crate) public_log: bool,
     /// Which networks health checks dial, and how often; `None` polls none.
@@ -143,7 +152,7 @@ impl Node {
                 (shared, Some(carrier))
             }
             (None, Some(postgres)) => {
-                let (shared, carrier) = by_notify(postgres);
+                let (shared, carrier) = by_notify(postgres, parts.replicas);
                 sources.push(crate::metrics::of_notify(carrier));
                 (shared, None)
             }
@@ -222,6 +231,8 @@ impl Node {
             sentinel_http::Options {
                 auth: serving.auth,
                 allowed_hosts: serving.allowed_hosts,
+                max_subscribers: serving.max_event_streams,
+                limits: serving.parties,
                 shutdown: Some(shutdown),
                 public_log: serving.public_log,
                 also_trusted,
@@ -236,7 +247,8 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn_blocking(warm_up(self.signing.clone()));
         self.keep_policy(&mut tasks, hangup);
-        tasks.spawn(housekeeping(Arc::clone(&self.services.store), Arc::clone(&self.clock)));
+        let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
+        tasks.spawn(Housekeeper::new(store, clock).run());
         if let Some(postgres) = &self.postgres {
             tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
             if let Some(archiving) = serving.archiving {
@@ -253,6 +265,7 @@ impl Node {
             tasks.spawn(poll_health(store, clock, networks, interval));
         }
         let limits = serving.limits;
+        let drain = limits.drain;
         let stopped = async {
             let signal = stop.told().await;
             // Event streams end, and readiness is over, at once; nothing else is cut.
@@ -260,24 +273,30 @@ impl Node {
             tracing::info!(signal, "stopping: what was accepted is finished first");
             if signal == SIGTERM {
                 // A second signal ends the wait.
-                drop(tokio::time::timeout(limits.drain, stop.told()).await);
+                drop(tokio::time::timeout(drain, stop.told()).await);
             }
         };
         let stopped = stopped.shared();
         let gateways = async {
             let Some(listener) = serving.ext_authz else { return 0 };
             let connect = server::http2(interfaces.ext_authz);
-            server::serve(listener, connect, limits, stopped.clone()).await
+            server::serve(listener, connect, limits.clone(), stopped.clone()).await
         };
-        let connect = server::http1(interfaces.http);
-        let clients = server::serve(serving.listener, connect, limits, stopped.clone());
-        let (clients, gateways) = tokio::join!(clients, gateways);
-        let cut = clients + gateways;
+        let operators = async {
+            let Some(listener) = serving.admin else { return 0 };
+            let connect = server::http1(interfaces.http.clone());
+            server::serve(listener, connect, limits.of_operators(), stopped.clone()).await
+        };
+        let connect = server::http1(interfaces.http.clone());
+        let clients = server::serve(serving.listener, connect, limits.clone(), stopped.clone());
+        let (clients, gateways, operators) = tokio::join!(clients, gateways, operators);
+        let cut = clients + gateways + operators;
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
         }
         // WebSockets are no connections of the server's any more. Each holds a receiver until its
-        // client has been told; the router, which held another, is gone.
+        // client has been told; the router, which holds another, goes first.
+        drop(interfaces.http);
         drop(tokio::time::timeout(FAREWELL, stopping.closed()).await);
         if let Some(carrier) = &self.carrier {
             // Late events are of no use to anybody when Redis is away.
@@ -398,12 +417,23 @@ fn tell_of_no_policy(policy: &Policy, error: &str) {
     }
 }
 
-/// Without Redis, the database carries control events.
-fn by_notify(postgres: &PostgresStore) -> (Shared, Arc<PostgresEvents>) {
+/// Without Redis, the database carries control events, and each server counts its share of rate
+/// limits.
+fn by_notify(postgres: &PostgresStore, replicas: Option<u32>) -> (Shared, Arc<PostgresEvents>) {
     let events = Arc::new(InProcessBus::default());
     let carrier = Arc::new(postgres.carry_events(events.foreign()));
     let others: Arc<dyn Bus> = carrier.clone();
-    (Shared { events, others: Some(others), rates: None }, carrier)
+    let rates: Arc<dyn RateLimiter> = match replicas {
+        Some(replicas) => Arc::new(SharedRates::new(replicas)),
+        None => {
+            tracing::warn!(
+                "calls with rate limits that policy states are denied: each server counts alone, \
+                 and `replicas` does not say how many there are"
+            );
+            Arc::new(UncountedRates)
+        }
+    };
+    (Shared { events, others: Some(others), rates: Some(rates) }, carrier)
 }
 
 /// Whether the database cannot be opened because another process has it open.
@@ -524,18 +554,6 @@ async fn reload_on(mut hangup: Signal, reloader: Reloader, clock: Arc<dyn Clock>
                 tracing::error!(%error, "the policy was refused; the one before stays in force");
             }
             Err(error) => tracing::error!(%error, "the policy could not be loaded"),
-        }
-    }
-}
-
-async fn housekeeping(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
-    let mut ticks = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        ticks.tick().await;
-        match store.expire_claims(claims_expire_before(clock.now())).await {
-            Ok(0) => {}
-            Ok(expired) => tracing::debug!(expired, "call identifiers expired"),
-            Err(error) => tracing::warn!(%error, "old call identifiers were not removed"),
         }
     }
 }

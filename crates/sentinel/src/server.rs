@@ -8,69 +8,142 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sentinel_http::Network;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-/// Time a client gets to send the head of a request; also how long a connection may idle.
+mod places;
+mod stream;
+mod tracked;
+
+use places::{Most, Occupant, Place, Places};
+use stream::PatientStream;
+use tracked::Tracked;
+
+/// Time a client gets to send the head of a request; also how long a connection may idle. Under
+/// pressure it is shorter: see [`places`].
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes that the head of a request may have.
+/// Time a client gets to take some of what it is sent.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes that the head of a request may have, and that wait to be sent.
 const MAX_HEAD: usize = 64 * 1024;
 /// Calls that one connection of a gateway may have under way.
 const MAX_STREAMS: u32 = 1000;
+/// Bytes that wait to be sent for each of them.
+const MAX_SEND: usize = 64 * 1024;
+/// Bytes of the headers of a call.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// Calls that a gateway may have taken back before they were answered, until it is cut off.
+const MAX_RESETS: usize = 256;
 /// Time after which a silent connection of HTTP/2 is asked whether it is still there, and then gets
 /// to answer.
 const PING: Duration = Duration::from_secs(30);
 /// Pause after an `accept` that failed for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// File descriptors that are kept for the database, files and other servers.
+const OTHER_FILES: u64 = 256;
+/// Places for operators and administrators beside the others.
+const RESERVED: usize = 64;
+/// Places of a listener that serves no other caller.
+const OPERATORS: usize = 256;
 
 /// What a listener may hold.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) connections: usize,
+    /// Connections from one address; as many as there are unless stated.
+    pub(crate) of_address: Option<usize>,
+    /// Proxies, whose addresses are not those of one client.
+    pub(crate) trusted: Arc<[Network]>,
+    /// Whether none but operators and administrators are served.
+    pub(crate) operators_only: bool,
     /// Time after SIGTERM in which everything goes on but readiness.
     pub(crate) drain: Duration,
     /// Time that requests in flight get to finish once the server stops.
     pub(crate) grace: Duration,
 }
 
+impl Limits {
+    /// Those of a listener for operators and administrators, beside one with these.
+    pub(crate) fn of_operators(&self) -> Self {
+        let limits = self.clone();
+        Self { connections: OPERATORS, of_address: None, operators_only: true, ..limits }
+    }
+
+    fn most(&self) -> Most {
+        Most {
+            connections: self.connections,
+            of_address: self.of_address.unwrap_or(usize::MAX),
+            proxies: Arc::clone(&self.trusted),
+            reserved: if self.operators_only { 0 } else { RESERVED },
+            operators_only: self.operators_only,
+        }
+    }
+}
+
+/// Makes room for so many connections among the files that this process may open; returns how many
+/// there is room for.
+pub(crate) fn room_for(connections: usize) -> usize {
+    let wanted = u64::try_from(connections + RESERVED + OPERATORS).unwrap_or(u64::MAX);
+    let wanted = wanted.saturating_add(OTHER_FILES);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Some(now) = current.filter(|now| *now < wanted) else { return connections };
+    let most = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
+    let have = if raised.is_ok() { most } else { now };
+    if have >= wanted {
+        return connections;
+    }
+    let short = usize::try_from(wanted - have).unwrap_or(usize::MAX);
+    let room = connections.saturating_sub(short).max(1);
+    tracing::warn!(
+        max_connections = connections,
+        room,
+        open_files = have,
+        "fewer connections are held than configured: raise the limit of open files (`ulimit -n`, \
+         `LimitNOFILE`)"
+    );
+    room
+}
+
 /// Serves connections that `connect` makes until `stop` completes, then answers what was accepted.
 /// Answers how many connections had to be cut.
 pub(crate) async fn serve<C: Connection>(
     listener: TcpListener,
-    connect: impl Fn(TcpStream) -> C,
+    connect: impl Fn(PatientStream, Arc<Occupant>) -> C,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> usize {
     let (stopping, stopped) = watch::channel(());
     let mut connections = tokio::task::JoinSet::new();
-    let permits = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.most());
     tokio::pin!(stop);
     loop {
-        let accepted = async {
-            // Closed never, so this is only ever waiting.
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = accepted => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = until(stopped.clone(), connect(nodelay(stream)));
-                connections.spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%peer, %error, "a connection ended early");
-                    }
-                    drop(permit);
-                });
+                let Some(place) = places.take(peer.ip()) else {
+                    refuse(&stream);
+                    continue;
+                };
+                let stream = PatientStream::new(nodelay(stream), PATIENCE);
+                let connection = connect(stream, Arc::clone(&place.occupant));
+                connections.spawn(occupy(place, peer, until(stopped.clone(), connection)));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                // For want of file descriptors, perhaps.
+                if places.make_room() == 0 {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                } else {
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
@@ -82,6 +155,30 @@ pub(crate) async fn serve<C: Connection>(
     let cut = if done.is_err() { connections.len() } else { 0 };
     connections.shutdown().await;
     cut
+}
+
+/// Keeps `place` until `connection` ends by itself, or the place is needed for another.
+async fn occupy(
+    place: Place,
+    peer: SocketAddr,
+    connection: impl Future<Output = hyper::Result<()>>,
+) {
+    tokio::select! {
+        biased;
+        () = place.occupant.ended() => {
+            tracing::debug!(%peer, "a silent connection gave way to another");
+        }
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        },
+    }
+}
+
+/// Says that there is no place, if that can be said at once.
+fn refuse(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+        content-length: 0\r\nconnection: close\r\n\r\n";
+    drop(stream.try_write(ANSWER));
 }
 
 /// Lets `connection` go on until the sender of `stopped` is gone, then only to the end of its answer.
@@ -99,9 +196,8 @@ pub(crate) trait Connection: Future<Output = hyper::Result<()>> + Send + 'static
     fn finish(self: Pin<&mut Self>);
 }
 
-type Service = TowerToHyperService<Router>;
-type Http1 = http1::UpgradeableConnection<TokioIo<TcpStream>, Service>;
-type Http2 = http2::Connection<TokioIo<TcpStream>, Service, TokioExecutor>;
+type Http1 = http1::UpgradeableConnection<TokioIo<PatientStream>, Tracked>;
+type Http2 = http2::Connection<TokioIo<PatientStream>, Tracked, TokioExecutor>;
 
 impl Connection for Http1 {
     fn finish(self: Pin<&mut Self>) {
@@ -117,28 +213,29 @@ impl Connection for Http2 {
 
 /// Serves `router` by HTTP/1.1. A connection that becomes a WebSocket ends here: the subscribers'
 /// limit bounds those.
-pub(crate) fn http1(router: Router) -> impl Fn(TcpStream) -> Http1 {
-    let service = TowerToHyperService::new(router);
-    move |stream| {
+pub(crate) fn http1(router: Router) -> impl Fn(PatientStream, Arc<Occupant>) -> Http1 {
+    move |stream, occupant| {
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service.clone())
+            .serve_connection(TokioIo::new(stream), Tracked::new(router.clone(), occupant))
             .with_upgrades()
     }
 }
 
 /// Serves `router` by HTTP/2 without TLS, as gateways speak it to a service beside them.
-pub(crate) fn http2(router: Router) -> impl Fn(TcpStream) -> Http2 {
-    let service = TowerToHyperService::new(router);
-    move |stream| {
+pub(crate) fn http2(router: Router) -> impl Fn(PatientStream, Arc<Occupant>) -> Http2 {
+    move |stream, occupant| {
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
+            .max_send_buf_size(MAX_SEND)
+            .max_header_list_size(MAX_HEADERS)
+            .max_local_error_reset_streams(MAX_RESETS)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
-            .serve_connection(TokioIo::new(stream), service.clone())
+            .serve_connection(TokioIo::new(stream), Tracked::new(router.clone(), occupant))
     }
 }
 
@@ -189,6 +286,17 @@ mod tests {
     const CHUNK: usize = 64 * 1024;
     const CHUNKS: usize = 4096;
 
+    fn limits() -> Limits {
+        Limits {
+            connections: 10,
+            of_address: None,
+            trusted: [].into(),
+            operators_only: false,
+            drain: Duration::ZERO,
+            grace: Duration::ZERO,
+        }
+    }
+
     #[tokio::test]
     async fn a_client_that_does_not_read_does_not_fill_the_memory() {
         let made = Arc::new(AtomicUsize::new(0));
@@ -203,10 +311,7 @@ mod tests {
         let router = Router::new().route("/", get(|| async move { body() }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            http1(router)(stream).await
-        });
+        tokio::spawn(serve(listener, http1(router), limits(), std::future::pending()));
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut before = 0;

@@ -1,12 +1,14 @@
 //! The in-process bus: hands events to subscribers of this replica and keeps the latest, so that
 //! a subscriber that reconnects misses nothing it could not have seen.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sentinel_core::event::{Bus, Event};
 use tokio::sync::broadcast;
 use uuid::Uuid;
+
+use crate::history::{Group, History, Since};
+use crate::subscription::Subscription;
 
 /// An event and its place in this process's order of events.
 #[derive(Debug, Clone)]
@@ -46,39 +48,19 @@ impl std::str::FromStr for EventId {
 #[derive(Debug)]
 pub struct InProcessBus {
     run: Uuid,
-    history: Mutex<History>,
-    sender: broadcast::Sender<Arc<[Published]>>,
+    history: Arc<Mutex<History>>,
+    sender: broadcast::Sender<Weak<Group>>,
 }
 
-#[derive(Debug, Default)]
-struct History {
-    next: u64,
-    decisions: VecDeque<Published>,
-    control: VecDeque<Published>,
-}
-
-/// Events kept of each kind.
-const KEPT: usize = 4096;
-/// Groups of events a slow subscriber may lag behind before it is told that it missed some.
-const LAG: usize = 1024;
+/// Groups of events a slow subscriber may lag behind before it is told that it missed some. They
+/// are no more than references: what they take in memory is the history's to bound.
+const LAG: usize = 4096;
 
 impl Default for InProcessBus {
     fn default() -> Self {
         let (sender, _) = broadcast::channel(LAG);
-        Self { run: Uuid::now_v7(), history: Mutex::default(), sender }
+        Self { run: Uuid::now_v7(), history: Arc::default(), sender }
     }
-}
-
-/// A subscription: what was missed, then what comes.
-#[derive(Debug)]
-pub struct Subscription {
-    /// Events since the position asked for, oldest first.
-    pub missed: Vec<Published>,
-    /// Whether some were missed that are no longer kept; the subscriber should read the state anew.
-    pub gap: bool,
-    pub live: broadcast::Receiver<Arc<[Published]>>,
-    /// Identifier of the newest event at the time of subscribing.
-    pub position: EventId,
 }
 
 impl InProcessBus {
@@ -88,40 +70,22 @@ impl InProcessBus {
         // Subscribing under the history's lock leaves no moment between the two.
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let live = self.sender.subscribe();
-        let position = self.id(history.next.saturating_sub(1));
-        let Some(last) = last else {
-            return Subscription { missed: Vec::new(), gap: false, live, position };
+        let newest = history.newest();
+        let position = self.id(newest);
+        let (since, after) = match last {
+            None => (Since::default(), newest),
+            Some(last) if last.run == self.run && history.knows(last.position) => {
+                (history.since(last.position), last.position)
+            }
+            Some(_) => (Since { gap: true, ..Since::default() }, newest),
         };
-        if last.run != self.run || last.position >= history.next {
-            return Subscription { missed: Vec::new(), gap: true, live, position };
-        }
-        let mut missed: Vec<_> = history.since(last.position).cloned().collect();
-        missed.sort_by_key(|published| published.position);
-        let expected = history.next - 1 - last.position;
-        let gap = (missed.len() as u64) < expected;
-        Subscription { missed, gap, live, position }
+        Subscription::new(&self.history, since, live, (after, position))
     }
 
     /// The identifier of an event of this process.
     #[must_use]
     pub const fn id(&self, position: u64) -> EventId {
         EventId { run: self.run, position }
-    }
-}
-
-impl History {
-    fn since(&self, position: u64) -> impl Iterator<Item = &Published> {
-        let after = move |published: &&Published| published.position > position;
-        self.decisions.iter().chain(&self.control).filter(after)
-    }
-
-    fn keep(&mut self, published: Published) {
-        let control = published.event.is_control();
-        let kind = if control { &mut self.control } else { &mut self.decisions };
-        if kind.len() == KEPT {
-            kind.pop_front();
-        }
-        kind.push_back(published);
     }
 }
 
@@ -137,18 +101,9 @@ impl InProcessBus {
             return;
         }
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        // Position 0 is "before the first event", so that a subscriber can always name where it is.
-        history.next = history.next.max(1);
-        let mut group = Vec::with_capacity(events.len());
-        for event in events {
-            let published = Published { position: history.next, event, foreign };
-            history.next += 1;
-            history.keep(published.clone());
-            group.push(published);
-        }
         // Sending under the lock keeps the order; it never blocks, and without subscribers it is
         // an error that means nothing.
-        drop(self.sender.send(group.into()));
+        history.add(events, foreign, |group| drop(self.sender.send(Arc::downgrade(group))));
     }
 }
 
@@ -185,6 +140,8 @@ impl Bus for FanOut {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history;
+    use crate::subscription::{Heard, Silence};
     use sentinel_core::epoch::Epoch;
     use sentinel_core::event::{RegistryChange, RegistryEvent};
 
@@ -200,15 +157,45 @@ mod tests {
         }))
     }
 
+    /// A deny with metadata of about so many bytes, as it is told.
+    fn decision(bytes: usize) -> Event {
+        let control = Arc::new(sentinel_core::control::ControlState::default());
+        let check = sentinel_testkit::build::check(&control, "acme", "search");
+        let mut record = check.pending().record;
+        record.event_metadata.insert("filler".to_owned(), "x".repeat(bytes).into());
+        Event::checked(&Arc::new(record))
+    }
+
+    /// The positions that a subscriber hears by now, and how many gaps.
+    fn heard(subscription: &mut Subscription) -> (Vec<u64>, usize) {
+        let (mut positions, mut gaps) = (Vec::new(), 0);
+        while let Ok(next) = subscription.try_next() {
+            match next {
+                Heard::Events(events) => positions.extend(events.iter().map(|each| each.position)),
+                Heard::Gap => gaps += 1,
+            }
+        }
+        (positions, gaps)
+    }
+
     #[test]
     fn resuming_gets_exactly_what_followed() {
         let bus = InProcessBus::default();
         bus.publish(vec![event("a"), event("b")]);
         let at = bus.subscribe(None).position;
         bus.publish(vec![event("c")]);
-        let resumed = bus.subscribe(Some(at));
-        assert!(!resumed.gap);
-        assert_eq!(resumed.missed.iter().map(|p| p.position).collect::<Vec<_>>(), [3]);
+        let mut resumed = bus.subscribe(Some(at));
+        assert!(!resumed.gap && resumed.has_missed());
+        assert_eq!(heard(&mut resumed), (vec![3], 0));
+    }
+
+    #[test]
+    fn resuming_within_a_group_gets_the_rest_of_it() {
+        let bus = InProcessBus::default();
+        bus.publish(vec![event("a"), event("b"), event("c")]);
+        let mut resumed = bus.subscribe(Some(bus.id(2)));
+        bus.publish(vec![event("d")]);
+        assert_eq!((resumed.gap, heard(&mut resumed)), (false, (vec![3, 4], 0)));
     }
 
     #[test]
@@ -216,8 +203,19 @@ mod tests {
         let bus = InProcessBus::default();
         let at = bus.subscribe(None).position;
         bus.publish(vec![event("a"), event("b")]);
-        let resumed = bus.subscribe(Some(at));
-        assert_eq!((resumed.missed.len(), resumed.gap), (2, false));
+        let mut resumed = bus.subscribe(Some(at));
+        assert_eq!((resumed.gap, heard(&mut resumed)), (false, (vec![1, 2], 0)));
+    }
+
+    #[test]
+    fn both_kinds_come_in_the_order_in_which_they_happened() {
+        let bus = InProcessBus::default();
+        let at = bus.subscribe(None).position;
+        for _ in 0..3 {
+            bus.publish(vec![decision(10), event("a"), decision(10)]);
+        }
+        let mut resumed = bus.subscribe(Some(at));
+        assert_eq!(heard(&mut resumed), ((1..=9).collect(), 0));
     }
 
     #[test]
@@ -228,24 +226,79 @@ mod tests {
         let at = local.subscribe(None).position;
         all.publish(vec![event("own")]);
         local.foreign().publish(vec![event("foreign")]);
-        let seen = local.subscribe(Some(at)).missed;
-        assert_eq!(seen.iter().map(|p| p.foreign).collect::<Vec<_>>(), [false, true]);
-        let sent = others.subscribe(Some(others.id(0))).missed;
-        assert_eq!(sent.len(), 1);
+        let mut seen = local.subscribe(Some(at));
+        let mut foreign = Vec::new();
+        while let Ok(Heard::Events(events)) = seen.try_next() {
+            foreign.extend(events.iter().map(|each| each.foreign));
+        }
+        assert_eq!(foreign, [false, true]);
+        assert_eq!(heard(&mut others.subscribe(Some(others.id(0)))), (vec![1], 0));
     }
 
     #[test]
-    fn what_is_no_longer_kept_is_a_gap() {
+    fn what_is_kept_is_bounded_by_bytes_and_what_is_not_kept_is_a_gap() {
         let bus = InProcessBus::default();
-        bus.publish(vec![event("first")]);
+        bus.publish(vec![decision(10)]);
         let at = bus.subscribe(None).position;
-        bus.publish((0..=KEPT).map(|_| event("later")).collect());
-        assert!(bus.subscribe(Some(at)).gap);
+        let mut slow = bus.subscribe(None);
+        for _ in 0..600 {
+            bus.publish(vec![decision(1024 * 1024)]);
+        }
+        let kept = bus.history.lock().unwrap().weight();
+        assert!(kept <= history::DECISIONS, "{kept} bytes are kept");
+        let mut resumed = bus.subscribe(Some(at));
+        assert!(resumed.gap);
+        let (positions, _) = heard(&mut resumed);
+        assert!(positions.len() > 20 && positions.last() == Some(&601), "{positions:?}");
+        let (positions, gaps) = heard(&mut slow);
+        assert_eq!((gaps, positions.last()), (1, Some(&601)));
+        assert!(positions.len() < 40, "a slow subscriber holds what is not kept");
+    }
+
+    #[test]
+    fn no_burst_of_decisions_costs_a_slow_subscriber_a_kill() {
+        let bus = InProcessBus::default();
+        let mut slow = bus.subscribe(None);
+        let at = slow.position;
+        bus.publish(vec![event("kill")]);
+        for _ in 0..LAG + 100 {
+            bus.publish(vec![decision(32 * 1024)]);
+        }
+        bus.publish(vec![event("kill")]);
+        let last = u64::try_from(LAG).unwrap() + 102;
+        let mut resumed = bus.subscribe(Some(at));
+        assert!(resumed.gap);
+        for subscription in [&mut slow, &mut resumed] {
+            let (positions, _) = heard(subscription);
+            assert_eq!((positions.first(), positions.last()), (Some(&1), Some(&last)));
+        }
+    }
+
+    #[test]
+    fn an_event_larger_than_everything_that_is_kept_is_a_gap() {
+        let bus = InProcessBus::default();
+        let mut live = bus.subscribe(None);
+        bus.publish(vec![decision(history::DECISIONS)]);
+        bus.publish(vec![event("a")]);
+        assert_eq!(heard(&mut live), (vec![2], 1));
     }
 
     #[test]
     fn an_identifier_of_another_run_is_a_gap() {
         let last = EventId { run: Uuid::nil(), position: 0 };
         assert!(InProcessBus::default().subscribe(Some(last)).gap);
+        let bus = InProcessBus::default();
+        assert!(bus.subscribe(Some(bus.id(1))).gap, "a position that was never given out");
+    }
+
+    #[test]
+    fn a_subscriber_hears_when_the_bus_is_gone() {
+        let bus = InProcessBus::default();
+        let mut subscription = bus.subscribe(None);
+        bus.publish(vec![event("a")]);
+        assert!(matches!(subscription.try_next(), Ok(Heard::Events(_))));
+        assert_eq!(subscription.try_next().unwrap_err(), Silence::Yet);
+        drop(bus);
+        assert_eq!(subscription.try_next().unwrap_err(), Silence::ForGood);
     }
 }

@@ -70,7 +70,7 @@ impl DecisionWriter {
         self.control.observe(&committed.control);
         self.usage.observe(&committed.used);
         let recorded = committed.outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Recorded(record) => Some(Event::Checked(Arc::clone(record))),
+            Outcome::Recorded(record) => Some(Event::checked(record)),
             _ => None,
         });
         self.bus.publish(recorded.collect());

@@ -13,6 +13,8 @@ pub mod error;
 pub mod event_line;
 pub mod group;
 pub mod health;
+mod history;
+pub mod housekeeping;
 mod judge;
 pub mod keys;
 pub mod kill;
@@ -29,6 +31,7 @@ pub mod registry;
 pub mod rollouts;
 pub mod services;
 pub mod signing;
+pub mod subscription;
 pub mod usage;
 
 pub use error::ServiceError;

@@ -97,7 +97,7 @@ impl RateGuard {
                 ReasonCode::RateLimiterUnavailable,
                 "a rate limit applies, and the rate limiter is unavailable".to_owned(),
             ),
-            Err(error @ RateError::Full) => {
+            Err(error @ (RateError::Full | RateError::Uncounted)) => {
                 denied(verdict, ReasonCode::RateLimiterUnavailable, error.to_string())
             }
         }
@@ -153,6 +153,53 @@ pub struct LocalRates {
     shards: [Mutex<Shard>; SHARDS],
     started: Instant,
     subjects: usize,
+}
+
+/// Counts within this process for one of several replicas that share nothing to count in: each grants
+/// its share, so that together they never grant more than the whole.
+#[derive(Debug)]
+pub struct SharedRates {
+    replicas: u32,
+    local: LocalRates,
+}
+
+impl SharedRates {
+    /// The limiter of one of `replicas`.
+    #[must_use]
+    pub fn new(replicas: u32) -> Self {
+        Self { replicas: replicas.max(1), local: LocalRates::default() }
+    }
+}
+
+#[async_trait]
+impl RateLimiter for SharedRates {
+    async fn take(&self, demands: &[RateDemand]) -> Result<RateVerdict, RateError> {
+        if demands.is_empty() {
+            return Ok(RateVerdict::Granted);
+        }
+        let shares: Vec<_> = demands.iter().map(|demand| demand.share(self.replicas)).collect();
+        let verdict = self.local.take(&shares).await?;
+        let RateVerdict::Limited { rule, retry_after } = verdict else { return Ok(verdict) };
+        // The limit is told as it was stated.
+        let which = shares.iter().position(|share| share.rule == rule);
+        let rule = which.and_then(|which| demands.get(which)).map_or(rule, |demand| demand.rule);
+        Ok(RateVerdict::Limited { rule, retry_after })
+    }
+}
+
+/// Counts nothing: for several replicas, perhaps, that share nothing to count in, when it is not
+/// known how many they are. What cannot be counted is denied.
+#[derive(Debug, Default)]
+pub struct UncountedRates;
+
+#[async_trait]
+impl RateLimiter for UncountedRates {
+    async fn take(&self, demands: &[RateDemand]) -> Result<RateVerdict, RateError> {
+        if demands.is_empty() {
+            return Ok(RateVerdict::Granted);
+        }
+        Err(RateError::Uncounted)
+    }
 }
 
 const SHARDS: usize = 16;
@@ -300,6 +347,32 @@ mod tests {
         let agent: AgentName = agent.parse().unwrap();
         let (tenant, tool) = (TenantId(Uuid::nil()), ToolId(Uuid::nil()));
         RateRule { scope, limit }.demand(tenant, tool, Some(&agent))
+    }
+
+    /// Three replicas and a limit of 30: what all of them grant in an instant is no more than 30.
+    #[tokio::test]
+    async fn replicas_that_share_nothing_grant_the_whole_together() {
+        let replicas: Vec<_> = (0..3).map(|_| SharedRates::new(3)).collect();
+        let demands = [demand(RateScope::Agent, 30, "a")];
+        let mut granted = 0;
+        for _ in 0..30 {
+            for replica in &replicas {
+                match replica.take(&demands).await.unwrap() {
+                    RateVerdict::Granted => granted += 1,
+                    RateVerdict::Limited { rule, .. } => assert_eq!(rule, demands[0].rule),
+                }
+            }
+        }
+        // A call more for each tenth of a second that this took.
+        assert!((30..36).contains(&granted), "{granted} of 30");
+        assert_eq!(replicas[0].take(&[]).await, Ok(RateVerdict::Granted));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_can_count_is_not_granted() {
+        let demands = [demand(RateScope::Agent, 30, "a")];
+        assert_eq!(UncountedRates.take(&demands).await, Err(RateError::Uncounted));
+        assert_eq!(UncountedRates.take(&[]).await, Ok(RateVerdict::Granted));
     }
 
     fn granted(rates: &LocalRates, demands: &[RateDemand], now: u64) -> bool {

@@ -66,7 +66,7 @@ impl Redeemer {
         for _ in 0..ATTEMPTS {
             let (control, now) = (self.control.current(), self.clock.now());
             timely(record.created_at, now)?;
-            let call = match self.decide_again(&record, redeemer, arguments, &control, now).await {
+            let call = match self.decide_again(&record, arguments, &control, now).await {
                 Ok(call) => call,
                 // What this replica knows may be over by now, a kill that was restored for example.
                 Err(_) if self.control.refresh().await?.epoch() != control.epoch() => continue,
@@ -94,7 +94,6 @@ impl Redeemer {
     async fn decide_again(
         &self,
         record: &DecisionRecord,
-        redeemer: &Principal,
         arguments: &Arguments,
         control: &ControlState,
         now: Timestamp,

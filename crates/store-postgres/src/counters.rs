@@ -48,7 +48,7 @@ pub(crate) async fn counters(
             .push(")");
     }
     let rows = listing.rows(pool, page, "tenant_id, tool_id, quota_window").await?;
-    paged(&rows, page)
+    paged(&rows)
 }
 
 fn parse_cursor(cursor: &str) -> Option<(TenantId, ToolId, Window)> {

@@ -20,6 +20,9 @@ const CHANNEL: &str = "sentinel_events";
 const MAX_PAYLOAD: usize = 7999;
 /// Events that wait while the server is away; later ones are dropped.
 const QUEUE: usize = 1024;
+/// Bytes in memory above which an event does not wait at all: its payload would be too large in any
+/// case. With [`QUEUE`] it bounds what those that wait take.
+const MAX_WEIGHT: usize = 4 * MAX_PAYLOAD;
 /// Pause before connecting anew.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Silence after which the connection is tried.
@@ -113,7 +116,10 @@ impl PostgresEvents {
 impl Bus for PostgresEvents {
     fn publish(&self, events: Vec<Event>) {
         for event in events.into_iter().filter(Event::is_control) {
-            if self.queue.try_send(event).is_err() {
+            if event.weight() > MAX_WEIGHT {
+                count(&self.counts.dropped);
+                tracing::warn!(event = event.name(), "an event is too large for other replicas");
+            } else if self.queue.try_send(event).is_err() {
                 count(&self.counts.dropped);
                 tracing::warn!("an event was dropped: too many wait for the database");
             }

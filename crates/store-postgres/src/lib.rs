@@ -15,6 +15,7 @@ mod error;
 mod events;
 #[cfg(feature = "planted-faults")]
 mod fault;
+mod housekeeping;
 mod kills;
 mod listing;
 mod log;
@@ -47,6 +48,7 @@ use sentinel_core::commit::Batch;
 use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
+use sentinel_core::housekeeping::{Expiring, Reading};
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::log::{LogPlace, NewManifest};
@@ -66,6 +68,7 @@ use sentinel_core::tool::{Health, Tool, ToolChange};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 pub use crate::archive::{ArchivedMonth, ArchivingError, ClosedMonth};
 pub use crate::events::{EventCounters, PostgresEvents};
@@ -388,6 +391,20 @@ impl Store for PostgresStore {
                 return Ok(total);
             }
         }
+    }
+
+    async fn take_housekeeping(
+        &self,
+        holder: Uuid,
+        reading: Reading,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { housekeeping::take(&pool, holder, reading).await }).await
+    }
+
+    async fn expire(&self, what: Expiring, before: Timestamp) -> Result<u64, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { housekeeping::expire(&pool, what, before).await }).await
     }
 
     async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {

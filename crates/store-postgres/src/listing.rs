@@ -1,9 +1,10 @@
 //! Listings: conditions that are bound, never pasted, and cursors.
 
+use futures::TryStreamExt as _;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::store::StoreError;
 use sqlx::postgres::PgRow;
-use sqlx::{Encode, PgPool, Postgres, QueryBuilder, Type};
+use sqlx::{Encode, PgPool, Postgres, QueryBuilder, Row as _, Type};
 
 use crate::error::Result;
 use crate::row::{Columns, Stored};
@@ -89,34 +90,55 @@ impl Listing {
             self.bound(after, sequence_of(cursor)?);
         }
         let rows = self.rows(pool, page, order).await?;
-        paged(&rows, page)
+        paged(&rows)
     }
 
-    /// The rows of one page and, when there is one, the row after it. Planned anew for each call:
-    /// the best plan depends on the values.
+    /// The rows of one page, and whether there are more. Planned anew for each call: the best plan
+    /// depends on the values.
     pub(crate) async fn rows(
         mut self,
         pool: &PgPool,
         page: &Page,
         order: &'static str,
-    ) -> Result<Vec<PgRow>> {
+    ) -> Result<Rows> {
         self.builder.push(" ORDER BY ").push(order).push(" LIMIT ");
         self.builder.push_bind(i64::from(limit_of(page)) + 1);
-        Ok(self.builder.build().persistent(false).fetch_all(pool).await?)
+        let limit = usize::try_from(limit_of(page)).unwrap_or(usize::MAX);
+        let mut found = self.builder.build().persistent(false).fetch(pool);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = found.try_next().await? {
+            if rows.len() == limit || bytes > Page::MAX_BYTES {
+                return Ok(Rows { rows, more: true });
+            }
+            bytes += size_of(&row);
+            rows.push(row);
+        }
+        Ok(Rows { rows, more: false })
     }
 }
 
-/// Makes a page of `rows`, which hold one more than asked for when there is more.
-pub(crate) fn paged<T: Stored>(rows: &[PgRow], page: &Page) -> Result<Paged<T>> {
-    let limit = usize::try_from(limit_of(page)).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
+/// The rows of a page.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    rows: Vec<PgRow>,
+    more: bool,
+}
+
+/// Bytes of a row as the server sent it.
+fn size_of(row: &PgRow) -> usize {
+    let column = |index: usize| row.try_get_raw(index).ok()?.as_bytes().ok().map(<[u8]>::len);
+    (0..row.len()).filter_map(column).sum()
+}
+
+/// Makes a page of `rows`.
+pub(crate) fn paged<T: Stored>(Rows { rows, more }: &Rows) -> Result<Paged<T>> {
     let (mut items, mut last) = (Vec::with_capacity(rows.len()), None);
-    for row in rows.iter().take(limit) {
+    for row in rows {
         let mut columns = Columns::new(row, T::TABLE);
         last = Some(columns.take::<String>()?);
         items.push(T::read(&mut columns)?);
     }
-    Ok(Paged { items, next_cursor: last.filter(|_| more) })
+    Ok(Paged { items, next_cursor: last.filter(|_| *more) })
 }
 
 fn limit_of(page: &Page) -> u32 {

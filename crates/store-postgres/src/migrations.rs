@@ -118,6 +118,14 @@ pub(crate) const WINDOWS: Migration = Migration {
     run: Run::Alone,
 };
 
+pub(crate) const HOUSEKEEPING: Migration = Migration {
+    version: 8,
+    name: "0008_housekeeping",
+    sql: include_str!("../migrations/0008_housekeeping.sql"),
+    phase: Phase::Expand,
+    run: Run::Alongside,
+};
+
 pub(crate) const KEY_OWNER: Migration = Migration {
     version: 9,
     name: "0009_key_owner",
@@ -128,7 +136,16 @@ pub(crate) const KEY_OWNER: Migration = Migration {
 
 /// The one of this version.
 pub(crate) const CURRENT: Schema = Schema {
-    migrations: &[INITIAL, COMMIT_IN_ONE_CALL, POLICY, LOG, LOG_INDEXES, WINDOWS, KEY_OWNER],
+    migrations: &[
+        INITIAL,
+        COMMIT_IN_ONE_CALL,
+        POLICY,
+        LOG,
+        LOG_INDEXES,
+        WINDOWS,
+        HOUSEKEEPING,
+        KEY_OWNER,
+    ],
     commit: recording::CALL,
     ping: meta::PING,
 };

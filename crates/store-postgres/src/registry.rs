@@ -295,7 +295,7 @@ pub(crate) async fn tenants(pool: &PgPool, page: &Page) -> Result<Paged<Tenant>>
         listing.bound("slug >", after.as_str());
     }
     let rows = listing.rows(pool, page, "slug").await?;
-    paged(&rows, page)
+    paged(&rows)
 }
 
 pub(crate) async fn tools(

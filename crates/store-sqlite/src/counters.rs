@@ -54,7 +54,7 @@ pub(crate) fn counters(
     };
     let rows = conditions.rows(connection, page, &source, Counter::read)?;
     let cursor = |counter: &Counter| cursor_of(&counter.key);
-    Ok(paged(rows, page, cursor, |counter| counter))
+    Ok(paged(rows, cursor, |counter| counter))
 }
 
 fn cursor_of(key: &CounterKey) -> String {

@@ -128,7 +128,7 @@ pub(crate) fn decisions(
 ) -> Result<Paged<DecisionRecord>> {
     let conditions = conditions_of(filter, page)?;
     let rows = conditions.rows(connection, page, &LISTING, DecisionRecord::read)?;
-    Ok(paged(rows, page, |record| record.sequence.to_string(), |record| record))
+    Ok(paged(rows, |record| record.sequence.to_string(), |record| record))
 }
 
 fn conditions_of(filter: &DecisionFilter, page: &Page) -> Result<Conditions> {

@@ -11,6 +11,7 @@ mod connection;
 mod counters;
 mod decisions;
 mod error;
+mod housekeeping;
 mod kills;
 mod listing;
 mod log;
@@ -37,6 +38,7 @@ use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::Batch;
 use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
+use sentinel_core::housekeeping::{Expiring, Reading};
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::log::{LogPlace, NewManifest};
@@ -53,6 +55,7 @@ use sentinel_core::store::{
 };
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
+use uuid::Uuid;
 
 use crate::readers::Readers;
 use crate::row::one;
@@ -205,6 +208,19 @@ impl Store for SqliteStore {
                 return Ok(total);
             }
         }
+    }
+
+    // One process has the file, so no other can have the housekeeping.
+    async fn take_housekeeping(
+        &self,
+        _holder: Uuid,
+        reading: Reading,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.writer.run(move |write| housekeeping::believed(write, reading)).await.map(Some)
+    }
+
+    async fn expire(&self, what: Expiring, before: Timestamp) -> Result<u64, StoreError> {
+        self.writer.run(move |write| housekeeping::expire(write, what, before)).await
     }
 
     async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {

@@ -7,7 +7,7 @@ use sentinel_core::store::StoreError;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::row::{Columns, Stored, select_with};
+use crate::row::{Columns, Stored, select_within};
 
 /// Where a listing takes its rows from.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Conditions {
         let read = |row: &mut Columns<'_, '_>| Ok((row.take::<i64>()?, T::read(row)?));
         let source = Source { columns: &columns, from: T::TABLE, table: T::TABLE, order: &order };
         let rows = self.rows(connection, page, &source, read)?;
-        Ok(paged(rows, page, |(sequence, _)| sequence.to_string(), |(_, item)| item))
+        Ok(paged(rows, |(sequence, _)| sequence.to_string(), |(_, item)| item))
     }
 
     /// The statement, its last parameter the number of rows.
@@ -94,30 +94,28 @@ impl Conditions {
         format!("SELECT {columns} FROM {from} {} ORDER BY {order} LIMIT ?", self.sql)
     }
 
-    /// The rows of one page and, when there is one, the row after it.
+    /// The rows of one page, and whether there are more.
     pub(crate) fn rows<T>(
         mut self,
         connection: &Connection,
         page: &Page,
         source: &Source<'_>,
         read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
-    ) -> Result<Vec<T>> {
+    ) -> Result<(Vec<T>, bool)> {
         let sql = self.select(source);
-        self.values.push(Value::Integer(i64::from(limit_of(page)) + 1));
-        select_with(connection, &sql, params_from_iter(self.values), source.table, read)
+        let limit = limit_of(page);
+        self.values.push(Value::Integer(i64::from(limit) + 1));
+        let most = (usize::try_from(limit).unwrap_or(usize::MAX), Page::MAX_BYTES);
+        select_within(connection, &sql, params_from_iter(self.values), source.table, most, read)
     }
 }
 
-/// Makes a page of `rows`, which hold one more than asked for when there is more.
+/// Makes a page of rows, and of whether there are more.
 pub(crate) fn paged<R, T>(
-    mut rows: Vec<R>,
-    page: &Page,
+    (rows, more): (Vec<R>, bool),
     cursor: impl Fn(&R) -> String,
     item: impl Fn(R) -> T,
 ) -> Paged<T> {
-    let limit = usize::try_from(limit_of(page)).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
     let next_cursor = rows.last().filter(|_| more).map(cursor);
     Paged { items: rows.into_iter().map(item).collect(), next_cursor }
 }

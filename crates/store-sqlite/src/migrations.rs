@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0004_windows.sql"),
     },
     Migration {
+        version: 6,
+        name: "0006_housekeeping",
+        sql: include_str!("../migrations/0006_housekeeping.sql"),
+    },
+    Migration {
         version: 7,
         name: "0007_key_owner",
         sql: include_str!("../migrations/0007_key_owner.sql"),

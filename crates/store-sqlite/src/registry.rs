@@ -253,7 +253,7 @@ pub(crate) fn tenants(connection: &Connection, page: &Page) -> Result<Paged<Tena
         order: "slug",
     };
     let rows = conditions.rows(connection, page, &source, Tenant::read)?;
-    Ok(paged(rows, page, |tenant| tenant.slug.to_string(), |tenant| tenant))
+    Ok(paged(rows, |tenant| tenant.slug.to_string(), |tenant| tenant))
 }
 
 pub(crate) fn tools(

@@ -126,13 +126,35 @@ pub(crate) fn select_with<T>(
     table: &'static str,
     read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
 ) -> Result<Vec<T>> {
+    let (found, _) = select_within(connection, sql, params, table, (usize::MAX, usize::MAX), read)?;
+    Ok(found)
+}
+
+/// The first rows that `sql` selects, up to so many and the one with which they have more than so
+/// many bytes; and whether there are more.
+pub(crate) fn select_within<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    table: &'static str,
+    (most, most_bytes): (usize, usize),
+    read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
+) -> Result<(Vec<T>, bool)> {
     let mut statement = connection.prepare_cached(sql)?;
+    let columns = statement.column_count();
     let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
+    let (mut found, mut bytes) = (Vec::new(), 0_usize);
     while let Some(row) = rows.next()? {
+        if found.len() == most || bytes > most_bytes {
+            return Ok((found, true));
+        }
+        for index in 0..columns {
+            let size = row.get_ref(index)?.as_bytes_or_null();
+            bytes = bytes.saturating_add(size.ok().flatten().map_or(8, <[u8]>::len));
+        }
         found.push(read(&mut Columns { row, table, next: 0 })?);
     }
-    Ok(found)
+    Ok((found, false))
 }
 
 /// The rows of `T` for which `condition` holds.

@@ -12,6 +12,7 @@ pub mod commits;
 pub mod control;
 pub mod decisions;
 pub mod deployment;
+pub mod housekeeping;
 pub mod kills;
 pub mod listings;
 pub mod log;
@@ -162,6 +163,7 @@ macro_rules! store_conformance_tests {
                 keys_are_listed_newest_first
                 hostile_cursors_are_refused
                 limits_are_clamped
+                a_page_of_large_rows_ends_before_it_is_full
             }
             manifests {
                 a_manifest_comes_back_as_stored
@@ -212,6 +214,14 @@ macro_rules! store_conformance_tests {
                 a_rollout_goes_from_monitored_to_promoted_to_dropped
                 promoting_another_drops_the_one_before
                 a_promotion_between_snapshot_and_commit_supersedes
+            }
+            housekeeping {
+                a_year_leaves_no_more_than_a_few_days_need
+                nothing_goes_before_its_expiry_and_the_longest_skew
+                a_permit_stays_while_its_decision_is_young
+                a_clock_that_jumps_ahead_deletes_nothing_that_is_live
+                a_store_in_which_nothing_happened_is_kept_too
+                all_that_has_expired_goes_in_batches
             }
             deployment {
                 a_secret_is_the_first_candidate

@@ -8,6 +8,7 @@ use sentinel_core::principal::{Principal, Role};
 use sentinel_service::Services;
 
 use crate::app::Shared;
+use crate::limits;
 use crate::problem::Problem;
 
 mod host;
@@ -37,12 +38,15 @@ impl Caller {
         shown: impl FnOnce() -> Result<&'a str, Problem>,
     ) -> Result<Self, Problem> {
         if app.options.auth == AuthMode::Off {
+            limits::authenticated(&Principal::Unauthenticated)?;
             return Ok(Self(Principal::Unauthenticated));
         }
-        match app.services.keys.authenticate(shown()?) {
-            Some(principal) => Ok(Self(principal)),
-            None => Err(Problem::invalid_key("the key is unknown or revoked")),
-        }
+        let shown = shown().map_err(limits::refused)?;
+        let Some(principal) = app.services.keys.authenticate(shown) else {
+            return Err(limits::refused(Problem::invalid_key("the key is unknown or revoked")));
+        };
+        limits::authenticated(&principal)?;
+        Ok(Self(principal))
     }
 
     pub(crate) const fn principal(&self) -> &Principal {
@@ -145,7 +149,7 @@ fn more_than_one() -> Problem {
 }
 
 /// The header that holds a key and nothing else.
-const API_KEY: &str = "x-api-key";
+pub(crate) const API_KEY: &str = "x-api-key";
 /// No key is longer, in bytes.
 const MAX_KEY: usize = 128;
 

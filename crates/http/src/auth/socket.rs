@@ -12,6 +12,7 @@ use http::request::Parts;
 
 use super::{API_KEY, AuthMode, Caller, host, more_than_one, well_formed};
 use crate::app::Shared;
+use crate::limits;
 use crate::problem::Problem;
 
 /// The subprotocol that is spoken.
@@ -38,9 +39,11 @@ impl FromRequestParts<Shared> for SocketCaller {
             .filter_map(|protocol| protocol.trim().strip_prefix(BEARER));
         let caller = match (keys.next(), keys.next()) {
             (None, _) => Caller::from_request_parts(parts, app).await?,
-            (Some(_), None) if shows_another(&parts.headers) => return Err(more_than_one()),
+            (Some(_), None) if shows_another(&parts.headers) => {
+                return Err(limits::refused(more_than_one()));
+            }
             (Some(key), None) => Caller::of(app, || well_formed(key))?,
-            (Some(_), Some(_)) => return Err(more_than_one()),
+            (Some(_), Some(_)) => return Err(limits::refused(more_than_one())),
         };
         Ok(Self(caller))
     }

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use futures::FutureExt as _;
 use http::StatusCode;
+use http::request::Parts;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::principal::Role;
@@ -53,7 +55,14 @@ async fn check(State(app): State<Shared>, request: Request) -> Response {
         return grpc::unsupported();
     }
     let mut request_id = RequestId::of(request.headers());
-    let decided = AssertUnwindSafe(decide(&app, request, &mut request_id)).catch_unwind().await;
+    let (parts, body) = request.into_parts();
+    let decided = match app.limits.request(&parts, Some(CHECK)) {
+        Ok(limited) => {
+            let decided = decide(&app, parts, body, &mut request_id);
+            limited.within(AssertUnwindSafe(decided).catch_unwind()).await
+        }
+        Err(refused) => Ok(Err(refused)),
+    };
     let decided =
         decided.unwrap_or_else(|panic| Err(Problem::internal(edge::message(panic.as_ref()))));
     let (status, answer) = answered(decided, &request_id);
@@ -64,11 +73,11 @@ async fn check(State(app): State<Shared>, request: Request) -> Response {
 /// Reads who asks for what, and has it decided. `request_id` becomes that of the call.
 async fn decide(
     app: &Shared,
-    request: Request,
+    mut parts: Parts,
+    body: Body,
     request_id: &mut RequestId,
 ) -> Result<Asked, Problem> {
     let arrived = Instant::now();
-    let (mut parts, body) = request.into_parts();
     let deadline = grpc::timeout(&parts.headers)?.and_then(|wait| arrived.checked_add(wait));
     let caller = Caller::from_request_parts(&mut parts, app).await?;
     caller.require(&[Role::Agent])?;

@@ -7,6 +7,7 @@ use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::Batch;
 use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
+use sentinel_core::housekeeping::{Expiring, Reading};
 use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::log::{LogPlace, NewManifest};
@@ -139,6 +140,8 @@ delegate! {
     rollout_files(id: RolloutId) -> Option<PolicyFiles>;
     commit_decisions(batch: Batch, expire: Timestamp) -> Batch;
     expire_claims(before: Timestamp) -> u64;
+    take_housekeeping(holder: uuid::Uuid, reading: Reading) -> Option<Timestamp>;
+    expire(what: Expiring, before: Timestamp) -> u64;
     has_archived(at: Timestamp) -> bool;
     decisions(filter: DecisionFilter, page: Page) -> Paged<DecisionRecord>;
     counters(tenant: Option<TenantId>, at: Timestamp, page: Page) -> Paged<Counter>;

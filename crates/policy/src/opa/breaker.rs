@@ -1,19 +1,44 @@
 //! Stops asking an engine that does not answer, so that its callers are denied at once rather than
 //! after a timeout each.
+//!
+//! An engine that cannot be reached is away for everybody. One that is too slow may be so because of
+//! what it is asked: time-outs count against the caller whose question it was, and against everybody
+//! only when several callers have them and no caller gets an answer.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sentinel_core::principal::Principal;
+
 /// Failures in a row that open it.
 const FAILURES: u32 = 5;
+/// Callers that must be among those who had time-outs for it to open for everybody.
+const CALLERS: usize = 3;
 /// How long it stays open before one call may try again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Callers with time-outs that are remembered; keys are made by administrators, so more are hardly
+/// ever seen.
+const REMEMBERED: usize = 4096;
 
-#[derive(Debug, Clone, Copy)]
-enum State {
-    Closed {
-        failures: u32,
-    },
+/// Whose question it is: the principal, since what a caller says of itself it can say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Caller(u128);
+
+impl Caller {
+    pub(crate) fn of(principal: &Principal) -> Self {
+        match principal {
+            Principal::Key(key) => Self(key.id.0.as_u128()),
+            Principal::Unauthenticated => Self(0),
+        }
+    }
+}
+
+/// Failures in a row, or the pause after them. `Seen` is what is known of them.
+#[derive(Debug, Clone)]
+enum State<Seen> {
+    Closed(Seen),
     /// One call is let through once this time has come, which moves it on by [`PAUSE`]: a probe
     /// that is dropped and never reports does not keep the breaker open for good.
     Open {
@@ -21,79 +46,154 @@ enum State {
     },
 }
 
-/// Closed, it lets every call through; open, one in [`PAUSE`].
-#[derive(Debug)]
-pub(super) struct Breaker(Mutex<State>);
-
-impl Breaker {
-    pub(super) const fn new() -> Self {
-        Self(Mutex::new(State::Closed { failures: 0 }))
-    }
-
-    /// Whether a call may be made now.
-    pub(super) fn admits(&self, now: Instant) -> bool {
-        let mut state = self.state();
-        match *state {
-            State::Closed { .. } => true,
-            State::Open { until } if until <= now => {
-                *state = State::Open { until: now + PAUSE };
+impl<Seen> State<Seen> {
+    fn admits(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Closed(_) => true,
+            Self::Open { until } if *until <= now => {
+                *until = now + PAUSE;
                 true
             }
-            State::Open { .. } => false,
+            Self::Open { .. } => false,
         }
     }
 
-    /// A call was answered.
-    pub(super) fn answered(&self) {
-        *self.state() = State::Closed { failures: 0 };
-    }
-
-    /// A call was not answered.
-    pub(super) fn failed(&self, now: Instant) {
-        let mut state = self.state();
-        *state = match *state {
-            State::Closed { failures } if failures + 1 < FAILURES => {
-                State::Closed { failures: failures + 1 }
-            }
-            State::Closed { .. } | State::Open { .. } => State::Open { until: now + PAUSE },
+    /// Counts a failure by `count`, which says whether it was one too many.
+    fn failed(&mut self, now: Instant, count: impl FnOnce(&mut Seen) -> bool) {
+        let opens = match self {
+            Self::Closed(seen) => count(seen),
+            Self::Open { .. } => true,
         };
+        if opens {
+            *self = Self::Open { until: now + PAUSE };
+        }
+    }
+}
+
+/// What everybody's calls came to since the last answer.
+#[derive(Debug, Clone, Default)]
+struct Everybody {
+    unreachable: u32,
+    slow: u32,
+    /// Of whom those were, no more than [`CALLERS`].
+    callers: Vec<Caller>,
+}
+
+/// Closed, it lets every call through; open, one in [`PAUSE`]: for everybody, or for one caller.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    everybody: Mutex<State<Everybody>>,
+    /// Callers that had time-outs since their last answer.
+    callers: Mutex<HashMap<Caller, State<u32>>>,
+    /// How many those are, so that they are not looked for while there are none.
+    slow: AtomicUsize,
+}
+
+impl Breaker {
+    pub(super) fn new() -> Self {
+        Self {
+            everybody: Mutex::new(State::Closed(Everybody::default())),
+            callers: Mutex::default(),
+            slow: AtomicUsize::new(0),
+        }
     }
 
+    /// Whether `caller` may make a call now.
+    pub(super) fn admits(&self, now: Instant, caller: Caller) -> bool {
+        if self.slow.load(Ordering::Relaxed) > 0 {
+            let mut callers = lock(&self.callers);
+            if callers.get_mut(&caller).is_some_and(|state| !state.admits(now)) {
+                return false;
+            }
+        }
+        lock(&self.everybody).admits(now)
+    }
+
+    /// A call of `caller` was answered.
+    pub(super) fn answered(&self, caller: Caller) {
+        self.answers();
+        if self.slow.load(Ordering::Relaxed) > 0 {
+            let mut callers = lock(&self.callers);
+            callers.remove(&caller);
+            self.slow.store(callers.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// A question that no caller asked was answered: the engine is there, even if callers get no answers.
+    pub(super) fn answers(&self) {
+        *lock(&self.everybody) = State::Closed(Everybody::default());
+    }
+
+    /// The engine could not be reached.
+    pub(super) fn unreachable(&self, now: Instant) {
+        lock(&self.everybody).failed(now, |everybody| {
+            everybody.unreachable += 1;
+            everybody.unreachable >= FAILURES
+        });
+    }
+
+    /// A call of `caller` was not answered in time.
+    pub(super) fn timed_out(&self, now: Instant, caller: Caller) {
+        lock(&self.everybody).failed(now, |everybody| {
+            everybody.slow += 1;
+            let known = everybody.callers.contains(&caller);
+            if !known && everybody.callers.len() < CALLERS {
+                everybody.callers.push(caller);
+            }
+            everybody.slow >= FAILURES && everybody.callers.len() >= CALLERS
+        });
+        let mut callers = lock(&self.callers);
+        if callers.len() >= REMEMBERED && !callers.contains_key(&caller) {
+            callers.clear();
+        }
+        let state = callers.entry(caller).or_insert(State::Closed(0));
+        state.failed(now, |failures| {
+            *failures += 1;
+            *failures >= FAILURES
+        });
+        self.slow.store(callers.len(), Ordering::Relaxed);
+    }
+
+    /// Whether it is open for everybody.
     pub(super) fn is_open(&self) -> bool {
-        matches!(*self.state(), State::Open { .. })
+        matches!(*lock(&self.everybody), State::Open { .. })
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const A: Caller = Caller(1);
+    const B: Caller = Caller(2);
+    const C: Caller = Caller(3);
+
     #[test]
     fn opens_after_failures_in_a_row_and_lets_one_call_try() {
         let breaker = Breaker::new();
         let start = Instant::now();
         for _ in 1..FAILURES {
-            breaker.failed(start);
+            breaker.unreachable(start);
         }
-        breaker.answered();
+        breaker.answered(A);
         for _ in 1..FAILURES {
-            breaker.failed(start);
-            assert!(breaker.admits(start), "an answer in between starts the count anew");
+            breaker.unreachable(start);
+            assert!(breaker.admits(start, A), "an answer in between starts the count again");
         }
-        breaker.failed(start);
-        assert!(breaker.is_open() && !breaker.admits(start));
+        breaker.unreachable(start);
+        assert!(breaker.is_open() && !breaker.admits(start, A));
         let later = start + PAUSE;
-        assert!(breaker.admits(later), "one may try");
-        assert!(!breaker.admits(later), "and only one");
-        breaker.failed(later);
-        assert!(!breaker.admits(later + PAUSE / 2));
-        assert!(breaker.admits(later + PAUSE));
-        breaker.answered();
-        assert!(!breaker.is_open() && breaker.admits(later) && breaker.admits(later));
+        assert!(breaker.admits(later, A), "one may try");
+        assert!(!breaker.admits(later, B), "and only one");
+        breaker.unreachable(later);
+        assert!(!breaker.admits(later + PAUSE / 2, A));
+        assert!(breaker.admits(later + PAUSE, A));
+        breaker.answered(A);
+        assert!(!breaker.is_open() && breaker.admits(later, A) && breaker.admits(later, A));
     }
 
     #[test]
@@ -101,9 +201,66 @@ mod tests {
         let breaker = Breaker::new();
         let start = Instant::now();
         for _ in 0..FAILURES {
-            breaker.failed(start);
+            breaker.unreachable(start);
         }
-        assert!(breaker.admits(start + PAUSE));
-        assert!(breaker.admits(start + PAUSE * 2));
+        assert!(breaker.admits(start + PAUSE, A));
+        assert!(breaker.admits(start + PAUSE * 2, A));
+    }
+
+    #[test]
+    fn the_time_outs_of_one_caller_are_nobody_elses() {
+        let breaker = Breaker::new();
+        let start = Instant::now();
+        for _ in 0..100 {
+            breaker.timed_out(start, A);
+        }
+        assert!(!breaker.admits(start, A));
+        assert!(breaker.admits(start, B) && !breaker.is_open());
+        assert!(breaker.admits(start + PAUSE, A), "one of its calls may try");
+        assert!(!breaker.admits(start + PAUSE, A), "and only one");
+        breaker.answered(B);
+        assert!(!breaker.admits(start + PAUSE, A), "the answers of others are not its own");
+        breaker.answered(A);
+        assert!(breaker.admits(start, A));
+    }
+
+    #[test]
+    fn two_callers_do_not_open_it_for_the_others() {
+        let breaker = Breaker::new();
+        let start = Instant::now();
+        for _ in 0..100 {
+            breaker.timed_out(start, A);
+            breaker.timed_out(start, B);
+        }
+        assert!(breaker.admits(start, C) && !breaker.is_open());
+    }
+
+    #[test]
+    fn time_outs_of_several_callers_open_it_until_the_engine_answers() {
+        let breaker = Breaker::new();
+        let start = Instant::now();
+        for caller in [A, B, C, A] {
+            breaker.timed_out(start, caller);
+        }
+        assert!(!breaker.is_open());
+        breaker.answers();
+        for caller in [A, B, A, B, C] {
+            breaker.timed_out(start, caller);
+        }
+        assert!(breaker.is_open() && !breaker.admits(start, Caller(4)));
+        // The look at its health finds it well: the questions are to blame.
+        breaker.answers();
+        assert!(breaker.admits(start, Caller(4)));
+    }
+
+    #[test]
+    fn no_more_callers_are_remembered_than_fit() {
+        let breaker = Breaker::new();
+        let start = Instant::now();
+        for caller in 0..3 * u128::try_from(REMEMBERED).unwrap() {
+            breaker.timed_out(start, Caller(caller));
+            breaker.answers();
+        }
+        assert!(lock(&breaker.callers).len() <= REMEMBERED);
     }
 }

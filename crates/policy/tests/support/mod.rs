@@ -132,6 +132,14 @@ impl Call {
         self
     }
 
+    /// The same by another key.
+    pub(crate) fn of_key(mut self, number: u128) -> Self {
+        let Principal::Key(key) = &self.principal else { panic!("a key") };
+        let key = ApiKey { id: KeyId(Uuid::from_u128(number)), ..(**key).clone() };
+        self.principal = Principal::Key(Arc::new(key));
+        self
+    }
+
     pub(crate) fn input(&self) -> PolicyInput<'_> {
         PolicyInput {
             tenant: &self.tenant,

@@ -24,8 +24,7 @@ use crate::telemetry::{self, LogFormat};
 use crate::{output, payload_key, server};
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
-const LIMITS: server::Limits =
-    server::Limits { connections: 8192, drain: Duration::ZERO, grace: Duration::from_secs(5) };
+const CONNECTIONS: usize = 8192;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -89,6 +88,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         log_origin: DEFAULT_LOG_ORIGIN.to_owned(),
         log_key: None,
         previous_log_key: None,
+        replicas: None,
         settings: Settings::default(),
     })
     .await?;
@@ -101,16 +101,27 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let admin = admin.and_then(|key| node.services.keys.authenticate(key));
     let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::Unauthenticated)).await?;
     let policy = node.services.policy.status();
+    let http = sentinel_http::Options::default();
     let serving = Serving {
         listener,
         ext_authz,
+        admin: None,
         auth: if args.no_auth {
             sentinel_http::AuthMode::Off
         } else {
             sentinel_http::AuthMode::Keys
         },
         allowed_hosts: Some(dev::loopback_hosts()),
-        limits: LIMITS,
+        limits: server::Limits {
+            connections: server::room_for(CONNECTIONS),
+            of_address: None,
+            trusted: [].into(),
+            operators_only: false,
+            drain: Duration::ZERO,
+            grace: Duration::from_secs(5),
+        },
+        max_event_streams: http.max_subscribers,
+        parties: http.limits,
         public_log: false,
         health_checks: (!args.no_health_checks)
             .then_some((Networks::PublicAndPrivate, HEALTH_INTERVAL)),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyStatus;
 use sentinel_core::store::Store;
+use sentinel_http::Network;
 use sentinel_service::Settings;
 use sentinel_service::group::Delay;
 use sentinel_service::health::Networks;
@@ -46,6 +47,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         archiving,
         fleet,
         rate_limits,
+        trusted_proxies,
         engine,
         keys,
         payload_key_file,
@@ -75,6 +77,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         log_origin,
         log_key,
         previous_log_key: previous_log,
+        replicas: config.replicas,
         settings,
     };
     let node = Node::start(parts).await?;
@@ -83,37 +86,56 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     }
     let listener = server::bind(config.listen).await?;
     let (ext_authz, ext_authz_address) = server::bind_if(config.ext_authz_listen).await?;
+    let (admin, admin_address) = server::bind_if(config.admin_listen).await?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let policy = node.services.policy.status();
-    let serving =
-        Serving { archiving, destinations, ext_authz, ..serving(config, listener, format) };
+    let serving = serving(config, trusted_proxies, listener, format);
+    let serving = Serving { archiving, destinations, ext_authz, admin, ..serving };
     node.serve(serving, |address| {
-        ready(&format!("http://{address}"), ext_authz_address, &policy, format)
+        ready(&format!("http://{address}"), (ext_authz_address, admin_address), &policy, format)
     })
     .await
 }
 
-fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat) -> Serving {
+fn serving(
+    config: Config,
+    trusted_proxies: Vec<Network>,
+    listener: tokio::net::TcpListener,
+    format: LogFormat,
+) -> Serving {
     let networks = match config.health_check_networks {
         HealthNetworks::Public => Networks::Public,
         HealthNetworks::PublicAndPrivate => Networks::PublicAndPrivate,
     };
     let interval = Duration::from_secs(config.health_check_interval_seconds);
+    // Empty is refused unless we listen on loopback, where only its names are used.
+    let mut allowed_hosts = config.allowed_hosts;
+    let admin_on_loopback = config.admin_listen.is_some_and(|listen| listen.ip().is_loopback());
+    if allowed_hosts.is_empty() || admin_on_loopback {
+        allowed_hosts.extend(dev::loopback_hosts());
+    }
     Serving {
         listener,
         ext_authz: None,
+        admin: None,
         auth: sentinel_http::AuthMode::Keys,
         public_log: config.public_log,
-        // Empty is refused unless we listen on loopback, where only its names are used.
-        allowed_hosts: Some(if config.allowed_hosts.is_empty() {
-            dev::loopback_hosts()
-        } else {
-            config.allowed_hosts
-        }),
+        allowed_hosts: Some(allowed_hosts),
         limits: server::Limits {
-            connections: config.max_connections,
+            connections: server::room_for(config.max_connections),
+            of_address: config.max_connections_per_address,
+            trusted: trusted_proxies.clone().into(),
+            operators_only: false,
             drain: Duration::from_secs(config.drain_seconds),
             grace: Duration::from_secs(config.shutdown_grace_seconds),
+        },
+        max_event_streams: config.max_event_streams,
+        parties: sentinel_http::Limits {
+            streams_of_key: config.max_event_streams_per_key,
+            // So that no key can keep the others from being checked.
+            requests_of_key: config.max_waiting.div_ceil(2),
+            unauthenticated_per_second: config.max_unauthenticated_per_second,
+            trusted_proxies,
         },
         health_checks: config.health_checks.then_some((networks, interval)),
         event_log: EventLogOptions {
@@ -128,7 +150,7 @@ fn serving(config: Config, listener: tokio::net::TcpListener, format: LogFormat)
 
 fn ready(
     url: &str,
-    ext_authz: Option<SocketAddr>,
+    (ext_authz, admin): (Option<SocketAddr>, Option<SocketAddr>),
     policy: &PolicyStatus,
     format: LogFormat,
 ) -> Outcome {
@@ -143,6 +165,7 @@ fn ready(
                     "version": env!("CARGO_PKG_VERSION"),
                     "pid": std::process::id(),
                     "ext_authz": ext_authz,
+                    "admin": admin,
                     "policy_revision": policy.revision,
                     "policy_error": policy.error,
                 },
@@ -150,8 +173,9 @@ fn ready(
             .to_string(),
         ),
         LogFormat::Text => output::line(&format!(
-            "Sentinel MCP {} on {url}{}, {}",
+            "Sentinel MCP {} on {url}{}{}, {}",
             env!("CARGO_PKG_VERSION"),
+            admin.map(|address| format!(", {address} (administration)")).unwrap_or_default(),
             ext_authz.map(|address| format!(" and {address} (ext_authz)")).unwrap_or_default(),
             match &policy.revision {
                 Some(revision) => format!("policy revision {revision}"),

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sentinel_core::rate::RateRule;
+use sentinel_http::Network;
 use sentinel_policy::OpaConfig;
 use sentinel_transparency::Destinations;
 use url::Url;
 
 use super::keys::{self, GivenKeys};
-use super::{Config, PolicyEngine, log_level, supply, transparency};
+use super::{Config, OnRedisLoss, PolicyEngine, log_level, supply, transparency};
 use crate::archiving::Archiving;
 use crate::database::Database;
 use crate::fleet::{Fleet, rate_rule};
@@ -36,6 +37,7 @@ pub(crate) struct Checked {
     pub(crate) archiving: Option<Archiving>,
     pub(crate) fleet: Option<Fleet>,
     pub(crate) rate_limits: Vec<RateRule>,
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) engine: Engine,
     pub(crate) keys: GivenKeys,
     pub(crate) payload_key_file: Option<PathBuf>,
@@ -55,6 +57,8 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
     let archiving = or_problem(archiving(config), &mut problems);
+    let trusted_proxies = or_problem(trusted_proxies(config), &mut problems).unwrap_or_default();
+    counting(config, &mut problems);
     let destinations = transparency::check(config, &mut problems);
     exposure(config, &mut problems);
     limits(config, &mut problems);
@@ -72,6 +76,7 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
             archiving,
             fleet,
             rate_limits,
+            trusted_proxies,
             engine,
             keys,
             payload_key_file,
@@ -217,6 +222,41 @@ fn rate_limits(config: &Config) -> Result<Vec<RateRule>, Problem> {
     config.rate_limits.iter().map(rule).collect()
 }
 
+/// Servers that count rate limits each for itself must know how many they are: without that, each
+/// grants the whole.
+fn counting(config: &Config, problems: &mut Vec<Problem>) {
+    let several = config.database_url.as_deref().is_some_and(|url| url.starts_with("postgres"));
+    if !several || config.replicas.is_some() {
+        return;
+    }
+    let mend = "set `replicas` (or SENTINEL_REPLICAS) to the number of servers, 1 for a single one";
+    if config.redis_url.is_none() && !config.rate_limits.is_empty() {
+        problems.push(Problem::new(
+            "`rate_limits` without `redis_url` are counted by each server for itself, and \
+             `replicas` does not say how many there are",
+            format!("{mend}; or set `redis_url`, where they count together"),
+        ));
+    }
+    if config.redis_url.is_some() && config.on_redis_loss == OnRedisLoss::LocalShare {
+        problems.push(Problem::new(
+            "`on_redis_loss: local_share` divides rate limits by `replicas`, which is not set",
+            mend,
+        ));
+    }
+}
+
+fn trusted_proxies(config: &Config) -> Result<Vec<Network>, Problem> {
+    let network = |text: &String| {
+        text.parse().map_err(|_| {
+            Problem::new(
+                format!("`{text}` in `trusted_proxies` is neither an address nor a network"),
+                "write addresses as `10.0.0.7` and networks as `10.0.0.0/8`",
+            )
+        })
+    };
+    config.trusted_proxies.iter().map(network).collect()
+}
+
 /// What decides; each part that is missing or unsafe is a problem of its own.
 pub(crate) fn engine(config: &Config, problems: &mut Vec<Problem>) -> Option<Engine> {
     let engine = config.policy_engine;
@@ -285,8 +325,11 @@ fn payload_key_file(config: &Config) -> Result<Option<PathBuf>, Problem> {
 }
 
 fn exposure(config: &Config, problems: &mut Vec<Problem>) {
-    let listeners =
-        [("listen", Some(config.listen)), ("ext_authz_listen", config.ext_authz_listen)];
+    let listeners = [
+        ("listen", Some(config.listen)),
+        ("admin_listen", config.admin_listen),
+        ("ext_authz_listen", config.ext_authz_listen),
+    ];
     for (name, address) in listeners {
         let Some(address) = address.filter(|address| !address.ip().is_loopback()) else { continue };
         if config.tls_terminated_upstream {
@@ -326,7 +369,21 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
             86_400,
         ),
         ("policy_bundle_long_poll_seconds", config.policy_bundle_long_poll_seconds, 0, 3600),
-        ("replicas", config.replicas.into(), 1, 10_000),
+        (
+            "max_connections_per_address",
+            config.max_connections_per_address.unwrap_or(1) as u64,
+            1,
+            1_000_000,
+        ),
+        (
+            "max_unauthenticated_per_second",
+            config.max_unauthenticated_per_second.into(),
+            0,
+            1_000_000,
+        ),
+        ("max_event_streams", config.max_event_streams as u64, 1, 100_000),
+        ("max_event_streams_per_key", config.max_event_streams_per_key as u64, 1, 100_000),
+        ("replicas", config.replicas.unwrap_or(1).into(), 1, 10_000),
         ("replica_key_hours", config.replica_key_hours.unwrap_or(1).into(), 1, 8760),
         ("audit_keep_months", config.audit_keep_months.unwrap_or(1).into(), 1, 1200),
     ];
@@ -353,6 +410,29 @@ mod tests {
             audit_keep_months: keep,
             ..Config::default()
         })
+    }
+
+    fn counted(config: Config) -> Vec<String> {
+        let mut problems = Vec::new();
+        let database_url = Some("postgres://u@localhost/d".to_owned());
+        counting(&Config { database_url, ..config }, &mut problems);
+        problems.into_iter().map(|problem| problem.what).collect()
+    }
+
+    #[test]
+    fn servers_that_count_for_themselves_know_how_many_they_are() {
+        let limited =
+            || Config { rate_limits: vec!["agent:100/1s".to_owned()], ..Config::default() };
+        let told = counted(limited());
+        assert!(told.len() == 1 && told[0].contains("`rate_limits` without `redis_url`"));
+        assert!(counted(Config { replicas: Some(1), ..limited() }).is_empty());
+        assert!(counted(Config::default()).is_empty());
+        let redis = || Config { redis_url: Some("redis://127.0.0.1".to_owned()), ..limited() };
+        assert!(counted(redis()).is_empty());
+        let shared = || Config { on_redis_loss: OnRedisLoss::LocalShare, ..redis() };
+        let told = counted(shared());
+        assert!(told.len() == 1 && told[0].contains("local_share"), "{told:?}");
+        assert!(counted(Config { replicas: Some(3), ..shared() }).is_empty());
     }
 
     #[test]

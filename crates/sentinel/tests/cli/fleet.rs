@@ -177,3 +177,27 @@ fn a_change_of_policy_at_one_replica_holds_for_the_next_check_at_another() {
         changes["items"].as_array().unwrap().iter().filter(|change| change["kind"] == "activated");
     assert_eq!(activated.count(), 1, "both replicas loaded the same");
 }
+
+/// Without Redis each replica counts for itself: together they grant the limit, and not twice of it.
+#[test]
+fn replicas_without_redis_grant_a_rate_limit_together() {
+    let fleet = Fleet::start("rate_limits: [\"agent:6/1h\"]\nreplicas: 2");
+    let codes: Vec<_> = (0..12).map(|index| fleet.check(index % 2)).collect();
+    let granted = codes.iter().filter(|code| *code == "allowed").count();
+    assert_eq!(granted, 6, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| *code == "rate_limited").count(), 6, "{codes:?}");
+}
+
+/// What policy states is not known at the start, so it is denied until somebody says how many there
+/// are to share it.
+#[test]
+fn a_rate_limit_of_policy_is_not_granted_by_replicas_of_unknown_number() {
+    let rules = r#"package sentinel.policy
+decision := {"allow": true, "obligations": [
+    {"type": "rate_limit", "scope": "agent", "limit": 6, "period": "1h"},
+]}
+"#;
+    let fleet = Fleet::governed("", Some(rules));
+    assert_eq!([0, 1].map(|replica| fleet.check(replica)), ["rate_limiter_unavailable"; 2]);
+    fleet.replicas[0].wait_for("`replicas` does not say how many");
+}

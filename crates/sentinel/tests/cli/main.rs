@@ -19,6 +19,7 @@ mod evidence;
 mod fleet;
 mod key_origins;
 mod lifecycle;
+mod lockout;
 mod log_audit;
 mod payloads;
 mod planted;

@@ -100,6 +100,25 @@ fn each_unsafe_or_incomplete_configuration_is_refused_with_its_mend() {
     refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "clear text", "tls_terminated_upstream: true");
     refuses(&[("SENTINEL_LISTEN", "0.0.0.0:0")], "any host name", "allowed_hosts:");
     refuses(&[("SENTINEL_EXT_AUTHZ_LISTEN", "0.0.0.0:0")], "`ext_authz_listen: 0", "TLS listener");
+    refuses(&[("SENTINEL_ADMIN_LISTEN", "0.0.0.0:0")], "`admin_listen: 0", "TLS listener");
+    refuses(&[("SENTINEL_TRUSTED_PROXIES", "10.0.0.0/8,proxy")], "`proxy`", "`10.0.0.0/8`");
+    refuses(
+        &[
+            ("SENTINEL_DATABASE_URL", "postgres://u@localhost/x"),
+            ("SENTINEL_RATE_LIMITS", "agent:5/1s"),
+        ],
+        "`replicas` does not say",
+        "SENTINEL_REPLICAS",
+    );
+    refuses(
+        &[
+            ("SENTINEL_DATABASE_URL", "postgres://u@localhost/x"),
+            ("SENTINEL_REDIS_URL", "redis://127.0.0.1:6379"),
+            ("SENTINEL_ON_REDIS_LOSS", "local_share"),
+        ],
+        "`on_redis_loss: local_share` divides",
+        "SENTINEL_REPLICAS",
+    );
     refuses(&[("SENTINEL_MAX_WAITING", "0")], "max_waiting", "between 1 and");
     refuses(&[("SENTINEL_LOG_LEVEL", "a=b=c")], "log_level", "debug");
     let key = deployment.folder.path().join("key.pem");

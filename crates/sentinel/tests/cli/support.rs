@@ -194,7 +194,7 @@ impl Server {
         self.request_with(&self.key(role), method, path, body)
     }
 
-    fn request_with(&self, key: &str, method: &str, path: &str, body: &str) -> String {
+    pub(crate) fn request_with(&self, key: &str, method: &str, path: &str, body: &str) -> String {
         let host = self.url.trim_start_matches("http://");
         let length = body.len();
         format!(
@@ -202,6 +202,13 @@ impl Server {
              content-type: application/json\r\ncontent-length: {length}\r\n\
              connection: close\r\n\r\n{body}"
         )
+    }
+
+    /// Bytes that it has in memory.
+    pub(crate) fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
     pub(crate) fn signal(&self, name: &str) {

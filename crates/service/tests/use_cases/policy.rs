@@ -6,6 +6,7 @@ use sentinel_core::event::Event;
 use sentinel_core::page::Page;
 use sentinel_core::policy_change::PolicyChangeKind;
 use sentinel_service::policy_data::{DataEdit, DataRequest, Expected};
+use sentinel_service::subscription::Heard;
 use sentinel_service::{Settings, Shared};
 use sentinel_testkit::build::name;
 use serde_json::{Value, json};
@@ -120,7 +121,7 @@ async fn what_is_there_already_is_no_change() {
 #[tokio::test]
 async fn what_a_source_brings_is_recorded_once_and_told() {
     let app = App::start().await;
-    let mut events = app.services.events.subscribe(None).live;
+    let mut events = app.services.events.subscribe(None);
     for _ in 0..3 {
         app.services.policy_log.note_source("/etc/policies").await.unwrap();
     }
@@ -130,7 +131,7 @@ async fn what_a_source_brings_is_recorded_once_and_told() {
     assert_eq!(change.kind, PolicyChangeKind::Activated);
     assert_eq!(change.actor, "source:/etc/policies");
     assert_eq!(change.revision.as_deref(), Some("scripted"));
-    let told = events.recv().await.unwrap();
+    let Some(Heard::Events(told)) = events.next().await else { panic!("nothing is told") };
     let Event::Policy(told) = &told[0].event else { panic!("{told:?}") };
     assert_eq!(told.id, change.id);
 }

@@ -9,6 +9,7 @@ use sentinel_core::name::TenantSlug;
 use sentinel_core::page::Page;
 use sentinel_core::principal::{ApiKey, Role};
 use sentinel_core::store::StoreError;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{Scene, Shared};
@@ -167,4 +168,36 @@ pub async fn limits_are_clamped(store: Shared) {
     let most = scene.store.tools(None, Page::first(u32::MAX)).await.unwrap();
     assert_eq!(most.items.len(), 2);
     assert!(most.next_cursor.is_none());
+}
+
+/// What a caller sends decides how large a decision is. A page of the largest ends before it is full,
+/// and the next goes on where it ended.
+pub async fn a_page_of_large_rows_ends_before_it_is_full(store: Shared) {
+    let scene = Scene::new(store).await;
+    let control = scene.control().await;
+    let check = scene.check().await;
+    for _ in 0..5 {
+        let pendings = (0..8).map(|_| {
+            let mut pending = check.pending();
+            let context = json!({"filler": "x".repeat(250_000)});
+            pending.record.event_metadata.insert("context".to_owned(), context);
+            pending
+        });
+        scene.commit(build::batch(&control, pendings.collect())).await;
+    }
+    let (mut page, mut seen, mut pages) = (Page::first(1000), Vec::new(), 0);
+    loop {
+        let found = scene.store.decisions(DecisionFilter::default(), page.clone()).await.unwrap();
+        let bytes: usize =
+            found.items.iter().map(|record| json!(record.event_metadata).to_string().len()).sum();
+        assert!(bytes <= Page::MAX_BYTES + 300_000, "a page of {bytes} bytes");
+        seen.extend(found.items.into_iter().map(|record| record.sequence));
+        pages += 1;
+        match found.next_cursor {
+            Some(cursor) => page.cursor = Some(cursor),
+            None => break,
+        }
+    }
+    assert_eq!((seen.len(), pages), (40, 3));
+    assert!(seen.is_sorted_by(|a, b| a > b), "each is there once");
 }
