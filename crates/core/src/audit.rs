@@ -13,6 +13,7 @@ use crate::id::{DecisionId, TenantId, ToolId};
 use crate::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
 use crate::policy::PolicyReason;
 use crate::quota::Quota;
+use crate::self_test;
 
 /// One decision, as recorded. What was asked for stands here as it was asked, even when no such
 /// tenant or tool exists.
@@ -71,4 +72,14 @@ pub struct DecisionFilter {
     pub from: Option<Timestamp>,
     /// Exclusive.
     pub to: Option<Timestamp>,
+    /// Those of self-tests as well, which are left out otherwise.
+    pub self_tests: bool,
+}
+
+impl DecisionRecord {
+    /// Whether a replica made it to prove to itself that kills work.
+    #[must_use]
+    pub fn is_self_test(&self) -> bool {
+        self.tenant_id == Some(self_test::TENANT)
+    }
 }

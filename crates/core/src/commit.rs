@@ -3,7 +3,8 @@
 //! A store drives a [`Batch`] through these steps, all inside the transaction that holds the
 //! shared epoch lock:
 //!
-//! 1. read the epoch; when it is not the batch's, load the changes and [`Batch::refresh`];
+//! 1. read the epoch; when it is not the batch's, load the changes and [`Batch::refresh`]; when the
+//!    batch [needs the time](Batch::needs_time), say what the store's clock says: [`Batch::at`];
 //! 2. look the [`Batch::claims`] up and [`Batch::settle_claim`] those that exist already, each with
 //!    whether the permit of its decision was redeemed;
 //! 3. count the [`Batch::reservations`] and [`Batch::settle_quota`] each;
@@ -15,6 +16,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use crate::audit::DecisionRecord;
 pub use crate::claim::{Claim, Claimed, claims_expire_before};
 use crate::claim::{Settlement, settle};
@@ -22,6 +25,7 @@ use crate::control::{ControlChanges, ControlState};
 use crate::decision::{ReasonCode, Subject, Verdict, exceeded_wording};
 use crate::epoch::Epoch;
 use crate::id::DecisionId;
+use crate::kill::{Call, Caller};
 use crate::principal::Principal;
 use crate::quota::{CounterKey, Grant, Reservation};
 use crate::rollout::PolicyState;
@@ -93,6 +97,8 @@ pub struct Batch {
     claims: HashSet<Claim>,
     limits: HashMap<CounterKey, Option<u64>>,
     used: Vec<(CounterKey, u64)>,
+    /// The latest time that a clock beside those of the decisions said.
+    now: Timestamp,
 }
 
 /// What a committed batch tells the service.
@@ -118,6 +124,7 @@ impl Batch {
             claims: HashSet::new(),
             limits: HashMap::new(),
             used: Vec::new(),
+            now: Timestamp::MIN,
         }
     }
 
@@ -141,7 +148,7 @@ impl Batch {
         }
         let mut entry = (pending, State::Record);
         if entry.0.epoch != self.epoch() {
-            recheck_entry(&mut entry, &self.control);
+            recheck_entry(&mut entry, &self.control, self.now);
         }
         self.entries.push(entry);
         Ok(())
@@ -172,7 +179,32 @@ impl Batch {
     pub fn refresh(&mut self, changes: ControlChanges) {
         self.control = Arc::new(self.control.after(changes));
         for entry in &mut self.entries {
-            recheck_entry(entry, &self.control);
+            recheck_entry(entry, &self.control, self.now);
+        }
+    }
+
+    /// Whether a kill that is still to come would cover what the batch allows. Whoever commits it
+    /// has to say first what the clock says, which all replicas share where the store has one:
+    /// the clock of one that is behind must not put off a kill.
+    #[must_use]
+    pub fn needs_time(&self) -> bool {
+        let kills = self.control.kills();
+        kills.has_pending()
+            && self.recorded().any(|(_, pending)| {
+                may_allow(&pending.record) && kills.may_come_to_cover(&call_of(pending, self.now))
+            })
+    }
+
+    /// Says that a clock shows `now`: whatever a kill covers by that becomes a deny.
+    pub fn at(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        if !self.control.kills().has_pending() {
+            return;
+        }
+        for (pending, state) in &mut self.entries {
+            if matches!(state, State::Record) {
+                deny_if_killed(pending, &self.control, self.now);
+            }
         }
     }
 
@@ -295,18 +327,19 @@ impl Batch {
     }
 }
 
-fn recheck_entry((pending, state): &mut (Pending, State), control: &ControlState) {
-    if !recheck(pending, control) {
+fn recheck_entry((pending, state): &mut (Pending, State), control: &ControlState, now: Timestamp) {
+    if !recheck(pending, control, now) {
         *state = State::Superseded;
     }
 }
 
-/// Looks at a decision again under `control`: what a kill covers becomes a deny. `false` when what
+/// Looks at a decision again under `control`, at the later of its own time and `now`: what a kill
+/// covers becomes a deny. `false` when what
 /// it rested on has changed, so that it has to be decided again.
-pub(crate) fn recheck(pending: &mut Pending, control: &ControlState) -> bool {
+pub(crate) fn recheck(pending: &mut Pending, control: &ControlState, now: Timestamp) -> bool {
     let stands = still_stands(pending, control);
     if stands {
-        deny_if_killed(pending, control);
+        deny_if_killed(pending, control, now);
     }
     stands
 }
@@ -320,7 +353,7 @@ fn still_stands(pending: &Pending, control: &ControlState) -> bool {
     let record = &pending.record;
     let key_stands = match &pending.principal {
         Principal::Key(key) => !may_allow(record) || control.key(&key.hash).is_some(),
-        Principal::Unauthenticated => true,
+        Principal::Unauthenticated | Principal::SelfTest => true,
     };
     let tenant = control.tenant(&record.tenant);
     let tool = tenant
@@ -339,15 +372,24 @@ fn may_allow(record: &DecisionRecord) -> bool {
     record.allow || (record.call_id.is_some() && !record.code.is_control())
 }
 
-fn deny_if_killed(pending: &mut Pending, control: &ControlState) {
-    let record = &mut pending.record;
-    if !may_allow(record) {
+/// A decision as kills see it, at the later of its own time and `now`.
+fn call_of(pending: &Pending, now: Timestamp) -> Call<'_> {
+    Call {
+        tenant_id: pending.record.tenant_id,
+        tool: pending.subject.tool.as_deref(),
+        agent: pending.subject.agent.as_ref(),
+        caller: Caller::Principal(&pending.principal),
+        at: pending.record.created_at.max(now),
+    }
+}
+
+fn deny_if_killed(pending: &mut Pending, control: &ControlState, now: Timestamp) {
+    if !may_allow(&pending.record) {
         return;
     }
-    let agent = pending.subject.agent.as_ref();
-    if let Some(kill) = control.kills().covering(record.tenant_id, record.tool_id, agent) {
-        let verdict = Verdict::killed(kill);
-        deny(record, verdict.code, verdict.reason);
+    let killed = control.kills().covering(&call_of(pending, now)).map(|kill| Verdict::killed(kill));
+    if let Some(verdict) = killed {
+        deny(&mut pending.record, verdict.code, verdict.reason);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::id::{TenantId, ToolId};
 use crate::kill::{Kill, KillState};
 use crate::name::{TenantSlug, ToolName};
 use crate::policy_data::{DataEntries, DataEntry, DataPath};
-use crate::principal::{ApiKey, KeyHash};
+use crate::principal::{ApiKey, KeyHash, Principal};
 use crate::rollout::{PolicyState, Rollout};
 use crate::tenant::Tenant;
 use crate::tool::Tool;
@@ -44,7 +44,7 @@ pub struct ControlChanges {
     pub tenants: Vec<Tenant>,
     pub tools: Vec<Tool>,
     pub keys: Vec<ApiKey>,
-    /// Kills in force and, when they changed after the epoch asked for, restored ones.
+    /// Kills in force or to come and, when they changed after the epoch asked for, restored ones.
     pub kills: Vec<Kill>,
     /// Policy data that was put or removed.
     pub policy_data: Vec<ChangedData>,
@@ -118,6 +118,13 @@ impl ControlState {
         self.keys.values().filter(|key| key.revoked_at.is_none())
     }
 
+    /// The principal that has this identifier, by a key that is not revoked.
+    #[must_use]
+    pub fn principal(&self, id: &str) -> Option<Principal> {
+        let principals = self.keys().map(|key| Principal::Key(Arc::clone(key)));
+        principals.into_iter().find(|principal| principal.id() == id)
+    }
+
     /// The state after `changes`. Changes that do not reach beyond this epoch alter nothing.
     #[must_use]
     pub fn after(&self, changes: ControlChanges) -> Self {
@@ -137,7 +144,9 @@ impl ControlState {
         }
         if !changes.kills.is_empty() {
             let kills = Arc::make_mut(&mut next.kills);
+            let count = changes.kills.len();
             changes.kills.into_iter().for_each(|kill| kills.apply(kill));
+            kills.forget_ended(count);
         }
         if !changes.policy_data.is_empty() || !changes.rollouts.is_empty() {
             next.put_policy(changes.policy_data, changes.rollouts);

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::check::CheckRequest;
 use crate::control::ControlState;
-use crate::kill::Kill;
+use crate::kill::{Call, Caller, Kill};
 use crate::name::AgentName;
 use crate::policy::{Obligation, PolicyDecision, PolicyError, PolicyReason};
 use crate::principal::Principal;
@@ -68,6 +69,8 @@ reason_codes! {
     TenantForbidden = "tenant_forbidden",
     /// The caller's key is bound to another agent.
     AgentForbidden = "agent_forbidden",
+    /// The call names no agent, and the configuration or the policy demands one.
+    AgentRequired = "agent_required",
     /// The caller's key was revoked while the check was under way.
     KeyRevoked = "key_revoked",
     /// No policy is loaded.
@@ -115,6 +118,7 @@ impl ReasonCode {
             | Self::ToolRetired
             | Self::TenantForbidden
             | Self::AgentForbidden
+            | Self::AgentRequired
             | Self::KeyRevoked => true,
             Self::Allowed
             | Self::PolicyDenied
@@ -190,6 +194,13 @@ impl Verdict {
         }
     }
 
+    /// The deny of a call that names no agent, by the rule that `who` demands one.
+    #[must_use]
+    pub fn agent_required(who: &str) -> Self {
+        let reason = format!("{who} demands that a call names its agent, in `agent`");
+        Self::deny(ReasonCode::AgentRequired, reason)
+    }
+
     /// The deny of a call that `kill` covers.
     #[must_use]
     pub fn killed(kill: &Kill) -> Self {
@@ -215,16 +226,18 @@ pub fn resolve(request: &CheckRequest, control: &ControlState) -> Subject {
         .filter(|tenant| request.principal.may_access(tenant.id))
         .and_then(|tenant| control.tool(tenant.id, &request.tool))
         .cloned();
-    let agent = request.principal.agent().or(request.agent.as_ref()).cloned();
+    // As the caller writes it: that a bound key's agent is another is for the precheck to find.
+    let agent = request.agent.as_ref().or(request.principal.agent()).cloned();
     Subject { tenant, tool, agent }
 }
 
-/// Everything that is decided before policy is asked. `Some` is a final deny.
+/// Everything that is decided before policy is asked, at `now`. `Some` is a final deny.
 #[must_use]
 pub fn precheck(
     request: &CheckRequest,
     subject: &Subject,
     control: &ControlState,
+    now: Timestamp,
 ) -> Option<Verdict> {
     if let Principal::Key(key) = &request.principal
         && control.key(&key.hash).is_none()
@@ -238,13 +251,19 @@ pub fn precheck(
         return Some(Verdict::deny(ReasonCode::TenantForbidden, reason));
     }
     if let Some((bound, claimed)) = request.principal.agent().zip(request.agent.as_ref())
-        && bound != claimed
+        && !bound.is(claimed)
     {
         let reason = format!("the key may not speak for agent `{claimed}`");
         return Some(Verdict::deny(ReasonCode::AgentForbidden, reason));
     }
-    let tool_id = subject.tool.as_ref().map(|tool| tool.id);
-    if let Some(kill) = control.kills().covering(tenant_id, tool_id, subject.agent.as_ref()) {
+    let call = Call {
+        tenant_id,
+        tool: subject.tool.as_deref(),
+        agent: subject.agent.as_ref(),
+        caller: Caller::Principal(&request.principal),
+        at: now,
+    };
+    if let Some(kill) = control.kills().covering(&call) {
         return Some(Verdict::killed(kill));
     }
     if subject.tenant.is_none() {

@@ -32,6 +32,7 @@ pub mod principal;
 pub mod quota;
 pub mod rate;
 pub mod rollout;
+pub mod self_test;
 pub mod shadow;
 pub mod store;
 pub mod tenant;

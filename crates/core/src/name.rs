@@ -382,6 +382,46 @@ name! {
     Owner, |text| check_text("owner", 128, text)
 }
 
+name! {
+    /// What a kill may name besides tenants, tools and agents, a principal, a scope or a tag of
+    /// tools: 1 to 128 characters of Unicode on one line.
+    Label, |text| check_text("principal, scope or tag", 128, text)
+}
+
+impl AgentName {
+    /// The name in lower case, by which agents are compared where kills and the bindings of keys
+    /// are looked at. It is ASCII, so this folds all that differs in case only.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        if self.0.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Self(self.0.to_ascii_lowercase().into())
+        } else {
+            self.clone()
+        }
+    }
+
+    /// Whether both are one agent, in whatever letter case they are written.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Label {
+    /// The label in lower case. Characters whose lower case is longer may make it longer than a
+    /// label that is read can be; it only serves to be compared.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        Self(self.0.to_lowercase().into())
+    }
+
+    /// Whether `text` is this label, in whatever letter case it is written.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        self.0.to_lowercase() == text.to_lowercase()
+    }
+}
+
 impl ToolName {
     /// The name with everything folded that a reader may confuse, for comparison only: a registry
     /// refuses a second name with the same skeleton in one tenant.

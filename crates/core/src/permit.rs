@@ -137,7 +137,7 @@ impl Redemption {
             let verdict = Verdict::deny(ReasonCode::KeyRevoked, "the redeeming key was revoked");
             return Some(Redeemed::Denied { code: verdict.code, reason: verdict.reason });
         }
-        if !commit::recheck(&mut self.call, &self.control) {
+        if !commit::recheck(&mut self.call, &self.control, Timestamp::MIN) {
             return Some(Redeemed::Superseded);
         }
         let record = &self.call.record;

@@ -62,14 +62,25 @@ pub struct PolicyReason {
 }
 
 /// A condition that policy attaches to an allow. Known types: `alert` (recorded and published with
-/// the decision) and `rate_limit` (see [`crate::rate`]). An unknown type is a deny, since ignoring a
-/// condition would be allowing more than policy did.
+/// the decision), `rate_limit` (see [`crate::rate`]) and `require_agent`. An unknown type is a deny, since ignoring a
+/// condition would be allowing more than policy did. `require_agent` denies a call that does not
+/// name its agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Obligation {
     #[serde(rename = "type")]
     pub kind: String,
     #[serde(flatten)]
     pub fields: Map<String, Value>,
+}
+
+impl Obligation {
+    /// Kind of the obligation that the call names its agent.
+    pub const REQUIRE_AGENT: &'static str = "require_agent";
+
+    #[must_use]
+    pub fn is_require_agent(&self) -> bool {
+        self.kind == Self::REQUIRE_AGENT
+    }
 }
 
 /// Why there is no decision. Every one of these is a deny.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::id::{KeyId, TenantId};
 use crate::name::{AgentName, DisplayName, Owner};
+use crate::self_test;
 
 /// What a key may do. Roles are not ordered: only `admin` includes the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +94,8 @@ pub enum Principal {
     Key(Arc<ApiKey>),
     /// Anyone on loopback of a `sentinel dev --no-auth`.
     Unauthenticated,
+    /// A replica that proves to itself that kills work.
+    SelfTest,
 }
 
 impl Principal {
@@ -106,6 +109,7 @@ impl Principal {
                 None => format!("key:{}", key.id),
             },
             Self::Unauthenticated => "local:no-auth".to_owned(),
+            Self::SelfTest => self_test::ACTOR.to_owned(),
         }
     }
 
@@ -114,6 +118,7 @@ impl Principal {
         match self {
             Self::Key(key) => key.role,
             Self::Unauthenticated => Role::Admin,
+            Self::SelfTest => Role::Operator,
         }
     }
 
@@ -129,6 +134,7 @@ impl Principal {
         match self {
             Self::Key(key) => key.tenant_id,
             Self::Unauthenticated => None,
+            Self::SelfTest => Some(self_test::TENANT),
         }
     }
 
@@ -148,7 +154,7 @@ impl Principal {
     pub fn agent(&self) -> Option<&AgentName> {
         match self {
             Self::Key(key) => key.agent.as_ref(),
-            Self::Unauthenticated => None,
+            Self::Unauthenticated | Self::SelfTest => None,
         }
     }
 }

@@ -20,8 +20,8 @@ use crate::commit::Batch;
 use crate::control::{ControlChanges, ControlState};
 use crate::epoch::Epoch;
 use crate::housekeeping::{Expiring, Reading};
-use crate::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
-use crate::kill::{Kill, KillScope};
+use crate::id::{DecisionId, KeyId, KillId, ManifestId, RolloutId, TenantId, ToolId};
+use crate::kill::{Kill, RestoreOrder};
 use crate::log::{LogPlace, NewManifest};
 use crate::manifest::{Manifest, ManifestFilter};
 use crate::name::{DisplayName, Owner, TenantSlug, ToolName};
@@ -70,17 +70,29 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         at: Timestamp,
     ) -> Result<Option<(ApiKey, Epoch)>, StoreError>;
 
-    /// Brings `kill` into force; its `epoch` field is set by the store and answered. No decision
-    /// that commits after this returns allows what it covers.
+    /// Brings `kill` into force, or makes it known when it is to start later; its `epoch` field is
+    /// set by the store and answered. No decision that commits after this returns, and after its
+    /// start, allows what it covers. That of a self-test ends the one before it of the same run in
+    /// the same epoch, and clears away what [`self_test::kept_since`](crate::self_test::kept_since)
+    /// says is old. [`Conflict::OlderServers`] for a kind of kill that a replica of an older
+    /// version, which is connected, does not know.
     async fn kill(&self, kill: Kill) -> Result<Epoch, StoreError>;
 
-    /// Restores every kill of exactly `scope`, unless a wider one is in force.
-    async fn restore(
-        &self,
-        scope: KillScope,
-        actor: String,
-        at: Timestamp,
-    ) -> Result<Restored, StoreError>;
+    /// Restores every kill of exactly the scope, those that are to come included, as
+    /// [`plan_restore`](crate::kill::plan_restore) decides.
+    async fn restore(&self, order: RestoreOrder) -> Result<Restored, StoreError>;
+
+    /// Writes down which kills have begun, and ends those of `over` that have expired; answers
+    /// them. `now` is the time by the caller's clock; a store that has a clock of its own begins
+    /// kills by that, and ends none that it says has not expired. No change of control state when
+    /// there are none.
+    async fn turn_kills(&self, over: Vec<KillId>, now: Timestamp) -> Result<Vec<Kill>, StoreError>;
+
+    /// How many replicas are known to be connected, this one included. Commits of each are bound
+    /// by the epoch.
+    async fn replicas(&self) -> Result<u64, StoreError> {
+        Ok(1)
+    }
 
     // --- policy ---
 
@@ -201,8 +213,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Stores the last health of a tool. No change of control state.
     async fn record_health(&self, id: ToolId, health: Health) -> Result<(), StoreError>;
 
-    /// Kills, newest first: in force only, or the whole history. Those of one tenant are the kills
-    /// of it, of what it has, and those that reach into it from above.
+    /// Kills, newest first: in force only, or the whole history with those that are to come; none
+    /// of self-tests. Those of one tenant are the kills of it, of what it has, and those that reach
+    /// into it from above.
     async fn kills(
         &self,
         tenant: Option<TenantId>,
@@ -287,6 +300,9 @@ pub enum Restored {
     Done { kills: Vec<Kill>, epoch: Epoch },
     /// A wider kill still covers it, so nothing was changed.
     StillCovered(Kill),
+    /// A principal bound to no tenant made this kill, and only such a one restores it; nothing was
+    /// changed.
+    NotYours(Kill),
 }
 
 /// A new tenant as asked for, before identifiers are given.
@@ -338,4 +354,9 @@ pub enum Conflict {
     ToolConfusable { wanted: ToolName, existing: ToolName },
     #[error("the tenant's payload key was destroyed")]
     PayloadKeyDestroyed,
+    #[error(
+        "{0} connections to the database are of servers of an older version, which does not know \
+         this kind of kill: end them first, or kill a tool, a tenant, an agent or everything, at once"
+    )]
+    OlderServers(u64),
 }

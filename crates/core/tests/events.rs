@@ -12,7 +12,7 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::event::{Event, KillEvent, ProvenanceEvent, RegistryChange, RegistryEvent};
 use sentinel_core::id::{DecisionId, KillId, ManifestId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
-use sentinel_core::name::{AgentName, Reason, TenantSlug, ToolName};
+use sentinel_core::name::{AgentName, Label, Reason, TenantSlug, ToolName};
 use sentinel_core::policy::PolicyReason;
 use sentinel_core::quota::{Quota, Window};
 use serde_json::{Map, Value};
@@ -114,13 +114,18 @@ fn record() -> impl Strategy<Value = DecisionRecord> {
 }
 
 fn scope() -> impl Strategy<Value = KillScope> {
-    (id(), id(), agent(), 0..5).prop_map(|(tenant, tool, agent, kind)| {
+    (id(), id(), agent(), reason(), 0..9).prop_map(|(tenant, tool, agent, label, kind)| {
         let tenant_id = TenantId(tenant);
+        let label: Label = label.as_str().parse().unwrap();
         match kind {
             0 => KillScope::Global,
             1 => KillScope::Tenant(tenant_id),
             2 => KillScope::Tool { tenant_id, tool_id: ToolId(tool) },
             3 => KillScope::Agent(agent),
+            4 => KillScope::Principal { tenant_id: None, principal: label },
+            5 => KillScope::Principal { tenant_id: Some(tenant_id), principal: label },
+            6 => KillScope::ToolScope { tenant_id: Some(tenant_id), scope: label },
+            7 => KillScope::ToolTag { tenant_id: None, tag: label },
             _ => KillScope::TenantAgent { tenant_id, agent },
         }
     })
@@ -135,7 +140,11 @@ fn kill() -> impl Strategy<Value = KillEvent> {
                 scope,
                 reason,
                 actor: actor.clone(),
+                by_platform: restored_at.is_some(),
                 created_at: at,
+                starts_at: restored_at,
+                begun_at: None,
+                expires_at: restored_at,
                 epoch: Epoch(epoch),
                 restored_at,
                 restored_by: restored_at.map(|_| actor.clone()),

@@ -9,7 +9,7 @@ use sentinel_core::control::ControlState;
 use sentinel_core::event::{Event, RegistryChange};
 use sentinel_core::principal::{Principal, Role};
 use sentinel_service::ServiceError;
-use sentinel_service::bus::{EventId, Published};
+use sentinel_service::bus::{EventId, Listening, Published};
 use sentinel_service::event_line::EventLine;
 use sentinel_service::kill::KillView;
 use sentinel_service::subscription::{self, Events, Subscription};
@@ -147,6 +147,8 @@ struct Subscriber {
     filter: TypeFilter,
     /// Given back when the stream ends.
     _place: Place,
+    /// Counts the stream among those that hear of kills, if it does.
+    _listening: Option<Listening>,
 }
 
 impl Drop for Subscriber {
@@ -165,7 +167,9 @@ enum Next {
 impl Subscriber {
     fn new(app: Shared, principal: Principal, filter: TypeFilter, place: Place) -> Self {
         app.metrics.subscribers.inc();
-        Self { app, principal, filter, _place: place }
+        let events = &app.services.events;
+        let listening = filter.admits_kills().then(|| events.listening(principal.tenant()));
+        Self { app, principal, filter, _place: place, _listening: listening }
     }
 
     /// What the subscriber hears, until it goes away, its key is revoked, or the server stops.

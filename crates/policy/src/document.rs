@@ -17,7 +17,7 @@ const MAX_OBLIGATIONS: usize = 16;
 const MAX_OBLIGATION_BYTES: usize = 4096;
 /// Stores count in signed 64-bit integers.
 const MAX_LIMIT: u64 = i64::MAX.cast_unsigned();
-const KNOWN_OBLIGATIONS: [&str; 2] = ["alert", RateRule::OBLIGATION];
+const KNOWN_OBLIGATIONS: [&str; 3] = ["alert", RateRule::OBLIGATION, Obligation::REQUIRE_AGENT];
 /// Code of a reason that the seed's policies give without one.
 const SEED_CODE: &str = "policy_denied";
 

@@ -80,7 +80,7 @@ impl InputBuilder {
         let keys = &self.keys;
         let principal = match input.principal {
             Principal::Key(key) => self.principals.get(key, |_| principal(input.principal)),
-            Principal::Unauthenticated => principal(input.principal),
+            Principal::Unauthenticated | Principal::SelfTest => principal(input.principal),
         };
         let tool_record = self.tools.get(input.tool_record, tool_record);
         let object =

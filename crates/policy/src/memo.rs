@@ -68,7 +68,7 @@ impl Reads {
     fn question(self, input: &PolicyInput<'_>) -> Option<Question> {
         let principal = match input.principal {
             Principal::Key(key) if self.principal => Some(Same(Arc::clone(key))),
-            Principal::Unauthenticated if self.principal => return None,
+            Principal::Unauthenticated | Principal::SelfTest if self.principal => return None,
             _ => None,
         };
         Some(Question {

@@ -9,6 +9,7 @@ mod evidence;
 mod findings;
 mod key;
 mod kill;
+mod kills;
 mod log;
 mod migrate;
 mod openapi;
@@ -49,10 +50,12 @@ enum Command {
     /// Lists, registers, shows and retires tools.
     #[command(subcommand)]
     Tools(tools::Command),
-    /// Stops a tool, a tenant, an agent, or everything, at once.
+    /// Stops a tool, a tenant, an agent, a principal, or everything, at once or for a time.
     Kill(kill::Args),
     /// Ends a kill.
     Restore(restore::Args),
+    /// Lists kills.
+    Kills(kills::Args),
     /// Makes, lists and revokes API keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -103,6 +106,7 @@ impl Cli {
             Command::Tools(command) => tools::run(command, json).await,
             Command::Kill(args) => kill::run(args, json).await,
             Command::Restore(args) => restore::run(args, json).await,
+            Command::Kills(args) => kills::run(args, json).await,
             Command::Key(command) => key::run(command, json).await,
             Command::Decisions(args) => decisions::run(args, json).await,
             Command::Audit(command) => audit::run(command, json).await,

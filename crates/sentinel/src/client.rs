@@ -238,6 +238,15 @@ impl Client {
         }
     }
 
+    /// Whether the server says that it is ready, and all that it says; `None` when it does not
+    /// answer in JSON.
+    pub(crate) async fn readiness_told(&self) -> Option<(bool, Value)> {
+        let request = self.request(Method::GET, &["readyz"], &[]).ok()?.timeout(PROBE_TIMEOUT);
+        let response = request.send().await.ok()?;
+        let ready = response.status() == StatusCode::OK;
+        Some((ready, response.json().await.ok()?))
+    }
+
     async fn send(
         &self,
         method: Method,

@@ -95,6 +95,16 @@ pub(crate) struct Config {
     /// (`agent:100/1s`, `tenant:5000/1m:200`). As an environment variable, separated by commas.
     #[serde(default)]
     pub(crate) rate_limits: Vec<String>,
+    /// Whether a call that names no agent is denied, with code `agent_required`. An agent kill covers
+    /// a call by the agent that it names, and only keys bound to an agent hold it to its name; policy
+    /// can demand the same of some calls, by the obligation `require_agent`.
+    #[serde(default)]
+    pub(crate) require_agent: bool,
+    /// Seconds between two self-tests of the kill switch, in which the server kills an agent of its
+    /// own and has to be denied as that. See docs/architecture.md.
+    #[serde(default = "default_self_test")]
+    #[schemars(range(min = 1, max = 60))]
+    pub(crate) kill_self_test_seconds: u64,
     /// Directory with the policies (`*.rego`) and their data (`data.json`, `data.yaml`). This or
     /// `policy_bundle` is required unless `policy_engine` is `opa`.
     #[serde(default)]
@@ -418,6 +428,10 @@ const fn default_unauthenticated() -> u32 {
     50
 }
 
+const fn default_self_test() -> u64 {
+    60
+}
+
 const fn default_queue() -> usize {
     2048
 }
@@ -494,6 +508,8 @@ impl Default for Config {
             redis_decision_events: true,
             on_redis_loss: OnRedisLoss::default(),
             replicas: None,
+            require_agent: false,
+            kill_self_test_seconds: default_self_test(),
             rate_limits: Vec::new(),
             policy_dir: None,
             policy_dir_watched: false,

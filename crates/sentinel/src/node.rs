@@ -18,6 +18,7 @@ use sentinel_service::housekeeping::Housekeeper;
 use sentinel_service::log::{CheckpointSigner, CheckpointSigners, TransparencyLog, kept_signer};
 use sentinel_service::payloads::KeyWrapper;
 use sentinel_service::rate::{SharedRates, UncountedRates};
+use sentinel_service::self_test;
 use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, Shared};
 use sentinel_signers::KeySource;
@@ -117,6 +118,8 @@ pub(crate) struct Serving {
     pub(crate) archiving: Option<Archiving>,
     /// Where the transparency log is sent.
     pub(crate) destinations: Destinations,
+    /// How often the server proves to itself that kills work.
+    pub(crate) self_test: Duration,
 }
 
 impl Node {
@@ -249,6 +252,7 @@ impl Node {
         self.keep_policy(&mut tasks, hangup);
         let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
         tasks.spawn(Housekeeper::new(store, clock).run());
+        tasks.spawn(self_test::follow(Arc::downgrade(&self.services), serving.self_test));
         if let Some(postgres) = &self.postgres {
             tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
             if let Some(archiving) = serving.archiving {

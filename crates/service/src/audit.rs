@@ -7,6 +7,7 @@ use sentinel_core::id::DecisionId;
 use sentinel_core::name::TenantSlug;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
+use sentinel_core::self_test;
 use sentinel_core::store::Store;
 
 use crate::ServiceError;
@@ -35,7 +36,9 @@ impl Audit {
             Some(slug) => Some(self.control.tenant_for(principal, slug).await?.1.id),
             None => principal.tenant(),
         };
-        Ok(self.store.decisions(DecisionFilter { tenant_id, ..filter }, page).await?)
+        let self_tests = filter.self_tests || tenant_id == Some(self_test::TENANT);
+        let filter = DecisionFilter { tenant_id, self_tests, ..filter };
+        Ok(self.store.decisions(filter, page).await?)
     }
 
     /// One decision; `None` when there is none that the principal may see.

@@ -1,9 +1,11 @@
 //! The in-process bus: hands events to subscribers of this replica and keeps the latest, so that
 //! a subscriber that reconnects misses nothing it could not have seen.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sentinel_core::event::{Bus, Event};
+use sentinel_core::id::TenantId;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -50,6 +52,7 @@ pub struct InProcessBus {
     run: Uuid,
     history: Arc<Mutex<History>>,
     sender: broadcast::Sender<Weak<Group>>,
+    audience: Mutex<HashMap<Option<TenantId>, u64>>,
 }
 
 /// Groups of events a slow subscriber may lag behind before it is told that it missed some. They
@@ -59,7 +62,8 @@ const LAG: usize = 4096;
 impl Default for InProcessBus {
     fn default() -> Self {
         let (sender, _) = broadcast::channel(LAG);
-        Self { run: Uuid::now_v7(), history: Arc::default(), sender }
+        let audience = Mutex::default();
+        Self { run: Uuid::now_v7(), history: Arc::default(), sender, audience }
     }
 }
 
@@ -89,11 +93,58 @@ impl InProcessBus {
     }
 }
 
+/// A stream that hears of kills, while this is held.
+#[derive(Debug)]
+pub struct Listening {
+    bus: Arc<InProcessBus>,
+    tenant: Option<TenantId>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut audience = self.bus.audience();
+        if let Some(count) = audience.get_mut(&self.tenant) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                audience.remove(&self.tenant);
+            }
+        }
+    }
+}
+
 impl InProcessBus {
-    /// Where another replica's events go: to the subscribers of this one, and no further.
+    /// Counts a stream that hears of kills: those that concern `tenant`, or all.
+    #[must_use]
+    pub fn listening(self: &Arc<Self>, tenant: Option<TenantId>) -> Listening {
+        *self.audience().entry(tenant).or_default() += 1;
+        Listening { bus: Arc::clone(self), tenant }
+    }
+
+    /// How many streams hear of a kill in `tenant`, or of one that is not in a tenant.
+    #[must_use]
+    pub fn listeners(&self, tenant: Option<TenantId>) -> u64 {
+        let audience = self.audience();
+        let hears = |of: &Option<TenantId>| tenant.is_none() || of.is_none() || *of == tenant;
+        audience.iter().filter(|(of, _)| hears(of)).map(|(_, count)| count).sum()
+    }
+
+    fn audience(&self) -> std::sync::MutexGuard<'_, HashMap<Option<TenantId>, u64>> {
+        self.audience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InProcessBus {
+    /// Where another replica's events go: to the subscribers of this one, and no further. Kills and
+    /// restores are left out: this replica makes those events itself, from the control state, so
+    /// that they come once, and come too when a message is lost.
     #[must_use]
     pub fn foreign(self: &Arc<Self>) -> Arc<dyn Bus> {
         Arc::new(Foreign(Arc::clone(self)))
+    }
+
+    /// Tells the subscribers what happened at another replica.
+    pub(crate) fn add_foreign(&self, events: Vec<Event>) {
+        self.add(events, true);
     }
 
     fn add(&self, events: Vec<Event>, foreign: bool) {
@@ -117,7 +168,8 @@ impl Bus for InProcessBus {
 struct Foreign(Arc<InProcessBus>);
 
 impl Bus for Foreign {
-    fn publish(&self, events: Vec<Event>) {
+    fn publish(&self, mut events: Vec<Event>) {
+        events.retain(|event| !matches!(event, Event::Killed(_) | Event::Restored(_)));
         self.0.add(events, true);
     }
 }

@@ -10,7 +10,8 @@ use sentinel_core::commit::{Outcome, Pending};
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Subject, UsageSeen, Verdict, decide, precheck, resolve};
 use sentinel_core::id::{DecisionId, ManifestId};
-use sentinel_core::policy::PolicyError;
+use sentinel_core::name::AgentName;
+use sentinel_core::policy::{Obligation, PolicyError};
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::{CounterKey, Window};
 use sentinel_core::rate::RateDemand;
@@ -43,6 +44,8 @@ pub struct Checker {
     /// One for each check under way: to refuse the rest at once keeps the wait of these short.
     pub(crate) places: Semaphore,
     pub(crate) attestor: Attestor,
+    /// Whether a call that names no agent is denied, by the configuration.
+    pub(crate) require_agent: bool,
 }
 
 /// A decision that is on disk.
@@ -122,8 +125,11 @@ impl Checker {
         let control = self.control.current();
         let subject = resolve(request, &control);
         let (id, now) = (DecisionId(Uuid::now_v7()), self.clock.now());
-        let verdict = match precheck(request, &subject, &control) {
+        let verdict = match precheck(request, &subject, &control, now) {
             Some(deny) => deny,
+            None if self.require_agent && subject.agent.is_none() => {
+                Verdict::agent_required("the configuration of this server")
+            }
             None => match (&subject.tenant, &subject.tool) {
                 (Some(tenant), Some(tool)) => {
                     let case = Case {
@@ -135,7 +141,7 @@ impl Checker {
                         now,
                         counted: repeats,
                     };
-                    let verdict = self.judge.judge(&case).await;
+                    let verdict = with_agent(self.judge.judge(&case).await, &subject);
                     self.limit_rate(verdict, tool, &subject, taken).await
                 }
                 _ => decide(Err(PolicyError::Undefined), no_usage(request)),
@@ -162,12 +168,25 @@ impl Checker {
         subject: &Subject,
         taken: &mut Vec<RateDemand>,
     ) -> Verdict {
-        match self.rates.demands(&verdict, tool, subject.agent.as_ref(), taken) {
+        // Folded, since a bound key may write its agent in any letter case: each way of writing it
+        // must not have a limit of its own.
+        let agent = subject.agent.as_ref().map(AgentName::folded);
+        match self.rates.demands(&verdict, tool, agent.as_ref(), taken) {
             Ok(demands) if demands.is_empty() => verdict,
             Ok(demands) => self.rates.take(verdict, demands, taken).await,
             Err(error) => RateGuard::malformed(verdict, error),
         }
     }
+}
+
+/// An allow whose policy demands that the agent is named, unless it is not.
+pub(crate) fn with_agent(verdict: Verdict, subject: &Subject) -> Verdict {
+    let demanded = verdict.obligations.iter().any(Obligation::is_require_agent);
+    if verdict.allow && demanded && subject.agent.is_none() {
+        let revision = verdict.revision;
+        return Verdict { revision, ..Verdict::agent_required("the policy") };
+    }
+    verdict
 }
 
 const fn no_usage(request: &CheckRequest) -> UsageSeen {

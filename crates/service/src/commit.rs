@@ -12,6 +12,7 @@ use sentinel_core::store::Store;
 use crate::ServiceError;
 use crate::control::Control;
 use crate::group::{GroupWriter, Settled, Waiting};
+use crate::outstanding::Outstanding;
 use crate::usage::UsageCache;
 
 /// Writes batches of decisions.
@@ -22,6 +23,7 @@ pub struct DecisionWriter {
     pub(crate) usage: Arc<UsageCache>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) outstanding: Arc<Outstanding>,
 }
 
 #[async_trait]
@@ -49,7 +51,11 @@ impl GroupWriter for DecisionWriter {
         if batch.is_empty() {
             return settled;
         }
-        let expire = claims_expire_before(self.clock.now());
+        let written_at = self.clock.now();
+        if batch.needs_time() {
+            batch.at(written_at);
+        }
+        let expire = claims_expire_before(written_at);
         match self.store.commit_decisions(batch, expire).await {
             Ok(batch) => {
                 let outcomes = self.observe(batch.into_committed());
@@ -69,11 +75,14 @@ impl DecisionWriter {
     fn observe(&self, committed: Committed) -> Vec<Outcome> {
         self.control.observe(&committed.control);
         self.usage.observe(&committed.used);
-        let recorded = committed.outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Recorded(record) => Some(Event::checked(record)),
-            _ => None,
-        });
-        self.bus.publish(recorded.collect());
+        let recorded = || {
+            committed.outcomes.iter().filter_map(|outcome| match outcome {
+                Outcome::Recorded(record) if !record.is_self_test() => Some(record),
+                _ => None,
+            })
+        };
+        self.outstanding.issued(recorded().map(AsRef::as_ref));
+        self.bus.publish(recorded().map(Event::checked).collect());
         committed.outcomes
     }
 }

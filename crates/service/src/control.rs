@@ -13,6 +13,7 @@ use sentinel_core::tenant::Tenant;
 use tokio::sync::watch;
 
 use crate::ServiceError;
+use crate::announce::{Announcer, Mine};
 
 /// How often a replica that follows the others reads the store without being told.
 const POLL: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ const POLL: Duration = Duration::from_secs(1);
 pub struct Control {
     state: ArcSwap<ControlState>,
     store: Arc<dyn Store>,
+    announcer: Option<Announcer>,
 }
 
 impl Control {
@@ -31,9 +33,32 @@ impl Control {
     /// # Errors
     /// When the store cannot be read.
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let control = Self { state: ArcSwap::default(), store };
+        let control = Self { state: ArcSwap::default(), store, announcer: None };
         control.refresh().await?;
         Ok(control)
+    }
+
+    /// Lets `announcer` tell of what happens to kills from now on.
+    pub(crate) fn announcing(mut self, announcer: Announcer) -> Self {
+        announcer.begin(self.current());
+        self.announcer = Some(announcer);
+        self
+    }
+
+    /// Says that this replica is about to change kills.
+    pub(crate) fn expect(&self, mine: &Mine) {
+        self.announcer.iter().for_each(|announcer| announcer.expect(mine.clone()));
+    }
+
+    /// Says that it does not, after all, or no longer.
+    pub(crate) fn forget(&self, mine: &Mine) {
+        self.announcer.iter().for_each(|announcer| announcer.forget(mine));
+    }
+
+    fn announce(&self) {
+        if let Some(announcer) = &self.announcer {
+            announcer.tell(|| self.current());
+        }
     }
 
     #[must_use]
@@ -80,14 +105,19 @@ impl Control {
         let all = self.store.control_changes(Epoch::default()).await?;
         let state = Arc::new(ControlState::default().after(all));
         self.state.store(Arc::clone(&state));
+        self.announce();
         Ok(state)
     }
 
-    /// Adopts `state` if it is newer than what is known.
+    /// Adopts `state` if it is newer than what is known, and tells of the kills that it brings.
     pub fn observe(&self, state: &Arc<ControlState>) {
+        if state.epoch() <= self.state.load().epoch() {
+            return;
+        }
         self.state.rcu(|known| {
             if state.epoch() > known.epoch() { Arc::clone(state) } else { Arc::clone(known) }
         });
+        self.announce();
     }
 
     /// Keeps the state up with the other replicas until `control` is dropped: at once when they

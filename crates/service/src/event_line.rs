@@ -71,6 +71,8 @@ fn of_kill<'a>(event: &'static str, kill: &'a KillEvent) -> EventLine<'a> {
             "kill_id": kill.kill.id,
             "scope": kill.kill.scope.kind(),
             "agent": kill.kill.scope.agent(),
+            "label": kill.kill.scope.label(),
+            "expires_at": kill.kill.expires_at,
             "actor": kill.actor,
             "epoch": kill.epoch,
         }),

@@ -97,7 +97,7 @@ impl Judge {
             purpose: request.purpose.as_ref(),
             usage: usage.for_policy(),
             context: &request.context,
-            agent: request.principal.agent().or(request.agent.as_ref()),
+            agent: request.agent.as_ref().or(request.principal.agent()),
             arguments: request.arguments.value(),
             principal: &request.principal,
             tool_record: case.tool,

@@ -3,6 +3,7 @@
 //! [`check::Checker`] is the one enforcement path; everything that decides a call goes through it.
 //! Nothing here knows HTTP or SQL.
 
+mod announce;
 pub mod attest;
 pub mod audit;
 pub mod bus;
@@ -18,7 +19,9 @@ pub mod housekeeping;
 mod judge;
 pub mod keys;
 pub mod kill;
+mod lifetimes;
 pub mod log;
+mod outstanding;
 pub mod payloads;
 pub mod permit;
 pub mod policy_data;
@@ -29,6 +32,7 @@ pub mod rate;
 pub mod redeem;
 pub mod registry;
 pub mod rollouts;
+pub mod self_test;
 pub mod services;
 pub mod signing;
 pub mod subscription;

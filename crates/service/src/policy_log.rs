@@ -78,7 +78,7 @@ impl PolicyLog {
     ) -> PolicyChange {
         let author = match principal {
             Principal::Key(key) => Some(key.name.to_string()),
-            Principal::Unauthenticated => None,
+            Principal::Unauthenticated | Principal::SelfTest => None,
         };
         PolicyChange { author, reason, ..self.change(kind, principal.id()) }
     }

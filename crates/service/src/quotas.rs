@@ -7,6 +7,7 @@ use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::Counter;
+use sentinel_core::self_test;
 use sentinel_core::store::Store;
 
 use crate::ServiceError;
@@ -46,6 +47,9 @@ impl Quotas {
         let found = self.store.counters(tenant_id, self.clock.now(), page).await?;
         let control = self.control.current();
         let view = |counter: Counter| {
+            if counter.key.tenant_id == self_test::TENANT {
+                return None;
+            }
             let tenant = control.tenant_by_id(counter.key.tenant_id)?.slug.clone();
             let tool = control.tool_by_id(counter.key.tool_id)?.name.clone();
             Some(QuotaView { counter, tenant, tool })

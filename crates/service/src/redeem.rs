@@ -22,9 +22,10 @@ use sentinel_core::store::Store;
 use serde_json::{Map, Value};
 
 use crate::ServiceError;
-use crate::check::{ATTEMPTS, KEY, pending};
+use crate::check::{ATTEMPTS, KEY, pending, with_agent};
 use crate::control::Control;
 use crate::judge::{Case, Judge};
+use crate::outstanding::Outstanding;
 use crate::permit::{Permit, PermitSeal};
 
 /// Redeems permits.
@@ -35,6 +36,7 @@ pub struct Redeemer {
     pub(crate) control: Arc<Control>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) outstanding: Arc<Outstanding>,
 }
 
 impl Redeemer {
@@ -76,7 +78,10 @@ impl Redeemer {
             let (redeemed, control) = self.store.redeem_permit(redemption).await?;
             self.control.observe(&control);
             match redeemed {
-                Redeemed::Done => return Ok(permit),
+                Redeemed::Done => {
+                    self.outstanding.redeemed(&record);
+                    return Ok(permit);
+                }
                 Redeemed::Used => {
                     return Err(ServiceError::conflict(
                         "permit_used",
@@ -102,7 +107,7 @@ impl Redeemer {
             .ok_or_else(|| refused(ReasonCode::KeyRevoked, "the key that got it was revoked"))?;
         let request = request_of(record, principal, arguments);
         let subject = resolve(&request, control);
-        if let Some(deny) = precheck(&request, &subject, control) {
+        if let Some(deny) = precheck(&request, &subject, control, now) {
             return Err(refused(deny.code, &deny.reason));
         }
         let found = subject.tenant.as_ref().zip(subject.tool.as_ref());
@@ -118,7 +123,7 @@ impl Redeemer {
             now,
             counted: Some(record),
         };
-        let verdict = self.judge.judge(&case).await;
+        let verdict = with_agent(self.judge.judge(&case).await, &subject);
         if !verdict.allow {
             return Err(refused(verdict.code, &verdict.reason));
         }

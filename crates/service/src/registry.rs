@@ -6,9 +6,11 @@ use sentinel_core::clock::Clock;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::{Bus, Event, RegistryChange, RegistryEvent};
 use sentinel_core::id::{TenantId, ToolId};
+use sentinel_core::kill::{Call, Caller, Kill};
 use sentinel_core::name::TenantSlug;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::Principal;
+use sentinel_core::self_test;
 use sentinel_core::store::{Registered, Store, TenantSpec, ToolSpec};
 use sentinel_core::tenant::{Tenant, TenantSecret};
 use sentinel_core::tool::{Health, Tool, ToolChange};
@@ -17,6 +19,7 @@ use uuid::Uuid;
 use crate::ServiceError;
 use crate::control::Control;
 use crate::keys::random_bytes;
+use crate::kill::UNBOUND_REQUIRED;
 
 /// Most scopes a tool may have, and the longest of them in bytes.
 const MAX_SCOPES: usize = 64;
@@ -39,7 +42,8 @@ pub struct Registry {
 pub struct ToolView {
     pub tool: Tool,
     pub tenant: TenantSlug,
-    /// Registered, not retired, and covered by no kill of it, its tenant, or everything.
+    /// Registered, not retired, and covered by no kill of it, of a scope or tag that it has, of its
+    /// tenant, or everything.
     pub is_active: bool,
     pub health: Option<Health>,
 }
@@ -62,6 +66,7 @@ impl Registry {
             Some(&tool.metadata),
             tool.healthcheck.as_ref(),
         )?;
+        refuse_reserved(&tenant.slug)?;
         if principal.tenant().is_some() {
             self.control.tenant_for(principal, &tenant.slug).await?;
         }
@@ -109,6 +114,7 @@ impl Registry {
         if principal.tenant().is_some() {
             return Err(ServiceError::tenant_forbidden());
         }
+        refuse_reserved(&spec.slug)?;
         let tenant = new_tenant(spec, self.clock.now())?;
         let epoch = self.store.create_tenant(tenant.clone()).await?;
         self.control.refresh_after("creation of a tenant").await;
@@ -133,9 +139,8 @@ impl Registry {
             change.metadata.as_ref(),
             change.healthcheck.as_ref().and_then(Option::as_ref),
         )?;
-        if self.tool(principal, id).await?.is_none() {
-            return Ok(None);
-        }
+        let Some(ToolView { tool, .. }) = self.tool(principal, id).await? else { return Ok(None) };
+        self.refuse_to_shed_kills(principal, &tool, &change).await?;
         let kind =
             if change.retire { RegistryChange::ToolRetired } else { RegistryChange::ToolUpdated };
         let Some((tool, epoch)) = self.store.update_tool(id, change, self.clock.now()).await?
@@ -145,6 +150,35 @@ impl Registry {
         self.control.refresh_after("change of a tool").await;
         self.publish(principal, kind, tool.tenant_id, tool.name.to_string(), epoch);
         self.view(tool, None).map(Some)
+    }
+
+    /// Refuses a change by which a tool would no longer be covered by a kill of one of its scopes or
+    /// tags that only a principal bound to no tenant may restore.
+    async fn refuse_to_shed_kills(
+        &self,
+        principal: &Principal,
+        tool: &Tool,
+        change: &ToolChange,
+    ) -> Result<(), ServiceError> {
+        let keeps_labels = change.scopes.is_none() && change.metadata.is_none();
+        if principal.tenant().is_none() || keeps_labels {
+            return Ok(());
+        }
+        let mut after = tool.clone();
+        after.scopes = change.scopes.clone().unwrap_or(after.scopes);
+        after.metadata = change.metadata.clone().unwrap_or(after.metadata);
+        let control = self.control.refresh().await?;
+        let sheds = |kill: &&Arc<Kill>| {
+            kill.by_platform && kill.scope.has_tool(tool) && !kill.scope.has_tool(&after)
+        };
+        control.kills().all().find(sheds).map_or(Ok(()), |kill| {
+            let detail = format!(
+                "kill `{}` covers the tool by a scope or tag that this would take away ({}): only \
+                 a principal that is bound to no tenant may do that",
+                kill.id, kill.reason,
+            );
+            Err(ServiceError::Forbidden { code: UNBOUND_REQUIRED, detail })
+        })
     }
 
     /// One tool; `None` when there is none that the principal may see.
@@ -158,7 +192,7 @@ impl Registry {
     ) -> Result<Option<ToolView>, ServiceError> {
         let found = self.store.tool(id).await?;
         found
-            .filter(|(tool, _)| principal.may_access(tool.tenant_id))
+            .filter(|(tool, _)| principal.may_access(tool.tenant_id) && tool.id != self_test::TOOL)
             .map(|(tool, health)| self.view(tool, health))
             .transpose()
     }
@@ -218,7 +252,14 @@ impl Registry {
 
     fn view_of(&self, tool: Tool, tenant: TenantSlug, health: Option<Health>) -> ToolView {
         let control = self.control.current();
-        let killed = control.kills().covering(Some(tool.tenant_id), Some(tool.id), None).is_some();
+        let call = Call {
+            tenant_id: Some(tool.tenant_id),
+            tool: Some(&tool),
+            agent: None,
+            caller: Caller::Anybody,
+            at: self.clock.now(),
+        };
+        let killed = control.kills().covering(&call).is_some();
         let is_active = tool.retired_at.is_none() && !killed;
         ToolView { is_active, tenant, tool, health }
     }
@@ -242,6 +283,15 @@ impl Registry {
             at: self.clock.now(),
         }))]);
     }
+}
+
+/// The tenant in which replicas test themselves is not for others.
+fn refuse_reserved(slug: &TenantSlug) -> Result<(), ServiceError> {
+    if slug.as_str() == self_test::SLUG {
+        let detail = format!("tenant `{slug}` is the server's own; choose another slug");
+        return Err(ServiceError::invalid("reserved_slug", detail));
+    }
+    Ok(())
 }
 
 fn new_tenant(spec: TenantSpec, now: jiff::Timestamp) -> Result<Tenant, ServiceError> {

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::ServiceError;
+use crate::announce::Announcer;
 use crate::attest::{Attest, Attestor};
 use crate::audit::Audit;
 use crate::bus::{FanOut, InProcessBus};
@@ -30,8 +31,10 @@ use crate::control::Control;
 use crate::group::{Delay, Group, Grouping};
 use crate::judge::Judge;
 use crate::keys::{Keys, random_bytes};
-use crate::kill::KillSwitch;
+use crate::kill::{KillSwitch, keep_turning};
+use crate::lifetimes::Lifetimes;
 use crate::log::{self, CheckpointSigners, TransparencyLog};
+use crate::outstanding::Outstanding;
 use crate::payloads::{self, Foundations, KeyWrapper, Payloads};
 use crate::permit::PermitSeal;
 use crate::policy_data::PolicyDocuments;
@@ -42,6 +45,7 @@ use crate::rate::{LocalRates, RateCounts, RateGuard};
 use crate::redeem::Redeemer;
 use crate::registry::Registry;
 use crate::rollouts::Rollouts;
+use crate::self_test::SelfTests;
 use crate::signing::{self, Signing, SigningKeys};
 use crate::usage::UsageCache;
 
@@ -85,6 +89,8 @@ pub struct Settings {
     pub attest: Attest,
     /// Who must have cosigned the log for a manifest to be verified; `None` demands nobody.
     pub witnesses: Option<WitnessPolicy>,
+    /// Whether a call that names no agent is denied.
+    pub require_agent: bool,
 }
 
 impl Default for Settings {
@@ -95,6 +101,7 @@ impl Default for Settings {
             rate_limits: Vec::new(),
             attest: Attest::default(),
             witnesses: None,
+            require_agent: false,
         }
     }
 }
@@ -105,7 +112,8 @@ pub struct Services {
     pub checker: Checker,
     pub redeemer: Redeemer,
     pub registry: Registry,
-    pub kills: KillSwitch,
+    pub kills: Arc<KillSwitch>,
+    pub self_tests: SelfTests,
     pub keys: Keys,
     pub provenance: Arc<Provenance>,
     pub log: Arc<TransparencyLog>,
@@ -150,7 +158,13 @@ impl Services {
         keys.renew().await?;
         tokio::spawn(signing::follow(Arc::downgrade(&keys)));
         tokio::spawn(log::follow(Arc::downgrade(&log)));
-        let control = Arc::new(Control::load(Arc::clone(&store)).await?);
+        let Shared { events, others, rates } = shared;
+        let bus = bus(&events, others);
+        let (own, local) = (Arc::clone(&bus), Arc::clone(&events));
+        let announcer = Announcer::new(own, local, Arc::clone(&clock));
+        let control = Control::load(Arc::clone(&store)).await?.announcing(announcer);
+        let control = Arc::new(control);
+        let outstanding = Arc::new(Outstanding::default());
         let payloads = Foundations {
             store: payloads,
             wrapper: key_wrapper,
@@ -165,8 +179,6 @@ impl Services {
         let counters = counters(store.as_ref(), clock.as_ref()).await?;
         let usage = Arc::new(UsageCache::from_counters(&counters));
         let judge = Arc::new(Judge { policy: Arc::clone(&policy), usage: Arc::clone(&usage) });
-        let Shared { events, others, rates } = shared;
-        let bus = bus(&events, others);
         let rates = rates.unwrap_or_else(|| Arc::new(LocalRates::default()));
         let decisions = DecisionWriter {
             store: Arc::clone(&store),
@@ -174,6 +186,7 @@ impl Services {
             usage: Arc::clone(&usage),
             bus: Arc::clone(&bus),
             clock: Arc::clone(&clock),
+            outstanding: Arc::clone(&outstanding),
         };
         let policy_log = PolicyLog {
             engine: Arc::clone(&policy),
@@ -204,6 +217,15 @@ impl Services {
                 Grouping { most: MANIFEST_GROUP, delay: Delay::Fixed(Duration::ZERO) },
             ),
         });
+        let kills = Arc::new(KillSwitch {
+            control: Arc::clone(&control),
+            store: Arc::clone(&store),
+            events: Arc::clone(&events),
+            outstanding: Arc::clone(&outstanding),
+            clock: Arc::clone(&clock),
+            lifetimes: Lifetimes::default(),
+        });
+        tokio::spawn(keep_turning(Arc::downgrade(&kills)));
         Ok(Self {
             checker: Checker {
                 control: Arc::clone(&control),
@@ -222,6 +244,7 @@ impl Services {
                 seal: seal.clone(),
                 clock: Arc::clone(&clock),
                 attestor: Attestor { which: settings.attest, provenance: Arc::clone(&provenance) },
+                require_agent: settings.require_agent,
             },
             redeemer: Redeemer {
                 seal,
@@ -229,6 +252,7 @@ impl Services {
                 control: Arc::clone(&control),
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),
+                outstanding,
             },
             registry: Registry {
                 control: Arc::clone(&control),
@@ -236,12 +260,8 @@ impl Services {
                 bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
-            kills: KillSwitch {
-                control: Arc::clone(&control),
-                store: Arc::clone(&store),
-                bus: Arc::clone(&bus),
-                clock: Arc::clone(&clock),
-            },
+            kills,
+            self_tests: SelfTests::default(),
             keys: Keys {
                 control: Arc::clone(&control),
                 store: Arc::clone(&store),

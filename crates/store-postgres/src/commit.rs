@@ -1,7 +1,7 @@
 //! Group commit, by the steps of [`sentinel_core::commit`].
 //!
-//! Two round trips when the epoch is the one that the batch was decided under and no call carries a
-//! call id, which is nearly always: the commit, and the wait for the disk, during which no lock is
+//! Two round trips when the epoch is the one that the batch was decided under, no call carries a
+//! call id and no kill that is still to come covers one, which is nearly always: the commit, and the wait for the disk, during which no lock is
 //! held. Else four (beginning, rows, end, the wait for the disk), and two more at most for the call
 //! ids. Every transaction locks claims before counters, and both in the order of their keys, so none
 //! waits for another in a circle.
@@ -36,7 +36,8 @@ pub(crate) async fn commit(
     claims_expire_before: Timestamp,
 ) -> Result<Batch> {
     let mut committer = committers.take().await?;
-    let plain = batch.claims().next().is_none() && batch.records().next().is_some();
+    let plain =
+        batch.claims().next().is_none() && batch.records().next().is_some() && !batch.needs_time();
     if plain && committers.commits_in_one_call() {
         let (epoch, reservations) = (batch.epoch(), batch.reservations());
         let connection = &mut committer.connection;
@@ -58,13 +59,15 @@ async fn in_steps(
     mut batch: Batch,
     claims_expire_before: Timestamp,
 ) -> Result<Batch> {
-    let epoch = committer.begin().await?;
+    let (epoch, now) = committer.begin().await?;
     let connection = &mut committer.connection;
     #[cfg(feature = "planted-faults")]
     let known = if committers.planted.is(Fault::SkipEpochRead) { batch.epoch() } else { epoch };
     #[cfg(not(feature = "planted-faults"))]
     let known = epoch;
     refresh(connection, &mut batch, known).await?;
+    // The clock that all replicas share: one that is behind must not put off a kill.
+    batch.at(now);
     settle_claims(connection, &mut batch, claims_expire_before).await?;
     #[cfg(feature = "planted-faults")]
     let counted = committers.planted.counts(&mut batch);

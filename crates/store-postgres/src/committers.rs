@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use sentinel_core::epoch::Epoch;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _, query, raw_sql};
@@ -127,12 +128,16 @@ impl Committer {
     }
 
     /// One round trip: begins, takes the epoch lock and reads the epoch, which is that of the store
-    /// until the transaction has ended.
-    pub(crate) async fn begin(&mut self) -> Result<Epoch> {
+    /// until the transaction has ended, and what the server's clock says.
+    pub(crate) async fn begin(&mut self) -> Result<(Epoch, Timestamp)> {
         let rows = raw_sql(BEGIN_SHARED).fetch_all(&mut self.connection).await?;
         // The lock answers a row, too.
         let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
-        Ok(Epoch(row.try_get::<i64, _>(0)?.cast_unsigned()))
+        // A simple query has its answer as text, which `Time` does not read.
+        let epoch = Epoch(row.try_get::<i64, _>(0)?.cast_unsigned());
+        let micros = row.try_get::<i64, _>(1)?;
+        let now = Timestamp::from_microsecond(micros).map_err(|e| unavailable(e.to_string()))?;
+        Ok((epoch, now))
     }
 
     /// Commits, durably. When this fails it is unknown whether the commit took place.

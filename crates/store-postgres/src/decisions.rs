@@ -9,6 +9,7 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{DecisionId, TenantId, ToolId};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::quota::{Quota, Window};
+use sentinel_core::self_test;
 use sqlx::PgPool;
 
 use crate::error::Result;
@@ -80,6 +81,9 @@ pub(crate) async fn decisions(
 
 fn listing_of(filter: &DecisionFilter) -> Listing {
     let mut listing = Listing::of::<DecisionRecord>("sequence::text");
+    if !filter.self_tests {
+        listing.bound("tenant_id IS DISTINCT FROM", self_test::TENANT.0);
+    }
     listing
         .bound_optional("tenant_id =", filter.tenant_id.map(|id| id.0))
         .bound_optional("tool_name =", filter.tool.as_ref().map(|tool| tool.as_str()))

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::kills::PRESENT;
 use crate::meta::CHANNEL;
 use crate::options::Options;
 
@@ -75,6 +76,7 @@ async fn listen(
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
+    sqlx::query(PRESENT).execute(&mut listener).await?;
     loop {
         // What was missed before it listened, or while the connection was silent.
         let reading = query_scalar("SELECT epoch FROM meta").fetch_one(&mut listener);

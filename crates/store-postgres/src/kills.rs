@@ -1,24 +1,32 @@
-//! Kills: bringing into force, restoring, listing.
+//! Kills: bringing into force, restoring, beginning and ending by the clock, listing.
 
 use jiff::Timestamp;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{KillId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::kill::{Kill, KillScope, RestoreOrder, RestorePlan, plan_restore};
 use sentinel_core::page::{Page, Paged};
-use sentinel_core::store::Restored;
-use sqlx::{PgConnection, PgPool, query};
+use sentinel_core::self_test;
+use sentinel_core::store::{Conflict, Restored, StoreError};
+use sentinel_core::tool::Tool;
+use sqlx::{PgConnection, PgPool, query, query_scalar};
+use uuid::Uuid;
 
 use crate::error::Result;
 use crate::listing::{Listing, Order};
 use crate::meta;
+use crate::migrations;
 use crate::row::{Columns, Stored, all, by_id};
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
 
+/// What `by_platform` says of a row that lacks it: who killed is taken for bound to no tenant unless
+/// a key shows the opposite.
 impl Stored for Kill {
     const TABLE: &'static str = "kills";
-    const COLUMNS: &'static str = "id, scope, tenant_id, tool_id, agent, reason, actor, \
-        created_at, killed_epoch, restored_at, restored_by";
+    const COLUMNS: &'static str = "id, scope, tenant_id, tool_id, agent, label, reason, actor, \
+        coalesce(by_platform, NOT EXISTS (SELECT 1 FROM api_keys AS a WHERE a.tenant_id IS NOT NULL \
+        AND 'key:' || a.id::text = kills.actor)), \
+        created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at, restored_by";
 
     fn read(columns: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
@@ -26,7 +34,11 @@ impl Stored for Kill {
             scope: read_scope(columns)?,
             reason: columns.parse()?,
             actor: columns.take()?,
+            by_platform: columns.take()?,
             created_at: columns.time()?,
+            starts_at: columns.time_optional()?,
+            begun_at: columns.time_optional()?,
+            expires_at: columns.time_optional()?,
             epoch: Epoch(columns.count()?),
             restored_at: columns.time_optional()?,
             restored_by: columns.take()?,
@@ -39,18 +51,9 @@ fn read_scope(columns: &mut Columns<'_>) -> Result<KillScope> {
     let tenant = columns.uuid_optional()?.map(TenantId);
     let tool = columns.uuid_optional()?.map(ToolId);
     let agent = columns.parse_optional()?;
-    match (kind.as_str(), tenant, tool, agent) {
-        ("global", None, None, None) => Ok(KillScope::Global),
-        ("tenant", Some(id), None, None) => Ok(KillScope::Tenant(id)),
-        ("tool", Some(tenant_id), Some(tool_id), None) => {
-            Ok(KillScope::Tool { tenant_id, tool_id })
-        }
-        ("agent", None, None, Some(agent)) => Ok(KillScope::Agent(agent)),
-        ("tenant_agent", Some(tenant_id), None, Some(agent)) => {
-            Ok(KillScope::TenantAgent { tenant_id, agent })
-        }
-        _ => Err(columns.wrong(&"the columns of the scope do not fit together")),
-    }
+    let label = columns.parse_optional()?;
+    let scope = KillScope::of_parts(&kind, tenant, tool, agent, label);
+    scope.ok_or_else(|| columns.wrong(&"the columns of the scope do not fit together"))
 }
 
 pub(crate) async fn kill(pool: &PgPool, kill: &Kill) -> Result<Epoch> {
@@ -60,19 +63,35 @@ pub(crate) async fn kill(pool: &PgPool, kill: &Kill) -> Result<Epoch> {
 }
 
 async fn insert(connection: &mut PgConnection, kill: &Kill) -> Result<Epoch> {
+    if kill.is_of_new_kind() {
+        // One that starts later reads what it does not know, and denies everything.
+        let older = migrations::connections_before(connection, migrations::KILLS.version).await?;
+        if older > 0 {
+            return Err(StoreError::Conflict(Conflict::OlderServers(older)).into());
+        }
+    }
     let epoch = meta::advance(connection).await?;
-    let sql = "INSERT INTO kills (id, scope, tenant_id, tool_id, agent, reason, actor, created_at,
-        killed_epoch, restored_at, restored_by, epoch)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9)";
+    if kill.is_self_test() {
+        clear_self_tests(connection, kill, epoch).await?;
+    }
+    let sql = "INSERT INTO kills (id, scope, tenant_id, tool_id, agent, label, reason, actor,
+        by_platform, created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at,
+        restored_by, epoch)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $14)";
     query(sql)
         .bind(kill.id.0)
         .bind(kill.scope.kind())
         .bind(kill.scope.tenant_id().map(|id| id.0))
         .bind(kill.scope.tool_id().map(|id| id.0))
         .bind(kill.scope.agent().map(AsRef::<str>::as_ref))
+        .bind(kill.scope.label().map(AsRef::<str>::as_ref))
         .bind(kill.reason.as_str())
         .bind(&kill.actor)
+        .bind(kill.by_platform)
         .bind(Time(kill.created_at))
+        .bind(kill.starts_at.map(Time))
+        .bind(kill.begun_at.map(Time))
+        .bind(kill.expires_at.map(Time))
         .bind(epoch.0.cast_signed())
         .bind(kill.restored_at.map(Time))
         .bind(&kill.restored_by)
@@ -81,41 +100,56 @@ async fn insert(connection: &mut PgConnection, kill: &Kill) -> Result<Epoch> {
     Ok(epoch)
 }
 
-/// Ends every kill of exactly `scope`. When there is none, the epoch stays.
-pub(crate) async fn restore(
-    pool: &PgPool,
-    scope: &KillScope,
-    actor: &str,
-    at: Timestamp,
-) -> Result<Restored> {
+/// Ends the kill of the self-test before, those of replicas that are gone, and forgets what ended
+/// long ago.
+async fn clear_self_tests(connection: &mut PgConnection, kill: &Kill, epoch: Epoch) -> Result<()> {
+    let since = self_test::kept_since(kill.created_at);
+    let sql = "UPDATE kills SET restored_at = $1, restored_by = $2, epoch = $3
+        WHERE restored_at IS NULL AND tenant_id = $4
+        AND (starts_with(agent, $5) OR created_at < $6)";
+    query(sql)
+        .bind(Time(kill.created_at))
+        .bind(&kill.actor)
+        .bind(epoch.0.cast_signed())
+        .bind(self_test::TENANT.0)
+        .bind(kill.scope.agent().map_or("", self_test::run_of))
+        .bind(Time::bound(since))
+        .execute(&mut *connection)
+        .await?;
+    let sql = "DELETE FROM kills WHERE tenant_id = $1 AND restored_at < $2";
+    query(sql).bind(self_test::TENANT.0).bind(Time::bound(since)).execute(connection).await?;
+    Ok(())
+}
+
+/// Restores as the plan says. When nothing ends, the epoch stays.
+pub(crate) async fn restore(pool: &PgPool, order: &RestoreOrder) -> Result<Restored> {
     let mut transaction = Transaction::begin(pool, "restore", Begin::Exclusive).await?;
-    let restored = end(&mut transaction, scope, actor, at).await;
+    let restored = end(&mut transaction, order).await;
     transaction.end(restored).await
 }
 
-async fn end(
-    connection: &mut PgConnection,
-    scope: &KillScope,
-    actor: &str,
-    at: Timestamp,
-) -> Result<Restored> {
-    for wider in scope.wider() {
-        if let Some(kill) = in_force(connection, &wider).await?.into_iter().next() {
-            return Ok(Restored::StillCovered(kill));
-        }
-    }
-    let ended = in_force(connection, scope).await?;
+async fn end(connection: &mut PgConnection, order: &RestoreOrder) -> Result<Restored> {
+    let kills = not_over(connection).await?;
+    let tool = match order.scope.tool_id() {
+        Some(id) => by_id::<Tool>(connection, id.0).await?,
+        None => None,
+    };
+    let ended = match plan_restore(&kills, order, tool.as_ref()) {
+        RestorePlan::StillCovered(kill) => return Ok(Restored::StillCovered(kill.clone())),
+        RestorePlan::NotYours(kill) => return Ok(Restored::NotYours(kill.clone())),
+        RestorePlan::End(ended) => ended,
+    };
     if ended.is_empty() {
-        return Ok(Restored::Done { kills: ended, epoch: meta::epoch(connection).await? });
+        return Ok(Restored::Done { kills: Vec::new(), epoch: meta::epoch(connection).await? });
     }
     let epoch = meta::advance(connection).await?;
     let sql = "UPDATE kills SET restored_at = $2, restored_by = $3, epoch = $4 WHERE id = $1";
     let mut kills = Vec::with_capacity(ended.len());
-    for kill in &ended {
+    for kill in ended {
         query(sql)
             .bind(kill.id.0)
-            .bind(Time(at))
-            .bind(actor)
+            .bind(Time(order.at))
+            .bind(&order.actor)
             .bind(epoch.0.cast_signed())
             .execute(&mut *connection)
             .await?;
@@ -124,15 +158,85 @@ async fn end(
     Ok(Restored::Done { kills, epoch })
 }
 
-/// The kills of exactly `scope` that are in force, oldest first.
-async fn in_force(connection: &mut PgConnection, scope: &KillScope) -> Result<Vec<Kill>> {
-    let condition = "WHERE restored_at IS NULL AND scope = $1
-        AND tenant_id IS NOT DISTINCT FROM $2 AND tool_id IS NOT DISTINCT FROM $3
-        AND agent IS NOT DISTINCT FROM $4 ORDER BY sequence";
-    let (tenant, tool) = (scope.tenant_id().map(|id| id.0), scope.tool_id().map(|id| id.0));
-    let agent = scope.agent().map(AsRef::<str>::as_ref);
-    all(connection, condition, |query| query.bind(scope.kind()).bind(tenant).bind(tool).bind(agent))
-        .await
+/// Every kill that is not over, oldest first.
+async fn not_over(connection: &mut PgConnection) -> Result<Vec<Kill>> {
+    all(connection, "WHERE restored_at IS NULL ORDER BY sequence", |query| query).await
+}
+
+/// The kills whose time has come: to begin by this server's clock, which all replicas share, to end
+/// by it and by that of the replica that asks.
+const DUE: &str = "SELECT id, starts_at IS NOT NULL AND begun_at IS NULL
+        AND starts_at <= clock_timestamp(),
+        coalesce(expires_at <= least($2, clock_timestamp()) AND id = ANY($1), false)
+    FROM kills WHERE restored_at IS NULL AND (starts_at IS NOT NULL OR expires_at IS NOT NULL)";
+
+/// Begins the kills whose time has come, and ends those of `over` that have expired.
+pub(crate) async fn turn(pool: &PgPool, over: &[KillId], now: Timestamp) -> Result<Vec<Kill>> {
+    let over: Vec<Uuid> = over.iter().map(|id| id.0).collect();
+    // Looked at first without the lock, for which every commit would have to wait.
+    if due(&mut *pool.acquire().await?, &over, now).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut transaction = Transaction::begin(pool, "turn_kills", Begin::Exclusive).await?;
+    let turned = turn_due(&mut transaction, &over, now).await;
+    transaction.end(turned).await
+}
+
+async fn due(
+    connection: &mut PgConnection,
+    over: &[Uuid],
+    now: Timestamp,
+) -> Result<Vec<(Uuid, bool, bool)>> {
+    let rows: Vec<(Uuid, bool, bool)> = sqlx::query_as(DUE)
+        .bind(over.to_vec())
+        .bind(Time::bound(now))
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().filter(|(_, begins, ends)| *begins || *ends).collect())
+}
+
+async fn turn_due(
+    connection: &mut PgConnection,
+    over: &[Uuid],
+    now: Timestamp,
+) -> Result<Vec<Kill>> {
+    let due = due(connection, over, now).await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let epoch = meta::advance(connection).await?.0.cast_signed();
+    let sql = "UPDATE kills SET epoch = $2,
+        begun_at = CASE WHEN $3 THEN clock_timestamp() ELSE begun_at END,
+        killed_epoch = CASE WHEN $3 THEN $2 ELSE killed_epoch END,
+        restored_at = CASE WHEN $4 THEN clock_timestamp() END,
+        restored_by = CASE WHEN $4 THEN $5 END
+        WHERE id = $1";
+    let mut turned = Vec::with_capacity(due.len());
+    for (id, begins, ends) in due {
+        query(sql)
+            .bind(id)
+            .bind(epoch)
+            .bind(begins)
+            .bind(ends)
+            .bind(Kill::EXPIRY)
+            .execute(&mut *connection)
+            .await?;
+        turned.extend(by_id::<Kill>(connection, id).await?);
+    }
+    Ok(turned)
+}
+
+/// Held, shared, by the connection on which each replica hears of epochs: who counts the holders
+/// counts the replicas.
+pub(crate) const PRESENT: &str = "SELECT pg_advisory_lock_shared(1936618608)";
+
+/// How many replicas are connected; this one is, even while it is not listening.
+pub(crate) async fn replicas(pool: &PgPool) -> Result<u64> {
+    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0
+        AND objid = 1936618608 AND objsubid = 1 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let count: i64 = query_scalar(sql).fetch_one(&mut *pool.acquire().await?).await?;
+    Ok(count.cast_unsigned().max(1))
 }
 
 pub(crate) async fn kills(
@@ -145,8 +249,9 @@ pub(crate) async fn kills(
     if let Some(tenant) = tenant {
         listing.bound("(tenant_id IS NULL OR tenant_id =", tenant.0).push(")");
     }
+    listing.bound("tenant_id IS DISTINCT FROM", self_test::TENANT.0);
     if in_force {
-        listing.fixed("restored_at IS NULL");
+        listing.fixed("restored_at IS NULL AND (starts_at IS NULL OR begun_at IS NOT NULL)");
     }
     listing.page(pool, page, Order::NewestFirst).await
 }

@@ -49,8 +49,8 @@ use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::housekeeping::{Expiring, Reading};
-use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, RolloutId, TenantId, ToolId};
+use sentinel_core::kill::{Kill, RestoreOrder};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
@@ -314,14 +314,19 @@ impl Store for PostgresStore {
         self.to_end(async move { kills::kill(&pool, &kill).await }).await
     }
 
-    async fn restore(
-        &self,
-        scope: KillScope,
-        actor: String,
-        at: Timestamp,
-    ) -> Result<Restored, StoreError> {
+    async fn restore(&self, order: RestoreOrder) -> Result<Restored, StoreError> {
         let pool = self.urgent.clone();
-        self.to_end(async move { kills::restore(&pool, &scope, &actor, at).await }).await
+        self.to_end(async move { kills::restore(&pool, &order).await }).await
+    }
+
+    async fn turn_kills(&self, over: Vec<KillId>, now: Timestamp) -> Result<Vec<Kill>, StoreError> {
+        let pool = self.urgent.clone();
+        self.to_end(async move { kills::turn(&pool, &over, now).await }).await
+    }
+
+    async fn replicas(&self) -> Result<u64, StoreError> {
+        let pool = self.urgent.clone();
+        self.to_end(async move { kills::replicas(&pool).await }).await
     }
 
     async fn record_policy_change(&self, change: PolicyChange) -> Result<bool, StoreError> {

@@ -12,7 +12,7 @@ use sentinel_core::store::StoreError;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, query_as, query_scalar, raw_sql};
 
-pub(crate) use apply::migrate;
+pub(crate) use apply::{connections_before, migrate};
 
 use crate::error::{Result, unavailable};
 use crate::{meta, recording};
@@ -118,6 +118,14 @@ pub(crate) const WINDOWS: Migration = Migration {
     run: Run::Alone,
 };
 
+pub(crate) const KILLS: Migration = Migration {
+    version: 7,
+    name: "0007_kills",
+    sql: include_str!("../migrations/0007_kills.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
 pub(crate) const HOUSEKEEPING: Migration = Migration {
     version: 8,
     name: "0008_housekeeping",
@@ -143,6 +151,7 @@ pub(crate) const CURRENT: Schema = Schema {
         LOG,
         LOG_INDEXES,
         WINDOWS,
+        KILLS,
         HOUSEKEEPING,
         KEY_OWNER,
     ],

@@ -6,6 +6,7 @@ use sentinel_core::id::{KeyId, TenantId, ToolId};
 use sentinel_core::name::TenantSlug;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::{ApiKey, KeyHash};
+use sentinel_core::self_test;
 use sentinel_core::store::{Conflict, Registered, StoreError};
 use sentinel_core::tenant::{Tenant, TenantSecret};
 use sentinel_core::tool::{Health, HealthStatus, Tool, ToolChange};
@@ -290,6 +291,7 @@ pub(crate) async fn record_health(pool: &PgPool, id: ToolId, health: &Health) ->
 /// Tenants by slug; the cursor is the slug of the last one of the page before.
 pub(crate) async fn tenants(pool: &PgPool, page: &Page) -> Result<Paged<Tenant>> {
     let mut listing = Listing::of::<Tenant>("slug");
+    listing.bound("id <>", self_test::TENANT.0);
     if let Some(cursor) = &page.cursor {
         let after: TenantSlug = cursor.parse().map_err(|_| StoreError::BadCursor)?;
         listing.bound("slug >", after.as_str());
@@ -304,6 +306,7 @@ pub(crate) async fn tools(
     page: &Page,
 ) -> Result<Paged<(Tool, Option<Health>)>> {
     let mut listing = Listing::of::<(Tool, Option<Health>)>("sequence::text");
+    listing.bound("id <>", self_test::TOOL.0);
     listing.bound_optional("tenant_id =", tenant.map(|id| id.0));
     listing.page(pool, page, Order::OldestFirst).await
 }

@@ -2,7 +2,7 @@
 //!
 //! The numbers of all advisory locks of this crate, none of which may be used twice: 1936618604
 //! (the epoch), 1936618605 (migrations), 1936618606 (a server that starts, against a contraction),
-//! 1936618607 (archiving).
+//! 1936618607 (archiving), 1936618608 (held by each replica that is connected).
 
 use std::time::Instant;
 
@@ -29,10 +29,10 @@ pub(crate) enum Begin {
     Snapshot,
 }
 
-/// Takes the epoch lock along with the other commits, then reads the epoch.
+/// Takes the epoch lock along with the other commits, then reads the epoch and the clock.
 pub(crate) const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SELECT pg_advisory_xact_lock_shared(1936618604);
-    SELECT epoch FROM meta";
+    SELECT epoch, floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM meta";
 
 impl Begin {
     pub(crate) const fn sql(self) -> &'static str {

@@ -383,7 +383,7 @@ async fn nothing_is_allowed_at_another_replica_after_a_kill_returned() {
         let killed = killer.kill(build::kill(build::scope_of(&tool))).await.unwrap();
         assert!(commit(&store, &check, &control, 2).await.unwrap().is_empty(), "{killed}");
         // Whatever the load got in while the kill held, the log says under which epoch.
-        let restored = killer.restore(build::scope_of(&tool), "me".to_owned(), build::NOW).await;
+        let restored = killer.restore(build::restore(build::scope_of(&tool), build::NOW)).await;
         restored.unwrap();
         assert_eq!(commit(&store, &check, &control, 1).await.unwrap().len(), 1);
     }

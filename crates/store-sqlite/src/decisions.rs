@@ -11,6 +11,7 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{DecisionId, TenantId, ToolId};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::quota::{Quota, Window};
+use sentinel_core::self_test;
 
 use crate::buckets;
 use crate::error::Result;
@@ -145,6 +146,9 @@ fn conditions_of(filter: &DecisionFilter, page: &Page) -> Result<Conditions> {
         conditions.bound("agent =", agent.to_string());
         buckets::holding(&mut conditions, "agent", agent.to_string());
     }
+    if !filter.self_tests {
+        conditions.after("tenant_id IS NOT ?", [blob(self_test::TENANT.0)]);
+    }
     conditions
         .bound_optional("decision =", filter.allow.map(|allow| decision_of(allow).to_owned()));
     conditions.bound_optional("code =", filter.code.map(|code| code.as_str().to_owned()));
@@ -194,6 +198,7 @@ mod tests {
                 code: on(4).then_some(ReasonCode::Killed),
                 from: on(5).then_some(Timestamp::UNIX_EPOCH),
                 to: on(5).then_some(Timestamp::UNIX_EPOCH),
+                self_tests: on(6),
             };
             let page = Page { limit: 50, cursor: on(6).then(|| "5000".to_owned()) };
             let sql = conditions_of(&filter, &page).unwrap().select(&LISTING);

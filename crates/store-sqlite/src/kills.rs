@@ -1,23 +1,29 @@
-//! Kills: bringing into force, restoring, listing.
+//! Kills: bringing into force, restoring, beginning and ending by the clock, listing.
 
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, params};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{KillId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::kill::{Kill, KillScope, RestoreOrder, RestorePlan, plan_restore};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::self_test;
 use sentinel_core::store::Restored;
+use sentinel_core::tool::Tool;
 
 use crate::error::Result;
 use crate::listing::{Conditions, Order, blob};
 use crate::meta;
 use crate::row::{Columns, Stored, all, one};
 
+/// What `by_platform` says of a row that lacks it: who killed is taken for bound to no tenant unless
+/// a key shows the opposite.
 impl Stored for Kill {
     const TABLE: &'static str = "kills";
-    const COLUMNS: &'static str = "id, scope, tenant_id, tool_id, agent, reason, actor, \
-        created_at, killed_epoch, restored_at, restored_by";
+    const COLUMNS: &'static str = "id, scope, tenant_id, tool_id, agent, label, reason, actor, \
+        ifnull(by_platform, NOT EXISTS (SELECT 1 FROM api_keys AS a WHERE a.tenant_id IS NOT NULL \
+        AND 'key:' || lower(hex(a.id)) = replace(kills.actor, '-', ''))), \
+        created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at, restored_by";
 
     fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
         Ok(Self {
@@ -25,7 +31,11 @@ impl Stored for Kill {
             scope: read_scope(columns)?,
             reason: columns.parse()?,
             actor: columns.take()?,
+            by_platform: columns.take()?,
             created_at: columns.time()?,
+            starts_at: columns.time_optional()?,
+            begun_at: columns.time_optional()?,
+            expires_at: columns.time_optional()?,
             epoch: Epoch(columns.count()?),
             restored_at: columns.time_optional()?,
             restored_by: columns.take()?,
@@ -38,85 +48,118 @@ fn read_scope(columns: &mut Columns<'_, '_>) -> Result<KillScope> {
     let tenant = columns.uuid_optional()?.map(TenantId);
     let tool = columns.uuid_optional()?.map(ToolId);
     let agent = columns.parse_optional()?;
-    match (kind.as_str(), tenant, tool, agent) {
-        ("global", None, None, None) => Ok(KillScope::Global),
-        ("tenant", Some(id), None, None) => Ok(KillScope::Tenant(id)),
-        ("tool", Some(tenant_id), Some(tool_id), None) => {
-            Ok(KillScope::Tool { tenant_id, tool_id })
-        }
-        ("agent", None, None, Some(agent)) => Ok(KillScope::Agent(agent)),
-        ("tenant_agent", Some(tenant_id), None, Some(agent)) => {
-            Ok(KillScope::TenantAgent { tenant_id, agent })
-        }
-        _ => Err(columns.wrong(&"the columns of the scope do not fit together")),
-    }
-}
-
-/// The columns of a scope: kind, tenant, tool, agent.
-fn columns_of(scope: &KillScope) -> [Value; 4] {
-    [
-        Value::Text(scope.kind().to_owned()),
-        scope.tenant_id().map_or(Value::Null, |id| blob(id.0)),
-        scope.tool_id().map_or(Value::Null, |id| blob(id.0)),
-        scope.agent().map_or(Value::Null, |agent| Value::Text(agent.to_string())),
-    ]
+    let label = columns.parse_optional()?;
+    let scope = KillScope::of_parts(&kind, tenant, tool, agent, label);
+    scope.ok_or_else(|| columns.wrong(&"the columns of the scope do not fit together"))
 }
 
 pub(crate) fn kill(transaction: &Transaction<'_>, kill: &Kill) -> Result<Epoch> {
     let epoch = meta::advance(transaction)?;
-    let [scope, tenant, tool, agent] = columns_of(&kill.scope);
-    let sql = "INSERT INTO kills (id, scope, tenant_id, tool_id, agent, reason, actor, created_at,
-        killed_epoch, restored_at, restored_by, epoch)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?9)";
+    if kill.is_self_test() {
+        clear_self_tests(transaction, kill, epoch)?;
+    }
+    let sql = "INSERT INTO kills (id, scope, tenant_id, tool_id, agent, label, reason, actor,
+        by_platform, created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at,
+        restored_by, epoch)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?14)";
+    let micros = |time: Option<Timestamp>| time.map(Timestamp::as_microsecond);
+    let text = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
     transaction.prepare_cached(sql)?.execute(params![
         kill.id.0.as_bytes(),
-        scope,
-        tenant,
-        tool,
-        agent,
+        kill.scope.kind(),
+        kill.scope.tenant_id().map_or(Value::Null, |id| blob(id.0)),
+        kill.scope.tool_id().map_or(Value::Null, |id| blob(id.0)),
+        text(kill.scope.agent().map(AsRef::as_ref)),
+        text(kill.scope.label().map(AsRef::as_ref)),
         kill.reason.as_str(),
         kill.actor,
+        kill.by_platform,
         kill.created_at.as_microsecond(),
+        micros(kill.starts_at),
+        micros(kill.begun_at),
+        micros(kill.expires_at),
         epoch.0.cast_signed(),
-        kill.restored_at.map(Timestamp::as_microsecond),
+        micros(kill.restored_at),
         kill.restored_by,
     ])?;
     Ok(epoch)
 }
 
-/// Ends every kill of exactly `scope`. When there is none, the epoch stays.
-pub(crate) fn restore(
-    transaction: &Transaction<'_>,
-    scope: &KillScope,
-    actor: &str,
-    at: Timestamp,
-) -> Result<Restored> {
-    for wider in scope.wider() {
-        if let Some(kill) = in_force(transaction, &wider)?.into_iter().next() {
-            return Ok(Restored::StillCovered(kill));
-        }
-    }
-    let ended = in_force(transaction, scope)?;
+/// Ends the kill of the self-test before, those of replicas that are gone, and forgets what ended
+/// long ago.
+fn clear_self_tests(transaction: &Transaction<'_>, kill: &Kill, epoch: Epoch) -> Result<()> {
+    let tenant = self_test::TENANT.0.as_bytes();
+    let since = self_test::kept_since(kill.created_at).as_microsecond();
+    let run = kill.scope.agent().map_or("", self_test::run_of);
+    let sql = "UPDATE kills SET restored_at = ?1, restored_by = ?2, epoch = ?3
+        WHERE restored_at IS NULL AND tenant_id = ?4
+        AND (substr(agent, 1, length(?5)) = ?5 OR created_at < ?6)";
+    let at = kill.created_at.as_microsecond();
+    let values = params![at, kill.actor, epoch.0.cast_signed(), tenant, run, since];
+    transaction.prepare_cached(sql)?.execute(values)?;
+    let sql = "DELETE FROM kills WHERE tenant_id = ?1 AND restored_at < ?2";
+    transaction.prepare_cached(sql)?.execute(params![tenant, since])?;
+    Ok(())
+}
+
+/// Restores as the plan says. When nothing ends, the epoch stays.
+pub(crate) fn restore(transaction: &Transaction<'_>, order: &RestoreOrder) -> Result<Restored> {
+    let kills = all::<Kill>(transaction, "restored_at IS NULL ORDER BY sequence", [])?;
+    let tool = match order.scope.tool_id() {
+        Some(id) => one::<Tool>(transaction, "id = ?1", [id.0.as_bytes()])?,
+        None => None,
+    };
+    let ended = match plan_restore(&kills, order, tool.as_ref()) {
+        RestorePlan::StillCovered(kill) => return Ok(Restored::StillCovered(kill.clone())),
+        RestorePlan::NotYours(kill) => return Ok(Restored::NotYours(kill.clone())),
+        RestorePlan::End(ended) => ended,
+    };
     if ended.is_empty() {
-        return Ok(Restored::Done { kills: ended, epoch: meta::read(transaction)?.epoch });
+        return Ok(Restored::Done { kills: Vec::new(), epoch: meta::read(transaction)?.epoch });
     }
     let epoch = meta::advance(transaction)?;
     let sql = "UPDATE kills SET restored_at = ?2, restored_by = ?3, epoch = ?4 WHERE id = ?1";
     let mut kills = Vec::with_capacity(ended.len());
-    for kill in &ended {
+    for kill in ended {
         let id = kill.id.0.as_bytes();
-        let values = params![id, at.as_microsecond(), actor, epoch.0.cast_signed()];
+        let values = params![id, order.at.as_microsecond(), order.actor, epoch.0.cast_signed()];
         transaction.prepare_cached(sql)?.execute(values)?;
         kills.extend(one::<Kill>(transaction, "id = ?1", [id])?);
     }
     Ok(Restored::Done { kills, epoch })
 }
 
-/// The kills of exactly `scope` that are in force, oldest first.
-fn in_force(connection: &Connection, scope: &KillScope) -> Result<Vec<Kill>> {
-    let condition = "restored_at IS NULL AND scope = ?1 AND tenant_id IS ?2 AND tool_id IS ?3
-        AND agent IS ?4 ORDER BY sequence";
-    all(connection, condition, rusqlite::params_from_iter(columns_of(scope)))
+/// Begins the kills whose time has come by `now`, and ends those of `over` that have expired by it:
+/// the clock of the one server is that of the store.
+pub(crate) fn turn(
+    transaction: &Transaction<'_>,
+    over: &[KillId],
+    now: Timestamp,
+) -> Result<Vec<Kill>> {
+    let kills = all::<Kill>(transaction, "restored_at IS NULL ORDER BY sequence", [])?;
+    let begins = |kill: &Kill| kill.is_pending() && kill.covers_at(now);
+    let ends = |kill: &Kill| {
+        over.contains(&kill.id) && kill.expires_at.is_some_and(|expires| expires <= now)
+    };
+    let due: Vec<_> = kills.iter().filter(|kill| begins(kill) || ends(kill)).collect();
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let epoch = meta::advance(transaction)?.0.cast_signed();
+    let begin = "UPDATE kills SET begun_at = ?2, killed_epoch = ?3, epoch = ?3 WHERE id = ?1";
+    let end = "UPDATE kills SET restored_at = ?2, restored_by = ?4, epoch = ?3 WHERE id = ?1";
+    let mut turned = Vec::with_capacity(due.len());
+    for kill in due {
+        let (id, at) = (kill.id.0.as_bytes(), now.as_microsecond());
+        if begins(kill) {
+            transaction.prepare_cached(begin)?.execute(params![id, at, epoch])?;
+        }
+        if ends(kill) {
+            transaction.prepare_cached(end)?.execute(params![id, at, epoch, Kill::EXPIRY])?;
+        }
+        turned.extend(one::<Kill>(transaction, "id = ?1", [id])?);
+    }
+    Ok(turned)
 }
 
 pub(crate) fn kills(
@@ -129,8 +172,9 @@ pub(crate) fn kills(
     if let Some(tenant) = tenant {
         conditions.after("ifnull(tenant_id, ?) = ?", [blob(tenant.0), blob(tenant.0)]);
     }
+    conditions.after("tenant_id IS NOT ?", [blob(self_test::TENANT.0)]);
     if in_force {
-        conditions.fixed("restored_at IS NULL");
+        conditions.fixed("restored_at IS NULL AND (starts_at IS NULL OR begun_at IS NOT NULL)");
     }
     conditions.page(connection, page, Order::NewestFirst)
 }

@@ -39,8 +39,8 @@ use sentinel_core::commit::Batch;
 use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::housekeeping::{Expiring, Reading};
-use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, RolloutId, TenantId, ToolId};
+use sentinel_core::kill::{Kill, RestoreOrder};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
@@ -140,13 +140,12 @@ impl Store for SqliteStore {
         self.writer.run(move |write| kills::kill(write, &kill)).await
     }
 
-    async fn restore(
-        &self,
-        scope: KillScope,
-        actor: String,
-        at: Timestamp,
-    ) -> Result<Restored, StoreError> {
-        self.writer.run(move |write| kills::restore(write, &scope, &actor, at)).await
+    async fn restore(&self, order: RestoreOrder) -> Result<Restored, StoreError> {
+        self.writer.run(move |write| kills::restore(write, &order)).await
+    }
+
+    async fn turn_kills(&self, over: Vec<KillId>, now: Timestamp) -> Result<Vec<Kill>, StoreError> {
+        self.writer.run(move |write| kills::turn(write, &over, now)).await
     }
 
     async fn record_policy_change(&self, change: PolicyChange) -> Result<bool, StoreError> {

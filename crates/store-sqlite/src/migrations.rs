@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "0004_windows",
         sql: include_str!("../migrations/0004_windows.sql"),
     },
+    Migration { version: 5, name: "0005_kills", sql: include_str!("../migrations/0005_kills.sql") },
     Migration {
         version: 6,
         name: "0006_housekeeping",

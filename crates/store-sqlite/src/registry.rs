@@ -7,6 +7,7 @@ use sentinel_core::id::{KeyId, TenantId, ToolId};
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::{ApiKey, KeyHash};
+use sentinel_core::self_test;
 use sentinel_core::store::{Conflict, Registered, StoreError};
 use sentinel_core::tenant::{Tenant, TenantSecret};
 use sentinel_core::tool::{Health, HealthStatus, Tool, ToolChange};
@@ -242,6 +243,7 @@ pub(crate) fn record_health(
 /// Tenants by slug; the cursor is the slug of the last one of the page before.
 pub(crate) fn tenants(connection: &Connection, page: &Page) -> Result<Paged<Tenant>> {
     let mut conditions = Conditions::default();
+    conditions.bound("id <>", blob(self_test::TENANT.0));
     if let Some(cursor) = &page.cursor {
         let after: TenantSlug = cursor.parse().map_err(|_| StoreError::BadCursor)?;
         conditions.bound("slug >", after.as_str().to_owned());
@@ -263,6 +265,7 @@ pub(crate) fn tools(
 ) -> Result<Paged<(Tool, Option<Health>)>> {
     let mut conditions = Conditions::default();
     conditions.bound_optional("tenant_id =", tenant.map(|id| blob(id.0)));
+    conditions.bound("id <>", blob(self_test::TOOL.0));
     conditions.page(connection, page, Order::OldestFirst)
 }
 

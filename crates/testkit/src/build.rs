@@ -10,7 +10,7 @@ use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Verdict, precheck, resolve};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, StatementId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::kill::{Kill, KillScope, RestoreOrder};
 use sentinel_core::log::{LogStatement, NewManifest, NewShard, NewStatement, StatementKind};
 use sentinel_core::manifest::{Manifest, Phase};
 use sentinel_core::permit::Redemption;
@@ -118,11 +118,21 @@ pub fn kill(scope: KillScope) -> Kill {
         scope,
         reason: name("incident 4711"),
         actor: "key:operator".to_owned(),
+        by_platform: true,
         created_at: NOW,
+        starts_at: None,
+        begun_at: None,
+        expires_at: None,
         epoch: Epoch::default(),
         restored_at: None,
         restored_by: None,
     }
+}
+
+/// A restore of these kills by a principal bound to no tenant.
+#[must_use]
+pub fn restore(scope: KillScope, at: Timestamp) -> RestoreOrder {
+    RestoreOrder { scope, actor: "key:restorer".to_owned(), by_platform: true, at }
 }
 
 /// The scope of one tool.
@@ -315,7 +325,8 @@ impl Check {
     pub fn pending(&self) -> Pending {
         let request = &self.request;
         let subject = resolve(request, &self.control);
-        let verdict = precheck(request, &subject, &self.control).unwrap_or_else(|| self.verdict());
+        let denied = precheck(request, &subject, &self.control, self.at);
+        let verdict = denied.unwrap_or_else(|| self.verdict());
         let counter = subject.tool.as_ref().filter(|_| verdict.allow).map(|tool| {
             let window = verdict.quota.map_or(Window::DAY, |quota| quota.window);
             let span = window.span(self.at).unwrap();

@@ -1,6 +1,7 @@
 //! Time that passes when the test says so.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sentinel_core::clock::Clock;
@@ -9,21 +10,25 @@ use sentinel_core::clock::Clock;
 #[derive(Debug)]
 pub struct ManualClock {
     micros: AtomicI64,
+    /// What passed by [`ManualClock::advance`], in microseconds.
+    uptime: AtomicI64,
 }
 
 impl ManualClock {
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { micros: AtomicI64::new(now.as_microsecond()) }
+        Self { micros: AtomicI64::new(now.as_microsecond()), uptime: AtomicI64::new(0) }
     }
 
-    /// Sets the clock to `now`, backwards too.
+    /// Sets the clock to `now`, backwards too: no time passes by that.
     pub fn set(&self, now: Timestamp) {
         self.micros.store(now.as_microsecond(), Ordering::SeqCst);
     }
 
-    /// Moves the clock by `by`; answers the time after that.
+    /// Lets so much time pass; answers the time after that.
     pub fn advance(&self, by: SignedDuration) -> Timestamp {
+        let micros = i64::try_from(by.as_micros()).unwrap();
+        self.uptime.fetch_add(micros, Ordering::SeqCst);
         let now = self.now().checked_add(by).unwrap();
         self.set(now);
         now
@@ -40,6 +45,10 @@ impl Default for ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_microsecond(self.micros.load(Ordering::SeqCst)).unwrap()
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.uptime.load(Ordering::SeqCst)).unwrap_or(0))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod control;
 pub mod decisions;
 pub mod deployment;
 pub mod housekeeping;
+pub mod kill_kinds;
 pub mod kills;
 pub mod listings;
 pub mod log;
@@ -95,6 +96,18 @@ macro_rules! store_conformance_tests {
                 a_kill_elsewhere_lets_the_call_pass
                 a_restored_call_is_allowed_again
                 nothing_is_allowed_after_a_kill_returned
+            }
+            kill_kinds {
+                every_form_of_kill_comes_back_as_stored
+                an_agent_is_killed_in_every_letter_case
+                a_kill_of_a_principal_stops_whoever_it_names
+                a_kill_of_a_scope_or_tag_stops_the_tools_that_have_it_or_get_it
+                a_scheduled_kill_stops_from_its_start_on
+                a_scheduled_kill_begins_once_and_under_an_epoch_of_its_own
+                a_kill_expires_only_when_that_is_written_down
+                what_the_platform_killed_only_the_platform_restores
+                a_self_test_is_in_no_listing_and_costs_one_epoch
+                every_store_knows_of_one_replica_at_least
             }
             commits {
                 a_decision_comes_back_as_recorded

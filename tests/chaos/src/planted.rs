@@ -68,6 +68,11 @@ pub(crate) struct Args {
 struct SystemClock;
 
 impl Clock for SystemClock {
+    fn uptime(&self) -> std::time::Duration {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
@@ -87,7 +92,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let store = Arc::new(store);
     let target = RedisTarget::new(config.field("redis_url")?, None)?;
     let events = Arc::new(InProcessBus::default());
-    let carrier = RedisEvents::start(&target, EventSettings::default(), events.clone())?;
+    let carrier = RedisEvents::start(&target, EventSettings::default(), events.foreign())?;
     let carrier = Arc::new(carrier);
     let rates = RateSettings { on_loss: OnRedisLoss::Deny, ..RateSettings::default() };
     let rates = Arc::new(RedisRates::start(&target, rates)?);

@@ -66,12 +66,14 @@ impl Rows {
         raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut connection).await?;
         let sql = "SELECT id, tenant_slug, tool_name, agent, call_id, tool_id, principal,
             decision, code, epoch, extract(epoch FROM date_trunc('second', created_at))::bigint,
-            quota_limit, quota_window FROM policy_logs";
+            quota_limit, quota_window FROM policy_logs
+            WHERE tenant_slug <> 'sentinel-self-test'";
         let decisions = all(&mut connection, sql, decision).await?;
         let sql = "SELECT k.id, k.scope, t.slug, o.name, k.agent, k.killed_epoch,
             CASE WHEN k.restored_at IS NOT NULL THEN k.epoch END
             FROM kills AS k LEFT JOIN tenants AS t ON t.id = k.tenant_id
-            LEFT JOIN tools AS o ON o.id = k.tool_id";
+            LEFT JOIN tools AS o ON o.id = k.tool_id
+            WHERE t.slug IS DISTINCT FROM 'sentinel-self-test'";
         let kills = all(&mut connection, sql, kill).await?;
         let sql = "SELECT tool_id, quota_window, extract(epoch FROM window_start)::bigint, used,
             quota_limit FROM quota_counters";

@@ -40,6 +40,11 @@ impl TypeFilter {
         Ok(Self(Some(names)))
     }
 
+    /// Whether the subscriber hears of kills.
+    pub(super) fn admits_kills(&self) -> bool {
+        self.0.as_ref().is_none_or(|names| names.contains(&"kill_switch.disabled"))
+    }
+
     pub(super) fn admits(&self, event: &Event) -> bool {
         self.0.as_ref().is_none_or(|names| names.contains(&event.name()))
     }

@@ -196,7 +196,7 @@ impl UnderWay {
         }
         let key = match principal {
             Principal::Key(key) => Some(key.id),
-            Principal::Unauthenticated => None,
+            Principal::Unauthenticated | Principal::SelfTest => None,
         };
         let entered = self.guard.shares.enter(&mut self.share.borrow_mut(), key, privileged);
         entered.map_err(exhausted)

@@ -78,7 +78,7 @@ impl Streams {
         let Most { all, of_key } = self.most;
         let key = match principal {
             Principal::Key(key) => Some(key.id),
-            Principal::Unauthenticated => None,
+            Principal::Unauthenticated | Principal::SelfTest => None,
         };
         let tenant = principal.tenant();
         let privileged = is_privileged(principal);
@@ -156,6 +156,7 @@ mod tests {
             role,
             tenant_id: tenant.map(|tenant| TenantId(Uuid::from_u128(tenant))),
             agent: None,
+            owner: None,
             created_at: jiff::Timestamp::UNIX_EPOCH,
             revoked_at: None,
         }))

@@ -56,7 +56,26 @@ impl Source {
             let report = monitored.and_then(|rollout| services.policy.rollout(rollout.id));
             let report = report.unwrap_or_default();
             let outcome = |outcome, count| (vec![("outcome", outcome)], count);
+            let tests = services.self_tests.counts();
+            let passed_at = services.self_tests.last().and_then(|report| report.passed_at);
             vec![
+                Measure {
+                    name: "kill_self_tests",
+                    help: "Self-tests of the kill switch",
+                    values: Values::Counters(vec![
+                        outcome("passed", tests.passed),
+                        outcome("failed", tests.failed),
+                        outcome("not_tried", tests.not_tried),
+                    ]),
+                },
+                Measure {
+                    name: "kill_self_test_passed_timestamp_seconds",
+                    help: "When a self-test of the kill switch passed last; 0 before the first",
+                    values: Values::Gauges(vec![(
+                        Vec::new(),
+                        passed_at.map_or(0, |time| time.as_second()),
+                    )]),
+                },
                 Measure {
                     name: "rate_limit_decisions",
                     help: "Calls with rate limits",

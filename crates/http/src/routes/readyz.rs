@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use jiff::Timestamp;
 use sentinel_service::Services;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,13 +27,27 @@ pub(crate) struct Readiness(Mutex<Option<(Instant, Vec<&'static str>)>>);
 pub(crate) struct Ready {
     /// Always `ready`.
     status: &'static str,
+    /// The last self-test of the kill switch; `null` before the first.
+    kill_self_test: Option<SelfTestAnswer>,
+}
+
+/// What the last self-test of the kill switch found.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KillSelfTest)]
+pub(crate) struct SelfTestAnswer {
+    /// `passed`, `failed` or `not_tried`.
+    outcome: &'static str,
+    at: Timestamp,
+    /// When one passed last.
+    passed_at: Option<Timestamp>,
 }
 
 /// Whether the server can decide
 ///
 /// Ready means: the store can write, the writers run, and a policy is loaded, or the OPA that decides
-/// is healthy. Otherwise 503 (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`,
-/// `no_policy`, `policy_unavailable`, `stopping`.
+/// is healthy, and the last self-test of the kill switch, made once a minute, did not fail. Otherwise
+/// 503 (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`,
+/// `policy_unavailable`, `kill_switch_failed`, `stopping`.
 ///
 /// Public: needs no key.
 #[utoipa::path(
@@ -42,7 +57,12 @@ pub(crate) struct Ready {
 pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Problem> {
     let reasons = not_ready(&app).await;
     if reasons.is_empty() {
-        return Ok(Json(Ready { status: "ready" }));
+        let last = app.services.self_tests.last().map(|report| SelfTestAnswer {
+            outcome: report.outcome.as_str(),
+            at: report.at,
+            passed_at: report.passed_at,
+        });
+        return Ok(Json(Ready { status: "ready", kill_self_test: last }));
     }
     let detail = format!("not ready: {}", reasons.join(", "));
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail);
@@ -78,6 +98,9 @@ async fn reasons(services: &Services) -> Vec<&'static str> {
     }
     if !services.checker.is_running() || !services.provenance.is_running() {
         reasons.push("writer_stopped");
+    }
+    if services.self_tests.has_failed() {
+        reasons.push("kill_switch_failed");
     }
     let policy = services.policy.status();
     if policy.revision.is_none() {

@@ -30,7 +30,8 @@ pub(crate) struct ToolAnswer {
     /// Last result of the health check.
     #[schema(value_type = Option<HealthAnswer>)]
     health: Option<Health>,
-    /// Not retired, and not covered by a kill of it, its tenant, or everything.
+    /// Not retired, and not covered by a kill of it, of a scope or tag that it has, of its tenant, or
+    /// everything.
     is_active: bool,
     /// SHA-256 of what is registered; a policy can pin it.
     digest: String,

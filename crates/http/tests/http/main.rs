@@ -15,6 +15,7 @@ mod ext_authz;
 mod generated;
 mod idempotency;
 mod input;
+mod kills;
 mod limits;
 mod log;
 mod obligations;

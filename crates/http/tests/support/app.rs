@@ -28,6 +28,11 @@ impl Clock for SystemClock {
     fn now(&self) -> jiff::Timestamp {
         jiff::Timestamp::now()
     }
+
+    fn uptime(&self) -> std::time::Duration {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
 }
 
 /// A key, shown to the server or not.
@@ -149,6 +154,11 @@ impl App {
     /// Lets the store take changes, and fail whoever reads what changed.
     pub(crate) fn make_store_unreadable(&self, unreadable: bool) {
         self.store.set_unreadable(unreadable);
+    }
+
+    /// Lets the store acknowledge kills and forget them.
+    pub(crate) fn make_store_lose_kills(&self, loses: bool) {
+        self.store.set_loses_kills(loses);
     }
 
     /// Puts the bundle of this manifest into every row of the store.

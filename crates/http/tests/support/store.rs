@@ -8,8 +8,8 @@ use sentinel_core::commit::Batch;
 use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::housekeeping::{Expiring, Reading};
-use sentinel_core::id::{DecisionId, KeyId, ManifestId, RolloutId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope};
+use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, RolloutId, TenantId, ToolId};
+use sentinel_core::kill::{Kill, RestoreOrder};
 use sentinel_core::log::{LogPlace, NewManifest};
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::{Page, Paged};
@@ -35,6 +35,8 @@ pub(crate) struct Flaky {
     broken: AtomicBool,
     /// Whether it takes changes and then cannot be read.
     unreadable: AtomicBool,
+    /// Whether it acknowledges kills and forgets them.
+    loses_kills: AtomicBool,
     /// The manifest whose bundle stands in every row, as if somebody had edited the database.
     planted: Mutex<Option<ManifestId>>,
     /// What was done to the rows of decisions.
@@ -43,11 +45,11 @@ pub(crate) struct Flaky {
 
 impl Flaky {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        let (broken, unreadable) = (AtomicBool::new(false), AtomicBool::new(false));
         Arc::new(Self {
             inner,
-            broken,
-            unreadable,
+            broken: AtomicBool::default(),
+            unreadable: AtomicBool::default(),
+            loses_kills: AtomicBool::default(),
             planted: Mutex::default(),
             edit: Mutex::default(),
         })
@@ -59,6 +61,10 @@ impl Flaky {
 
     pub(crate) fn set_unreadable(&self, unreadable: bool) {
         self.unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_loses_kills(&self, loses: bool) {
+        self.loses_kills.store(loses, Ordering::SeqCst);
     }
 
     pub(crate) fn plant(&self, id: ManifestId) {
@@ -90,6 +96,13 @@ macro_rules! delegate {
                     return Err(StoreError::Unavailable(CAUSE.to_owned()));
                 }
                 self.store()?.control_changes(since).await
+            }
+
+            async fn kill(&self, kill: Kill) -> Result<Epoch, StoreError> {
+                if self.loses_kills.load(Ordering::SeqCst) {
+                    return Ok(self.store()?.control_changes(Epoch(u64::MAX >> 1)).await?.epoch);
+                }
+                self.store()?.kill(kill).await
             }
 
             async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError> {
@@ -129,8 +142,9 @@ delegate! {
     update_tool(id: ToolId, change: ToolChange, at: Timestamp) -> Option<(Tool, Epoch)>;
     create_key(key: ApiKey) -> Epoch;
     revoke_key(id: KeyId, at: Timestamp) -> Option<(ApiKey, Epoch)>;
-    kill(kill: Kill) -> Epoch;
-    restore(scope: KillScope, actor: String, at: Timestamp) -> Restored;
+    restore(order: RestoreOrder) -> Restored;
+    turn_kills(over: Vec<KillId>, now: Timestamp) -> Vec<Kill>;
+    replicas() -> u64;
     record_policy_change(change: PolicyChange) -> bool;
     policy_changes(page: Page) -> Paged<PolicyChange>;
     change_policy_data(change: DataChange) -> Option<Epoch>;

@@ -30,7 +30,7 @@ impl Caller {
     pub(crate) fn of(principal: &Principal) -> Self {
         match principal {
             Principal::Key(key) => Self(key.id.0.as_u128()),
-            Principal::Unauthenticated => Self(0),
+            Principal::Unauthenticated | Principal::SelfTest => Self(0),
         }
     }
 }

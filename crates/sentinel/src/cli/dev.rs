@@ -25,6 +25,7 @@ use crate::{output, payload_key, server};
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 8192;
+const SELF_TEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -103,6 +104,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let policy = node.services.policy.status();
     let http = sentinel_http::Options::default();
     let serving = Serving {
+        self_test: SELF_TEST,
         listener,
         ext_authz,
         admin: None,

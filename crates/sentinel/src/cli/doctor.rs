@@ -102,6 +102,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     findings.push(running);
     if let Some(connection) = connection.filter(|_| answers) {
         findings.extend(policy_in_force(&connection).await);
+        findings.extend(kill_switch(&connection, Timestamp::now()).await);
     }
     let healthy = findings.iter().all(|finding| finding.ok);
     if json {
@@ -135,6 +136,34 @@ fn clock(now: Timestamp) -> Finding {
     } else {
         Finding::bad(CHECK, format!("{now} cannot be right"), "set it, for instance by NTP")
     }
+}
+
+/// Time after which a server that tests its kill switch each minute has failed to.
+const SELF_TEST_LATE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+/// What the running server found when it last tried whether a kill stops a call; nothing when none
+/// runs.
+async fn kill_switch(connection: &Connection, now: Timestamp) -> Option<Finding> {
+    const CHECK: &str = "kill switch";
+    let mend = "look at the log of the server, and do not rely on kills at it until this passes";
+    let (ready, answer) = connection.client(Role::Auditor).ok()?.readiness_told().await?;
+    let failed = answer.get("reasons").and_then(|reasons| reasons.as_array());
+    if failed.is_some_and(|reasons| reasons.iter().any(|reason| reason == "kill_switch_failed")) {
+        let detail = "a kill did not stop a call in the self-test of the server";
+        return Some(Finding::bad(CHECK, detail, mend));
+    }
+    let test = answer.get("kill_self_test").filter(|_| ready)?;
+    let passed = test.get("passed_at").and_then(|time| time.as_str()?.parse::<Timestamp>().ok());
+    Some(match passed {
+        Some(at) if now.duration_since(at) <= SELF_TEST_LATE => {
+            Finding::good(CHECK, format!("a kill stopped a call in the self-test of {at}"))
+        }
+        Some(at) => Finding::bad(CHECK, format!("no self-test has passed since {at}"), mend),
+        None if test.get("outcome").is_some() => {
+            Finding::bad(CHECK, "the self-test could not be made", mend)
+        }
+        None => Finding::good(CHECK, "not tried yet; the server tests it once a minute"),
+    })
 }
 
 /// Whether the server answers and is ready; if none is there, whether its port is free.

@@ -62,6 +62,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
             .map_or(Delay::Adaptive, |us| Delay::Fixed(Duration::from_micros(us))),
         rate_limits,
         attest: config.attest_decisions.into(),
+        require_agent: config.require_agent,
         witnesses: destinations
             .witness_policy()
             .or_fail(|| "cannot demand these witnesses".to_owned())?,
@@ -115,6 +116,7 @@ fn serving(
         allowed_hosts.extend(dev::loopback_hosts());
     }
     Serving {
+        self_test: Duration::from_secs(config.kill_self_test_seconds),
         listener,
         ext_authz: None,
         admin: None,

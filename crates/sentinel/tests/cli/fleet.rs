@@ -1,5 +1,7 @@
 //! Replicas on one PostgreSQL: what each says about itself and about what it shares.
 
+use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sentinel_testkit::postgres;
@@ -14,7 +16,7 @@ struct Fleet {
     replicas: [Server; 2],
     key: String,
     _deployment: Deployment,
-    _database: postgres::Server,
+    database: postgres::Server,
 }
 
 impl Fleet {
@@ -37,7 +39,7 @@ impl Fleet {
             let command = sentinel(&["serve", "--config", &deployment.config]);
             Server::start(command, deployment.folder.path().to_owned())
         });
-        let fleet = Self { replicas, key, _deployment: deployment, _database: database };
+        let fleet = Self { replicas, key, _deployment: deployment, database };
         let tool = json!({
             "tenant_slug": "lab", "name": "probe", "url": "https://a.example/", "owner": "l",
         });
@@ -57,6 +59,28 @@ impl Fleet {
 
     fn kill(&self, replica: usize) {
         assert_eq!(self.post(replica, "/kill", &json!({"agent": "ghost", "reason": "x"})).0, 200);
+    }
+
+    /// Opens a stream of kills at a replica; what it hears is collected.
+    fn listen(&self, replica: usize) -> Arc<Mutex<String>> {
+        let mut stream = self.replicas[replica].connect();
+        let key = &self.key;
+        let request = format!(
+            "GET /v1/events?types=kill_switch.* HTTP/1.1\r\nhost: {}\r\n\
+             authorization: Bearer {key}\r\n\r\n",
+            self.replicas[replica].url.trim_start_matches("http://"),
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let heard = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(read @ 1..) = stream.read(&mut chunk) {
+                into.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+            }
+        });
+        hears(&heard, "event: sync");
+        heard
     }
 
     /// Waits until a replica's metrics have a line.
@@ -134,6 +158,58 @@ fn metrics_tell_of_events_that_the_database_carries() {
     let metrics = fleet.replicas[0].metrics(&fleet.key);
     assert!(metrics.contains("sentinel_database_pool_connections{state=\"idle\"} "), "{metrics}");
     assert!(!metrics.contains("redis") && !metrics.contains("ghost"), "{metrics}");
+}
+
+#[track_caller]
+fn hears(heard: &Mutex<String>, what: &str) {
+    let started = Instant::now();
+    while !heard.lock().unwrap().contains(what) {
+        assert!(started.elapsed() < Duration::from_secs(10), "no `{what}` in {heard:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The listeners of every replica are cut off at the moment of the kill, so that nobody hears what
+/// is sent: the open stream of the other replica tells of the kill all the same.
+#[test]
+fn a_stream_hears_of_a_kill_that_no_listener_was_told_of() {
+    let fleet = Fleet::start("");
+    for replica in [0, 1] {
+        fleet.tells(replica, "sentinel_carrier_connected{carrier=\"notify\"} 1");
+    }
+    let heard = fleet.listen(1);
+    for round in 0..3 {
+        let agent = format!("ghost-{round}");
+        let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE pid <> pg_backend_pid() AND (query LIKE 'LISTEN%'
+                OR query LIKE '%pg_advisory_lock_shared(1936618608)%'
+                OR query IN ('SELECT epoch FROM meta', 'SELECT 1'))";
+        fleet.database.sql("fleet", cut);
+        let body = json!({"agent": agent, "reason": format!("round {round}")});
+        assert_eq!(fleet.post(0, "/kill", &body).0, 200);
+        hears(&heard, &format!("round {round}"));
+        // Once, however many messages there were.
+        let times = heard.lock().unwrap().matches(&format!("round {round}")).count();
+        assert_eq!(times, 1, "{heard:?}");
+        fleet.tells(1, "sentinel_carrier_connected{carrier=\"notify\"} 1");
+    }
+}
+
+/// Redis is away at the moment of the kill, the replica that killed dies before it could send, and
+/// Redis comes back empty.
+#[test]
+fn a_stream_hears_of_a_kill_whose_sender_died_before_it_could_send() {
+    let mut redis = RedisServer::start();
+    let fleet = Fleet::start(&format!("redis_url: {}", redis.url()));
+    for replica in [0, 1] {
+        fleet.tells(replica, "sentinel_carrier_connected{carrier=\"redis\"} 1");
+    }
+    let heard = fleet.listen(1);
+    redis.kill();
+    assert_eq!(fleet.post(0, "/kill", &json!({"agent": "ghost", "reason": "last words"})).0, 200);
+    fleet.replicas[0].signal("KILL");
+    redis.restart();
+    hears(&heard, "last words");
 }
 
 const RULES: &str = "package sentinel.policy\n\ndefault allow := false\n\n\

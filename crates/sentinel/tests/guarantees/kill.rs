@@ -147,3 +147,72 @@ fn no_allow_after_everything_is_killed() {
 fn no_allow_after_an_agent_is_killed() {
     kill_under_load(&json!({"tenant_slug": "secops", "agent": "triage"}));
 }
+
+#[test]
+fn no_allow_after_an_agent_is_killed_in_another_letter_case() {
+    kill_under_load(&json!({"agent": "TRIAGE"}));
+}
+
+#[test]
+fn no_allow_after_the_tools_with_a_scope_are_killed() {
+    kill_under_load(&json!({"tenant_slug": "secops", "tool_scope": "RUNBOOK:READ"}));
+}
+
+#[test]
+fn no_allow_after_a_principal_is_killed() {
+    kill_under_load(&json!({"principal": "DEV agent"}));
+}
+
+/// A kill that is to start: no allow is recorded with a time from its start to its end, and none is
+/// answered to a check that was sent from its start on, and before its end.
+#[test]
+fn no_allow_while_a_scheduled_kill_is_in_force() {
+    let server = Server::with_policy(support_policy());
+    let mut operator = Client::new(&server.url, &server.key("operator"));
+    let after = |millis| {
+        let span = jiff::SignedDuration::from_millis(millis);
+        jiff::Timestamp::now().checked_add(span).expect("a time of this century")
+    };
+    let (starts_at, expires_at) = (after(700), after(1900));
+    let kill = json!({
+        "tenant_slug": "secops", "tool_name": "incident-response-runbook", "reason": "window",
+        "starts_at": starts_at, "expires_at": expires_at,
+    });
+    let killed = operator.post("/kill", &kill);
+    assert_eq!(killed.status, 200, "{:?}", killed.body);
+    let seen: Vec<(jiff::Timestamp, jiff::Timestamp, bool)> = std::thread::scope(|scope| {
+        let load: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = Client::new(&server.url, &server.key("agent"));
+                    let mut seen = Vec::new();
+                    let mut allowed_after = 0;
+                    // Until it has ended, which may be a moment after its time.
+                    while allowed_after < 20 {
+                        let sent = jiff::Timestamp::now();
+                        assert!(sent < after(30_000));
+                        let answer = client.post("/policy/check", &check());
+                        let allow = answer.body["allow"] == true;
+                        assert!(allow || answer.body["code"] == "killed", "{:?}", answer.body);
+                        seen.push((sent, jiff::Timestamp::now(), allow));
+                        allowed_after += usize::from(allow && sent >= expires_at);
+                    }
+                    seen
+                })
+            })
+            .collect();
+        load.into_iter().flat_map(|thread| thread.join().expect("a load thread")).collect()
+    });
+    assert!(seen.iter().any(|(_, answered, allow)| *allow && *answered < starts_at));
+    assert!(seen.iter().any(|(sent, _, allow)| !allow && *sent > starts_at));
+    for (sent, answered, allow) in seen {
+        let inside = sent >= starts_at && answered < expires_at;
+        assert!(!(allow && inside), "allowed from {sent} to {answered}");
+    }
+    let mut auditor = Client::new(&server.url, &server.key("auditor"));
+    for decision in auditor.list("/v1/decisions?decision=allow") {
+        let at = decision["created_at"].as_str().expect("a time");
+        let at: jiff::Timestamp = at.parse().expect("RFC 3339");
+        assert!(at < starts_at || at >= expires_at, "{decision}");
+    }
+}

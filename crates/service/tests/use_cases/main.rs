@@ -12,6 +12,7 @@ mod check;
 mod follow;
 mod group;
 mod health;
+mod kills;
 mod payloads;
 mod policy;
 mod rate;

@@ -30,7 +30,8 @@ async fn another(app: &App) -> Services {
 }
 
 async fn key(app: &App) -> Principal {
-    let spec = KeySpec { name: name("agent"), role: Role::Agent, tenant: None, agent: None };
+    let (name, role) = (name("agent"), Role::Agent);
+    let spec = KeySpec { name, role, tenant: None, agent: None, owner: None };
     let made = app.services.keys.create(&ADMIN, spec).await.unwrap();
     app.services.keys.authenticate(&made.secret).unwrap()
 }

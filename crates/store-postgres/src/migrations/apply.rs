@@ -197,12 +197,7 @@ impl Migrator<'_> {
     /// Refuses while a server is connected that `contraction` would break.
     async fn no_older_server(&mut self, contraction: &Migration) -> Result<()> {
         let needed = self.schema.compatible_from(contraction.version);
-        let sql = "SELECT coalesce(application_name, ''), count(*) FROM pg_stat_activity
-            WHERE datname = current_database() GROUP BY 1";
-        let sessions: Vec<(String, i64)> = query_as(sql).fetch_all(&mut self.connection).await?;
-        let older = sessions.iter().filter_map(|(name, count)| Some((known_by(name)?, count)));
-        let older = older.filter(|(known, _)| *known < needed);
-        let connections: i64 = older.map(|(_, count)| count).sum();
+        let connections = connections_before(&mut self.connection, needed).await?;
         if connections > 0 {
             let name = contraction.name;
             return Err(unavailable(format!(
@@ -212,6 +207,16 @@ impl Migrator<'_> {
         }
         Ok(())
     }
+}
+
+/// How many connections are of servers that know no schema from `version` on.
+pub(crate) async fn connections_before(connection: &mut PgConnection, version: u32) -> Result<u64> {
+    let sql = "SELECT coalesce(application_name, ''), count(*) FROM pg_stat_activity
+        WHERE datname = current_database() GROUP BY 1";
+    let sessions: Vec<(String, i64)> = query_as(sql).fetch_all(connection).await?;
+    let older = sessions.iter().filter_map(|(name, count)| Some((known_by(name)?, count)));
+    let older = older.filter(|(known, _)| *known < version);
+    Ok(older.map(|(_, count)| count.cast_unsigned()).sum())
 }
 
 /// The schema that the server knows whose connection has this name; none when it is no server's.

@@ -282,8 +282,7 @@ pub async fn an_allow_does_not_outlive_a_kill_by_being_repeated(store: Shared) {
         assert_eq!(denied.code, ReasonCode::Killed);
         assert_ne!(denied.id, first.id);
     }
-    let actor = "me".to_owned();
-    scene.store.restore(scope, actor, build::after(1)).await.unwrap();
+    scene.store.restore(build::restore(scope, build::after(1))).await.unwrap();
     assert_eq!(replayed(ask(&scene, &check).await), first, "the claim was left alone");
     assert_eq!(scene.counters().await[0].used, 1);
 }
@@ -302,7 +301,7 @@ pub async fn an_allow_does_not_outlive_a_kill_by_a_repeat_that_was_denied_before
             assert_eq!((denied.allow, denied.code), (false, ReasonCode::Killed));
             assert_ne!(denied.id, first.id);
         }
-        scene.store.restore(scope, "me".to_owned(), build::after(place)).await.unwrap();
+        scene.store.restore(build::restore(scope, build::after(place))).await.unwrap();
     }
     assert_eq!(replayed(ask(&scene, &check).await), first, "the claim was left alone");
 }

@@ -32,7 +32,7 @@ pub async fn every_change_of_control_state_begins_one_epoch(store: Shared) {
     assert_eq!(store.revoke_key(key.id, build::NOW).await.unwrap().unwrap().1, Epoch(6));
     let scope = KillScope::Tenant(tenant.id);
     assert_eq!(store.kill(build::kill(scope.clone())).await.unwrap(), Epoch(7));
-    let restored = store.restore(scope, "me".to_owned(), build::NOW).await.unwrap();
+    let restored = store.restore(build::restore(scope, build::NOW)).await.unwrap();
     let Restored::Done { epoch: restored, .. } = restored else { panic!("{restored:?}") };
     assert_eq!(restored, Epoch(8));
     assert_eq!(epoch(&store).await, Epoch(8));
@@ -75,7 +75,7 @@ pub async fn changes_from_the_beginning_leave_out_what_is_over(store: Shared) {
     store.kill(build::kill(ended.clone())).await.unwrap();
     let kill = build::kill(running);
     store.kill(kill.clone()).await.unwrap();
-    store.restore(ended, "me".to_owned(), build::NOW).await.unwrap();
+    store.restore(build::restore(ended, build::NOW)).await.unwrap();
     // A retired tool is not over: it must go on denying as such.
     let mut retire = build::change();
     retire.retire = true;
@@ -95,7 +95,7 @@ pub async fn what_is_over_is_told_to_those_who_knew_it(store: Shared) {
     let kill = build::kill(KillScope::Global);
     let killed = store.kill(kill.clone()).await.unwrap();
     store.revoke_key(key.id, build::after(1)).await.unwrap();
-    let restored = store.restore(KillScope::Global, "me".to_owned(), build::after(2)).await;
+    let restored = store.restore(build::restore(KillScope::Global, build::after(2))).await;
     let Restored::Done { epoch, .. } = restored.unwrap() else { panic!("not restored") };
 
     let changes = store.control_changes(killed).await.unwrap();
@@ -103,7 +103,7 @@ pub async fn what_is_over_is_told_to_those_who_knew_it(store: Shared) {
     assert_eq!(changes.keys[0].revoked_at, Some(build::after(1)));
     assert_eq!(changes.kills.len(), 1);
     assert_eq!(changes.kills[0].restored_at, Some(build::after(2)));
-    assert_eq!(changes.kills[0].restored_by.as_deref(), Some("me"));
+    assert_eq!(changes.kills[0].restored_by.as_deref(), Some("key:restorer"));
     assert_eq!(changes.kills[0].epoch, killed);
     assert!(store.control_changes(epoch).await.unwrap().kills.is_empty());
 }

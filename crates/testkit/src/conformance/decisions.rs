@@ -82,6 +82,7 @@ pub async fn every_filter_narrows(store: Shared) {
             }),
             from: on(5).then_some(build::after(2)),
             to: on(6).then_some(build::after(7)),
+            self_tests: false,
         };
         let expected: Vec<_> =
             all.iter().filter(|record| passes(record, &filter)).cloned().collect();

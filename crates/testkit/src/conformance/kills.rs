@@ -25,8 +25,20 @@ fn scopes(scene: &Scene) -> [KillScope; 5] {
     ]
 }
 
-async fn restore(scene: &Scene, scope: &KillScope) -> Restored {
-    scene.store.restore(scope.clone(), "key:restorer".to_owned(), build::after(60)).await.unwrap()
+/// Those, and one of each other kind, which cover it too.
+fn every_scope(scene: &Scene) -> Vec<KillScope> {
+    let tenant_id = Some(scene.tenant.id);
+    let mut all = scopes(scene).to_vec();
+    for tenant_id in [None, tenant_id] {
+        let (principal, scope) = (build::name("LOCAL:no-auth"), build::name("Read"));
+        all.push(KillScope::Principal { tenant_id, principal });
+        all.push(KillScope::ToolScope { tenant_id, scope });
+    }
+    all
+}
+
+pub(super) async fn restore(scene: &Scene, scope: &KillScope) -> Restored {
+    scene.store.restore(build::restore(scope.clone(), build::after(60))).await.unwrap()
 }
 
 pub async fn a_kill_is_stored_under_its_epoch(store: Shared) {
@@ -119,7 +131,7 @@ pub async fn restoring_nothing_changes_nothing(store: Shared) {
 pub async fn restoring_is_refused_under_a_wider_kill(store: Shared) {
     let scene = Scene::new(store).await;
     for scope in scopes(&scene) {
-        for wider in scope.wider() {
+        for wider in scope.wider(Some(&scene.tool)) {
             let narrow = build::kill(scope.clone());
             let wide = build::kill(wider.clone());
             scene.store.kill(narrow.clone()).await.unwrap();
@@ -142,7 +154,7 @@ pub async fn restoring_is_refused_under_a_wider_kill(store: Shared) {
 
 pub async fn a_kill_between_snapshot_and_commit_denies(store: Shared) {
     let scene = Scene::new(store).await;
-    for scope in scopes(&scene) {
+    for scope in every_scope(&scene) {
         let stale = scene.check().await.agent("bot").quota(1000, Window::DAY);
         let kill = build::kill(scope.clone());
         scene.store.kill(kill.clone()).await.unwrap();
@@ -224,7 +236,7 @@ pub async fn nothing_is_allowed_after_a_kill_returned(store: Shared) {
         }));
     }
     for round in 1..=ROUNDS {
-        let scope = scopes(&scene)[round % 5].clone();
+        let scope = every_scope(&scene)[round % 9].clone();
         scene.store.kill(build::kill(scope.clone())).await.unwrap();
         killed.store(round, Ordering::SeqCst);
         tokio::time::sleep(std::time::Duration::from_millis(8)).await;

@@ -68,7 +68,7 @@ pub async fn a_kill_keeps_a_permit_from_being_redeemed(store: Shared) {
     for (place, scope) in (1..).zip(scopes) {
         scene.store.kill(build::kill(scope.clone())).await.unwrap();
         assert_eq!(denied(redeem(&scene, &check, id).await), ReasonCode::Killed, "{scope:?}");
-        scene.store.restore(scope, "me".to_owned(), build::after(place)).await.unwrap();
+        scene.store.restore(build::restore(scope, build::after(place))).await.unwrap();
     }
     // What was refused is not used up, and a kill of something else is none.
     scene.store.kill(build::kill(KillScope::Agent(build::name("other")))).await.unwrap();

@@ -27,6 +27,8 @@ pub(crate) struct ListParams {
     from: Option<Timestamp>,
     /// Before this time, RFC 3339.
     to: Option<Timestamp>,
+    /// `true`: those of the servers' self-tests as well, which are left out else.
+    self_tests: Option<bool>,
     /// Rows at most, 1 to 1,000; 100 when left out.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     pub(super) limit: Option<PageLimit>,
@@ -54,6 +56,8 @@ pub(crate) struct ExportParams {
     from: Option<Timestamp>,
     /// Before this time, RFC 3339.
     to: Option<Timestamp>,
+    /// `true`: those of the servers' self-tests as well, which are left out else.
+    self_tests: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -74,13 +78,15 @@ impl ListParams {
             code: self.code,
             from: self.from,
             to: self.to,
+            self_tests: self.self_tests.unwrap_or(false),
         }
     }
 }
 
 impl From<ExportParams> for ListParams {
     fn from(params: ExportParams) -> Self {
-        let ExportParams { tenant, tool, agent, decision, code, from, to } = params;
-        Self { tenant, tool, agent, decision, code, from, to, limit: None, cursor: None }
+        let ExportParams { tenant, tool, agent, decision, code, from, to, self_tests } = params;
+        let (limit, cursor) = (None, None);
+        Self { tenant, tool, agent, decision, code, from, to, self_tests, limit, cursor }
     }
 }

@@ -14,7 +14,7 @@ use crate::wire::{KillAnswer, List};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Filter {
-    /// `true`: only kills that are in force; else the whole history.
+    /// `true`: only kills that are in force; else the whole history, with those that start later.
     in_force: Option<bool>,
     /// Rows at most, 1 to 1,000; 100 when left out.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]

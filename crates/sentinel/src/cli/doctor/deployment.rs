@@ -51,7 +51,7 @@ pub(super) async fn look(path: &Path) -> (Vec<Finding>, Option<Url>) {
     findings.extend(signing(&config).await);
     // What is missing of it was told above.
     if let Some(engine) = problems::engine(&config, &mut Vec::new()) {
-        findings.extend(policy(&engine).await);
+        findings.extend(policy(&engine, config.policy_v0_compatible).await);
     }
     (findings, reached_at(config.listen))
 }
@@ -158,8 +158,8 @@ async fn log_key(source: &KeySource, origin: &str) -> Result<String, SignersErro
 }
 
 /// Vets what the server would load, and asks the OPA that would decide.
-async fn policy(engine: &Engine) -> Vec<Finding> {
-    let built = match Policy::new(engine) {
+async fn policy(engine: &Engine, v0_compatible: bool) -> Vec<Finding> {
+    let built = match Policy::new(engine, v0_compatible) {
         Ok(built) => built,
         Err(failure) => return vec![Finding::failed("policies", &failure)],
     };
