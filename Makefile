@@ -34,6 +34,8 @@ bench: build ## Measure, beside a bare echo in the same run
 	@scripts/install.sh test
 	cargo build --release --locked --package sentinel-bench
 	target/release/sentinel-bench all --sentinel $(SENTINEL)
+	cargo build --release --locked --package sentinel --features planted-faults --target-dir target/planted
+	target/release/sentinel-bench all --only stuck --sentinel target/planted/release/sentinel
 
 chaos: ## Break a fleet of replicas under load, RUNS times (default 1)
 	@scripts/install.sh test

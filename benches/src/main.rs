@@ -105,6 +105,9 @@ struct AllArgs {
     /// Run this scenario only
     #[arg(long)]
     only: Option<Scenario>,
+    /// Another build, for scenarios that compare two (`questions`)
+    #[arg(long)]
+    against: Option<PathBuf>,
     /// Where a scenario has phases of its own (`rows`), wait for a line on standard input before
     /// each
     #[arg(long)]
@@ -127,6 +130,12 @@ enum Scenario {
     Swaps,
     /// With up to a million entries in the policy's data
     Entries,
+    /// Repeated and distinct questions, in turn with another build if `--against` names one; only
+    /// when asked for
+    Questions,
+    /// Kills while every evaluation is stuck: needs a binary with the feature `planted-faults`, so only
+    /// when asked for
+    Stuck,
     /// A million recorded decisions against a candidate policy; takes minutes
     Replay,
     /// With a transparency log of up to ten million entries; takes minutes and 8 GB of disk
@@ -259,6 +268,10 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
     }
     // Only when asked for by name.
     match args.only {
+        Some(Scenario::Questions) => {
+            add(scenario::questions::measure(&product, times, args.against.as_deref())?);
+        }
+        Some(Scenario::Stuck) => add(scenario::stuck::measure(&product)?),
         Some(Scenario::Swaps) => add(scenario::swaps::measure(&product, times)?),
         Some(Scenario::Entries) => add(scenario::entries::measure(&product, times)?),
         Some(Scenario::Replay) => add(scenario::replay::measure(&product)?),

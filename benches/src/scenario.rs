@@ -10,9 +10,11 @@ pub(crate) mod manifests;
 pub(crate) mod million;
 pub(crate) mod opa;
 pub(crate) mod propagation;
+pub(crate) mod questions;
 pub(crate) mod replay;
 pub(crate) mod rows;
 pub(crate) mod starts;
+pub(crate) mod stuck;
 pub(crate) mod swaps;
 pub(crate) mod tools;
 

@@ -76,7 +76,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Features that change what a store does, and the crates that may turn them on: not the product.
+/// Features that plant faults or change what a store does, and the crates that may turn them on: not
+/// the product.
 const TEST_FEATURES: &[&str] = &["planted-faults", "rehearsal"];
 const TURN_ON: &[&str] = &["sentinel-chaos"];
 
@@ -128,9 +129,13 @@ fn test_features(packages: &[Value]) -> Result<Vec<String>> {
     for package in packages {
         let name = package.get("name").and_then(Value::as_str).context("a package has no name")?;
         let direct = package.get("dependencies").and_then(Value::as_array);
+        // Tests may: their features are not those of what is built to be used.
+        let built =
+            |dependency: &&Value| dependency.get("kind").and_then(Value::as_str) != Some("dev");
         let features = direct
             .into_iter()
             .flatten()
+            .filter(built)
             .filter_map(|dependency| dependency.get("features")?.as_array())
             .flatten()
             .filter_map(Value::as_str);

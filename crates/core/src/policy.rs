@@ -138,6 +138,12 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
     /// them has to wait for that. Nothing depends on it.
     fn observe(&self, _state: &PolicyState) {}
 
+    /// Whether nothing is evaluated for now, since evaluations do not come back: everything is
+    /// denied with [`PolicyError::TimedOut`].
+    fn is_stuck(&self) -> bool {
+        false
+    }
+
     /// To whom the data at `path` belongs. An engine that keeps its own data takes none of ours.
     fn data_place(&self, _path: &DataPath) -> DataPlace {
         DataPlace::Elsewhere

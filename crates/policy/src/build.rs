@@ -76,6 +76,7 @@ fn within_stack(
         limit,
         check_interval: STEPS_PER_CLOCK,
     });
+    crate::bounds::guard(&mut engine)?;
     // Otherwise `print` writes what it is given to the log.
     engine.set_gather_prints(true);
     #[cfg(test)]

@@ -1,15 +1,12 @@
-//! Builtin functions that no time limit stops, since the interpreter looks at the clock only
-//! between steps: a range whose end is large takes all memory, a unit whose exponent is large is
-//! worked out for minutes. They may be used with literal arguments that are small, or not at all.
+//! Builtin functions: which may be called, and how ([`crate::bounds`]), and which depend on nothing
+//! but their arguments.
 
 use regorus::Engine;
 
-use crate::ast::{Expr, File};
+use crate::ast::File;
+use crate::bounds;
 use crate::depend::{Call, Definition, Facts, Path};
 use crate::finding::{Finding, Lint};
-
-const MAX_RANGE: i64 = 10_000;
-const MAX_SHIFT: i64 = 256;
 
 /// Refuses calls without bound, and calls of functions that do not exist.
 pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Vec<Finding> {
@@ -17,14 +14,21 @@ pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for call in &facts.calls {
         let refused = |lint, detail| Finding::new(lint, detail).at(files, call.file, call.span);
-        if let Some(detail) = unbounded(call) {
+        let rule = is_rule(call, &facts.definitions);
+        if let Some(detail) = bounds::refused(call, &facts.definitions) {
             findings.push(refused(Lint::UnboundedBuiltin, detail));
         }
         if call.params.is_none() || known.contains(&(call.name.as_str(), &call.targets)) {
             continue;
         }
-        if is_rule(call, &facts.definitions) || is_builtin(&call.name) {
+        if rule {
             known.push((&call.name, &call.targets));
+            continue;
+        }
+        if is_builtin(&call.name) {
+            known.push((&call.name, &call.targets));
+            let unlisted = bounds::unlisted(&call.name);
+            findings.extend(unlisted.map(|detail| refused(Lint::UnboundedBuiltin, detail)));
             continue;
         }
         let detail = format!("there is no function `{}`", call.name);
@@ -49,39 +53,6 @@ const REFUSED: [&str; 9] = [
     "providers.",
     "net.cidr_merge",
 ];
-
-/// Why the call is refused.
-fn unbounded(call: &Call<'_>) -> Option<String> {
-    let name = call.name.as_str();
-    let wants = match (name, call.params) {
-        ("numbers.range", Some([from, to])) => {
-            (!small_range(from, to)).then(|| format!("at most {MAX_RANGE} apart, as literals"))
-        }
-        ("numbers.range_step", Some([from, to, step])) => {
-            let bounded = small_range(from, to) && integer(step).is_some_and(|step| step > 0);
-            (!bounded).then(|| format!("at most {MAX_RANGE} apart, as literals"))
-        }
-        ("bits.lsh", Some([_, shift])) => {
-            let bounded = integer(shift).is_some_and(|shift| (0..=MAX_SHIFT).contains(&shift));
-            (!bounded).then(|| format!("a literal shift of at most {MAX_SHIFT}"))
-        }
-        ("units.parse" | "units.parse_bytes", Some([unit])) => {
-            (!small_unit(unit)).then(|| "a literal without an exponent".to_owned())
-        }
-        (
-            "numbers.range"
-            | "numbers.range_step"
-            | "bits.lsh"
-            | "units.parse"
-            | "units.parse_bytes"
-            | "net.cidr_expand"
-            | "graph.reachable_paths",
-            _,
-        ) => Some("no use at all here".to_owned()),
-        _ => None,
-    }?;
-    Some(format!("`{name}` cannot be interrupted; it allows {wants}"))
-}
 
 /// Whether what is called depends on nothing but its arguments: a rule does if everything it calls
 /// does, a function of the interpreter if it is listed here.
@@ -144,30 +115,6 @@ const PURE: [&str; 48] = [
     "upper",
 ];
 
-fn integer(expr: &Expr) -> Option<i64> {
-    match expr {
-        Expr::Number { value } => value.as_i64(),
-        Expr::Unary { expr } => integer(expr)?.checked_neg(),
-        _ => None,
-    }
-}
-
-fn small_range(from: &Expr, to: &Expr) -> bool {
-    integer(from)
-        .zip(integer(to))
-        .and_then(|(from, to)| to.checked_sub(from))
-        .is_some_and(|span| span.checked_abs().is_some_and(|span| span <= MAX_RANGE))
-}
-
-fn small_unit(expr: &Expr) -> bool {
-    let (Expr::String { value } | Expr::RawString { value }) = expr else { return false };
-    // `1E` is an exa; `1E5` has an exponent.
-    let exponent = value.to_ascii_lowercase().split_once('e').is_some_and(|(_, rest)| {
-        rest.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'))
-    });
-    value.len() <= 32 && !exponent
-}
-
 fn is_rule(call: &Call<'_>, definitions: &[Definition<'_>]) -> bool {
     definitions.iter().any(|definition| call.targets.contains(&definition.path))
 }
@@ -177,6 +124,10 @@ pub(crate) fn is_builtin(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
     if !name.chars().all(plain) {
         return false;
+    }
+    #[cfg(feature = "planted-faults")]
+    if name == crate::planted::NAME {
+        return true;
     }
     let mut engine = Engine::new();
     engine.set_gather_prints(true);

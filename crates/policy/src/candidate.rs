@@ -1,13 +1,12 @@
 //! Candidates of staged rollouts: held ready beside what decides, and compared with it by a thread
-//! of its own, without influence on any decision.
+//! of its own, without influence on any decision. A candidate that does not come back takes that
+//! thread, and one more in its place; after that nothing is compared until one has come back.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Component, Path};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use regorus::{Engine, Value};
@@ -20,12 +19,12 @@ use sentinel_core::rollout::{Rollout, RolloutExample, RolloutReport};
 use sentinel_core::shadow::ShadowAnswer;
 use sentinel_core::store::PolicyFiles;
 
+use crate::asker;
 use crate::embedded::{EmbeddedConfig, answers, lock};
 use crate::error::LoadError;
 use crate::finding::Finding;
 use crate::ground::{Ground, Snapshot};
-use crate::input::InputBuilder;
-use crate::stack::STACK;
+use crate::pool::{Limits, Pool, PoolCounts, Work};
 
 /// Comparisons that may wait.
 const WAITING: usize = 256;
@@ -41,8 +40,8 @@ pub(crate) struct Candidates {
     /// Why vetting refused one. It is not vetted again: what ends the vetting process would do so
     /// each time.
     refused: RwLock<BTreeMap<RolloutId, String>>,
-    /// The entrance to the thread that compares; it ends with the engine.
-    waiting: OnceLock<Option<SyncSender<Comparison>>>,
+    /// The thread that compares, started by the first comparison; without it, nothing is compared.
+    pool: OnceLock<Option<Pool<Comparison>>>,
     /// Bytes that the inputs take that wait.
     bytes: Arc<AtomicUsize>,
 }
@@ -74,10 +73,15 @@ struct Held {
 }
 
 struct Comparison {
-    held: Arc<Held>,
+    snapshot: Arc<Snapshot>,
     data: Arc<PolicyData>,
     input: Value,
     usage: u64,
+}
+
+/// What a comparison goes into.
+struct Settlement {
+    held: Arc<Held>,
     decision_id: DecisionId,
     at: Timestamp,
     tenant: TenantSlug,
@@ -183,6 +187,7 @@ impl Candidates {
         rollout: &Rollout,
         input: &PolicyInput<'_>,
         decided: &Result<PolicyDecision, PolicyError>,
+        config: &EmbeddedConfig,
     ) {
         if !rollout.watches(input.tenant, input.tool, input.agent, input.time) {
             return;
@@ -192,11 +197,13 @@ impl Candidates {
             lock(&held.findings).dropped += 1;
             return;
         };
-        let waiting = self.waiting.get_or_init(start).as_ref();
         let comparison = Comparison {
+            snapshot: Arc::clone(&held.snapshot),
             data: Arc::clone(&input.state.data),
-            input: BUILDER.with_borrow_mut(|builder| builder.build(input)),
+            input: asker::input_value(input),
             usage: input.usage,
+        };
+        let settlement = Settlement {
             decision_id: input.decision_id,
             at: input.time,
             tenant: input.tenant.clone(),
@@ -205,14 +212,16 @@ impl Candidates {
             held: Arc::clone(&held),
             _taken: taken,
         };
-        if waiting.is_none_or(|waiting| waiting.try_send(comparison).is_err()) {
+        let pool = self.pool.get_or_init(|| start(config.hard_limit)).as_ref();
+        if pool.is_none_or(|pool| pool.submit(comparison, settlement).is_err()) {
             lock(&held.findings).dropped += 1;
         }
     }
-}
 
-thread_local! {
-    static BUILDER: RefCell<InputBuilder> = RefCell::new(InputBuilder::new());
+    /// How the thread that compares fares.
+    pub(crate) fn pool(&self) -> PoolCounts {
+        self.pool.get().and_then(Option::as_ref).map(Pool::counts).unwrap_or_default()
+    }
 }
 
 fn io(path: &Path, source: std::io::Error) -> LoadError {
@@ -236,58 +245,69 @@ fn write(dir: &Path, files: &PolicyFiles) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Starts the thread that compares; without it, nothing is compared.
-fn start() -> Option<SyncSender<Comparison>> {
-    let (sender, receiver) = sync_channel(WAITING);
-    let thread = std::thread::Builder::new().name("policy-candidate".to_owned());
-    let thread = thread.stack_size(STACK);
-    thread.spawn(move || work(&receiver)).ok().map(|_| sender)
-}
-
-fn work(waiting: &Receiver<Comparison>) {
-    let mut asked = Asked::default();
-    for comparison in waiting {
-        let began = Instant::now();
-        let answer = asked.answer(&comparison);
-        comparison.settle(&answer);
-        // Half of one core at most: what is compared must not be what slows decisions down.
-        std::thread::sleep(began.elapsed());
-    }
+fn start(time: Duration) -> Option<Pool<Comparison>> {
+    let limits = Limits { threads: 1, waiting: WAITING, time, spares: 1 };
+    Pool::start("policy-candidate", limits)
+        .inspect_err(|error| tracing::error!(%error, "candidates are not compared"))
+        .ok()
 }
 
 /// The candidate that was asked last, with the data as it was then.
 #[derive(Default)]
 struct Asked {
-    ground: Option<Ground>,
+    ground: Option<Result<Ground, PolicyError>>,
     engine: Option<Engine>,
 }
 
-impl Asked {
-    fn answer(&mut self, of: &Comparison) -> Result<PolicyDecision, PolicyError> {
-        let snapshot = &of.held.snapshot;
-        if self.ground.as_ref().is_none_or(|ground| !ground.is(snapshot, &of.data)) {
-            let made = Ground::new(snapshot, &of.data, self.ground.as_ref());
-            self.engine = None;
-            self.ground = Some(made.map_err(PolicyError::Failed)?);
+impl Work for Comparison {
+    type State = Asked;
+    type Outcome = Result<PolicyDecision, PolicyError>;
+    type Asker = Settlement;
+
+    fn prepare(&self, asked: &mut Asked) {
+        let current = |ground: &Result<Ground, PolicyError>| {
+            ground.as_ref().is_ok_and(|ground| ground.is(&self.snapshot, &self.data))
+        };
+        if !asked.ground.as_ref().is_some_and(current) {
+            let before = asked.ground.as_ref().and_then(|ground| ground.as_ref().ok());
+            let made = Ground::new(&self.snapshot, &self.data, before);
+            asked.engine = None;
+            asked.ground = Some(made.map_err(PolicyError::Failed));
         }
-        let ground = self.ground.as_ref().ok_or(PolicyError::NoPolicy)?;
+        if let (None, Some(Ok(ground))) = (&asked.engine, &asked.ground) {
+            asked.engine = Some(ground.engine.clone());
+        }
+    }
+
+    fn run(self, asked: &mut Asked) -> Self::Outcome {
+        let ground = asked.ground.as_ref().ok_or(PolicyError::NoPolicy)?;
+        let ground = ground.as_ref().map_err(Clone::clone)?;
         // After an error the state of an interpreter is unknown, so it does not come back.
-        let mut engine = self.engine.take().unwrap_or_else(|| ground.engine.clone());
-        let shape = snapshot.shape;
-        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            engine.set_input(of.input.clone());
+        let mut engine = asked.engine.take().ok_or(PolicyError::NoPolicy)?;
+        let (input, shape) = (self.input, self.snapshot.shape);
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            engine.set_input(input);
             let answers = answers(&mut engine, shape);
             drop(engine.take_prints());
             answers.map(|answers| (answers, engine))
         }));
         let panicked = |_| Err(PolicyError::Failed("the interpreter panicked".to_owned()));
-        let (answers, engine) = asked.unwrap_or_else(panicked)?;
-        self.engine = Some(engine);
-        answers.read(of.usage, &ground.revision)
+        let (answers, engine) = run.unwrap_or_else(panicked)?;
+        asked.engine = Some(engine);
+        answers.read(self.usage, &ground.revision)
+    }
+
+    fn tell(settlement: Settlement, outcome: Option<Self::Outcome>) {
+        settlement.settle(&outcome.unwrap_or(Err(PolicyError::TimedOut)));
+    }
+
+    /// Half of one core at most: what is compared must not be what slows decisions down.
+    fn rest(took: Duration) {
+        std::thread::sleep(took);
     }
 }
 
-impl Comparison {
+impl Settlement {
     fn settle(self, answer: &Result<PolicyDecision, PolicyError>) {
         let candidate = ShadowAnswer::of(answer);
         let mut findings = lock(&self.held.findings);

@@ -1,41 +1,40 @@
-//! The embedded engine: the interpreter, one clone of it for each thread.
+//! The embedded engine: the interpreter, on threads of its own.
 //!
 //! What is in force is one immutable [`Snapshot`] behind an atomic pointer; the data that people put
-//! beside it comes with each question, in the version that the decision rests on. Each thread keeps a
-//! clone of the interpreter with both and refreshes it when one of them has changed, so a decision
-//! is made by exactly one revision and no two threads wait for each other.
+//! beside it comes with each question, in the version that the decision rests on. A thread that asks
+//! looks whether it knows the answer; otherwise it hands the question to a [`Pool`], whose threads
+//! each keep a clone of the interpreter and refresh it when policy or data have changed. So a
+//! decision is made by exactly one revision, and whatever a policy does, the threads that serve go
+//! on: who asks is told [`PolicyError::TimedOut`] when the limit is over.
 //!
 //! Whatever thread evaluates, [`crate::stack`] sees to it that there is room.
 
-use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use regorus::{Engine, LimitError, Value};
 use sentinel_core::id::RolloutId;
 use sentinel_core::policy::{
     Candidate, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule,
     PolicyStatus,
 };
-use sentinel_core::policy_data::{DataPath, PolicyData};
+use sentinel_core::policy_data::DataPath;
 use sentinel_core::rollout::{PolicyState, RolloutReport};
 use sentinel_core::store::PolicyFiles;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::build::Shape;
+use crate::asker::{self, Posed, Reply, Waiting};
 use crate::candidate::Candidates;
-use crate::document;
 use crate::error::LoadError;
-use crate::ground::{Ground, Snapshot};
-use crate::input::InputBuilder;
-use crate::memo::Memo;
+use crate::evaluation::Evaluation;
+pub(crate) use crate::evaluation::answers;
+use crate::ground::{self, Snapshot};
+use crate::grounds::Grounds;
+use crate::pool::{Limits, Pool, PoolCounts};
 use crate::source::SourceLimits;
-use crate::stack::guarded;
 use crate::vet::{Vetted, Vetter};
 
 const ENGINE: &str = "embedded";
@@ -43,8 +42,16 @@ const ENGINE: &str = "embedded";
 /// How policy is loaded and evaluated.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// Time that one rule may take.
+    /// Time that one rule may take. It is kept between the steps of the interpreter, so a builtin
+    /// can exceed it.
     pub time_limit: Duration,
+    /// Time that one evaluation may take, whatever it does; also that of a candidate.
+    pub hard_limit: Duration,
+    /// Threads that evaluate at one time.
+    pub threads: usize,
+    /// Threads that are replaced, at one time, when they do not come back from an evaluation. With
+    /// one more, nothing is evaluated until one has come back.
+    pub stuck_threads: usize,
     pub limits: SourceLimits,
     /// Without one, no directory can be loaded.
     pub vetter: Option<Vetter>,
@@ -52,23 +59,32 @@ pub struct EmbeddedConfig {
 
 impl Default for EmbeddedConfig {
     fn default() -> Self {
-        Self { time_limit: Duration::from_millis(5), limits: SourceLimits::default(), vetter: None }
+        Self {
+            time_limit: Duration::from_millis(5),
+            hard_limit: Duration::from_millis(250),
+            threads: std::thread::available_parallelism().map_or(2, Into::into),
+            stuck_threads: 4,
+            limits: SourceLimits::default(),
+            vetter: None,
+        }
     }
 }
 
-/// The last ground that was made, or why it could not be.
-struct Made {
-    snapshot: Arc<Snapshot>,
-    data: Arc<PolicyData>,
-    ground: Result<Arc<Ground>, PolicyError>,
-}
+/// Evaluations that may wait; a server lets fewer checks in.
+const WAITING: usize = 1 << 20;
+/// How often the hard limit fits into the time after which no caller waits any more, the wait for a
+/// thread included.
+const PATIENCE: u32 = 4;
+/// Time that data which was put may take to be prepared, before what waits for it is denied.
+const PREPARATION: Duration = Duration::from_secs(30);
 
 /// The embedded engine. With nothing loaded it answers [`PolicyError::NoPolicy`].
 pub struct EmbeddedEngine {
     pub(crate) config: EmbeddedConfig,
     snapshot: ArcSwapOption<Snapshot>,
-    /// With the data that was put last; held while the next is made, so that it is made once.
-    made: Mutex<Option<Made>>,
+    grounds: Arc<Grounds>,
+    /// Started by the first evaluation.
+    pool: OnceLock<Result<Pool<Evaluation>, String>>,
     candidates: Candidates,
     status: Mutex<PolicyStatus>,
     /// Held while loading, so that of two loads the later one wins.
@@ -103,7 +119,8 @@ impl EmbeddedEngine {
         Self {
             config,
             snapshot: ArcSwapOption::empty(),
-            made: Mutex::new(None),
+            grounds: Arc::default(),
+            pool: OnceLock::new(),
             candidates: Candidates::default(),
             status: Mutex::new(status),
             loading: Mutex::new(()),
@@ -163,8 +180,8 @@ impl EmbeddedEngine {
         keep: impl FnOnce() -> Result<(), LoadError>,
     ) -> Result<Arc<str>, LoadError> {
         let snapshot = Snapshot::new(policy, &self.config)?;
-        if let Some(made) = &*lock(&self.made)
-            && let Some((path, owner)) = snapshot.collision(&made.data)
+        if let Some(data) = self.grounds.data()
+            && let Some((path, owner)) = snapshot.collision(&data)
         {
             return Err(LoadError::DataInTheWay { path: path.to_string(), owner });
         }
@@ -182,42 +199,137 @@ impl EmbeddedEngine {
         Ok(revision)
     }
 
-    /// Decides one call on this thread, in the time limit for each rule.
+    /// Decides one call and waits for that: not to be called by a task.
     ///
     /// # Errors
     /// As [`PolicyEngine::evaluate`].
     pub fn decide(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        let outcome = self.answer(input);
-        if let Some(rollout) = &input.state.monitored {
-            self.candidates.compare(rollout, input, &outcome);
-        }
+        let outcome = self.answer_here(input);
+        self.compare(input, &outcome);
         outcome
     }
 
-    fn answer(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+    /// Decides one call, without ever keeping the thread of the task for longer than it takes to
+    /// write the question down.
+    pub(crate) async fn ask(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+        let outcome = self.answer(input).await;
+        self.compare(input, &outcome);
+        outcome
+    }
+
+    fn compare(&self, input: &PolicyInput<'_>, decided: &Result<PolicyDecision, PolicyError>) {
+        if let Some(rollout) = &input.state.monitored {
+            self.candidates.compare(rollout, input, decided, &self.config);
+        }
+    }
+
+    async fn answer(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+        let mut posed = self.pose(input)?;
+        if let Posed::Unprepared(snapshot) = posed {
+            let preparing = self.grounds.prepare(snapshot, Arc::clone(&input.state.data));
+            let ground = tokio::time::timeout(PREPARATION, preparing).await;
+            posed = asker::open(ground.map_err(|_| PolicyError::TimedOut)??, input);
+        }
+        if let Posed::Known(decision) = posed {
+            return Ok(decision);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.submit(posed, Reply::Task(sender))?;
+        let answer = tokio::time::timeout(self.config.hard_limit * PATIENCE, receiver).await;
+        let answer = answer.map_err(|_| PolicyError::TimedOut)?;
+        answer.unwrap_or_else(|_| Err(broken_off()))
+    }
+
+    fn answer_here(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+        let mut posed = self.pose(input)?;
+        if let Posed::Unprepared(snapshot) = posed {
+            posed = asker::open(self.grounds.make(&snapshot, &input.state.data)?, input);
+        }
+        if let Posed::Known(decision) = posed {
+            return Ok(decision);
+        }
+        let (sender, receiver) = sync_channel(1);
+        self.submit(posed, Reply::Thread(sender))?;
+        let answer = receiver.recv_timeout(self.config.hard_limit * PATIENCE);
+        answer.unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => Err(PolicyError::TimedOut),
+            RecvTimeoutError::Disconnected => Err(broken_off()),
+        })
+    }
+
+    /// Poses a question on this thread; nothing is evaluated here.
+    fn pose(&self, input: &PolicyInput<'_>) -> Result<Posed, PolicyError> {
         // Most decisions are the source's, and take no reference that other threads count, too.
         let source = self.snapshot.load();
         let promoted = self.promoted(source.as_ref(), input.state)?;
         let snapshot = promoted.as_ref().or(source.as_ref()).ok_or(PolicyError::NoPolicy)?;
-        let data = &input.state.data;
-        WORKER.with_borrow_mut(|slot| {
-            let worker = match slot.take() {
-                Some(worker) if worker.ground.is(snapshot, data) => worker,
-                old => match self.ground(snapshot, data) {
-                    Ok(ground) => {
-                        let input = old.map_or_else(InputBuilder::new, Worker::retire);
-                        Worker::new(ground, input)
-                    }
-                    Err(error) => {
-                        *slot = old;
-                        return Err(error);
-                    }
-                },
-            };
-            let (outcome, worker) = worker.run(input);
-            *slot = worker;
-            outcome
+        if let Some(posed) = asker::pose(snapshot, input) {
+            return Ok(posed);
+        }
+        match self.grounds.at_hand(snapshot, &input.state.data) {
+            None => Ok(Posed::Unprepared(Arc::clone(snapshot))),
+            Some(ground) => {
+                let ground = ground?;
+                asker::know(Arc::clone(&ground));
+                Ok(asker::pose(snapshot, input).unwrap_or_else(|| asker::open(ground, input)))
+            }
+        }
+    }
+
+    /// Has a question answered, or has `reply` wait with those who asked the same.
+    fn submit(&self, posed: Posed, reply: Reply) -> Result<(), PolicyError> {
+        let (evaluation, asked) = match posed {
+            Posed::Open(evaluation, asked) => (evaluation, asked),
+            Posed::Asked(asked) => {
+                asked.add(reply);
+                return Ok(());
+            }
+            Posed::Known(decision) => {
+                reply.send(Ok(decision));
+                return Ok(());
+            }
+            Posed::Unprepared(_) => return Err(PolicyError::NoPolicy),
+        };
+        let waiting = match asked {
+            None => Waiting::One(reply),
+            Some(asked) => {
+                asked.add(reply);
+                Waiting::All(asked)
+            }
+        };
+        let refused = match self.pool.get_or_init(|| self.start()) {
+            // Full or exhausted: nothing would be evaluated in time.
+            Ok(pool) => pool
+                .submit(evaluation, waiting)
+                .err()
+                .map(|(_, waiting)| (waiting, PolicyError::TimedOut)),
+            Err(error) => Some((waiting, PolicyError::Failed(error.clone()))),
+        };
+        if let Some((waiting, error)) = refused {
+            waiting.tell(Err(error));
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Result<Pool<Evaluation>, String> {
+        let EmbeddedConfig { threads, stuck_threads: spares, hard_limit: time, .. } = self.config;
+        let limits = Limits { threads, waiting: WAITING, time, spares };
+        Pool::start("policy", limits).map_err(|error| {
+            tracing::error!(%error, "nothing can be evaluated: EVERY CHECK IS DENIED");
+            format!("the threads that evaluate cannot be started: {error}")
         })
+    }
+
+    /// How the threads that evaluate fare.
+    #[must_use]
+    pub fn pool(&self) -> PoolCounts {
+        self.pool.get().and_then(|pool| pool.as_ref().ok()).map(Pool::counts).unwrap_or_default()
+    }
+
+    /// How the thread that compares candidates fares.
+    #[must_use]
+    pub fn candidate_pool(&self) -> PoolCounts {
+        self.candidates.pool()
     }
 
     /// The candidate that decides in place of what the source brought: one that was promoted over
@@ -245,39 +357,16 @@ impl EmbeddedEngine {
         let source = self.snapshot.load_full();
         self.promoted(source.as_ref(), state).ok()?.or(source)
     }
+}
 
-    /// The policy with the data, made by the first thread that needs it.
-    fn ground(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        data: &Arc<PolicyData>,
-    ) -> Result<Arc<Ground>, PolicyError> {
-        let mut made = lock(&self.made);
-        if let Some(made) = &*made
-            && Arc::ptr_eq(&made.snapshot, snapshot)
-            && Arc::ptr_eq(&made.data, data)
-        {
-            return made.ground.clone();
-        }
-        let before = made.as_ref().and_then(|made| made.ground.as_ref().ok());
-        let ground = Ground::new(snapshot, data, before.map(AsRef::as_ref))
-            .map(Arc::new)
-            .map_err(PolicyError::Failed);
-        if let Err(error) = &ground {
-            tracing::error!(%error, "nothing can be decided: EVERY CHECK IS DENIED");
-        }
-        let (snapshot, data) = (Arc::clone(snapshot), Arc::clone(data));
-        let old = made.replace(Made { snapshot, data, ground: ground.clone() });
-        drop(made);
-        discard(old);
-        ground
-    }
+fn broken_off() -> PolicyError {
+    PolicyError::Failed("the evaluation broke off".to_owned())
 }
 
 #[async_trait]
 impl PolicyEngine for EmbeddedEngine {
     async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        self.decide(&input)
+        self.ask(&input).await
     }
 
     fn weighs_usage(&self, state: &PolicyState) -> bool {
@@ -290,6 +379,10 @@ impl PolicyEngine for EmbeddedEngine {
 
     fn status(&self) -> PolicyStatus {
         lock(&self.status).clone()
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.pool.get().and_then(|pool| pool.as_ref().ok()).is_some_and(Pool::is_exhausted)
     }
 
     fn data_place(&self, path: &DataPath) -> DataPlace {
@@ -309,7 +402,7 @@ impl PolicyEngine for EmbeddedEngine {
         if let Some(known) = self.candidates.get(id) {
             return Ok(crate::candidate::describe(&known, &[]));
         }
-        let data = lock(&self.made).as_ref().map(|made| Arc::clone(&made.data));
+        let data = self.grounds.data();
         self.candidates.load(id, files, &self.config, data.as_deref()).map_err(|e| e.to_string())
     }
 
@@ -332,13 +425,19 @@ impl PolicyEngine for EmbeddedEngine {
     fn observe(&self, state: &PolicyState) {
         if let Some(snapshot) = self.deciding(state) {
             // A failure is told by each decision, and was logged.
-            drop(self.ground(&snapshot, &state.data));
+            drop(self.grounds.make(&snapshot, &state.data));
         }
     }
 
     fn revision(&self, state: &PolicyState) -> Option<String> {
-        let ground = self.ground(&self.deciding(state)?, &state.data).ok()?;
-        Some(ground.revision.as_ref().to_owned())
+        let snapshot = self.deciding(state)?;
+        let revision = match self.grounds.at_hand(&snapshot, &state.data) {
+            Some(ground) => Arc::clone(&ground.ok()?.revision),
+            // Not made here: what asks for this serves.
+            None if snapshot.collision(&state.data).is_some() => return None,
+            None => ground::revision(&snapshot, &state.data),
+        };
+        Some(revision.as_ref().to_owned())
     }
 
     fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
@@ -346,125 +445,8 @@ impl PolicyEngine for EmbeddedEngine {
     }
 }
 
-thread_local! {
-    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
-}
-
-/// One thread's clone of the interpreter. The fields drop in this order.
-struct Worker {
-    engine: Engine,
-    input: InputBuilder,
-    memo: Memo,
-    ground: Arc<Ground>,
-}
-
-impl Worker {
-    fn new(ground: Arc<Ground>, input: InputBuilder) -> Self {
-        let memo = Memo::new(ground.snapshot.reads);
-        Self { engine: ground.engine.clone(), input, memo, ground }
-    }
-
-    /// Keeps the values of tools and keys; the rest may be large, and is dropped elsewhere.
-    fn retire(self) -> InputBuilder {
-        discard((self.engine, self.memo, self.ground));
-        self.input
-    }
-
-    fn run(self, input: &PolicyInput<'_>) -> (Result<PolicyDecision, PolicyError>, Option<Self>) {
-        let Some(question) = self.memo.question(input) else { return self.evaluate(input) };
-        if let Some(known) = self.memo.get(&question) {
-            return (Ok(known), Some(self));
-        }
-        let (decision, mut worker) = self.evaluate(input);
-        if let (Ok(decision), Some(worker)) = (&decision, &mut worker) {
-            worker.memo.keep(question, decision);
-        }
-        (decision, worker)
-    }
-
-    /// Evaluates. The worker comes back only when the interpreter answered: after an error or a
-    /// panic its state is unknown, so the next decision starts from a new clone.
-    fn evaluate(
-        mut self,
-        input: &PolicyInput<'_>,
-    ) -> (Result<PolicyDecision, PolicyError>, Option<Self>) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.answers(input)));
-        match outcome {
-            Ok(Ok(answers)) => {
-                let decision = answers.read(input.usage, &self.ground.revision);
-                (decision, Some(self))
-            }
-            Ok(Err(error)) => (Err(error), None),
-            Err(_) => (Err(PolicyError::Failed("the interpreter panicked".to_owned())), None),
-        }
-    }
-
-    fn answers(&mut self, input: &PolicyInput<'_>) -> Result<Answers, PolicyError> {
-        let value = self.input.build(input);
-        self.engine.set_input(value);
-        let answers = answers(&mut self.engine, self.ground.snapshot.shape);
-        // What a policy prints may be a payload.
-        drop(self.engine.take_prints());
-        answers
-    }
-}
-
-/// What the rules of a policy say.
-#[derive(Debug)]
-pub(crate) enum Answers {
-    Decision(Value),
-    Seed { allow: Value, deny_reason: Value, quota_remaining: Value },
-}
-
-/// Evaluates the rules that decide.
-pub(crate) fn answers(engine: &mut Engine, shape: Shape) -> Result<Answers, PolicyError> {
-    guarded(|| of_rules(engine, shape))
-}
-
-fn of_rules(engine: &mut Engine, shape: Shape) -> Result<Answers, PolicyError> {
-    let mut rule = |name: &str| engine.eval_rule(format!("data.sentinel.policy.{name}"));
-    let mut optional =
-        |name: &str, defined: bool| if defined { rule(name) } else { Ok(Value::Undefined) };
-    let answers = match shape {
-        Shape::Decision => optional("decision", true).map(Answers::Decision),
-        Shape::Seed { deny_reason, quota_remaining } => optional("allow", true).and_then(|allow| {
-            let deny_reason = optional("deny_reason", deny_reason)?;
-            let quota_remaining = optional("quota_remaining", quota_remaining)?;
-            Ok(Answers::Seed { allow, deny_reason, quota_remaining })
-        }),
-    };
-    answers.map_err(|error| match error.downcast_ref::<LimitError>() {
-        Some(LimitError::TimeLimitExceeded { .. }) => PolicyError::TimedOut,
-        _ => PolicyError::Failed(place(&error.to_string())),
-    })
-}
-
-impl Answers {
-    /// Reads them as a decision.
-    pub(crate) fn read(
-        &self,
-        usage: u64,
-        revision: &Arc<str>,
-    ) -> Result<PolicyDecision, PolicyError> {
-        match self {
-            Self::Decision(document) => document::decision(document, revision),
-            Self::Seed { allow, deny_reason, quota_remaining } => {
-                document::seed_decision(allow, deny_reason, quota_remaining, usage, revision)
-            }
-        }
-    }
-}
-
-/// Where the interpreter failed, and no more: its messages repeat values, which may be secrets.
-fn place(message: &str) -> String {
-    match message.lines().find_map(|line| line.trim().strip_prefix("--> ")) {
-        Some(place) => format!("at {place}; `sentinel policy eval` shows the error"),
-        None => "`sentinel policy eval` shows the error".to_owned(),
-    }
-}
-
 /// Drops something large on a thread of its own, so that no decision waits for it.
-fn discard(value: impl Send + 'static) {
+pub(crate) fn discard(value: impl Send + 'static) {
     static REAPER: OnceLock<Sender<Box<dyn Send>>> = OnceLock::new();
     let reaper = REAPER.get_or_init(|| {
         let (sender, receiver) = channel::<Box<dyn Send>>();

@@ -8,11 +8,15 @@ use serde_json::Value;
 use crate::build::{Include, build};
 use crate::error::{LoadError, one_line};
 use crate::input::json_value;
+use crate::pool;
 use crate::stack::guarded;
 use crate::vet::Vetted;
 
 /// What one query may take.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// The same for what does not end between two steps of the interpreter.
+pub(crate) const HARD_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a query came to.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -73,10 +77,11 @@ pub(crate) fn first(results: &regorus::QueryResults) -> Result<Option<Value>, Lo
         .map_err(|error| LoadError::Evaluation(error.to_string()))
 }
 
-/// Evaluates a query once, as [`Evaluator::eval`] does.
+/// Evaluates a query once, as [`Evaluator::eval`] does, on a thread of its own.
 ///
 /// # Errors
-/// When the policy cannot be built, or the query cannot be parsed or evaluated.
+/// When the policy cannot be built, or the query cannot be parsed or evaluated in time.
 pub fn eval(policy: &Vetted, query: &str, input: &Value) -> Result<Evaluation, LoadError> {
-    Evaluator::new(policy)?.eval(query, input)
+    let (policy, query, input) = (policy.clone(), query.to_owned(), input.clone());
+    pool::within(HARD_LIMIT, move || Evaluator::new(&policy)?.eval(&query, &input))
 }

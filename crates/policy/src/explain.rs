@@ -13,6 +13,7 @@ use crate::build::{Include, build};
 use crate::error::{LoadError, one_line};
 use crate::eval::{self, TIME_LIMIT};
 use crate::input::json_value;
+use crate::pool;
 use crate::stack::guarded;
 use crate::syntax::{Body, Condition, Module, Rule, modules};
 use crate::vet::Vetted;
@@ -75,8 +76,13 @@ pub struct Seen {
 /// Evaluates `rule` on `input`, and tells of every rule of the policy.
 ///
 /// # Errors
-/// When the policy cannot be built.
+/// When the policy cannot be built, or does not come to an end.
 pub fn explain(policy: &Vetted, rule: &str, input: &Value) -> Result<Explanation, LoadError> {
+    let (policy, rule, input) = (policy.clone(), rule.to_owned(), input.clone());
+    pool::within(eval::HARD_LIMIT, move || explain_here(&policy, &rule, &input))
+}
+
+fn explain_here(policy: &Vetted, rule: &str, input: &Value) -> Result<Explanation, LoadError> {
     let source = policy.source();
     let mut engine = build(source, Include::Policy, TIME_LIMIT)?.engine;
     let modules = modules(&engine)?;

@@ -84,7 +84,7 @@ lints! {
         "move the data to a path that no package has, such as `data.allowlist`";
     UnboundedBuiltin "unbounded_builtin" Error,
         "No time limit interrupts the function, and its cost depends on its arguments: a range up to a number from `input` takes all memory.",
-        "use small literal arguments, or a comparison instead of an enumeration";
+        "use literals where the message says so, or a comparison instead of an enumeration";
     RefusedBuiltin "refused_builtin" Error,
         "The function reaches out of the policy (network, environment, keys) or is not available; a stub of it would be undefined, and `not` of undefined is true.",
         "have the caller pass what is needed in `input.context`, or put it into data";

@@ -128,7 +128,7 @@ impl Ground {
 }
 
 /// That of the policy and, once data was put, `+data.` and its version.
-fn revision(snapshot: &Snapshot, data: &PolicyData) -> Arc<str> {
+pub(crate) fn revision(snapshot: &Snapshot, data: &PolicyData) -> Arc<str> {
     match data.version() {
         0 => Arc::clone(&snapshot.revision),
         version => format!("{}+data.{version}", snapshot.revision).into(),

@@ -4,8 +4,10 @@
 //! it ([`Vetter`]); then it is built and swapped in ([`EmbeddedEngine`]). Whatever goes wrong on
 //! the way keeps the policy that was in force, and whatever goes wrong in a decision is a deny.
 
+mod asker;
 mod ast;
 mod bench;
+mod bounds;
 mod build;
 mod builtins;
 pub mod bundle;
@@ -15,10 +17,12 @@ mod document;
 mod embedded;
 mod error;
 mod eval;
+mod evaluation;
 mod explain;
 mod finding;
 mod graph;
 mod ground;
+mod grounds;
 mod input;
 mod input_document;
 mod lint;
@@ -29,8 +33,11 @@ mod names;
 mod nesting;
 mod opa;
 mod owned;
+#[cfg(feature = "planted-faults")]
+mod planted;
 #[cfg(test)]
 mod planted_panic;
+mod pool;
 mod replaced;
 mod replay;
 mod sample;
@@ -57,6 +64,7 @@ pub use crate::explain::{
 pub use crate::finding::{Finding, Lint, Place, Severity};
 pub use crate::input_document::{InputDocument, PrincipalDocument, ToolDocument, input_schema};
 pub use crate::opa::{OpaConfig, OpaCounts, OpaEngine, OpaError, input_document};
+pub use crate::pool::PoolCounts;
 pub use crate::replay::{Replayed, Replayer, recorded_input};
 pub use crate::sample::sample_inputs;
 pub use crate::shadow::ShadowEngine;

@@ -101,7 +101,7 @@ impl ShadowEngine {
 #[async_trait]
 impl PolicyEngine for ShadowEngine {
     async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        let decided = self.embedded.decide(&input);
+        let decided = self.embedded.ask(&input).await;
         self.hand_on(&input, &decided);
         decided
     }
@@ -112,6 +112,10 @@ impl PolicyEngine for ShadowEngine {
 
     fn status(&self) -> PolicyStatus {
         PolicyStatus { engine: ENGINE, ..self.embedded.status() }
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.embedded.is_stuck()
     }
 
     fn data_place(&self, path: &DataPath) -> DataPlace {

@@ -16,7 +16,7 @@ use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, Vetter};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Call, call, engine, now, trusted};
+use crate::support::{Call, call, engine, now, trusted, vetter};
 
 const PACKAGE: &str = "package sentinel.policy\ndefault decision := {\"allow\": false}\n";
 
@@ -79,6 +79,44 @@ fn report(engine: &EmbeddedEngine, rollout: &Rollout, count: u64) -> RolloutRepo
         }
         assert!(began.elapsed() < Duration::from_secs(20), "{found:?}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Its thread and the one in reserve do not come back: calls are not compared then, which is counted,
+/// and decisions go on as before.
+#[test]
+fn a_candidate_that_does_not_come_back_changes_no_answer_and_is_compared_again_later() {
+    let engine = EmbeddedEngine::new(EmbeddedConfig {
+        vetter: Some(vetter()),
+        hard_limit: Duration::from_millis(500),
+        ..EmbeddedConfig::default()
+    });
+    install(&engine, "1.0", "decision := {\"allow\": true} if input.tenant == \"acme\"");
+    let rollout = rollout(RolloutState::Monitored, None);
+    let dir = tempfile::tempdir().unwrap();
+    let gate = dir.path().join("gate");
+    std::fs::write(&gate, "").unwrap();
+    let rule = "decision := {\"allow\": true} if planted.spin(input.arguments.gate)";
+    engine.load_candidate(rollout.id, &files("2.0", rule)).unwrap();
+    let call = Call { state: state(&rollout), ..call("acme", "search", None, 0) };
+    let call = call.with_arguments(json!({ "gate": gate }));
+    let began = Instant::now();
+    while engine.rollout(rollout.id).unwrap().dropped == 0 {
+        assert!(call.decide(&engine).unwrap().allow);
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", engine.candidate_pool());
+    }
+    // Which says that nothing is accepted any more, not only that much waits.
+    while engine.candidate_pool().stuck < 2 {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", engine.candidate_pool());
+        std::thread::yield_now();
+    }
+    assert!(!engine.is_stuck() && call.decide(&engine).unwrap().allow);
+    let errors = engine.rollout(rollout.id).unwrap().errors;
+    assert!(errors >= 2, "{errors}");
+    std::fs::remove_file(&gate).unwrap();
+    while engine.rollout(rollout.id).unwrap().agreed == 0 {
+        assert!(call.decide(&engine).unwrap().allow);
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", engine.candidate_pool());
     }
 }
 

@@ -13,8 +13,10 @@ mod transparency;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
+use sentinel_policy::{EmbeddedConfig, SourceLimits};
 use sentinel_service::attest::Attest;
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +169,18 @@ pub(crate) struct Config {
     /// compared with it.
     #[serde(default)]
     pub(crate) policy_engine: PolicyEngine,
+    /// Milliseconds that one evaluation of the embedded engine may take, whatever the policy does,
+    /// before the check is denied with `policy_timeout` and its thread counts as stuck. (Between
+    /// two steps of the interpreter, a rule is ended after 5 ms.)
+    #[serde(default = "default_policy_hard_limit")]
+    #[schemars(range(min = 20, max = 10_000))]
+    pub(crate) policy_hard_limit_ms: u64,
+    /// Stuck threads that are replaced at one time. With one more the server is not ready
+    /// (`policy_stuck`) and denies whatever has to be evaluated with `policy_timeout`, until one of
+    /// them has come back; kills and everything else go on.
+    #[serde(default = "default_policy_stuck_threads")]
+    #[schemars(range(max = 64))]
+    pub(crate) policy_stuck_threads: usize,
     /// Where the API of that OPA is: `http://127.0.0.1:8181`, or `https://…` on another machine.
     /// Required when `policy_engine` is `opa` or `shadow`.
     #[serde(default)]
@@ -471,6 +485,14 @@ const fn default_opa_timeout() -> u64 {
     100
 }
 
+const fn default_policy_hard_limit() -> u64 {
+    250
+}
+
+const fn default_policy_stuck_threads() -> usize {
+    4
+}
+
 const fn default_min_delay() -> u64 {
     30
 }
@@ -489,6 +511,21 @@ const fn default_grace() -> u64 {
 
 fn default_level() -> String {
     "info".to_owned()
+}
+
+impl Config {
+    /// How the embedded engine loads policy and evaluates it.
+    pub(crate) fn evaluation(&self) -> EmbeddedConfig {
+        EmbeddedConfig {
+            hard_limit: Duration::from_millis(self.policy_hard_limit_ms),
+            stuck_threads: self.policy_stuck_threads,
+            limits: SourceLimits {
+                v0_compatible: self.policy_v0_compatible,
+                ..SourceLimits::default()
+            },
+            ..EmbeddedConfig::default()
+        }
+    }
 }
 
 impl Default for Config {
@@ -526,6 +563,8 @@ impl Default for Config {
             policy_bundle_allow_rollback: false,
             policy_git_allowed_signers: None,
             policy_engine: PolicyEngine::default(),
+            policy_hard_limit_ms: default_policy_hard_limit(),
+            policy_stuck_threads: default_policy_stuck_threads(),
             opa_url: None,
             opa_timeout_ms: default_opa_timeout(),
             signing_key_file: None,

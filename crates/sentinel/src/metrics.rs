@@ -98,6 +98,38 @@ pub(crate) fn of_opa(opa: Arc<OpaEngine>) -> Source {
     })
 }
 
+/// The threads that evaluate, and the one that compares candidates.
+pub(crate) fn of_embedded(engine: Arc<EmbeddedEngine>) -> Source {
+    Source::new(move || {
+        let pools = [("decisions", engine.pool()), ("candidates", engine.candidate_pool())];
+        let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let threads = pools.iter().flat_map(|(pool, counts)| {
+            let states = [("working", counts.threads), ("stuck", counts.stuck)];
+            states.map(|(state, n)| (vec![("pool", *pool), ("state", state)], gauge(n)))
+        });
+        let events = pools.iter().flat_map(|(pool, counts)| {
+            let events = [
+                ("given_up", counts.given_up),
+                ("returned", counts.reclaimed),
+                ("refused", counts.refused),
+            ];
+            events.map(|(what, n)| (vec![("pool", *pool), ("what", what)], n))
+        });
+        vec![
+            Measure {
+                name: "policy_threads",
+                help: "Threads that evaluate policy, and those that do not come back from it",
+                values: Values::Gauges(threads.collect()),
+            },
+            Measure {
+                name: "policy_thread_events",
+                help: "Evaluations given up, their threads returned later, evaluations refused",
+                values: Values::Counters(events.collect()),
+            },
+        ]
+    })
+}
+
 pub(crate) fn of_supply(keeper: Arc<Keeper>, engine: Arc<EmbeddedEngine>) -> Source {
     Source::new(move || {
         let counts = keeper.counts();

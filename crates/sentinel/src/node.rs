@@ -10,6 +10,7 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
 use sentinel_core::rate::RateLimiter;
 use sentinel_core::store::{Store, StoreError};
+use sentinel_policy::EmbeddedConfig;
 use sentinel_provenance::PublicKey;
 use sentinel_redis::RedisEvents;
 use sentinel_service::bus::InProcessBus;
@@ -76,8 +77,8 @@ pub(crate) struct Parts {
     pub(crate) database: Database,
     pub(crate) fleet: Option<Fleet>,
     pub(crate) engine: Engine,
-    /// Whether policy that states no version of Rego is v0.
-    pub(crate) v0_compatible: bool,
+    /// How the embedded engine evaluates.
+    pub(crate) evaluation: EmbeddedConfig,
     pub(crate) signing_key: Source,
     /// The key that wraps payload keys; `None` keeps no payloads.
     pub(crate) payload_key: Option<payload_key::Source>,
@@ -130,9 +131,9 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened, or there is no signing key.
     pub(crate) async fn start(parts: Parts) -> Outcome<Self> {
-        let Parts { database, fleet, engine, settings, .. } = parts;
+        let Parts { database, fleet, engine, evaluation, settings, .. } = parts;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let policy = Policy::new(&engine, parts.v0_compatible)?;
+        let policy = Policy::new(&engine, evaluation)?;
         let loading = {
             let (reloader, now) = (policy.reloader(), clock.now());
             tokio::spawn(async move { reloader.first(now).await })

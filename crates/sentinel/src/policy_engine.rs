@@ -105,7 +105,7 @@ pub(crate) enum Reloaded {
 impl Policy {
     /// # Errors
     /// When this program or OPA cannot be used at all; whether they answer is seen later.
-    pub(crate) fn new(engine: &Engine, v0_compatible: bool) -> Outcome<Self> {
+    pub(crate) fn new(engine: &Engine, evaluation: EmbeddedConfig) -> Outcome<Self> {
         let opa = match engine {
             Engine::Embedded(_) => None,
             Engine::Opa(config) | Engine::Shadow(_, config) => {
@@ -116,7 +116,7 @@ impl Policy {
         let embedded = match engine {
             Engine::Opa(_) => None,
             Engine::Embedded(origin) | Engine::Shadow(origin, _) => {
-                Some((Arc::new(embedded(v0_compatible)?), origin))
+                Some((Arc::new(embedded(evaluation)?), origin))
             }
         };
         let shadow = match (&embedded, &opa) {
@@ -186,13 +186,19 @@ impl Policy {
     pub(crate) fn sources(&self) -> Vec<sentinel_http::Source> {
         let opa = self.opa.iter().cloned().map(crate::metrics::of_opa);
         let shadow = self.shadow.iter().cloned().map(crate::metrics::of_shadow);
+        let embedded = match &self.loader {
+            Some(Loader::Directory { engine, .. } | Loader::Bundle { engine, .. }) => {
+                Some(crate::metrics::of_embedded(Arc::clone(engine)))
+            }
+            None => None,
+        };
         let supply = match &self.loader {
             Some(Loader::Bundle { engine, keeper, .. }) => {
                 Some(crate::metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
             }
             _ => None,
         };
-        opa.chain(shadow).chain(supply).collect()
+        opa.chain(shadow).chain(embedded).chain(supply).collect()
     }
 }
 
@@ -347,11 +353,8 @@ impl Reloader {
     }
 }
 
-/// An engine that vets with this program; nothing is loaded. Policy that states no version of Rego is
-/// v1 for it, or v0.
-fn embedded(v0_compatible: bool) -> Outcome<EmbeddedEngine> {
+/// An engine that vets with this program; nothing is loaded.
+pub(crate) fn embedded(config: EmbeddedConfig) -> Outcome<EmbeddedEngine> {
     let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    let limits = SourceLimits { v0_compatible, ..SourceLimits::default() };
-    let config = EmbeddedConfig { vetter: Some(vetter), limits, ..EmbeddedConfig::default() };
-    Ok(EmbeddedEngine::new(config))
+    Ok(EmbeddedEngine::new(EmbeddedConfig { vetter: Some(vetter), ..config }))
 }

@@ -47,7 +47,8 @@ pub(crate) struct SelfTestAnswer {
 /// Ready means: the store can write, the writers run, and a policy is loaded, or the OPA that decides
 /// is healthy, and the last self-test of the kill switch, made once a minute, did not fail. Otherwise
 /// 503 (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`,
-/// `policy_unavailable`, `kill_switch_failed`, `stopping`.
+/// `policy_unavailable`, `policy_stuck` (evaluations do not come back; everything that has to be
+/// evaluated is denied), `kill_switch_failed`, `stopping`.
 ///
 /// Public: needs no key.
 #[utoipa::path(
@@ -105,6 +106,9 @@ async fn reasons(services: &Services) -> Vec<&'static str> {
     let policy = services.policy.status();
     if policy.revision.is_none() {
         reasons.push(if policy.engine == "opa" { "policy_unavailable" } else { "no_policy" });
+    }
+    if services.policy.is_stuck() {
+        reasons.push("policy_stuck");
     }
     reasons
 }

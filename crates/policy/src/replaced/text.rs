@@ -3,6 +3,7 @@
 use regorus::Value;
 
 use super::{Outcome, Unsupported, string};
+use crate::bounds;
 
 /// `strings.count`: occurrences that do not overlap; of the empty text, one more than characters.
 pub(super) fn count(args: &[Value]) -> Outcome {
@@ -47,7 +48,8 @@ pub(super) fn replace_n(args: &[Value]) -> Outcome {
 
 /// `json.is_valid`: false of what is not a text.
 pub(super) fn json_is_valid(args: &[Value]) -> Outcome {
-    let valid = string(args.first())
-        .is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
+    let Some(text) = string(args.first()) else { return Ok(Value::from(false)) };
+    bounds::json(text).map_err(|error| Unsupported::new("json.is_valid", error.to_string()))?;
+    let valid = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     Ok(Value::from(valid))
 }

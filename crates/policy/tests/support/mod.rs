@@ -31,7 +31,10 @@ pub(crate) fn vetter() -> Vetter {
 }
 
 pub(crate) fn engine() -> EmbeddedEngine {
-    EmbeddedEngine::new(EmbeddedConfig { vetter: Some(vetter()), ..EmbeddedConfig::default() })
+    // Not a test of how fast the machine is, which may print a backtrace meanwhile.
+    let hard_limit = Duration::from_secs(10);
+    let vetter = Some(vetter());
+    EmbeddedEngine::new(EmbeddedConfig { vetter, hard_limit, ..EmbeddedConfig::default() })
 }
 
 pub(crate) fn trusted<'a>(files: impl IntoIterator<Item = (&'a str, String)>) -> Vetted {

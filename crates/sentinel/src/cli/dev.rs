@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sentinel_core::principal::{Principal, Role};
+use sentinel_policy::{EmbeddedConfig, SourceLimits};
 use sentinel_service::Settings;
 use sentinel_service::health::Networks;
 use sentinel_transparency::Destinations;
@@ -82,7 +83,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         database: Database::Sqlite(data_dir.database()),
         fleet: None,
         engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
-        v0_compatible: args.v0_compatible,
+        evaluation: EmbeddedConfig {
+            limits: SourceLimits { v0_compatible: args.v0_compatible, ..SourceLimits::default() },
+            ..EmbeddedConfig::default()
+        },
         signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
         payload_key: Some(payload_key::Source::Made(data_dir.payload_key())),
         retired_keys: Vec::new(),

@@ -67,11 +67,12 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
             .witness_policy()
             .or_fail(|| "cannot demand these witnesses".to_owned())?,
     };
+    let evaluation = config.evaluation();
     let parts = Parts {
         database,
         fleet,
         engine,
-        v0_compatible: config.policy_v0_compatible,
+        evaluation,
         signing_key: Source::Given(Box::new(manifests)),
         retired_keys,
         payload_key: payload_key_file.map(payload_key::Source::File),

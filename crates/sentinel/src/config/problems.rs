@@ -360,6 +360,8 @@ fn limits(config: &Config, problems: &mut Vec<Problem>) {
         ("drain_seconds", config.drain_seconds, 0, 3600),
         ("database_connections", config.database_connections.into(), 4, 1000),
         ("database_statement_timeout_ms", config.database_statement_timeout_ms, 100, 60_000),
+        ("policy_hard_limit_ms", config.policy_hard_limit_ms, 20, 10_000),
+        ("policy_stuck_threads", config.policy_stuck_threads as u64, 0, 64),
         ("opa_timeout_ms", config.opa_timeout_ms, 1, 10_000),
         ("policy_bundle_min_delay_seconds", config.policy_bundle_min_delay_seconds, 1, 86_400),
         (

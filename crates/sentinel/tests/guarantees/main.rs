@@ -21,6 +21,7 @@ mod quota;
 mod replicas;
 mod secrets;
 mod server;
+mod stuck;
 mod swap;
 #[path = "../../../provenance/tests/verifiers/verifiers.rs"]
 mod verifiers;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sentinel_policy::EmbeddedConfig;
 use sentinel_signers::{KeySource, LogKey, ManifestKey, SignersError, try_out};
 use url::Url;
 
@@ -51,7 +52,7 @@ pub(super) async fn look(path: &Path) -> (Vec<Finding>, Option<Url>) {
     findings.extend(signing(&config).await);
     // What is missing of it was told above.
     if let Some(engine) = problems::engine(&config, &mut Vec::new()) {
-        findings.extend(policy(&engine, config.policy_v0_compatible).await);
+        findings.extend(policy(&engine, config.evaluation()).await);
     }
     (findings, reached_at(config.listen))
 }
@@ -158,8 +159,8 @@ async fn log_key(source: &KeySource, origin: &str) -> Result<String, SignersErro
 }
 
 /// Vets what the server would load, and asks the OPA that would decide.
-async fn policy(engine: &Engine, v0_compatible: bool) -> Vec<Finding> {
-    let built = match Policy::new(engine, v0_compatible) {
+async fn policy(engine: &Engine, evaluation: EmbeddedConfig) -> Vec<Finding> {
+    let built = match Policy::new(engine, evaluation) {
         Ok(built) => built,
         Err(failure) => return vec![Finding::failed("policies", &failure)],
     };
