@@ -75,4 +75,6 @@ pub use crate::test_cases::CaseResult;
 pub use crate::test_runner::{
     CoveredFile, Outcome, TestReport, TestResult, run_selected, run_tests,
 };
+#[doc(hidden)]
+pub use crate::vet::run_stream;
 pub use crate::vet::{Vetted, Vetter, run_child};

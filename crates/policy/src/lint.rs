@@ -6,6 +6,7 @@
 mod certain;
 mod fields;
 mod opa;
+mod patterns;
 mod rules;
 mod scope;
 mod shapes;
@@ -33,6 +34,7 @@ pub(crate) fn run(files: &[File], facts: &Facts<'_>, data: &regorus::Value) -> V
     rules::defaults(files, facts, &mut found);
     opa::check(files, data, &mut found);
     usage::without_quota(files, &mut found);
+    patterns::check(files, &mut found);
     found.findings
 }
 

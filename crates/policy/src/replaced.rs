@@ -6,10 +6,13 @@
 //! deny.
 
 mod arithmetic;
+mod calendar;
+mod decoded;
 mod encoding;
 mod glob;
 mod go_text;
 mod number;
+mod paths;
 mod regex;
 mod semver;
 mod sprintf;
@@ -50,16 +53,21 @@ type Function = fn(&[Value]) -> Outcome;
 
 /// Name, number of arguments, function.
 const FUNCTIONS: &[(&str, u8, Function)] = &[
+    ("base64.decode", 1, decoded::base64),
+    ("base64url.decode", 1, decoded::base64url),
     ("bits.rsh", 2, arithmetic::shift_right),
     ("ceil", 1, arithmetic::ceil),
     ("floor", 1, arithmetic::floor),
     ("format_int", 2, arithmetic::format_int),
     ("glob.match", 3, glob::matches),
     ("glob.quote_meta", 1, glob::quote_meta),
+    ("hex.decode", 1, decoded::hex),
     ("indexof", 2, strings::indexof),
     ("indexof_n", 2, strings::indexof_n),
+    ("json.filter", 2, paths::filter),
     ("json.is_valid", 1, text::json_is_valid),
     ("json.marshal", 1, encoding::marshal),
+    ("json.remove", 2, paths::remove),
     ("lower", 1, strings::lower),
     ("object.subset", 2, subset::subset),
     ("regex.find_all_string_submatch_n", 3, regex::find_all_string_submatch_n),
@@ -76,6 +84,7 @@ const FUNCTIONS: &[(&str, u8, Function)] = &[
     ("strings.count", 2, text::count),
     ("strings.replace_n", 2, text::replace_n),
     ("substring", 3, strings::substring),
+    ("time.add_date", 4, calendar::add_date),
     ("upper", 1, strings::upper),
     ("urlquery.decode", 1, encoding::decode_query),
     ("urlquery.decode_object", 1, encoding::decode_query_object),

@@ -7,6 +7,8 @@
 //! evaluates it on a few inputs. [`crate::stack`] says what keeps a policy within the stacks of the
 //! server.
 
+mod stream;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -30,6 +32,8 @@ use crate::source::{PolicySource, SourceLimits};
 use crate::stack::STACK;
 use crate::test_runner::{self, Outcome, TestResult};
 use crate::{builtins, depend, graph, lint, names};
+
+pub use stream::run_stream;
 
 /// In place of a directory: the policy comes by standard input. No directory is called so, since
 /// those are given by their absolute paths.
@@ -240,7 +244,7 @@ fn ended(status: ExitStatus) -> String {
 #[must_use]
 pub fn run_child(dir: &Path) -> ExitCode {
     let dir = dir.to_owned();
-    let verdict = limit_resources().and_then(|()| {
+    let verdict = limit_resources(CPU_SECONDS).and_then(|()| {
         let vetting = std::thread::Builder::new().stack_size(STACK).spawn(move || verdict(&dir))?;
         vetting.join().map_err(|_| std::io::Error::other("vetting panicked"))
     });
@@ -253,14 +257,14 @@ pub fn run_child(dir: &Path) -> ExitCode {
     }
 }
 
-fn limit_resources() -> std::io::Result<()> {
+fn limit_resources(cpu_seconds: u64) -> std::io::Result<()> {
     let limit = |resource, value| {
         let limit = Rlimit { current: Some(value), maximum: Some(value) };
         setrlimit(resource, limit).map_err(std::io::Error::from)
     };
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
-    limit(Resource::Cpu, CPU_SECONDS)?;
+    limit(Resource::Cpu, cpu_seconds)?;
     limit(Resource::As, ADDRESS_SPACE)
 }
 
@@ -271,6 +275,10 @@ fn verdict(dir: &Path) -> Verdict {
     } else {
         PolicySource::read(dir, &UNBOUNDED)
     };
+    judged(source)
+}
+
+fn judged(source: Result<PolicySource, LoadError>) -> Verdict {
     let digest = source.as_ref().map(|source| source.digest().to_owned()).unwrap_or_default();
     match source.and_then(|source| examine(&source)) {
         Ok(findings) => Verdict { digest, error: None, findings },

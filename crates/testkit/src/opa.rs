@@ -1,5 +1,6 @@
 //! An OPA of the test's own, on a free port of loopback, and just enough HTTP to ask it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -39,14 +40,27 @@ impl Server {
         // Another process may take the port between choosing and using it: then another is tried.
         let mut log = String::new();
         for _ in 0..5 {
-            let server = Self::spawn(policies);
-            if server.answers() {
+            let server = Self::spawn(&[policies.as_os_str()]);
+            if server.answers(Duration::from_secs(10)) {
                 return server;
             }
-            let path = server.folder.path().join("log");
-            log = std::fs::read_to_string(path).unwrap_or_else(|error| error.to_string());
+            log = server.log();
         }
         panic!("OPA does not start on `{}`: {log}", policies.display());
+    }
+
+    /// Starts one on a bundle that may be large, and may be one that OPA refuses.
+    ///
+    /// # Errors
+    /// What OPA says when it does not start.
+    pub fn start_bundle(bundle: &Path) -> Result<Self, String> {
+        let server = Self::spawn(&["--bundle".as_ref(), bundle.as_os_str()]);
+        if server.answers(Duration::from_secs(120)) { Ok(server) } else { Err(server.log()) }
+    }
+
+    fn log(&self) -> String {
+        let path = self.folder.path().join("log");
+        std::fs::read_to_string(path).unwrap_or_else(|error| error.to_string())
     }
 
     #[must_use]
@@ -72,14 +86,14 @@ impl Server {
         Connection::open(self.address)
     }
 
-    fn spawn(policies: &Path) -> Self {
+    fn spawn(policies: &[&OsStr]) -> Self {
         let address = free_address();
         let folder = tempfile::tempdir().unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", WATCH, "watch"]).arg(folder.path().join("log")).arg(binary());
         shell.args(["run", "--server", "--log-level=error", "--disable-telemetry"]);
         shell.arg(format!("--addr={address}"));
-        shell.arg(format!("--set=labels.folder={}", name(&folder))).arg(policies);
+        shell.arg(format!("--set=labels.folder={}", name(&folder))).args(policies);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut watcher = shell.spawn().expect("`sh` can be run");
         let mut line = String::new();
@@ -90,8 +104,8 @@ impl Server {
 
     /// Whether it comes to answer, and is this one: the port may be that of another test's OPA,
     /// which would answer just as well, with another policy.
-    fn answers(&self) -> bool {
-        let until = Instant::now() + Duration::from_secs(10);
+    fn answers(&self, within: Duration) -> bool {
+        let until = Instant::now() + within;
         while Instant::now() < until && !self.has_ended() {
             if let Ok(mut connection) = self.connect()
                 && let Ok((200, _)) = connection.request("GET", "/health", None)

@@ -1,10 +1,12 @@
-//! The vetting process on its own, for this crate's tests: `sentinel-policy-vet DIR`.
+//! The vetting process on its own, for this crate's tests: `sentinel-policy-vet DIR`, or
+//! `sentinel-policy-vet --stream` for many policies one after the other.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match std::env::args_os().next_back().map(PathBuf::from) {
+        Some(stream) if stream.as_os_str() == "--stream" => sentinel_policy::run_stream(),
         Some(dir) => sentinel_policy::run_child(&dir),
         None => ExitCode::FAILURE,
     }
