@@ -154,7 +154,7 @@ fn hostile(address: SocketAddr) -> Vec<TcpStream> {
     let half = b"POST /policy/check HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n";
     let open = |n: usize| {
         let mut stream = TcpStream::connect(address).ok()?;
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             stream.write_all(half).ok()?;
         }
         Some(stream)

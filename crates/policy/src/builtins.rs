@@ -15,6 +15,9 @@ pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Vec<Finding> {
     for call in &facts.calls {
         let refused = |lint, detail| Finding::new(lint, detail).at(files, call.file, call.span);
         let rule = is_rule(call, &facts.definitions);
+        if let Some(detail) = read_otherwise(call, files) {
+            findings.push(refused(Lint::DiffersFromOpa, detail));
+        }
         if let Some(detail) = bounds::refused(call, &facts.definitions) {
             findings.push(refused(Lint::UnboundedBuiltin, detail));
         }
@@ -39,6 +42,20 @@ pub(crate) fn check(facts: &Facts<'_>, files: &[File]) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// Why a call is one here and something else in OPA.
+fn read_otherwise(call: &Call<'_>, files: &[File]) -> Option<String> {
+    let name = call.params.map(|_| &call.name)?;
+    let source = files.iter().map(|file| &file.source).find(|source| source.file == call.file);
+    let behind = source.zip(call.end).and_then(|(source, end)| source.contents.get(end..));
+    let directly = behind.is_some_and(|text| text.starts_with('('));
+    (!directly).then(|| {
+        format!(
+            "`{name}` and the `(` apart from it are a call here and two conditions in OPA; write \
+             `{name}(` for a call, and begin no line with `(` otherwise"
+        )
+    })
 }
 
 /// Functions of OPA that reach out of the policy, or that the interpreter leaves out.

@@ -48,6 +48,8 @@ pub(crate) struct Call<'a> {
     pub targets: Vec<Path>,
     /// Why it is not plain what is called.
     pub doubt: Option<String>,
+    /// Where the name ends in the text of the file.
+    pub end: Option<usize>,
     /// `None` when the function is named without being called, as in `with f as g`.
     pub params: Option<&'a [Expr]>,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Facts<'a> {
     pub calls: Vec<Call<'a>>,
     /// `with f as g`: what is called as the first becomes the second.
     pub replacements: Vec<(Path, Path)>,
+    /// What `with` replaces, from `input` or `data` on.
+    pub replaced: Vec<Path>,
     pub input: InputUse,
     pub names: Names,
     /// Variables that are looked up by their own value.
@@ -319,10 +323,15 @@ impl<'a> Walk<'a, '_> {
         let replacements: Vec<Path> = self.uses.get(before..).unwrap_or_default().to_vec();
         let (Some(target), _) = with.refr.reference() else { return };
         if target.root == "input" {
+            let path = std::iter::once("input".to_owned()).chain(target.known());
+            self.facts.replaced.push(path.collect());
             return self.dynamic(&target);
         }
         // A variable of the name is not meant.
         let mut targets = self.names.places(self.package, &target);
+        let below_data =
+            |path: &Path| ["data".to_owned()].into_iter().chain(path.clone()).collect();
+        self.facts.replaced.extend(targets.iter().map(below_data));
         targets.push(builtin(&target.dotted()));
         for target in targets {
             let pairs = replacements.iter().map(|path| (target.clone(), path.clone()));
@@ -439,6 +448,7 @@ impl<'a> Walk<'a, '_> {
             name,
             targets: found.into_iter().collect(),
             doubt,
+            end: function.span().map(|span| span.end),
             params,
         });
     }

@@ -31,13 +31,22 @@ pub struct Evaluation {
 
 /// A policy that is asked more than once.
 #[derive(Debug)]
-pub struct Evaluator(Engine);
+pub struct Evaluator {
+    engine: Engine,
+    /// As it was before any query, and the input since.
+    fresh: Engine,
+    input: Option<regorus::Value>,
+    /// Whether a query has not come to its end: what it leaves in the interpreter is unknown then, and
+    /// the next query would see it.
+    unknown: bool,
+}
 
 impl Evaluator {
     /// # Errors
     /// When the policy cannot be built.
     pub fn new(policy: &Vetted) -> Result<Self, LoadError> {
-        Ok(Self(build(policy.source(), Include::Policy, TIME_LIMIT)?.engine))
+        let fresh = build(policy.source(), Include::Policy, TIME_LIMIT)?.engine;
+        Ok(Self { engine: fresh.clone(), fresh, input: None, unknown: false })
     }
 
     /// Evaluates a query, such as the rule `data.sentinel.policy.decision`, on any input. Errors
@@ -46,7 +55,9 @@ impl Evaluator {
     /// # Errors
     /// When the query cannot be parsed or evaluated.
     pub fn eval(&mut self, query: &str, input: &Value) -> Result<Evaluation, LoadError> {
-        self.0.set_input(json_value(input));
+        let input = json_value(input);
+        self.engine.set_input(input.clone());
+        self.input = Some(input);
         self.eval_without_input(query)
     }
 
@@ -55,10 +66,17 @@ impl Evaluator {
     /// # Errors
     /// As [`Evaluator::eval`].
     pub fn eval_without_input(&mut self, query: &str) -> Result<Evaluation, LoadError> {
-        let engine = &mut self.0;
+        if std::mem::replace(&mut self.unknown, true) {
+            self.engine = self.fresh.clone();
+            if let Some(input) = &self.input {
+                self.engine.set_input(input.clone());
+            }
+        }
+        let engine = &mut self.engine;
         let started = Instant::now();
         let results = guarded(|| engine.eval_query(query.to_owned(), false))
             .map_err(|error| LoadError::Evaluation(one_line(&error)))?;
+        self.unknown = false;
         let duration_us = started.elapsed().as_micros();
         let result = first(&results)?;
         let prints = engine.take_prints().unwrap_or_default();

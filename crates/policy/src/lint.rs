@@ -5,12 +5,14 @@
 
 mod certain;
 mod fields;
+mod objects;
 mod opa;
 mod patterns;
 mod rules;
 mod scope;
 mod shapes;
 pub(crate) mod syntax;
+mod unit;
 mod usage;
 
 use crate::ast::{Body, Expr, File, Head, Rule, Span};
@@ -32,9 +34,9 @@ pub(crate) fn run(files: &[File], facts: &Facts<'_>, data: &regorus::Value) -> V
         }
     }
     rules::defaults(files, facts, &mut found);
-    opa::check(files, data, &mut found);
+    opa::check(files, facts, data, &mut found);
     usage::without_quota(files, &mut found);
-    patterns::check(files, &mut found);
+    patterns::check(files, facts, data, &mut found);
     found.findings
 }
 

@@ -19,6 +19,7 @@ mod sprintf;
 mod strings;
 mod subset;
 mod text;
+mod uuid;
 
 use regorus::utils::limits::PolicyLengthConfig;
 use regorus::{Engine, Value};
@@ -67,6 +68,7 @@ const FUNCTIONS: &[(&str, u8, Function)] = &[
     ("json.filter", 2, paths::filter),
     ("json.is_valid", 1, text::json_is_valid),
     ("json.marshal", 1, encoding::marshal),
+    ("json.marshal_with_options", 2, encoding::marshal_with_options),
     ("json.remove", 2, paths::remove),
     ("lower", 1, strings::lower),
     ("object.subset", 2, subset::subset),
@@ -88,6 +90,7 @@ const FUNCTIONS: &[(&str, u8, Function)] = &[
     ("upper", 1, strings::upper),
     ("urlquery.decode", 1, encoding::decode_query),
     ("urlquery.decode_object", 1, encoding::decode_query_object),
+    ("uuid.parse", 1, uuid::parse),
 ];
 
 /// Replaces them in an engine that has no policy yet, and lets it read long lines.

@@ -13,6 +13,7 @@ use crate::ast::{self, File, Head, Rule, Span};
 use crate::build::Include;
 use crate::error::{LoadError, one_line};
 use crate::finding::{Finding, Lint};
+use crate::lint;
 use crate::source::{MANIFEST, PolicySource};
 
 /// Keywords that v0 has only where they are imported. They are imported in this order when it is
@@ -59,6 +60,9 @@ fn parse(engine: &mut Engine, version: u8, file: &str, text: &str) -> Result<(),
 
 /// Why a text is refused, and what it would be instead.
 fn refusal(version: u8, file: &str, text: &str, detail: &str) -> Finding {
+    if let Some(named) = lint::syntax::unknown(file, text) {
+        return named;
+    }
     let found = Finding::new(Lint::InvalidFile, detail).with_place_of(file, text, detail);
     if detail.contains("rule must have a body or assignment") {
         let message = "the rule has neither a body nor a value; the embedded engine does not take \

@@ -305,8 +305,7 @@ fn examine(source: &PolicySource) -> Result<Vec<Finding>, LoadError> {
         LoadError::Invalid { file, detail } => {
             let text = source.rego.get(&file).map(String::as_str).unwrap_or_default();
             let finding = Finding::new(Lint::InvalidFile, detail.as_str());
-            let named = lint::syntax::unknown(&file, text);
-            LoadError::Refused(vec![named.unwrap_or(finding.with_place_of(&file, text, &detail))])
+            LoadError::Refused(vec![finding.with_place_of(&file, text, &detail)])
         }
         other => other,
     })?;

@@ -106,7 +106,6 @@ const TWO: &[&str] = &[
     "strings.any_suffix_match",
     "strings.count",
     "strings.replace_n",
-    "time.diff",
     "trim",
     "trim_left",
     "trim_prefix",
@@ -184,14 +183,28 @@ struct Both {
 
 impl Both {
     fn start(functions: &[(&str, usize)]) -> Self {
+        Self::stating(functions, &values())
+    }
+
+    /// Where vetting demands that the policy states an argument, it states each of these.
+    fn stating(functions: &[(&str, usize)], literals: &[Value]) -> Self {
         let mut text =
             "package grid\n\narg(x) := {m | some m in x[\"$set\"]} if is_array(x[\"$set\"])\n\n\
                         arg(x) := x if not has_set(x)\n\nhas_set(x) if is_array(x[\"$set\"])\n"
                 .to_owned();
         for (name, arguments) in functions {
-            let names: Vec<_> =
+            let mut names: Vec<_> =
                 (0..*arguments).map(|index| format!("arg(input.args[{index}])")).collect();
-            text += &format!("\n{} := {name}({})\n", rule(name), names.join(", "));
+            let Some(place) = stated(name) else {
+                text += &format!("\n{} := {name}({})\n", rule(name), names.join(", "));
+                continue;
+            };
+            for literal in literals.iter().filter(|literal| may_state(name, literal)) {
+                names[place] = literal.to_string();
+                let call = format!("{name}({})", names.join(", "));
+                let condition = format!("input.args[{place}] == {literal}");
+                text += &format!("\n{} := {call} if {condition}\n", rule(name));
+            }
         }
         let own = "package sentinel.policy\n\ndefault allow := false\n";
         let files = [("grid.rego", text.as_str()), ("own.rego", own)];
@@ -239,6 +252,27 @@ impl Both {
         let different = self.different.join("\n");
         assert!(different.is_empty(), "{} differ:\n{different}", self.different.len());
         assert!(never.is_empty(), "these never have a value: {never:?}");
+    }
+}
+
+/// The argument that has to be a literal.
+fn stated(name: &str) -> Option<usize> {
+    match name {
+        "concat" | "sprintf" | "strings.replace_n" => Some(0),
+        "json.marshal_with_options" | "json.patch" => Some(1),
+        "regex.replace" | "replace" => Some(2),
+        _ => None,
+    }
+}
+
+/// Whether vetting takes a literal there.
+fn may_state(name: &str, literal: &Value) -> bool {
+    let object = literal.as_object().filter(|object| !object.contains_key("$set"));
+    match name {
+        "strings.replace_n" => object.is_some_and(|object| object.values().all(Value::is_string)),
+        "json.marshal_with_options" => object.is_some(),
+        "json.patch" => literal.as_array().is_some_and(|list| list.iter().all(Value::is_object)),
+        _ => literal.is_string(),
     }
 }
 
@@ -460,7 +494,7 @@ fn regular_expressions_are_those_of_opa() {
         ("regex.find_all_string_submatch_n", 3),
         ("regex.replace", 3),
     ];
-    let mut both = Both::start(&functions);
+    let mut both = Both::stating(&functions, &[json!("<$1>$$$x")]);
     for expression in EXPRESSIONS {
         let pattern = json!(expression);
         both.ask("regex.is_valid", &[&pattern]);
@@ -500,19 +534,20 @@ const FLAGS: &[&str] = &[
 
 #[test]
 fn formats_of_sprintf_are_those_of_opa() {
-    let mut both = Both::start(&[("sprintf", 2)]);
+    let usual = ["%d %d", "%", "%5", "%d", "", "%[1]d", "%*d", "%.", "%-", "%.*f"];
+    let of_verb = |verb| FLAGS.iter().map(move |flags| format!("<%{flags}{verb}>"));
+    let formats: Vec<Value> = VERBS.iter().flat_map(of_verb).map(Value::from).collect();
+    let all: Vec<Value> = usual.map(Value::from).into_iter().chain(formats.clone()).collect();
+    let mut both = Both::stating(&[("sprintf", 2)], &all);
     let mut arguments = values();
     arguments.extend([json!(65), json!(-255), json!(1_234_567.5), json!(1e30), json!(1e-7)]);
     arguments.extend([json!(0.1), json!(-0.00012345), json!("a\"b\\\n\u{1}"), json!(9.99)]);
-    for verb in VERBS {
-        for flags in FLAGS {
-            let format = json!(format!("<%{flags}{verb}>"));
-            for argument in &arguments {
-                both.ask("sprintf", &[&format, &json!([argument])]);
-            }
+    for format in &formats {
+        for argument in &arguments {
+            both.ask("sprintf", &[format, &json!([argument])]);
         }
     }
-    for format in ["%d %d", "%", "%5", "%d", "", "%[1]d", "%*d", "%.", "%-", "%.*f"] {
+    for format in usual {
         for list in [json!([]), json!([1]), json!([1, "a"]), json!([1.5, null, true])] {
             both.ask("sprintf", &[&json!(format), &list]);
         }
@@ -555,6 +590,99 @@ fn versions_are_compared_as_in_opa() {
         for b in &versions {
             both.ask("semver.compare", &[&json!(a), &json!(b)]);
         }
+    }
+    both.end();
+}
+
+#[test]
+fn json_is_laid_out_as_in_opa() {
+    let options = [
+        json!({}),
+        json!({"indent": "  "}),
+        json!({"prefix": "> "}),
+        json!({"pretty": true}),
+        json!({"pretty": false, "indent": " "}),
+        json!({"prefix": "", "indent": ""}),
+        json!({"prefix": "é", "indent": "\"<", "pretty": true}),
+    ];
+    let mut both = Both::stating(&[("json.marshal_with_options", 2)], &options);
+    let mut texts = values();
+    texts.push(
+        json!({"a": [], "b": {}, "c": [[], [{}], {"d": "[{:,\\\"]}<&\u{2028}"}], "e": [null]}),
+    );
+    for text in &texts {
+        for options in &options {
+            both.ask("json.marshal_with_options", &[text, options]);
+        }
+    }
+    both.end();
+}
+
+#[test]
+fn uuids_are_read_as_in_opa() {
+    let mut both = Both::start(&[("uuid.parse", 1)]);
+    let usual = "000003e8-48b9-21ee-b200-325096b39f47";
+    let mut texts: Vec<String> = ["", "{", "urn:uuid:", "URN:UuId:", "urn:uid::", " "]
+        .map(|prefix| format!("{prefix}{usual}"))
+        .to_vec();
+    texts.extend([format!("{{{usual}}}"), format!("({usual}]"), format!("{usual}0")]);
+    texts.extend([usual.replace('-', ""), usual.replace('-', "_"), usual.to_uppercase()]);
+    texts.extend([usual.replace('f', "g"), usual.replace("000003e8", "ÿÿÿÿ"), String::new()]);
+    for version in ["0", "1", "2", "4", "6", "7", "f"] {
+        for (variant, node) in
+            [("0", "00"), ("7", "01"), ("8", "02"), ("b", "03"), ("d", "ff"), ("e", "a1")]
+        {
+            for time in ["00000000-0000", "ffffffff-ffff", "12345678-9abc"] {
+                let rest = format!("{version}fff-{variant}2{node}-{node}0102030405");
+                texts.push(format!("{time}-{rest}"));
+            }
+        }
+    }
+    for text in &texts {
+        both.ask("uuid.parse", &[&json!(text)]);
+    }
+    both.end();
+}
+
+#[test]
+fn texts_are_numbers_where_they_are_in_opa() {
+    // What OPA takes and cannot write, such as `1.` and `01`, is an error here.
+    let mut both = Both::start(&[("to_number", 1)]);
+    let texts = [
+        " 1",
+        "1 ",
+        "\n1",
+        "1e3",
+        "1E+3",
+        "1e-3",
+        "1e",
+        "1e+",
+        "-0",
+        "0",
+        "0.0",
+        "-0.0",
+        "-0e1",
+        "0x10",
+        "Infinity",
+        "NaN",
+        "inf",
+        "-",
+        "--1",
+        "1e400",
+        "-1.50",
+        "1.0",
+        "0b1",
+        "１",
+        "1,5",
+        "[1]",
+        "\"1\"",
+        "true",
+        "null",
+        "9007199254740993",
+        "12345678901234567890123",
+    ];
+    for text in texts {
+        both.ask("to_number", &[&json!(text)]);
     }
     both.end();
 }

@@ -100,7 +100,7 @@ fn recursion_across_packages_and_files_is_refused() {
 #[case::argument("allow if f({\"quota\": 1})\nf(quota) if quota.quota == 1\nquota := f(1)")]
 #[case::local("allow if { y := input.x; y == 1 }\ny if allow")]
 #[case::every("allow if { every y in [1] { y == 1 } }\ny if allow")]
-#[case::destructured("allow if { [y, {\"k\": z}] := input.x; y == z }\ny if allow\nz if allow")]
+#[case::destructured("allow if { [y, [z]] := input.x; y == z }\ny if allow\nz if allow")]
 #[case::object_key("allow if input.allow")]
 fn what_only_looks_like_recursion_is_accepted(#[case] rules: &str) {
     vet(&format!("default allow := false\n{rules}")).unwrap();

@@ -44,7 +44,7 @@ const SET: &str = "default allow := false\ndeny contains \"x\" if input.tool == 
 #[case("allow if input.usage < 10\nquota_remaining := 1", "unchecked_comparison")]
 #[case("allow if { u := input.usage; u < 10 }\nquota_remaining := 1", "unchecked_comparison")]
 #[case("allow if { is_number(input.usage); input.usage < 10 }", "usage_without_quota")]
-#[case("allow if { u := input.usage; is_number(u); not u >= data.most }", "usage_without_quota")]
+#[case("allow if { u := input.usage; is_number(u); not u >= 3 }", "usage_without_quota")]
 #[case(
     "allow if { is_number(input.usage); every l in [1, 2] { input.usage < l } }",
     "usage_without_quota"

@@ -1,6 +1,11 @@
 //! Whether an answer may depend on the usage, as the text of a policy shows: it says how often policy
 //! is asked about one call.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 
 mod support;
 

@@ -529,6 +529,7 @@ impl Config {
 }
 
 impl Default for Config {
+    #[expect(clippy::too_many_lines, reason = "a line for each field")]
     fn default() -> Self {
         Self {
             listen: default_listen(),

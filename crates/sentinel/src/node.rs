@@ -251,15 +251,8 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn_blocking(warm_up(self.signing.clone()));
         self.keep_policy(&mut tasks, hangup);
-        let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
-        tasks.spawn(Housekeeper::new(store, clock).run());
         tasks.spawn(self_test::follow(Arc::downgrade(&self.services), serving.self_test));
-        if let Some(postgres) = &self.postgres {
-            tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
-            if let Some(archiving) = serving.archiving {
-                tasks.spawn(archiving.run(Arc::clone(postgres), Arc::clone(&self.clock)));
-            }
-        }
+        self.keep_house(&mut tasks, serving.archiving);
         self.send_log(&mut tasks, outlets);
         for epochs in &self.epochs {
             // Ends with the services.
@@ -295,10 +288,7 @@ impl Node {
         let connect = server::http1(interfaces.http.clone());
         let clients = server::serve(serving.listener, connect, limits.clone(), stopped.clone());
         let (clients, gateways, operators) = tokio::join!(clients, gateways, operators);
-        let cut = clients + gateways + operators;
-        if cut > 0 {
-            tracing::warn!(connections = cut, "connections were cut that did not end in time");
-        }
+        tell_cut(clients + gateways + operators);
         // WebSockets are no connections of the server's any more. Each holds a receiver until its
         // client has been told; the router, which holds another, goes first.
         drop(interfaces.http);
@@ -315,6 +305,17 @@ impl Node {
         log.finish(LOG_GRACE);
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// Deletes what has expired, and moves past months of decisions where that is configured.
+    fn keep_house(&self, tasks: &mut JoinSet<()>, archiving: Option<Archiving>) {
+        let (store, clock) = (Arc::clone(&self.services.store), Arc::clone(&self.clock));
+        tasks.spawn(Housekeeper::new(store, clock).run());
+        let Some(postgres) = &self.postgres else { return };
+        tasks.spawn(keep_partitions(Arc::clone(postgres), Arc::clone(&self.clock)));
+        if let Some(archiving) = archiving {
+            tasks.spawn(archiving.run(Arc::clone(postgres), Arc::clone(&self.clock)));
+        }
     }
 
     /// Sends the transparency log on, while this server leads.
@@ -346,6 +347,12 @@ impl Node {
         if let Some(supply) = self.policy.supply(&self.clock) {
             tasks.spawn(supply);
         }
+    }
+}
+
+fn tell_cut(connections: usize) {
+    if connections > 0 {
+        tracing::warn!(connections, "connections were cut that did not end in time");
     }
 }
 

@@ -354,7 +354,7 @@ impl Reloader {
 }
 
 /// An engine that vets with this program; nothing is loaded.
-pub(crate) fn embedded(config: EmbeddedConfig) -> Outcome<EmbeddedEngine> {
-    let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    Ok(EmbeddedEngine::new(EmbeddedConfig { vetter: Some(vetter), ..config }))
+pub(crate) fn embedded(mut config: EmbeddedConfig) -> Outcome<EmbeddedEngine> {
+    config.vetter = Some(Vetter::own().or_fail(|| "cannot find this program".to_owned())?);
+    Ok(EmbeddedEngine::new(config))
 }

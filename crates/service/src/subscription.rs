@@ -78,7 +78,7 @@ impl Subscription {
     /// Waits for what is next; `None` when the bus is gone. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Heard> {
         loop {
-            if let Some(heard) = self.from_waiting() {
+            if let Some(heard) = self.next_waiting() {
                 return Some(heard);
             }
             match self.live.recv().await {
@@ -96,7 +96,7 @@ impl Subscription {
     /// As [`Subscription::next`], on a thread of its own.
     pub fn blocking_next(&mut self) -> Option<Heard> {
         loop {
-            if let Some(heard) = self.from_waiting() {
+            if let Some(heard) = self.next_waiting() {
                 return Some(heard);
             }
             match self.live.blocking_recv() {
@@ -117,7 +117,7 @@ impl Subscription {
     /// When nothing is.
     pub fn try_next(&mut self) -> Result<Heard, Silence> {
         loop {
-            if let Some(heard) = self.from_waiting() {
+            if let Some(heard) = self.next_waiting() {
                 return Ok(heard);
             }
             match self.live.try_recv() {
@@ -133,7 +133,7 @@ impl Subscription {
         }
     }
 
-    fn from_waiting(&mut self) -> Option<Heard> {
+    fn next_waiting(&mut self) -> Option<Heard> {
         while let Some(group) = self.waiting.pop_front() {
             if let Some(heard) = self.hear(&group) {
                 return Some(heard);

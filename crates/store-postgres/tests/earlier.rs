@@ -24,7 +24,11 @@ fn before_windows(database: &Database) {
     let function = include_str!("../migrations/0002_commit_in_one_call.sql")
         .replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION");
     database.sql(&format!(
-        "DELETE FROM schema_migrations WHERE version >= 6; DROP FUNCTION sentinel_window; {function}"
+        "DELETE FROM schema_migrations WHERE version >= 6; DROP FUNCTION sentinel_window; {function};
+        ALTER TABLE kills DROP COLUMN label, DROP COLUMN by_platform, DROP COLUMN starts_at,
+            DROP COLUMN begun_at, DROP COLUMN expires_at;
+        DROP TABLE housekeeping; DROP INDEX permits_redeemed;
+        ALTER TABLE api_keys DROP COLUMN owner"
     ));
 }
 

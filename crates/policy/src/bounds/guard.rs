@@ -60,7 +60,7 @@ fn yaml_unmarshal(text: &str) -> anyhow::Result<Value> {
     Value::from_yaml_str(text).map_err(|_| anyhow::anyhow!("the text is not YAML"))
 }
 
-/// As the interpreter does: texts are read as JSON numbers.
+/// Texts are read as JSON numbers, without anything around them.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of an extension")]
 fn to_number(arguments: Vec<Value>) -> anyhow::Result<Value> {
     match arguments.as_slice() {
@@ -69,6 +69,7 @@ fn to_number(arguments: Vec<Value>) -> anyhow::Result<Value> {
         [number @ Value::Number(_)] => Ok(number.clone()),
         [Value::String(text)] => {
             json(text)?;
+            anyhow::ensure!(is_number(text), "the text is not a number");
             match Value::from_json_str(text) {
                 Ok(number @ Value::Number(_)) => Ok(number),
                 _ => anyhow::bail!("could not parse the text as a number"),
@@ -76,6 +77,29 @@ fn to_number(arguments: Vec<Value>) -> anyhow::Result<Value> {
         }
         _ => anyhow::bail!("`to_number` expects a boolean, a number, a string or null"),
     }
+}
+
+/// Whether a text is a number as OPA reads it: of JSON, and in the range of a 64-bit float. The sign
+/// of a negative zero is kept there and not here.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let positive = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match positive.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (positive, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let value = text.parse::<f64>().ok();
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent
+            .is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+        && value
+            .is_some_and(|value| value.is_finite() && !(value == 0.0 && value.is_sign_negative()))
 }
 
 /// Whether JSON is parsed in a time that its length bounds. Looks at strings, too: one that looks

@@ -42,12 +42,14 @@ const ALWAYS: [&str; 4] = ["action", "tenant", "time", "tool"];
 pub(crate) struct World<'a> {
     /// Paths of all rules, and whether each always has a value.
     rules: BTreeMap<Path, bool>,
+    /// What `with` replaces anywhere: a rule that is evaluated under it sees nothing else of that.
+    replaced: &'a [Path],
     /// Data that the policy brings.
     data: &'a Value,
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn of(files: &[File], data: &'a Value) -> Self {
+    pub(crate) fn of(files: &[File], replaced: &'a [Path], data: &'a Value) -> Self {
         let mut rules: BTreeMap<Path, bool> = BTreeMap::new();
         for file in files {
             let package = path_of(&file.ast.package.refr);
@@ -57,11 +59,19 @@ impl<'a> World<'a> {
                 *rules.entry(path).or_default() |= defined;
             }
         }
-        Self { rules, data }
+        Self { rules, replaced, data }
     }
 
     fn rule(&self, path: &Path) -> Option<bool> {
         self.rules.get(path).copied()
+    }
+
+    /// Whether what is at a path may be gone, since `with` replaces what it is in.
+    fn may_be_gone(&self, root: &str, path: &[String]) -> bool {
+        self.replaced.iter().any(|replaced| {
+            let Some((first, rest)) = replaced.split_first() else { return false };
+            first == root && rest.len() < path.len() && path.starts_with(rest)
+        })
     }
 
     /// Whether the policy's own data has something at a path.
@@ -359,7 +369,10 @@ impl<'a> Certain<'a> {
         let (Some(reference), _) = expr.reference() else { return false };
         if self.key(expr).is_some_and(|key| {
             let always = ALWAYS.iter().any(|field| key == format!("input[{field:?}]"));
-            self.needed.contains(&key) || (always && !self.other_input)
+            self.needed.contains(&key)
+                || (always
+                    && !self.other_input
+                    && !self.world.may_be_gone("input", &[String::new()]))
         }) {
             return true;
         }
@@ -369,7 +382,10 @@ impl<'a> Certain<'a> {
             Some(base) => {
                 let path: Path = base.into_iter().chain(known).collect();
                 let rule = self.world.rule(&path).unwrap_or_default();
-                whole && !self.replaced && (rule || self.world.has_data(&path))
+                whole
+                    && !self.replaced
+                    && !self.world.may_be_gone("data", &path)
+                    && (rule || self.world.has_data(&path))
             }
             // `input` itself, and a variable: it is bound before it is used.
             None => {

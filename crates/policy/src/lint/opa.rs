@@ -2,14 +2,20 @@
 //! undefined, and what [`super::shapes`] lists. OPA is right, so they are refused.
 
 use crate::ast::{AssignOp, Body, CompareOp, Expr, File, Head, Literal, Query, Rule, Statement};
+use crate::depend::Facts;
 use crate::finding::Lint;
 use crate::lint::certain::{Certain, Names, World};
 use crate::lint::shapes::Negation;
 use crate::lint::{Found, parts, shapes};
 
 /// Looks at all rules of all files.
-pub(crate) fn check<'f>(files: &'f [File], data: &regorus::Value, found: &mut Found<'f>) {
-    let world = World::of(files, data);
+pub(crate) fn check<'f>(
+    files: &'f [File],
+    facts: &Facts<'_>,
+    data: &regorus::Value,
+    found: &mut Found<'f>,
+) {
+    let world = World::of(files, &facts.replaced, data);
     shapes::heads(files, found);
     for file in files {
         found.file = &file.source.file;

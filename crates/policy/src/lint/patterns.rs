@@ -1,23 +1,42 @@
 //! Objects as patterns, rules whose names have variables, orders of values of two kinds, and some
 //! builtins: what they come to here and in OPA differs in ways that no function of ours can change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::Value;
 
 use crate::ast::{AssignOp, Body, CompareOp, Expr, File, Head, Import, Literal, Query, Rule, Step};
-use crate::depend::{Path, path_of};
+use crate::depend::{Facts, Path, path_of};
 use crate::finding::Lint;
 use crate::lint::Found;
+use crate::lint::objects::{
+    all_calls_fit, bindings, contains_object, fits_data, has_object, is_written_out, members_fit,
+    members_fit_data, mentions, opens_up,
+};
 use crate::lint::scope::call;
+use crate::lint::unit;
 
 /// Looks at all rules of all files.
-pub(crate) fn check<'f>(files: &'f [File], found: &mut Found<'f>) {
+pub(crate) fn check<'f>(files: &'f [File], facts: &Facts<'_>, data: &Value, found: &mut Found<'f>) {
     let partial: Vec<Path> = files.iter().flat_map(bases).collect();
     let rules: BTreeSet<Path> = files.iter().flat_map(names).collect();
+    let functions: BTreeSet<(String, usize)> = files.iter().flat_map(functions).collect();
     for file in files {
         found.file = &file.source.file;
         let package = path_of(&file.ast.package.refr);
-        let mut look = Look { file, package, partial: &partial, rules: &rules, found };
+        let mut look = Look {
+            file,
+            package,
+            partial: &partial,
+            rules: &rules,
+            functions: &functions,
+            facts,
+            data,
+            bindings: BTreeMap::new(),
+            found,
+        };
         for rule in &file.ast.rules {
+            look.bindings = bindings(rule);
             look.rule(rule);
         }
     }
@@ -64,11 +83,25 @@ fn names(file: &File) -> Vec<Path> {
     names.collect()
 }
 
+/// The last names of all functions, and how many arguments each takes.
+fn functions(file: &File) -> Vec<(String, usize)> {
+    let functions = file.ast.rules.iter().filter_map(|rule| {
+        let Rule::Spec { head: Head::Func { refr, args, .. }, .. } = rule else { return None };
+        Some((crate::names::called(refr).pop()?, args.len()))
+    });
+    functions.collect()
+}
+
 struct Look<'c, 'f, 'g> {
     file: &'f File,
     package: Path,
     partial: &'c [Path],
     rules: &'c BTreeSet<Path>,
+    functions: &'c BTreeSet<(String, usize)>,
+    facts: &'c Facts<'c>,
+    data: &'c Value,
+    /// How often each variable of the rule stands where it may get its value.
+    bindings: BTreeMap<&'f str, usize>,
     found: &'c mut Found<'g>,
 }
 
@@ -77,8 +110,10 @@ impl Look<'_, '_, '_> {
         match rule {
             Rule::Default { value, .. } => self.expr(value),
             Rule::Spec { head, bodies, .. } => {
-                if let Head::Func { args, .. } = head {
-                    args.iter().for_each(|arg| self.pattern(arg));
+                if let Head::Func { refr, args, .. } = head {
+                    for (place, arg) in args.iter().enumerate() {
+                        self.argument(arg, place, refr);
+                    }
                 }
                 let value = match head {
                     Head::Compr { assign, .. } | Head::Func { assign, .. } => {
@@ -101,7 +136,10 @@ impl Look<'_, '_, '_> {
             match &statement.literal {
                 Literal::SomeVars { .. } => {}
                 Literal::SomeIn { key, value, collection } => {
-                    key.iter().chain([value]).for_each(|pattern| self.pattern(pattern));
+                    let patterns: Vec<&Expr> = key.iter().chain([value]).collect();
+                    self.own_variable(&patterns, collection);
+                    key.iter().for_each(|key| self.member(key, collection, true));
+                    self.member(value, collection, false);
                     self.expr(collection);
                 }
                 Literal::Expr { expr } | Literal::NotExpr { expr } => match traced(expr) {
@@ -134,6 +172,20 @@ impl Look<'_, '_, '_> {
             }
             Expr::Call { span, params, .. } => {
                 let name = call(expr).map(|(name, _)| name).unwrap_or_default();
+                if unit::is_written_otherwise(expr) {
+                    let message = format!(
+                        "a fraction from `{name}` has more digits in OPA; compare it or calculate \
+                         with it right here, or take a smaller unit"
+                    );
+                    self.found.add(Lint::DiffersFromOpa, *span, message);
+                }
+                // What a function gives may be taken by its last argument.
+                if let Some(last) = params.last()
+                    && has_object(last)
+                    && self.may_take_result(&name, params.len())
+                {
+                    self.refuse_pattern(last);
+                }
                 if let Some(message) = otherwise(&name, params) {
                     self.found.add(Lint::DiffersFromOpa, *span, message);
                 }
@@ -149,11 +201,21 @@ impl Look<'_, '_, '_> {
             }
             (None, other) => other.children(),
         };
-        inner.into_iter().for_each(|expr| self.expr(expr));
+        let counts = matches!(expr, Expr::Compare { .. } | Expr::Arith { .. });
+        let inner = inner.into_iter().filter(|expr| !(counts && unit::is_written_otherwise(expr)));
+        inner.for_each(|expr| self.expr(expr));
         if let Some((query, terms)) = expr.comprehension() {
             self.query(query);
             terms.into_iter().for_each(|term| self.expr(term));
         }
+    }
+
+    /// Whether a call has an argument more than its function, which is held against the result.
+    fn may_take_result(&self, name: &str, arguments: usize) -> bool {
+        let last = name.rsplit('.').next().unwrap_or(name).to_owned();
+        let own =
+            arguments.checked_sub(1).is_some_and(|arity| self.functions.contains(&(last, arity)));
+        own || (name == "walk" && arguments == 2)
     }
 
     /// Whether it is written out, or a variable, which has a value wherever it is used.
@@ -172,18 +234,58 @@ impl Look<'_, '_, '_> {
     }
 
     fn unified(&mut self, op: AssignOp, lhs: &Expr, rhs: &Expr) {
-        let reversed = op == AssignOp::Eq && opens_up(rhs, lhs);
-        if opens_up(lhs, rhs) || reversed {
-            self.refuse_pattern(if reversed { rhs } else { lhs });
+        let fits = |pattern: &Expr, other: &Expr| {
+            self.is_set_here(other) || (self.has_own_data() && fits_data(pattern, other, self.data))
+        };
+        if opens_up(op, lhs, rhs) && !fits(lhs, rhs) && !fits(rhs, lhs) {
+            self.refuse_pattern(if has_object(lhs) { lhs } else { rhs });
         }
     }
 
-    /// An argument, or what stands before `in`.
-    fn pattern(&mut self, pattern: &Expr) {
-        if has_object(pattern) {
+    /// A variable that gets its value by this alone: it has just these fields.
+    fn is_set_here(&self, expr: &Expr) -> bool {
+        let Expr::Var { value, .. } = expr else { return false };
+        self.is_bound(expr) && value != "_" && self.bindings.get(value.as_str()) == Some(&1)
+    }
+
+    /// Whether data is as the policy brings it; `with` is among what counts as other input.
+    fn has_own_data(&self) -> bool {
+        !self.facts.input.other
+    }
+
+    fn argument(&mut self, pattern: &Expr, place: usize, function: &Expr) {
+        let name = crate::names::called(function);
+        let path: Path = self.package.iter().cloned().chain(name).collect();
+        if contains_object(pattern) && !all_calls_fit(pattern, place, &path, self.facts) {
             self.refuse_pattern(pattern);
         }
         self.expr(pattern);
+    }
+
+    /// What stands between `some` and `in`.
+    fn member(&mut self, pattern: &Expr, collection: &Expr, is_key: bool) {
+        let fits = members_fit(pattern, collection, is_key)
+            || (!is_key && self.has_own_data() && members_fit_data(pattern, collection, self.data));
+        if contains_object(pattern) && !fits {
+            self.refuse_pattern(pattern);
+        }
+        self.expr(pattern);
+    }
+
+    /// `some x in […]`, whose list OPA reads on to the next line where that begins with an operator.
+    fn own_variable(&mut self, patterns: &[&Expr], collection: &Expr) {
+        for pattern in patterns {
+            if let Expr::Var { span, value } = pattern
+                && value != "_"
+                && mentions(collection, value)
+            {
+                let message = format!(
+                    "`{value}` is declared by `some` and used in what it is taken from; end the \
+                     list on its line, and begin the next with no operator"
+                );
+                self.found.add(Lint::DiffersFromOpa, *span, message);
+            }
+        }
     }
 
     fn refuse_pattern(&mut self, pattern: &Expr) {
@@ -246,59 +348,6 @@ fn place(expr: &Expr) -> crate::ast::Span {
                 .find_map(|child| Some(place(child)).filter(|span| span.line > 0))
         })
         .unwrap_or_default()
-}
-
-/// Whether an object in `pattern` is held against something that may have other fields.
-fn opens_up(pattern: &Expr, value: &Expr) -> bool {
-    match (pattern, value) {
-        (Expr::Object { fields }, Expr::Object { fields: others }) => {
-            let same = |(_, key, _): &(_, Expr, Expr)| {
-                text(key)
-                    .and_then(|key| others.iter().find(|(_, other, _)| text(other) == Some(key)))
-            };
-            fields.len() != others.len()
-                || fields
-                    .iter()
-                    .any(|field| same(field).is_none_or(|(_, _, other)| opens_up(&field.2, other)))
-        }
-        (Expr::Array { items }, Expr::Array { items: others }) => {
-            items.iter().zip(others).any(|(item, other)| opens_up(item, other))
-        }
-        (Expr::Object { .. } | Expr::Array { .. }, _) => has_object(pattern),
-        _ => false,
-    }
-}
-
-fn text(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::String { value } | Expr::RawString { value } => Some(value),
-        _ => None,
-    }
-}
-
-/// Whether it has an object that is not a value written out.
-fn has_object(pattern: &Expr) -> bool {
-    match pattern {
-        Expr::Object { fields } => {
-            fields.iter().any(|(_, key, value)| !is_written_out(key) || !is_written_out(value))
-        }
-        Expr::Array { items } => items.iter().any(has_object),
-        _ => false,
-    }
-}
-
-fn is_written_out(expr: &Expr) -> bool {
-    match expr {
-        Expr::String { .. }
-        | Expr::RawString { .. }
-        | Expr::Number { .. }
-        | Expr::Bool { .. }
-        | Expr::Null {} => true,
-        Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => {
-            expr.children().into_iter().all(is_written_out)
-        }
-        _ => false,
-    }
 }
 
 /// `trace("note")`.

@@ -82,7 +82,7 @@ pub(crate) fn walk_statement(expr: &Expr) -> Option<&[Expr]> {
 
 /// Calls whose results, or some of them, are others.
 pub(crate) fn call(expr: &Expr, found: &mut Found<'_>) {
-    let Expr::Call { span, params, .. } = expr else { return };
+    let Expr::Call { span, .. } = expr else { return };
     let Some((name, _)) = named(expr) else { return };
     let message = match name.as_str() {
         "walk" => {
@@ -93,14 +93,8 @@ pub(crate) fn call(expr: &Expr, found: &mut Found<'_>) {
             "the errors that `json.match_schema` returns are others than OPA's; use \
              `json.match_schema(document, schema)[0]` or `[valid, _] := …`"
         }
-        "json.marshal_with_options" => {
-            "`json.marshal_with_options` writes some texts otherwise than OPA; use `json.marshal`"
-        }
         "yaml.unmarshal" | "yaml.is_valid" | "yaml.marshal" => {
             "YAML is read by other rules here than in OPA; have the caller pass JSON"
-        }
-        "uuid.parse" if params.len() == 1 || params.len() == 2 => {
-            "`uuid.parse` accepts other forms here than in OPA; use `regex.match`"
         }
         _ => return,
     };

@@ -7,12 +7,85 @@ use regorus::Value;
 use super::number::{Number, number};
 use super::{Outcome, Unsupported, string};
 
-/// `json.marshal`: `<`, `>` and `&` are escaped, too.
+/// Bytes of an indented text, of which each line may be as long as its level times the indentation.
+const MAX_INDENTED: usize = 4 * 1024 * 1024;
+
+/// `json.marshal`.
 pub(super) fn marshal(args: &[Value]) -> Outcome {
-    let Some(value) = args.first() else { return Err(Unsupported::argument("json.marshal")) };
+    written("json.marshal", args.first()).map(Value::from)
+}
+
+/// `json.marshal_with_options`.
+pub(super) fn marshal_with_options(args: &[Value]) -> Outcome {
+    let name = "json.marshal_with_options";
+    let Some(Value::Object(options)) = args.get(1) else { return Err(Unsupported::argument(name)) };
+    let (mut prefix, mut indent, mut pretty) = ("", "\t", None);
+    for (option, value) in options.iter() {
+        match (string(Some(option)), value) {
+            (Some("prefix"), Value::String(text)) => prefix = text,
+            (Some("indent"), Value::String(text)) => indent = text,
+            (Some("pretty"), Value::Bool(is)) => pretty = Some(*is),
+            _ => return Err(Unsupported::argument(name)),
+        }
+    }
+    let implied =
+        ["prefix", "indent"].iter().any(|name| options.get(&Value::from(*name)).is_some());
+    let text = written(name, args.first())?;
+    if !pretty.unwrap_or(implied) {
+        return Ok(Value::from(text));
+    }
+    let indented = indented(&text, prefix, indent);
+    indented.map(Value::from).ok_or_else(|| Unsupported::new(name, "the text is too long"))
+}
+
+/// JSON on lines, each behind the prefix.
+fn indented(json: &str, prefix: &str, indent: &str) -> Option<String> {
+    let mut found = prefix.to_owned();
+    let line = |found: &mut String, level: usize| {
+        found.push('\n');
+        found.push_str(prefix);
+        (0..level).for_each(|_| found.push_str(indent));
+    };
+    let (mut level, mut in_text, mut escaped, mut opened) = (0_usize, false, false, false);
+    for c in json.chars() {
+        if in_text {
+            found.push(c);
+            in_text = c != '"' || escaped;
+            escaped = c == '\\' && !escaped;
+            continue;
+        }
+        if opened && !matches!(c, ']' | '}') {
+            level += 1;
+            line(&mut found, level);
+        }
+        match c {
+            ']' | '}' if !opened => {
+                level = level.saturating_sub(1);
+                line(&mut found, level);
+                found.push(c);
+            }
+            ',' => {
+                found.push(c);
+                line(&mut found, level);
+            }
+            ':' => found.push_str(": "),
+            _ => found.push(c),
+        }
+        opened = matches!(c, '[' | '{');
+        in_text = c == '"';
+        if found.len() > MAX_INDENTED {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// As Go writes JSON: `<`, `>` and `&` are escaped, too.
+fn written(name: &'static str, value: Option<&Value>) -> Result<String, Unsupported> {
+    let Some(value) = value else { return Err(Unsupported::argument(name)) };
     let unsupported = || {
         let why = "how OPA writes a number, or a key that is not a text, is not certain";
-        Unsupported::new("json.marshal", why)
+        Unsupported::new(name, why)
     };
     if !is_certain(value) {
         return Err(unsupported());
@@ -27,7 +100,7 @@ pub(super) fn marshal(args: &[Value]) -> Outcome {
             _ => escaped.push(c),
         }
     }
-    Ok(Value::from(escaped))
+    Ok(escaped)
 }
 
 /// Whether OPA writes it as it is written here: of numbers, it keeps the digits that it was given.

@@ -62,16 +62,30 @@ pub(crate) struct Args {
     no_health_checks: bool,
 }
 
+fn check_level(level: &str) -> Outcome {
+    log_level::check(level).map_err(|error| {
+        Failure::usage(format!("`{level}` of --log-level (or SENTINEL_LOG_LEVEL): {error}"))
+            .help(log_level::HELP)
+    })
+}
+
+fn limits() -> server::Limits {
+    server::Limits {
+        connections: server::room_for(CONNECTIONS),
+        of_address: None,
+        trusted: [].into(),
+        operators_only: false,
+        drain: Duration::ZERO,
+        grace: Duration::from_secs(5),
+    }
+}
+
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     refuse_exposure("--listen", args.listen)?;
     if let Some(listen) = args.ext_authz_listen {
         refuse_exposure("--ext-authz-listen", listen)?;
     }
-    log_level::check(&args.log_level).map_err(|error| {
-        let level = &args.log_level;
-        Failure::usage(format!("`{level}` of --log-level (or SENTINEL_LOG_LEVEL): {error}"))
-            .help(log_level::HELP)
-    })?;
+    check_level(&args.log_level)?;
     let asked = args.log.or(json.then_some(LogFormat::Json));
     let format = LogFormat::or_for(asked, &std::io::stdout());
     telemetry::start(asked, &args.log_level);
@@ -118,14 +132,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
             sentinel_http::AuthMode::Keys
         },
         allowed_hosts: Some(dev::loopback_hosts()),
-        limits: server::Limits {
-            connections: server::room_for(CONNECTIONS),
-            of_address: None,
-            trusted: [].into(),
-            operators_only: false,
-            drain: Duration::ZERO,
-            grace: Duration::from_secs(5),
-        },
+        limits: limits(),
         max_event_streams: http.max_subscribers,
         parties: http.limits,
         public_log: false,

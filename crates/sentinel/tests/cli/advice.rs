@@ -160,8 +160,11 @@ fn is_harmless(it: &Deployment, advice: &str) -> Vec<String> {
     commands
 }
 
+/// Its name, what is wrong in the configuration, and what must be said of it.
+type Cause = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// What is wrong, in fields of the configuration, and what must be said of it.
-const CAUSES: [(&str, &[(&str, &str)], &str); 17] = [
+const CAUSES: [Cause; 17] = [
     ("missing", &[("signing_key_file", "none.pem")], "restore the file of the key"),
     ("missing log key", &[("log_key_file", "none-log.pem")], "restore the file of the key"),
     ("missing directory", &[("signing_key_file", "none/none.pem")], "correct the path"),

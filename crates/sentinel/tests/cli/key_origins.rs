@@ -190,7 +190,7 @@ fn no_command_follows_a_redirect_with_the_key() {
 fn an_audit_sends_the_key_to_the_server_it_is_for_only() {
     let folder = Folder::new();
     let log = PlantedLog::new(&folder.path().join("log"), 300);
-    let (key, served) = (log.key(), Does::Serves(log.directory.clone()));
+    let (key, served) = (log.key(), Does::Serves(log.directory));
     let (home, other) = (Server::start(served.clone()), Server::start(served));
     let refuses = Server::start(Does::Refuses);
     let audit = |url: &str, more: &[&str]| {
@@ -224,7 +224,7 @@ fn an_audit_follows_redirects_and_leaves_the_key_behind() {
     let folder = Folder::new();
     let log = PlantedLog::new(&folder.path().join("log"), 300);
     let key = log.key();
-    let other = Server::start(Does::Serves(log.directory.clone()));
+    let other = Server::start(Does::Serves(log.directory));
     let home = Server::start(Does::LeadsTo(other.url.clone()));
     let place = format!("{}/log/", home.url);
     let audit = ["log", "audit", &place, "--key", &key];

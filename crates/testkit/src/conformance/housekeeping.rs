@@ -114,7 +114,7 @@ pub async fn nothing_goes_before_its_expiry_and_the_longest_skew(store: Shared) 
     let scene = Scene::new(store).await;
     let at = ago(10 * 86_400);
     let check = scene.check().await.quota(1, Window::Hours(1)).call_id("call-1");
-    let record = recorded(commit_at(&scene, &[check.clone()], at).await.remove(0));
+    let record = recorded(commit_at(&scene, std::slice::from_ref(&check), at).await.remove(0));
     assert!(redeem(&scene, &check, record.id, at).await);
     let end = Window::Hours(1).span(at).unwrap().end;
 
@@ -136,7 +136,7 @@ pub async fn a_permit_stays_while_its_decision_is_young(store: Shared) {
     let scene = Scene::new(store).await;
     let at = ago(0);
     let check = scene.check().await;
-    let record = recorded(commit_at(&scene, &[check.clone()], at).await.remove(0));
+    let record = recorded(commit_at(&scene, std::slice::from_ref(&check), at).await.remove(0));
     let behind = ago(1000 * 86_400);
     assert!(redeem(&scene, &check, record.id, behind).await);
     let before = Expiring::Permits.before(at);
@@ -151,7 +151,7 @@ pub async fn a_clock_that_jumps_ahead_deletes_nothing_that_is_live(store: Shared
     let scene = Scene::new(store).await;
     let at = ago(3600);
     let check = scene.check().await.quota(1, Window::DAY);
-    let record = recorded(commit_at(&scene, &[check.clone()], at).await.remove(0));
+    let record = recorded(commit_at(&scene, std::slice::from_ref(&check), at).await.remove(0));
     assert!(redeem(&scene, &check, record.id, at).await);
     let ahead = at.checked_add(SignedDuration::from_hours(20 * 365 * 24)).unwrap();
     for _ in 0..30 {

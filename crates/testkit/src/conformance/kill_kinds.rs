@@ -36,8 +36,8 @@ pub async fn every_form_of_kill_comes_back_as_stored(store: Shared) {
     for (place, scope) in (1..).zip(scopes) {
         let mut kill = build::kill(scope);
         kill.by_platform = place % 2 == 0;
-        kill.starts_at = (place % 3 == 0).then(|| FAR);
-        kill.expires_at = (place % 3 < 2).then(|| FURTHER);
+        kill.starts_at = (place % 3 == 0).then_some(FAR);
+        kill.expires_at = (place % 3 < 2).then_some(FURTHER);
         kill.epoch = scene.store.kill(kill.clone()).await.unwrap();
         expected.insert(0, kill);
     }
@@ -308,7 +308,7 @@ pub async fn a_self_test_is_in_no_listing_and_costs_one_epoch(store: Shared) {
     assert!(scene.store.kills(None, false, page()).await.unwrap().items.is_empty());
     assert!(scene.store.kills(Some(tenant.id), false, page()).await.unwrap().items.is_empty());
     let tenants = scene.store.tenants(page()).await.unwrap().items;
-    assert_eq!(tenants, [scene.tenant.clone()]);
+    assert_eq!(tenants, std::slice::from_ref(&scene.tenant));
     for of in [None, Some(tenant.id)] {
         let tools = scene.store.tools(of, page()).await.unwrap().items;
         assert!(tools.iter().all(|(listed, _)| listed.id != tool.id));
