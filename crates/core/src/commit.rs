@@ -183,7 +183,7 @@ impl Batch {
         }
     }
 
-    /// Whether a kill that is still to come would cover what the batch allows. Whoever commits it
+    /// Whether a kill that is still to come would cover what the batch allows. The store that commits it
     /// has to say first what the clock says, which all replicas share where the store has one:
     /// the clock of one that is behind must not put off a kill.
     #[must_use]

@@ -89,7 +89,7 @@ impl TestRule {
         parts.fold(first, |path, part| step(&path, &part))
     }
 
-    /// The names by which it can be selected: with and without its number, since whoever names a
+    /// The names by which it can be selected: with and without its number, since a caller that names a
     /// test means every definition of it.
     pub(crate) fn names(&self) -> [String; 2] {
         let package = dotted(&self.package);

@@ -15,7 +15,7 @@ pub(crate) fn json(value: &impl Serialize) -> Outcome {
     line(&escape_json(&text))
 }
 
-/// Whether whoever read standard output has gone away.
+/// Whether the reader of standard output has gone away.
 static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
 
 /// Writes one line to standard output. A reader that has gone away is no failure: what the command

@@ -196,7 +196,7 @@ impl Prepared {
             let pem = signer.to_pkcs8_pem().map_err(|error| unavailable(&error))?;
             match write_new(&key, pem.as_bytes()) {
                 Ok(()) => {}
-                // Whoever held the database in the meantime made it.
+                // The process that held the database in the meantime made it.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => *signer = load(&key)?,
                 Err(error) => return Err(SigningKeyError::Unwritable { path: key, error }),
             }

@@ -93,7 +93,7 @@ impl Listing {
         paged(&rows)
     }
 
-    /// The rows of one page, and whether there are more. Planned anew for each call: the best plan
+    /// The rows of one page, and whether there are more. Planned again for each call: the best plan
     /// depends on the values.
     pub(crate) async fn rows(
         mut self,

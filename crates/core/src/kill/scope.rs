@@ -183,7 +183,7 @@ impl KillScope {
         tenant.into_iter().chain([everywhere, Self::Global]).collect()
     }
 
-    /// Whether a tool is in the scope, whoever calls it.
+    /// Whether a tool is in the scope, for every caller.
     #[must_use]
     pub fn has_tool(&self, tool: &Tool) -> bool {
         if self.tenant_id().is_some_and(|tenant| tenant != tool.tenant_id) {

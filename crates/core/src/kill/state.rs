@@ -27,7 +27,7 @@ impl KillState {
         self.find(call, |kill| kill.covers_at(call.at))
     }
 
-    /// Whether a kill that is still to come would cover such a call: then whoever allows it has to
+    /// Whether a kill that is still to come would cover such a call: then the caller that allows it has to
     /// be sure of the time.
     #[must_use]
     pub fn may_come_to_cover(&self, call: &Call<'_>) -> bool {

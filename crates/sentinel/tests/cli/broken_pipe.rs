@@ -1,4 +1,4 @@
-//! Whoever reads a command's output may stop reading: the command ends as it would have, and quietly.
+//! The reader of a command's output may stop reading: the command ends as it would have, and quietly.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

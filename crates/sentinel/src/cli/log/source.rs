@@ -66,7 +66,7 @@ impl Source {
         let Some(base) = address(place)? else {
             return Ok(Self::Directory(PathBuf::from(place)));
         };
-        // Redirects are followed here, since at each it is decided anew whether the key goes there.
+        // Redirects are followed here, since each decides again whether the key goes there.
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("sentinel/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
