@@ -1,6 +1,8 @@
 //! Checks of the repository itself: `cargo xtask edges`.
 
 mod edges;
+mod layout;
+mod modules;
 
 use std::process::ExitCode;
 
@@ -17,11 +19,14 @@ struct Arguments {
 enum Task {
     /// Fail when a crate depends on one that the architecture keeps from it.
     Edges,
+    /// Fail when a crate, a file, a port or a circle of files is too large.
+    Layout,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Edges => edges::check(),
+        Task::Layout => layout::check(),
     };
     match result {
         Ok(summary) => {
