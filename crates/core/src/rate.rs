@@ -223,7 +223,9 @@ impl RateRule {
         RateDemand {
             tenant_id,
             tool_id: of_tool.then_some(tool_id),
-            agent: agent.filter(|_| of_agent).cloned(),
+            // Folded, since a bound key may write its agent in any letter case: each way of
+            // writing it must not have a limit of its own.
+            agent: agent.filter(|_| of_agent).map(AgentName::folded),
             rule: *self,
         }
     }

@@ -10,7 +10,6 @@ use sentinel_core::commit::{Outcome, Pending};
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Subject, UsageSeen, Verdict, decide, precheck, resolve};
 use sentinel_core::id::{DecisionId, ManifestId};
-use sentinel_core::name::AgentName;
 use sentinel_core::policy::{Obligation, PolicyError};
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::{CounterKey, Window};
@@ -168,10 +167,7 @@ impl Checker {
         subject: &Subject,
         taken: &mut Vec<RateDemand>,
     ) -> Verdict {
-        // Folded, since a bound key may write its agent in any letter case: each way of writing it
-        // must not have a limit of its own.
-        let agent = subject.agent.as_ref().map(AgentName::folded);
-        match self.rates.demands(&verdict, tool, agent.as_ref(), taken) {
+        match self.rates.demands(&verdict, tool, subject.agent.as_ref(), taken) {
             Ok(demands) if demands.is_empty() => verdict,
             Ok(demands) => self.rates.take(verdict, demands, taken).await,
             Err(error) => RateGuard::malformed(verdict, error),

@@ -62,7 +62,10 @@ impl Judge {
         let answer = self.ask(case, day).await;
         let stated = stated_by(&answer);
         if !self.policy.weighs_usage(case.control.policy()) {
-            let usage = self.seen(case, stated.unwrap_or(Window::DAY))?;
+            let usage = match stated {
+                Some(window) if window != Window::DAY => self.seen(case, window)?,
+                _ => day,
+            };
             return Ok(decide(answer, usage));
         }
         let denied = answer.as_ref().is_ok_and(|answer| !answer.allow);

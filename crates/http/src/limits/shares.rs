@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sentinel_core::id::KeyId;
 
@@ -33,27 +33,36 @@ impl Exhausted {
 }
 
 const SHARDS: usize = 16;
+/// Keys of a shard that are kept though they hold nothing: looking them up costs less than adding
+/// them again for each request.
+const IDLE: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Shares {
     requests_of_key: usize,
     bytes: AtomicUsize,
-    keys: [Mutex<HashMap<KeyId, Held>>; SHARDS],
+    keys: [Mutex<HashMap<KeyId, Arc<Held>>>; SHARDS],
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    requests: usize,
-    bytes: usize,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// What one request holds, until it is given back.
 #[derive(Debug, Default)]
 pub(super) struct Share {
-    /// The key that is held to its share; none for those who are not.
-    key: Option<KeyId>,
+    /// What the key holds that is held to its share; none for those who are not.
+    of_key: Option<Arc<Held>>,
     privileged: bool,
     bytes: usize,
+}
+
+/// Adds to `held` unless that makes it more than `most`.
+fn take(held: &AtomicUsize, more: usize, most: usize) -> bool {
+    let sum = |held: usize| held.checked_add(more).filter(|sum| *sum <= most);
+    held.try_update(Ordering::Relaxed, Ordering::Relaxed, sum).is_ok()
 }
 
 impl Shares {
@@ -69,36 +78,28 @@ impl Shares {
         privileged: bool,
     ) -> Result<(), Exhausted> {
         share.privileged = privileged;
-        let Some(key) = key.filter(|_| !privileged && share.key.is_none()) else { return Ok(()) };
-        let mut keys = self.of(key);
-        let held = keys.entry(key).or_default();
-        if held.requests >= self.requests_of_key {
+        let Some(key) = key.filter(|_| !privileged && share.of_key.is_none()) else {
+            return Ok(());
+        };
+        let held = self.of(key);
+        if !take(&held.requests, 1, self.requests_of_key) {
             return Err(Exhausted::Requests);
         }
-        held.requests += 1;
-        share.key = Some(key);
+        share.of_key = Some(held);
         Ok(())
     }
 
     /// Takes so many bytes more.
     pub(super) fn reserve(&self, share: &mut Share, bytes: usize) -> Result<(), Exhausted> {
-        if let Some(key) = share.key {
-            let mut keys = self.of(key);
-            let held = keys.entry(key).or_default();
-            if held.bytes.saturating_add(bytes) > OF_KEY {
-                return Err(Exhausted::KeyBytes);
-            }
-            held.bytes += bytes;
+        if let Some(held) = &share.of_key
+            && !take(&held.bytes, bytes, OF_KEY)
+        {
+            return Err(Exhausted::KeyBytes);
         }
         let most = if share.privileged { BODIES + RESERVED } else { BODIES };
-        let taken = self.bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-            held.checked_add(bytes).filter(|held| *held <= most)
-        });
-        if taken.is_err() {
-            if let Some(key) = share.key
-                && let Some(held) = self.of(key).get_mut(&key)
-            {
-                held.bytes = held.bytes.saturating_sub(bytes);
+        if !take(&self.bytes, bytes, most) {
+            if let Some(held) = &share.of_key {
+                held.bytes.fetch_sub(bytes, Ordering::Relaxed);
             }
             return Err(Exhausted::Bytes);
         }
@@ -108,21 +109,27 @@ impl Shares {
 
     pub(super) fn give_back(&self, share: &Share) {
         self.bytes.fetch_sub(share.bytes, Ordering::Relaxed);
-        let Some(key) = share.key else { return };
-        let mut keys = self.of(key);
-        let Some(held) = keys.get_mut(&key) else { return };
-        held.requests = held.requests.saturating_sub(1);
-        held.bytes = held.bytes.saturating_sub(share.bytes);
-        if held.requests == 0 {
-            keys.remove(&key);
+        if let Some(held) = &share.of_key {
+            held.bytes.fetch_sub(share.bytes, Ordering::Relaxed);
+            held.requests.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    fn of(&self, key: KeyId) -> MutexGuard<'_, HashMap<KeyId, Held>> {
+    /// What `key` holds. An entry that a request refers to is never removed, or the key would be
+    /// counted twice.
+    fn of(&self, key: KeyId) -> Arc<Held> {
         // Identifiers are random at their end.
         let index = usize::from(key.0.as_bytes()[15]) % SHARDS;
         let [first, ..] = &self.keys;
-        self.keys.get(index).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+        let shard = self.keys.get(index).unwrap_or(first);
+        let mut keys = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = keys.get(&key) {
+            return Arc::clone(held);
+        }
+        if keys.len() >= IDLE {
+            keys.retain(|_, held| Arc::strong_count(held) > 1);
+        }
+        Arc::clone(keys.entry(key).or_default())
     }
 }
 
@@ -152,7 +159,25 @@ mod tests {
         shares.enter(&mut third, key(2), false).unwrap();
         shares.enter(&mut Share::default(), key(1), true).unwrap();
         held.iter().chain([&third]).for_each(|share| shares.give_back(share));
-        assert!(shares.keys.iter().all(|keys| keys.lock().unwrap().is_empty()));
+        let mut kept = shares
+            .keys
+            .iter()
+            .flat_map(|keys| keys.lock().unwrap().values().cloned().collect::<Vec<_>>());
+        assert!(kept.all(|held| held.requests.load(Ordering::Relaxed) == 0));
+    }
+
+    #[test]
+    fn keys_that_hold_nothing_are_forgotten_and_others_are_not() {
+        let shares = Shares::new(1);
+        let busy = share(&shares, key(0), false);
+        for number in 1..20_000 {
+            // The last byte decides on the shard: all of them are in that of the busy one.
+            shares.give_back(&share(&shares, key(number << 8), false));
+        }
+        assert!(shares.keys.iter().all(|keys| keys.lock().unwrap().len() <= IDLE));
+        let another = shares.enter(&mut Share::default(), key(0), false);
+        assert_eq!(another, Err(Exhausted::Requests));
+        shares.give_back(&busy);
     }
 
     #[test]
