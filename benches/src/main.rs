@@ -100,7 +100,7 @@ struct AllArgs {
     #[arg(long, default_value = "target/release/sentinel")]
     sentinel: PathBuf,
     /// The shipped policies
-    #[arg(long, default_value = "policies")]
+    #[arg(long, default_value = "policies/shipped")]
     policies: PathBuf,
     /// Run this scenario only
     #[arg(long)]

@@ -1,5 +1,5 @@
 //! Rebuilds when a shipped policy is added or removed: the embedding macro sees only changes.
 
 fn main() {
-    println!("cargo::rerun-if-changed=../../policies");
+    println!("cargo::rerun-if-changed=../../policies/shipped");
 }

@@ -1,4 +1,4 @@
-//! The policy that is compiled into the program, from the folder `policies/`.
+//! The policy that is compiled into the program, from the folder `policies/shipped/`.
 
 use crate::error::LoadError;
 use crate::source::PolicySource;
@@ -6,7 +6,7 @@ use crate::vet::Vetted;
 
 macro_rules! files {
     ($($path:literal),+ $(,)?) => {
-        [$(($path, include_str!(concat!("../../../policies/", $path)))),+]
+        [$(($path, include_str!(concat!("../../../policies/shipped/", $path)))),+]
     };
 }
 

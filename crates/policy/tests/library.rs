@@ -28,7 +28,7 @@ const RULE: &str = "sentinel/policy/decision";
 const QUERY: &str = "data.sentinel.policy.decision";
 
 fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../policy-library").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../policies/library").join(name)
 }
 
 fn samples(name: &str) -> Vec<Value> {
@@ -56,8 +56,8 @@ fn every_policy_of_the_library_is_tested_here() {
     ];
     assert_eq!(found, tested);
     for name in found {
-        let page = folder("../docs/policies").join(format!("{name}.md"));
-        assert!(page.exists(), "`{name}` has no page in docs/policies");
+        let page = folder(&name).join("README.md");
+        assert!(page.exists(), "`{name}` has no README.md");
     }
 }
 

@@ -242,7 +242,7 @@ fn compare(server: &opa::Server, inputs: &[Value]) -> Counts {
 
 #[test]
 fn embedded_and_opa_give_the_same_decisions() {
-    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shipped");
     let server = opa::Server::start(&policies);
     let inputs = generate();
     let parts = inputs.chunks(INPUTS.div_ceil(THREADS));
@@ -259,7 +259,7 @@ fn embedded_and_opa_give_the_same_decisions() {
 
 #[test]
 fn the_shipped_policies_pass_their_own_tests_in_opa() {
-    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shipped");
     let output = opa::command().arg("test").arg(policies).output().unwrap();
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && report.contains("PASS: "), "{report}");
@@ -267,7 +267,7 @@ fn the_shipped_policies_pass_their_own_tests_in_opa() {
 
 #[test]
 fn without_any_input_both_deny_for_the_same_reason() {
-    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shipped");
     let server = opa::Server::start(&policies);
     let expected = sorted(server.connect().unwrap().eval(RULE, None)).unwrap();
     assert_eq!(expected["allow"], json!(false));

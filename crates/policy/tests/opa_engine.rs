@@ -24,7 +24,7 @@ use serde_json::json;
 use support::{call, now, usual, vetter};
 
 fn policies() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shipped")
 }
 
 /// The embedded engine with the same policies, and time enough on a busy machine.

@@ -25,7 +25,7 @@ fn the_shipped_policies_pass_their_own_tests() {
 
 #[test]
 fn the_folder_of_shipped_policies_passes_vetting_and_is_what_is_compiled_in() {
-    let dir = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies"));
+    let dir = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/shipped"));
     let vetted = vetter().vet(dir, &SourceLimits::default()).unwrap();
     assert_eq!(vetted.source().digest(), shipped().unwrap().source().digest());
 }
@@ -178,7 +178,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
     #[test]
     fn engine_and_model_agree(input in inputs()) {
-        let data: Value = serde_json::from_str(include_str!("../../../policies/data.json")).unwrap();
+        let data = include_str!("../../../policies/shipped/data.json");
+        let data: Value = serde_json::from_str(data).unwrap();
         let policy = shipped().unwrap();
         let evaluation = eval(&policy, "data.sentinel.policy.decision", &input).unwrap();
         let document = evaluation.result.expect("a decision for every input");

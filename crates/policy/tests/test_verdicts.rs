@@ -120,11 +120,11 @@ fn tests_have_the_names_verdicts_and_counts_of_opa(
 
 #[test]
 fn so_have_those_of_the_policies_that_are_shipped() {
-    let library = std::fs::read_dir(root().join("policy-library")).unwrap();
+    let library = std::fs::read_dir(root().join("policies/library")).unwrap();
     let mut dirs: Vec<_> = library.map(|entry| entry.unwrap().path()).collect();
     dirs.retain(|path| path.is_dir());
     assert!(dirs.len() > 5, "{dirs:?}");
-    dirs.push(root().join("policies"));
+    dirs.push(root().join("policies/shipped"));
     for dir in dirs {
         assert_eq!(ours(&dir), theirs(&dir), "{}", dir.display());
         let counted = counts(&dir);

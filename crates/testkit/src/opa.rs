@@ -229,7 +229,7 @@ mod tests {
     const DECISION: &str = "sentinel/policy/decision";
 
     fn policies() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/shipped")
     }
 
     #[test]

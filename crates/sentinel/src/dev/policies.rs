@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::failure::{OrFail as _, Outcome};
 
 #[derive(rust_embed::RustEmbed)]
-#[folder = "../../policies"]
+#[folder = "../../policies/shipped"]
 struct Shipped;
 
 /// What writing the shipped policies did.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Folder, run};
 
 fn shipped() -> &'static str {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies")
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/shipped")
 }
 
 #[test]
