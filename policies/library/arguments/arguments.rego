@@ -1,5 +1,5 @@
-# What a tool is called with. Each tool has rules by kind, every one of which must hold; a kind that is
-# not known here holds for nothing, so a misspelt rule denies. A tool without rules is denied.
+# Restricts the arguments of a tool. Each tool has rules by kind, and every rule must hold. An
+# unknown kind never holds, so a misspelled rule denies. A tool without rules is denied.
 package library.arguments
 
 default allow := false
@@ -15,8 +15,8 @@ rules := data.arguments[input.tenant][input.tool]
 
 obligations := set()
 
-# A path below one of the prefixes. Each segment starts with a letter, digit or `_` and has none but
-# plain characters, which leaves no way to write `..`, `%2e`, a backslash or an empty segment.
+# A path below one of the prefixes. Each segment starts with a letter, digit or `_` and contains
+# only plain characters, which excludes `..`, `%2e`, backslashes and empty segments.
 holds("path", rule) if {
 	path := input.arguments[rule.argument]
 	is_string(path)
@@ -27,8 +27,8 @@ holds("path", rule) if {
 	startswith(path, prefix)
 }
 
-# One statement that begins with an allowed verb and has no word that another verb needs. Comments,
-# quoted names and a second statement are refused, since words could hide in them.
+# One statement that begins with an allowed verb and contains no word that another verb needs.
+# Comments, quoted names and a second statement are refused, because they could hide such words.
 holds("sql", rule) if {
 	text := input.arguments[rule.argument]
 	is_string(text)
@@ -50,7 +50,7 @@ holds("amount", rule) if {
 	amount <= rule.max
 }
 
-# One recipient or up to 50, each of a domain that is listed; a subdomain is another domain.
+# One recipient or up to 50, each of a listed domain; a subdomain is another domain.
 holds("recipients", rule) if {
 	recipients := listed(input.arguments[rule.argument])
 	count(recipients) > 0
@@ -77,7 +77,7 @@ reasons contains {"code": sprintf("%s_refused", [kind]), "msg": sprintf("the rul
 
 has_rules if count(rules) > 0
 
-# Words without which no statement writes, locks, runs code or reads files.
+# Every statement that writes, locks, runs code or reads files contains one of these words.
 writing := {
 	"alter", "analyze", "attach", "call", "copy", "create", "delete", "do", "drop", "execute", "grant",
 	"insert", "into", "load", "lock", "merge", "outfile", "pragma", "reindex", "replace", "revoke", "set",

@@ -1,5 +1,6 @@
-# An emergency opens a tool for named agents, for a bounded time, under a ticket. The grant stands in
-# the data, which operators change and callers do not; the call must name the grant's ticket.
+# Opens a tool to named agents in an emergency, for a limited time, under a ticket. The grant is
+# part of the data, which operators can change and callers cannot. The call must name the ticket of
+# the grant.
 package library.break_glass
 
 default allow := false
@@ -19,7 +20,7 @@ granted if {
 	for_agent
 }
 
-# A grant without an end, or with one too far off, is none.
+# A grant without an end, or with an end too far away, opens nothing.
 bounded if {
 	is_number(data.break_glass.max_hours)
 	duration := instant(grant.until) - instant(grant.from)
@@ -44,7 +45,7 @@ for_agent if {
 	grant.agents[input.agent] == true
 }
 
-# Whoever watches hears of each call that only the grant allows.
+# Raises an alert for each call that only the grant allows.
 obligations contains {"type": "alert", "code": "break_glass", "ticket": grant.ticket} if {
 	granted
 	not usual
@@ -75,8 +76,8 @@ reasons contains {"code": "agent_not_granted", "msg": "the grant is for other ag
 	not for_agent
 }
 
-# Nanoseconds since 1970 of a moment in UTC; undefined for anything else. The pattern takes only dates
-# that exist, since where OPA makes a failing conversion undefined the embedded engine stops.
+# Nanoseconds since 1970 of a time in UTC; undefined for anything else. The pattern accepts only
+# dates that exist: a failing conversion is undefined in OPA, but an error in the embedded engine.
 instant(text) := time.parse_rfc3339_ns(text) if {
 	is_string(text)
 	regex.match(moment, text)

@@ -1,11 +1,11 @@
-# What calls cost is bounded by a budget: the budget over the price is the number of calls that fit
-# into a window, which the server then counts exactly. From 80 % on, this call included, each allow
+# Limits the cost of calls by a budget. The budget divided by the price is the number of calls that
+# fit into a window, which the server counts exactly. From 80 % on, including this call, each allow
 # raises an alert.
 package library.cost_guardrail
 
 default allow := false
 
-# `null` is smaller than every number, so the type of the usage is part of the question.
+# `null` is smaller than every number, so the type of the usage is checked as well.
 allow if {
 	is_number(input.usage)
 	input.usage < quota.limit

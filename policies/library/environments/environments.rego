@@ -1,5 +1,5 @@
-# What may be done depends on where a tool acts. The environment is the one that the tool was
-# registered with (`metadata.environment`), never one that the caller states.
+# Allows actions by the environment that a tool acts in. The environment is the one that the tool
+# was registered with (`metadata.environment`), never one that the caller states.
 package library.environments
 
 default allow := false

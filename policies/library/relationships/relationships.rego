@@ -1,6 +1,6 @@
-# Who owns what, and who may act for whom: a graph in the data. Whoever reaches a tool along its edges
-# may use it: an agent itself, or the user for whom it acts, when the data says that it may act for
-# that user. Nodes are written `agent:…`, `user:…`, `team:…` and `tool:TENANT/NAME`.
+# Ownership and delegation as a graph in the data. A node that reaches a tool along its edges may
+# use it. The node is the agent itself, or the user for whom it acts, if the data states that it may
+# act for that user. Nodes are written `agent:…`, `user:…`, `team:…` and `tool:TENANT/NAME`.
 package library.relationships
 
 default allow := false
@@ -24,7 +24,7 @@ agent := concat("", ["agent:", input.agent]) if is_string(input.agent)
 
 other := concat("", ["user:", input.context.on_behalf_of]) if is_string(input.context.on_behalf_of)
 
-# Whatever stands there: a claim that cannot be read is not the same as none.
+# Whatever its value: a claim that cannot be read is not the same as no claim.
 acts_for_another if _ = input.context.on_behalf_of
 
 own_right if tool in graph.reachable(data.relationships.owns, {agent})

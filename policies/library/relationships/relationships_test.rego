@@ -31,7 +31,7 @@ test_only_what_the_user_may if {
 test_the_assistant_itself_may_nothing if codes(object.remove(for_ada, ["context"])) == {"not_related"}
 
 test_own_rights_do_not_help_when_acting_for_another if {
-	every user in ["ada", "nobody", null, 1, ["ada"]] {
+	every user in ["ada", "unknown", null, 1, ["ada"]] {
 		codes(object.union(call, {"context": {"on_behalf_of": user}})) == {"may_not_act_for"}
 	}
 }

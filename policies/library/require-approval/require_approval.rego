@@ -1,6 +1,6 @@
-# Some actions need a person's approval first. The approval stands in the data, which operators change
-# and callers do not: what a caller states in its context approves nothing, it only names the approval.
-# One approval is for one agent, one action and exactly these arguments, until a time.
+# Requires a person's approval for some actions. The approval is part of the data, which operators
+# can change and callers cannot. What a caller states in its context only names the approval. An
+# approval is for one agent, one action and exactly these arguments, until a time.
 package library.require_approval
 
 default allow := false
@@ -61,7 +61,7 @@ reasons contains {"code": "approval_of_another_call", "msg": "the approval is fo
 	not for_this_call
 }
 
-reasons contains {"code": "approval_by_oneself", "msg": "nobody approves a call of their own"} if {
+reasons contains {"code": "approval_by_oneself", "msg": "the caller cannot approve its own call"} if {
 	need == "approval"
 	approval
 	not by_another
@@ -73,8 +73,8 @@ reasons contains {"code": "approval_expired", "msg": "the approval has ended"} i
 	not in_time
 }
 
-# Nanoseconds since 1970 of a moment in UTC; undefined for anything else. The pattern takes only dates
-# that exist, since where OPA makes a failing conversion undefined the embedded engine stops.
+# Nanoseconds since 1970 of a time in UTC; undefined for anything else. The pattern accepts only
+# dates that exist: a failing conversion is undefined in OPA, but an error in the embedded engine.
 instant(text) := time.parse_rfc3339_ns(text) if {
 	is_string(text)
 	regex.match(moment, text)

@@ -1,5 +1,5 @@
-# What the server asks for. Several policies of the library are combined here, and only here: allow
-# when every one of them allows, with the obligations of all.
+# The rule that the server evaluates. To combine several policies of the library, change only this
+# file: allow when every policy allows, with the obligations of all.
 package sentinel.policy
 
 import data.library.time_windows

@@ -1,5 +1,5 @@
-# When a tool may be used: on some days of the week, from one time of the day until another, in a time
-# zone. The time is the server's, not the caller's.
+# Allows a tool on some days of the week, from one time of day until another, in a time zone. The
+# time is that of the server's clock, not the caller's.
 package library.time_windows
 
 default allow := false
@@ -47,8 +47,8 @@ reasons contains {"code": "hour_not_allowed", "msg": "the tool may not be used a
 	not hour_allowed
 }
 
-# Nanoseconds since 1970 of a moment in UTC; undefined for anything else. The pattern takes only dates
-# that exist, since where OPA makes a failing conversion undefined the embedded engine stops.
+# Nanoseconds since 1970 of a time in UTC; undefined for anything else. The pattern accepts only
+# dates that exist: a failing conversion is undefined in OPA, but an error in the embedded engine.
 instant(text) := time.parse_rfc3339_ns(text) if {
 	is_string(text)
 	regex.match(moment, text)
