@@ -308,6 +308,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_bounded_by_number() {
+        let bus = InProcessBus::default();
+        let at = bus.subscribe(None).position;
+        for _ in 0..5000 {
+            bus.publish(vec![decision(10)]);
+        }
+        let mut resumed = bus.subscribe(Some(at));
+        assert!(resumed.gap);
+        let (positions, _) = heard(&mut resumed);
+        assert_eq!((positions.len(), positions.last()), (4096, Some(&5000)));
+    }
+
+    #[test]
     fn no_burst_of_decisions_costs_a_slow_subscriber_a_kill() {
         let bus = InProcessBus::default();
         let mut slow = bus.subscribe(None);

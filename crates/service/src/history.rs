@@ -15,6 +15,9 @@ pub(crate) const DECISIONS: usize = 32 * 1024 * 1024;
 /// Bytes of control events that are kept, apart from the others: no burst of decisions pushes a
 /// kill out.
 pub(crate) const CONTROL: usize = 8 * 1024 * 1024;
+/// Events of each kind that are kept. Small ones would fit in greater numbers, but then every check
+/// would write to memory that no cache holds any more.
+const EVENTS: usize = 4096;
 /// Bytes of a group, which is what a subscriber holds at a time; one event may be larger.
 pub(crate) const GROUP: usize = 64 * 1024;
 /// Events of a group.
@@ -52,6 +55,7 @@ pub(crate) struct History {
 struct Kept {
     groups: VecDeque<Arc<Group>>,
     weight: usize,
+    events: usize,
     /// Position of the newest event that was let go; 0 while none was.
     gone: u64,
 }
@@ -59,10 +63,12 @@ struct Kept {
 impl Kept {
     fn add(&mut self, group: &Arc<Group>, most: usize) {
         self.weight += group.weight;
+        self.events += group.events.len();
         self.groups.push_back(Arc::clone(group));
-        while self.weight > most {
+        while self.weight > most || self.events > EVENTS {
             let Some(oldest) = self.groups.pop_front() else { break };
             self.weight = self.weight.saturating_sub(oldest.weight);
+            self.events = self.events.saturating_sub(oldest.events.len());
             self.gone = oldest.last();
         }
     }
