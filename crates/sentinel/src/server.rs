@@ -134,7 +134,10 @@ pub(crate) async fn serve<C: Connection>(
                 };
                 let stream = PatientStream::new(nodelay(stream), PATIENCE);
                 let connection = connect(stream, Arc::clone(&place.occupant));
-                connections.spawn(occupy(place, peer, until(stopped.clone(), connection)));
+                let occupant = Arc::clone(&place.occupant);
+                let task =
+                    connections.spawn(occupy(place, peer, until(stopped.clone(), connection)));
+                occupant.is_served_by(task);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -157,21 +160,16 @@ pub(crate) async fn serve<C: Connection>(
     cut
 }
 
-/// Keeps `place` until `connection` ends by itself, or the place is needed for another.
+/// Keeps `place` until `connection` ends.
 async fn occupy(
     place: Place,
     peer: SocketAddr,
     connection: impl Future<Output = hyper::Result<()>>,
 ) {
-    tokio::select! {
-        biased;
-        () = place.occupant.ended() => {
-            tracing::debug!(%peer, "a silent connection gave way to another");
-        }
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%peer, %error, "a connection ended early");
-        },
+    if let Err(error) = connection.await {
+        tracing::debug!(%peer, %error, "a connection ended early");
     }
+    drop(place);
 }
 
 /// Says that there is no place, if that can be said at once.

@@ -61,20 +61,18 @@ impl Judge {
         let day = self.seen(case, Window::DAY)?;
         let answer = self.ask(case, day).await;
         let stated = stated_by(&answer);
+        let unused = UsageSeen { counted: 0, ..day };
+        let fails_by_usage = answer.as_ref().is_ok_and(|answer| !answer.allow)
+            && day.for_policy() != unused.for_policy();
+        // Most calls: the usage of the day is what counts.
+        if stated.map_or(!fails_by_usage, |window| window == Window::DAY) {
+            return Ok(decide(answer, day));
+        }
         if !self.policy.weighs_usage(case.control.policy()) {
-            let usage = match stated {
-                Some(window) if window != Window::DAY => self.seen(case, window)?,
-                _ => day,
-            };
+            let usage = stated.map_or(Ok(day), |window| self.seen(case, window))?;
             return Ok(decide(answer, usage));
         }
-        let denied = answer.as_ref().is_ok_and(|answer| !answer.allow);
-        let unused = UsageSeen { counted: 0, ..day };
-        let probed = if denied && stated.is_none() && day.for_policy() != unused.for_policy() {
-            Some(self.ask(case, unused).await)
-        } else {
-            None
-        };
+        let probed = if stated.is_none() { Some(self.ask(case, unused).await) } else { None };
         let window = stated.or_else(|| stated_by(probed.as_ref()?)).unwrap_or(Window::DAY);
         if window == Window::DAY {
             return Ok(decide(answer, day));

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sentinel_http::{Connection, Network};
-use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 /// Silence that is not put up with once places run short.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -62,7 +62,11 @@ pub(crate) struct Occupant {
     silent_since: AtomicU64,
     /// Requests that are under way.
     busy: AtomicUsize,
-    ended: Notify,
+    /// Whether the place is needed for another.
+    ended: AtomicBool,
+    /// The connection's task. To stop it from outside costs its requests nothing, unlike a signal
+    /// that the task looks for whenever it runs.
+    task: OnceLock<AbortHandle>,
 }
 
 impl Occupant {
@@ -72,9 +76,25 @@ impl Occupant {
         Busy(Arc::clone(self))
     }
 
-    /// Returns once the place is needed for another.
-    pub(crate) async fn ended(&self) {
-        self.ended.notified().await;
+    /// Has `task`, which serves the connection, stopped once the place is needed for another.
+    pub(super) fn is_served_by(&self, task: AbortHandle) {
+        if self.is_ended() {
+            task.abort();
+        } else {
+            self.task.get_or_init(|| task);
+        }
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        tracing::debug!(peer = %self.connection.peer(), "a silent connection gave way to another");
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
     }
 
     fn silent(&self) -> Option<u64> {
@@ -154,7 +174,8 @@ impl Places {
             started: self.started,
             silent_since: AtomicU64::new(millis(self.started)),
             busy: AtomicUsize::new(0),
-            ended: Notify::new(),
+            ended: AtomicBool::new(false),
+            task: OnceLock::new(),
         });
         let number = held.next;
         held.next += 1;
@@ -195,7 +216,7 @@ impl Held {
         }
         for (.., number) in &silent {
             if let Some(occupant) = self.remove(*number) {
-                occupant.ended.notify_one();
+                occupant.end();
             }
         }
         silent.len()
@@ -232,39 +253,39 @@ mod tests {
         IpAddr::from([203, 0, 113, last])
     }
 
-    async fn is_ended(place: &Place) -> bool {
-        tokio::time::timeout(Duration::ZERO, place.occupant.ended()).await.is_ok()
+    fn is_ended(place: &Place) -> bool {
+        place.occupant.is_ended()
     }
 
-    #[tokio::test]
-    async fn silent_connections_keep_nobody_out() {
+    #[test]
+    fn silent_connections_keep_nobody_out() {
         let places = Places::new(Most { of_address: 100, ..most() });
         let silent: Vec<_> = (0..100).map(|_| places.take(address(1)).unwrap()).collect();
         let other = places.take(address(2)).unwrap();
         assert!(!other.occupant.connection.is_reserved());
         let mut ended = 0;
         for place in &silent {
-            ended += usize::from(is_ended(place).await);
+            ended += usize::from(is_ended(place));
         }
         assert_eq!(ended, AT_ONCE);
-        assert!(!is_ended(&other).await);
+        assert!(!is_ended(&other));
         drop(silent);
         assert_eq!(places.lock().places.len(), 1, "what was ended is not given back twice");
         assert_eq!(places.lock().addresses.len(), 1);
     }
 
-    #[tokio::test]
-    async fn the_address_with_the_most_gives_way() {
+    #[test]
+    fn the_address_with_the_most_gives_way() {
         let places = Places::new(Most { connections: 40, ..most() });
         let few: Vec<_> = (0..10).map(|_| places.take(address(1)).unwrap()).collect();
         let many: Vec<_> = (0..30).map(|_| places.take(address(2)).unwrap()).collect();
         drop(places.take(address(3)).unwrap());
         let (mut of_few, mut of_many) = (0, 0);
         for place in &few {
-            of_few += usize::from(is_ended(place).await);
+            of_few += usize::from(is_ended(place));
         }
         for place in &many {
-            of_many += usize::from(is_ended(place).await);
+            of_many += usize::from(is_ended(place));
         }
         // There are fewer than go at once.
         assert_eq!((of_few, of_many), (10, 30));
@@ -273,12 +294,12 @@ mod tests {
         let _many: Vec<_> = (0..130).map(|_| places.take(address(2)).unwrap()).collect();
         drop(places.take(address(3)).unwrap());
         for place in &few {
-            assert!(!is_ended(place).await);
+            assert!(!is_ended(place));
         }
     }
 
-    #[tokio::test]
-    async fn when_all_are_busy_there_are_places_for_operators_left() {
+    #[test]
+    fn when_all_are_busy_there_are_places_for_operators_left() {
         let places = Places::new(Most { of_address: 100, ..most() });
         let busy: Vec<_> = (0..100).map(|_| places.take(address(1)).unwrap()).collect();
         let requests: Vec<_> = busy.iter().map(|place| place.occupant.begin()).collect();
@@ -297,8 +318,8 @@ mod tests {
         assert!(!places.take(address(4)).unwrap().occupant.connection.is_reserved());
     }
 
-    #[tokio::test]
-    async fn an_address_has_no_more_than_its_own() {
+    #[test]
+    fn an_address_has_no_more_than_its_own() {
         let places = Places::new(most());
         let busy: Vec<_> = (0..60).map(|_| places.take(address(1)).unwrap()).collect();
         let _requests: Vec<_> = busy.iter().map(|place| place.occupant.begin()).collect();
@@ -306,15 +327,15 @@ mod tests {
         assert!(!places.take(address(2)).unwrap().occupant.connection.is_reserved());
     }
 
-    #[tokio::test]
-    async fn a_connection_that_has_its_answer_is_silent_again() {
+    #[test]
+    fn a_connection_that_has_its_answer_is_silent_again() {
         let places = Places::new(Most { connections: 1, of_address: 1, ..most() });
         let first = places.take(address(1)).unwrap();
         let request = first.occupant.begin();
         assert!(places.take(address(2)).unwrap().occupant.connection.is_reserved());
-        assert!(!is_ended(&first).await);
+        assert!(!is_ended(&first));
         drop(request);
         assert!(!places.take(address(2)).unwrap().occupant.connection.is_reserved());
-        assert!(is_ended(&first).await);
+        assert!(is_ended(&first));
     }
 }
