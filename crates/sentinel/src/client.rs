@@ -125,7 +125,7 @@ impl Connection {
 fn tell_of_mistyped_variables() {
     static TOLD: Once = Once::new();
     TOLD.call_once(|| {
-        for (name, _) in crate::environment() {
+        for (name, _) in crate::environment::variables() {
             let Some(suffix) = name.strip_prefix("SENTINEL_") else { continue };
             let meant =
                 nearest(suffix, ["agent", "api_key", "config", "data_dir", "tenant", "url"]);

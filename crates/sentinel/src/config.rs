@@ -21,7 +21,7 @@ use sentinel_service::attest::Attest;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::document::nearest;
-use crate::telemetry::LogFormat;
+use crate::runtime::logging::LogFormat;
 
 /// Configuration of `sentinel serve`. Every field can also be given as an environment variable,
 /// `SENTINEL_` followed by the field's name in capitals; the variable wins over the file.

@@ -1,25 +1,16 @@
 //! The one binary of Sentinel MCP: the server and the commands that talk to it.
 
 mod api_key;
-mod archiving;
 mod cli;
 mod client;
-mod clock;
 mod config;
-mod database;
 mod dev;
-mod event_log;
+mod environment;
 mod failure;
 mod files;
-mod fleet;
-mod metrics;
-mod node;
 mod output;
-mod payload_key;
-mod policy_engine;
-mod server;
-mod signing_key;
-mod telemetry;
+mod parts;
+mod runtime;
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
@@ -80,12 +71,4 @@ fn without_library_backtraces() -> Outcome {
         .env("RUST_LIB_BACKTRACE", "0")
         .exec();
     Err(Failure::new(format!("cannot start anew with RUST_LIB_BACKTRACE=0: {error}")))
-}
-
-/// The variables of the environment that are text.
-pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text)
 }

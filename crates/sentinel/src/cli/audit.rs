@@ -78,7 +78,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 impl Place {
     fn open(&self) -> Outcome<Archive> {
-        Archive::open(&self.archive, crate::environment())
+        Archive::open(&self.archive, crate::environment::variables())
             .map_err(|error| Failure::usage(format!("the archive cannot be used: {error}")))
     }
 }

@@ -12,17 +12,19 @@ use sentinel_service::health::Networks;
 use sentinel_transparency::Destinations;
 
 use crate::config::{DEFAULT_LOG_ORIGIN, log_level};
-use crate::database::Database;
 use crate::dev::banner::Ready;
 use crate::dev::data_dir::DataDir;
 use crate::dev::{self, keys, policies, seed};
-use crate::event_log::EventLogOptions;
 use crate::failure::{Failure, Outcome};
-use crate::node::{Node, Parts, Serving};
-use crate::policy_engine::{Engine, Origin};
-use crate::signing_key::Source;
-use crate::telemetry::{self, LogFormat};
-use crate::{output, payload_key, server};
+use crate::output;
+use crate::parts::database::Database;
+use crate::parts::payload_key;
+use crate::parts::policy_engine::{Engine, Origin};
+use crate::parts::signing_key::Source;
+use crate::runtime::event_log::EventLogOptions;
+use crate::runtime::logging::{self, LogFormat};
+use crate::runtime::node::{Node, Parts, Serving};
+use crate::runtime::server;
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 8192;
@@ -88,7 +90,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     check_level(&args.log_level)?;
     let asked = args.log.or(json.then_some(LogFormat::Json));
     let format = LogFormat::or_for(asked, &std::io::stdout());
-    telemetry::start(asked, &args.log_level);
+    logging::start(asked, &args.log_level);
     let data_dir = DataDir::open(&args.data_dir)?;
     let listener = server::bind(args.listen).await?;
     let (ext_authz, ext_authz_address) = server::bind_if(args.ext_authz_listen).await?;

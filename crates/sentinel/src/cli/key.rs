@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::migrate::Named;
 use crate::client::{Connection, request, text};
-use crate::clock::SystemClock;
 use crate::failure::{OrFail as _, Outcome};
-use crate::node::{is_held, open_failure};
 use crate::output::{self, Table};
+use crate::runtime::clock::SystemClock;
+use crate::runtime::node::{is_held, open_failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {

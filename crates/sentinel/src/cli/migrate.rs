@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::config::load::load;
 use crate::config::problems;
-use crate::database::Database;
 use crate::dev::data_dir::DataDir;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
+use crate::parts::database::Database;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -62,7 +62,7 @@ impl Named {
         if let Some(dir) = &self.data_dir {
             return Ok(Database::Sqlite(DataDir::open(dir)?.database()));
         }
-        let config = load(self.config.as_deref(), crate::environment())?.config;
+        let config = load(self.config.as_deref(), crate::environment::variables())?.config;
         problems::database(&config).map_err(|problem| Failure::new(problem.what).help(problem.mend))
     }
 }

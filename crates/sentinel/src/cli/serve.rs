@@ -20,12 +20,14 @@ use crate::config::load::{Loaded, load};
 use crate::config::problems::{self, Checked, Problem};
 use crate::config::{Config, HealthNetworks};
 use crate::dev;
-use crate::event_log::EventLogOptions;
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::node::{Node, Parts, Serving};
-use crate::signing_key::Source;
-use crate::telemetry::{self, LogFormat};
-use crate::{output, payload_key, server};
+use crate::output;
+use crate::parts::payload_key;
+use crate::parts::signing_key::Source;
+use crate::runtime::event_log::EventLogOptions;
+use crate::runtime::logging::{self, LogFormat};
+use crate::runtime::node::{Node, Parts, Serving};
+use crate::runtime::server;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -35,9 +37,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
-    let Loaded { config, unknown_variables } = load(Some(&args.config), crate::environment())?;
+    let Loaded { config, unknown_variables } =
+        load(Some(&args.config), crate::environment::variables())?;
     let asked = config.log_format.or(json.then_some(LogFormat::Json));
-    telemetry::start(asked, &config.log_level);
+    logging::start(asked, &config.log_level);
     if !unknown_variables.is_empty() {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }

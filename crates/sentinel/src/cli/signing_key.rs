@@ -19,9 +19,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, as_json: bool) -> Outcome {
-    let Loaded { config, .. } = load(Some(&args.config), crate::environment())?;
+    let Loaded { config, .. } = load(Some(&args.config), crate::environment::variables())?;
     let mut problems = Vec::new();
-    let found = keys::check(&config, &crate::environment().collect(), &mut problems);
+    let found = keys::check(&config, &crate::environment::variables().collect(), &mut problems);
     let Some(GivenKeys { manifests, log, .. }) = found else {
         let failure = Failure::new("the keys of the configuration cannot be used");
         return Err(problems.iter().fold(failure, |failure, problem| {

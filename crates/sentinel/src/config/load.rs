@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(loaded.config.listen.port(), 2);
         assert_eq!(loaded.config.max_waiting, 7);
         assert_eq!(loaded.config.allowed_hosts, ["b", "c"]);
-        assert_eq!(loaded.config.log_format, Some(crate::telemetry::LogFormat::Json));
+        assert_eq!(loaded.config.log_format, Some(crate::runtime::logging::LogFormat::Json));
         assert!(!loaded.config.log_checks);
         assert!(loaded.unknown_variables.is_empty());
     }

@@ -11,11 +11,11 @@ use url::Url;
 
 use super::keys::{self, GivenKeys};
 use super::{Config, OnRedisLoss, PolicyEngine, log_level, supply, transparency};
-use crate::archiving::Archiving;
-use crate::database::Database;
-use crate::fleet::{Fleet, rate_rule};
-use crate::payload_key;
-use crate::policy_engine::{Engine, Origin};
+use crate::parts::archiving::Archiving;
+use crate::parts::database::Database;
+use crate::parts::fleet::{Fleet, rate_rule};
+use crate::parts::payload_key;
+use crate::parts::policy_engine::{Engine, Origin};
 
 /// One reason not to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(crate) fn check(config: &Config) -> Result<Checked, Vec<Problem>> {
     let mut problems = Vec::new();
     let database = or_problem(database(config), &mut problems);
     let engine = engine(config, &mut problems);
-    let keys = keys::check(config, &crate::environment().collect(), &mut problems);
+    let keys = keys::check(config, &crate::environment::variables().collect(), &mut problems);
     let payload_key_file = or_problem(payload_key_file(config), &mut problems);
     let fleet = or_problem(fleet(config), &mut problems);
     let rate_limits = or_problem(rate_limits(config), &mut problems);
@@ -192,13 +192,15 @@ fn archiving(config: &Config) -> Result<Option<Archiving>, Problem> {
             "remove `audit_archive_url`; `sentinel decisions --export FILE` copies decisions",
         ));
     }
-    Archiving::of(url, config.audit_keep_months, crate::environment()).map(Some).map_err(|error| {
-        Problem::new(
-            format!("`audit_archive_url` cannot be used: {error}"),
-            "set `audit_archive_url: file:///var/lib/sentinel/archive` to a directory that \
+    Archiving::of(url, config.audit_keep_months, crate::environment::variables()).map(Some).map_err(
+        |error| {
+            Problem::new(
+                format!("`audit_archive_url` cannot be used: {error}"),
+                "set `audit_archive_url: file:///var/lib/sentinel/archive` to a directory that \
              exists, or `audit_archive_url: s3://bucket/folder`",
-        )
-    })
+            )
+        },
+    )
 }
 
 fn fleet(config: &Config) -> Result<Option<Fleet>, Problem> {

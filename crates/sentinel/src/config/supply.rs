@@ -8,7 +8,7 @@ use sentinel_policy::supply::{self, Access, KeeperConfig, Pace};
 
 use super::Config;
 use super::problems::Problem;
-use crate::policy_engine::Supply;
+use crate::parts::policy_engine::Supply;
 
 /// What `policy_bundle` and the fields about it come to.
 ///
@@ -64,7 +64,7 @@ pub(crate) fn check(config: &Config, address: &str) -> Result<Box<Supply>, Probl
         work_dir: Some(absolute(dir)),
         max_bytes: limits.max_compressed,
     };
-    supply::open(address, &access, crate::environment()).map_err(|error| {
+    supply::open(address, &access, crate::environment::variables()).map_err(|error| {
         Problem::new(
             format!("`policy_bundle` cannot be used: {error}"),
             "set it to `file:///etc/sentinel/bundle.tar.gz`, `https://…`, `s3://bucket/key` or \

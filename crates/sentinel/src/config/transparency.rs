@@ -23,7 +23,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) -> Destination
 
 fn mirror(config: &Config) -> Result<Option<(String, Folder)>, Problem> {
     let Some(url) = &config.log_mirror_url else { return Ok(None) };
-    let folder = Folder::open(url, crate::environment()).map_err(|error| {
+    let folder = Folder::open(url, crate::environment::variables()).map_err(|error| {
         Problem::new(
             format!("`log_mirror_url` cannot be used: {error}"),
             "set `log_mirror_url: file:///var/lib/sentinel/log` to a directory that exists, or \

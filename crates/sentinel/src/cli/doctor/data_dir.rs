@@ -9,8 +9,8 @@ use sentinel_store_sqlite::SqliteStore;
 use super::{Finding, Presence, unseen};
 use crate::dev::data_dir::DataDir;
 use crate::dev::keys;
-use crate::node::is_held;
-use crate::{payload_key, signing_key};
+use crate::parts::{payload_key, signing_key};
+use crate::runtime::node::is_held;
 
 pub(super) fn look(dir: &DataDir, policies: Option<PathBuf>, server_runs: bool) -> Vec<Finding> {
     let mut findings = vec![directory(dir)];

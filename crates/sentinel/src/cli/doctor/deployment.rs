@@ -14,10 +14,10 @@ use super::{Finding, Presence, unseen};
 use crate::cli::serve::has_keys;
 use crate::config::load::{Loaded, load};
 use crate::config::{Config, keys, problems};
-use crate::database::Database;
-use crate::fleet::Fleet;
-use crate::node::is_held;
-use crate::policy_engine::{Engine, Origin, Policy};
+use crate::parts::database::Database;
+use crate::parts::fleet::Fleet;
+use crate::parts::policy_engine::{Engine, Origin, Policy};
+use crate::runtime::node::is_held;
 
 /// What does not answer by then is away.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,10 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found, and where the server listens.
 pub(super) async fn look(path: &Path) -> (Vec<Finding>, Option<Url>) {
     const CHECK: &str = "config";
-    let Loaded { config, unknown_variables } = match load(Some(path), crate::environment()) {
-        Ok(loaded) => loaded,
-        Err(failure) => return (vec![Finding::failed(CHECK, &failure)], None),
-    };
+    let Loaded { config, unknown_variables } =
+        match load(Some(path), crate::environment::variables()) {
+            Ok(loaded) => loaded,
+            Err(failure) => return (vec![Finding::failed(CHECK, &failure)], None),
+        };
     let mut findings = Vec::new();
     match problems::check(&config) {
         Ok(_) => {
@@ -128,7 +129,7 @@ async fn redis(fleet: &Fleet) -> Finding {
 
 /// Has each key sign a text that says nothing. What can be seen of them without was told before.
 async fn signing(config: &Config) -> Vec<Finding> {
-    let environment = crate::environment().collect();
+    let environment = crate::environment::variables().collect();
     let Some(given) = keys::check(config, &environment, &mut Vec::new()) else {
         return Vec::new();
     };

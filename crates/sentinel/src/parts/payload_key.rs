@@ -11,7 +11,7 @@ use sentinel_service::payloads::{LocalKeyWrapper, RawKey};
 use sentinel_signers::{into_new_file, owner_only};
 use zeroize::Zeroizing;
 
-use crate::signing_key::write_new;
+use crate::parts::signing_key::write_new;
 
 /// Larger files are surely no key. Bytes.
 const MAX_BYTES: u64 = 1024;

@@ -6,7 +6,7 @@ use sentinel_archive::{AddressError, Archive, Published};
 use sentinel_core::clock::Clock;
 use sentinel_store_postgres::{ArchivedMonth, ClosedMonth, PostgresStore};
 
-use crate::node::HOUSEKEEPING;
+use crate::runtime::node::HOUSEKEEPING;
 
 /// Program and version, as a manifest names them.
 const BY: &str = concat!("sentinel ", env!("CARGO_PKG_VERSION"));

@@ -19,7 +19,7 @@ use sentinel_service::subscription::{Heard, Silence, Subscription};
 use serde_json::{Value, json};
 
 use crate::output::{escape_json, printable};
-use crate::telemetry::LogFormat;
+use crate::runtime::logging::LogFormat;
 
 /// Bytes that are collected before they are written, while more events are waiting.
 const BUFFER: usize = 64 * 1024;
@@ -177,7 +177,7 @@ fn text(line: &EventLine<'_>, colours: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::runtime::clock::SystemClock;
     use sentinel_core::epoch::Epoch;
     use sentinel_core::event::{Bus as _, RegistryChange, RegistryEvent};
 

@@ -30,16 +30,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::archiving::Archiving;
-use crate::clock::SystemClock;
-use crate::database::{Database, Opened};
-use crate::event_log::{EventLog, EventLogOptions};
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::fleet::{FLUSH, Fleet, Joined};
-use crate::payload_key;
-use crate::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
-use crate::server;
-use crate::signing_key::{self, Prepared, SigningKeyError, Source};
+use crate::parts::archiving::Archiving;
+use crate::parts::database::{Database, Opened};
+use crate::parts::fleet::{FLUSH, Fleet, Joined};
+use crate::parts::payload_key;
+use crate::parts::policy_engine::{Engine, First, Policy, Reloaded, Reloader};
+use crate::parts::signing_key::{self, Prepared, SigningKeyError, Source};
+use crate::runtime::clock::SystemClock;
+use crate::runtime::event_log::{EventLog, EventLogOptions};
+use crate::runtime::server;
 
 /// How often partitions are looked after.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -148,16 +148,16 @@ impl Node {
         let joined = fleet.map(|fleet| fleet.join()).transpose();
         let joined = joined.or_fail(|| "cannot use Redis".to_owned())?;
         let mut sources: Vec<_> =
-            opened.postgres.iter().cloned().map(crate::metrics::of_postgres).collect();
+            opened.postgres.iter().cloned().map(crate::parts::metrics::of_postgres).collect();
         let (shared, carrier) = match (joined, &opened.postgres) {
             (Some(Joined { shared, carrier, rates }), _) => {
-                sources.push(crate::metrics::of_redis_events(Arc::clone(&carrier)));
-                sources.push(crate::metrics::of_redis_rates(rates));
+                sources.push(crate::parts::metrics::of_redis_events(Arc::clone(&carrier)));
+                sources.push(crate::parts::metrics::of_redis_rates(rates));
                 (shared, Some(carrier))
             }
             (None, Some(postgres)) => {
                 let (shared, carrier) = by_notify(postgres, parts.replicas);
-                sources.push(crate::metrics::of_notify(carrier));
+                sources.push(crate::parts::metrics::of_notify(carrier));
                 (shared, None)
             }
             (None, None) => (Shared::default(), None),
@@ -229,7 +229,7 @@ impl Node {
         let also_trusted = also_trusted(&serving.destinations);
         let outlets = Outlets::new(Arc::clone(self.services.log.store()), serving.destinations);
         let mut sources = self.sources.clone();
-        sources.push(crate::metrics::of_outlets(outlets.counts()));
+        sources.push(crate::parts::metrics::of_outlets(outlets.counts()));
         let interfaces = sentinel_http::interfaces(
             Arc::clone(&self.services),
             sentinel_http::Options {

@@ -1,5 +1,5 @@
 //! Operational logs: what the process itself has to say, on standard error. What happens to calls
-//! is told by [`crate::event_log`], on standard output.
+//! is told by [`crate::runtime::event_log`], on standard output.
 
 use std::io::{self, IsTerminal};
 

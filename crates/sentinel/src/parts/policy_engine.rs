@@ -184,17 +184,17 @@ impl Policy {
 
     /// What it counts.
     pub(crate) fn sources(&self) -> Vec<sentinel_http::Source> {
-        let opa = self.opa.iter().cloned().map(crate::metrics::of_opa);
-        let shadow = self.shadow.iter().cloned().map(crate::metrics::of_shadow);
+        let opa = self.opa.iter().cloned().map(crate::parts::metrics::of_opa);
+        let shadow = self.shadow.iter().cloned().map(crate::parts::metrics::of_shadow);
         let embedded = match &self.loader {
             Some(Loader::Directory { engine, .. } | Loader::Bundle { engine, .. }) => {
-                Some(crate::metrics::of_embedded(Arc::clone(engine)))
+                Some(crate::parts::metrics::of_embedded(Arc::clone(engine)))
             }
             None => None,
         };
         let supply = match &self.loader {
             Some(Loader::Bundle { engine, keeper, .. }) => {
-                Some(crate::metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
+                Some(crate::parts::metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
             }
             _ => None,
         };
@@ -251,7 +251,8 @@ impl Loader {
                 Self::Directory { engine, dir: dir.clone(), seen }
             }
             Origin::Bundle(supply) => {
-                let source = supply::open(&supply.address, &supply.access, crate::environment());
+                let source =
+                    supply::open(&supply.address, &supply.access, crate::environment::variables());
                 let source = source.or_fail(|| "cannot use `policy_bundle`".to_owned())?;
                 let keeper = Keeper::new(Arc::clone(&engine), source, supply.keeper.clone());
                 let address = supply.address.clone();
