@@ -25,6 +25,7 @@ mod payloads;
 mod planted;
 mod policy;
 mod policy_changes;
+mod previous;
 mod provenance;
 mod rollout;
 mod serve;
