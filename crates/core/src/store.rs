@@ -9,6 +9,7 @@
 //! - Lookups answer `Ok(None)` when there is nothing. An error says only that the store could not
 //!   answer; whoever is deciding denies.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -329,6 +330,13 @@ pub enum StoreError {
     /// there; nothing was acknowledged.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// Another process has the database open, and only one may.
+    #[error(
+        "another process has the database `{}` open (it holds `{}`)",
+        database.display(),
+        lock.display()
+    )]
+    InUse { database: PathBuf, lock: PathBuf },
     #[error("{0}")]
     Conflict(Conflict),
     #[error("bad cursor; pass `next_cursor` of the previous page unchanged")]

@@ -240,7 +240,9 @@ impl From<ServiceError> for Problem {
         let (code, detail) = (error.code(), error.to_string());
         match error {
             ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, code, detail),
-            ServiceError::Conflict { .. } => Self::new(StatusCode::CONFLICT, code, detail),
+            ServiceError::Conflict { .. } | ServiceError::PayloadKey(_) => {
+                Self::new(StatusCode::CONFLICT, code, detail)
+            }
             ServiceError::Stale { .. } => Self::new(StatusCode::PRECONDITION_FAILED, code, detail),
             ServiceError::Invalid { code: "bad_cursor", .. } => Self::bad_request(code, detail),
             ServiceError::Invalid { .. } => Self::unprocessable(code, detail),

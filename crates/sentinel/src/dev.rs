@@ -9,9 +9,3 @@ pub(crate) mod seed;
 
 /// Where `sentinel dev` keeps everything unless told otherwise.
 pub(crate) const DATA_DIR: &str = ".sentinel";
-
-/// The names by which a browser or a program on this machine reaches us. Others are refused, so
-/// that no web page can reach us through a name of its own.
-pub(crate) fn loopback_hosts() -> Vec<String> {
-    ["127.0.0.1", "localhost", "[::1]"].map(str::to_owned).to_vec()
-}

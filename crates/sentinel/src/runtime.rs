@@ -2,6 +2,10 @@
 
 pub(crate) mod clock;
 pub(crate) mod event_log;
+pub(crate) mod listeners;
 pub(crate) mod logging;
 pub(crate) mod node;
+mod policy_record;
 pub(crate) mod server;
+mod signals;
+pub(crate) mod tasks;

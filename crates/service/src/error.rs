@@ -32,6 +32,10 @@ pub enum ServiceError {
     /// The caller's time was over before the call was decided; nothing was recorded or allowed.
     #[error("the time that the caller gave was over before this could be decided")]
     DeadlineExceeded,
+    /// The database has payload keys that this server cannot use: it has another key that wraps
+    /// them, or none. Only a start fails like this.
+    #[error("the database has payload keys that are wrapped by another key, and {0}")]
+    PayloadKey(&'static str),
     /// What was asked for is stored, and waits for the next checkpoint of the log.
     #[error(
         "entry {index} of the log is stored, but no checkpoint covers it yet; try again shortly"
@@ -56,6 +60,7 @@ impl ServiceError {
             | Self::Gone { code, .. } => code,
             Self::Overloaded => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
+            Self::PayloadKey(_) => "payload_key_missing",
             Self::LogBehind { .. } => "log_behind",
             Self::Unavailable(_) => "store_unavailable",
         }
@@ -95,6 +100,7 @@ impl From<StoreError> for ServiceError {
             StoreError::Conflict(conflict) => of_conflict(&conflict),
             StoreError::BadCursor => Self::invalid("bad_cursor", error.to_string()),
             StoreError::Unavailable(_)
+            | StoreError::InUse { .. }
             | StoreError::SchemaTooNew { .. }
             | StoreError::Corrupt(_)
             | StoreError::NoOpenShard => Self::Unavailable(error.to_string()),

@@ -125,21 +125,16 @@ impl Payloads {
         let live = store.live_payload_key().await?;
         let wrong = match (&ring, &live) {
             (_, None) => None,
-            (None, Some(_)) => Some("none is configured".to_owned()),
+            (None, Some(_)) => Some("none is configured"),
             (Some(ring), Some(key)) => match ring.try_on(key).await {
                 Ok(()) => None,
-                Err(WrapError::Refused) => Some("the one that is configured is another".to_owned()),
+                Err(WrapError::Refused) => Some("the one that is configured is another"),
                 Err(error) => return Err(ServiceError::Unavailable(error.to_string())),
             },
         };
         match wrong {
             None => Ok(Self { store, ring, control, log, keys, clock }),
-            Some(why) => Err(ServiceError::Conflict {
-                code: "payload_key_missing",
-                detail: format!(
-                    "the database has payload keys that are wrapped by another key, and {why}"
-                ),
-            }),
+            Some(why) => Err(ServiceError::PayloadKey(why)),
         }
     }
 

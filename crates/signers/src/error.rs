@@ -89,7 +89,7 @@ impl SignersError {
     /// How to fix it, where that can be said. Nothing that is advised writes over a file or removes
     /// one: the key that cannot be opened may be the only one there is.
     #[must_use]
-    pub fn mend(&self) -> Option<String> {
+    pub fn fix(&self) -> Option<String> {
         let text = match self {
             Self::Exposed { path, .. } => return Some(owner_only(path, "600")),
             Self::Unreadable { holds, error, .. } => return Some(unreadable(*holds, error)),

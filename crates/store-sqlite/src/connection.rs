@@ -36,11 +36,7 @@ pub(crate) fn hold(path: &Path) -> std::result::Result<Held, StoreError> {
     let lock = private().open(&lock_path).map_err(|error| failed(&lock_path, error))?;
     match lock.try_lock() {
         Ok(()) => Ok(Held { path, _lock: lock }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
-            "another process has the database `{}` open (it holds `{}`)",
-            path.display(),
-            lock_path.display()
-        ))),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { database: path, lock: lock_path }),
         Err(TryLockError::Error(error)) => Err(failed(&lock_path, error)),
     }
 }

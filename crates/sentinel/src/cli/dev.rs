@@ -1,7 +1,7 @@
 //! `sentinel dev`: a server for this machine, in one directory.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,24 +11,33 @@ use sentinel_service::Settings;
 use sentinel_service::health::Networks;
 use sentinel_transparency::Destinations;
 
-use crate::config::{DEFAULT_LOG_ORIGIN, log_level};
+use crate::config::log_level;
+use crate::config::sections::{DEFAULT_LOG_ORIGIN, loopback_hosts};
 use crate::dev::banner::Ready;
 use crate::dev::data_dir::DataDir;
 use crate::dev::{self, keys, policies, seed};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::parts::database::Database;
+use crate::parts::fleet::Fleet;
+use crate::parts::keys::Keys;
+use crate::parts::log_key::LogKeys;
 use crate::parts::payload_key;
-use crate::parts::policy_engine::{Engine, Origin};
+use crate::parts::policy_engine::{Decider, Engine, Origin};
 use crate::parts::signing_key::Source;
 use crate::runtime::event_log::EventLogOptions;
+use crate::runtime::listeners::{Addresses, Listeners};
 use crate::runtime::logging::{self, LogFormat};
 use crate::runtime::node::{Node, Parts, Serving};
 use crate::runtime::server;
+use crate::runtime::tasks::HealthChecks;
 
-const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+const HEALTH_CHECKS: HealthChecks =
+    HealthChecks { networks: Networks::PublicAndPrivate, interval: Duration::from_secs(30) };
 const CONNECTIONS: usize = 8192;
 const SELF_TEST: Duration = Duration::from_secs(60);
+/// Time that requests in flight get to finish.
+const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -71,17 +80,6 @@ fn check_level(level: &str) -> Outcome {
     })
 }
 
-fn limits() -> server::Limits {
-    server::Limits {
-        connections: server::room_for(CONNECTIONS),
-        of_address: None,
-        trusted: [].into(),
-        operators_only: false,
-        drain: Duration::ZERO,
-        grace: Duration::from_secs(5),
-    }
-}
-
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     refuse_exposure("--listen", args.listen)?;
     if let Some(listen) = args.ext_authz_listen {
@@ -92,27 +90,11 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let format = LogFormat::or_for(asked, &std::io::stdout());
     logging::start(asked, &args.log_level);
     let data_dir = DataDir::open(&args.data_dir)?;
-    let listener = server::bind(args.listen).await?;
-    let (ext_authz, ext_authz_address) = server::bind_if(args.ext_authz_listen).await?;
+    let addresses =
+        Addresses { clients: args.listen, gateways: args.ext_authz_listen, operators: None };
+    let listeners = Listeners::bind(addresses).await?;
     let (policy_dir, kept) = policy_dir(&args, &data_dir)?;
-    let node = Node::start(Parts {
-        database: Database::Sqlite(data_dir.database()),
-        fleet: None,
-        engine: Engine::Embedded(Origin::Directory { dir: policy_dir.clone(), watched: false }),
-        evaluation: EmbeddedConfig {
-            limits: SourceLimits { v0_compatible: args.v0_compatible, ..SourceLimits::default() },
-            ..EmbeddedConfig::default()
-        },
-        signing_key: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
-        payload_key: Some(payload_key::Source::Made(data_dir.payload_key())),
-        retired_keys: Vec::new(),
-        log_origin: DEFAULT_LOG_ORIGIN.to_owned(),
-        log_key: None,
-        previous_log_key: None,
-        replicas: None,
-        settings: Settings::default(),
-    })
-    .await?;
+    let node = Node::start(parts(&data_dir, &policy_dir, args.v0_compatible)).await?;
     let keys = if args.no_auth {
         None
     } else {
@@ -122,32 +104,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let admin = admin.and_then(|key| node.services.keys.authenticate(key));
     let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::Unauthenticated)).await?;
     let policy = node.services.policy.status();
-    let http = sentinel_http::Options::default();
-    let serving = Serving {
-        self_test: SELF_TEST,
-        listener,
-        ext_authz,
-        admin: None,
-        auth: if args.no_auth {
-            sentinel_http::AuthMode::Off
-        } else {
-            sentinel_http::AuthMode::Keys
-        },
-        allowed_hosts: Some(dev::loopback_hosts()),
-        limits: limits(),
-        max_event_streams: http.max_subscribers,
-        parties: http.limits,
-        public_log: false,
-        health_checks: (!args.no_health_checks)
-            .then_some((Networks::PublicAndPrivate, HEALTH_INTERVAL)),
-        event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },
-        archiving: None,
-        destinations: Destinations::default(),
-    };
-    node.serve(serving, |address| {
+    node.serve(listeners, serving(&args, format), |addresses| {
         let ready = Ready {
-            address,
-            ext_authz: ext_authz_address,
+            address: addresses.clients,
+            ext_authz: addresses.gateways,
             data_dir: &data_dir,
             policy_dir: &policy_dir,
             policy: &policy,
@@ -161,6 +121,53 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         }
     })
     .await
+}
+
+/// One server, all in the data directory.
+fn parts(data_dir: &DataDir, policy_dir: &Path, v0_compatible: bool) -> Parts {
+    let origin = Origin::Directory { dir: policy_dir.to_owned(), watched: false };
+    let limits = SourceLimits { v0_compatible, ..SourceLimits::default() };
+    Parts {
+        database: Database::Sqlite(data_dir.database()),
+        archiving: None,
+        fleet: Fleet::without_redis(None),
+        decider: Decider {
+            engine: Engine::Embedded(origin),
+            evaluation: EmbeddedConfig { limits, ..EmbeddedConfig::default() },
+        },
+        keys: Keys {
+            signing: Source::Made { key: data_dir.signing_key(), public: data_dir.public_key() },
+            retired: Vec::new(),
+            log: LogKeys { origin: DEFAULT_LOG_ORIGIN.to_owned(), current: None, previous: None },
+        },
+        payload_key: Some(payload_key::Source::Made(data_dir.payload_key())),
+        settings: Settings::default(),
+    }
+}
+
+/// For this machine only.
+fn serving(args: &Args, format: LogFormat) -> Serving {
+    let auth =
+        if args.no_auth { sentinel_http::AuthMode::Off } else { sentinel_http::AuthMode::Keys };
+    Serving {
+        limits: server::Limits {
+            connections: CONNECTIONS,
+            of_address: None,
+            trusted: [].into(),
+            operators_only: false,
+            drain: Duration::ZERO,
+            grace: GRACE,
+        },
+        interface: sentinel_http::Options {
+            auth,
+            allowed_hosts: Some(loopback_hosts()),
+            ..sentinel_http::Options::default()
+        },
+        health_checks: (!args.no_health_checks).then_some(HEALTH_CHECKS),
+        event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },
+        destinations: Destinations::default(),
+        self_test: SELF_TEST,
+    }
 }
 
 fn refuse_exposure(option: &str, listen: SocketAddr) -> Outcome {

@@ -34,17 +34,17 @@ struct Finding {
     ok: bool,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 impl Finding {
     fn good(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, ok: true, detail: detail.into(), mend: None }
+        Self { check, ok: true, detail: detail.into(), fix: None }
     }
 
-    fn bad(check: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        let mend = Some(mend.into()).filter(|mend: &String| !mend.is_empty());
-        Self { check, ok: false, detail: detail.into(), mend }
+    fn bad(check: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        let fix = Some(fix.into()).filter(|fix: &String| !fix.is_empty());
+        Self { check, ok: false, detail: detail.into(), fix }
     }
 
     /// A failure, with all that it says.
@@ -120,8 +120,8 @@ fn show(finding: &Finding) -> Outcome {
         output::styled(output::RED, "✗")
     };
     output::line(&format!("{mark} {:<12} {}", finding.check, output::printable(&finding.detail)))?;
-    match &finding.mend {
-        Some(mend) => output::line(&format!("  {:<12} mend: {}", "", output::printable(mend))),
+    match &finding.fix {
+        Some(fix) => output::line(&format!("  {:<12} fix: {}", "", output::printable(fix))),
         None => Ok(()),
     }
 }
@@ -145,12 +145,12 @@ const SELF_TEST_LATE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 /// runs.
 async fn kill_switch(connection: &Connection, now: Timestamp) -> Option<Finding> {
     const CHECK: &str = "kill switch";
-    let mend = "look at the log of the server, and do not rely on kills at it until this passes";
+    let fix = "look at the log of the server, and do not rely on kills at it until this passes";
     let (ready, answer) = connection.client(Role::Auditor).ok()?.readiness_told().await?;
     let failed = answer.get("reasons").and_then(|reasons| reasons.as_array());
     if failed.is_some_and(|reasons| reasons.iter().any(|reason| reason == "kill_switch_failed")) {
         let detail = "a kill did not stop a call in the self-test of the server";
-        return Some(Finding::bad(CHECK, detail, mend));
+        return Some(Finding::bad(CHECK, detail, fix));
     }
     let test = answer.get("kill_self_test").filter(|_| ready)?;
     let passed = test.get("passed_at").and_then(|time| time.as_str()?.parse::<Timestamp>().ok());
@@ -158,9 +158,9 @@ async fn kill_switch(connection: &Connection, now: Timestamp) -> Option<Finding>
         Some(at) if now.duration_since(at) <= SELF_TEST_LATE => {
             Finding::good(CHECK, format!("a kill stopped a call in the self-test of {at}"))
         }
-        Some(at) => Finding::bad(CHECK, format!("no self-test has passed since {at}"), mend),
+        Some(at) => Finding::bad(CHECK, format!("no self-test has passed since {at}"), fix),
         None if test.get("outcome").is_some() => {
-            Finding::bad(CHECK, "the self-test could not be made", mend)
+            Finding::bad(CHECK, "the self-test could not be made", fix)
         }
         None => Finding::good(CHECK, "not tried yet; the server tests it once a minute"),
     })
@@ -215,18 +215,18 @@ async fn policy_in_force(connection: &Connection) -> Option<Finding> {
         }
     };
     let refused = answer.get("error").and_then(Value::as_str);
-    let mend = "correct the policy; `sentinel policy check DIR` says what is wrong with it, and \
+    let fix = "correct the policy; `sentinel policy check DIR` says what is wrong with it, and \
                 `sentinel policy log` when it was refused";
     Some(match (text(&answer, "revision").as_str(), refused) {
         ("", why) => {
             let why = why.unwrap_or("none was loaded");
-            Finding::bad(CHECK, format!("no policy decides, so every check is denied: {why}"), mend)
+            Finding::bad(CHECK, format!("no policy decides, so every check is denied: {why}"), fix)
         }
         (revision, None) => Finding::good(CHECK, format!("policy revision {revision} decides")),
         (revision, Some(why)) => {
             let since = text(&answer, "refused_at");
             let detail = format!("revision {revision} decides; refused since {since}: {why}");
-            Finding::bad(CHECK, detail, mend)
+            Finding::bad(CHECK, detail, fix)
         }
     })
 }

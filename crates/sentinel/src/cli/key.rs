@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sentinel_core::principal::{Principal, Role};
-use sentinel_core::store::Store;
+use sentinel_core::store::{Store, StoreError};
 use sentinel_service::keys::{KeySpec, Keys};
 use serde_json::{Value, json};
 
@@ -12,8 +12,8 @@ use super::migrate::Named;
 use crate::client::{Connection, request, text};
 use crate::failure::{OrFail as _, Outcome};
 use crate::output::{self, Table};
+use crate::parts::database::open_failure;
 use crate::runtime::clock::SystemClock;
-use crate::runtime::node::{is_held, open_failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -98,7 +98,7 @@ impl Create {
         };
         match database.database()?.open().await {
             Ok(opened) => Ok(Some(opened.store)),
-            Err(error) if of_data_dir && is_held(&error) => Ok(None),
+            Err(StoreError::InUse { .. }) if of_data_dir => Ok(None),
             Err(error) => Err(open_failure(&error)
                 .help("a running server makes keys over HTTP: leave out --config")),
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::config::load::load;
-use crate::config::problems;
 use crate::dev::data_dir::DataDir;
+use crate::environment;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
 use crate::parts::database::Database;
@@ -62,8 +62,9 @@ impl Named {
         if let Some(dir) = &self.data_dir {
             return Ok(Database::Sqlite(DataDir::open(dir)?.database()));
         }
-        let config = load(self.config.as_deref(), crate::environment::variables())?.config;
-        problems::database(&config).map_err(|problem| Failure::new(problem.what).help(problem.mend))
+        let config = load(self.config.as_deref(), environment::variables())?.config;
+        let database = config.database.database();
+        database.map_err(|problem| Failure::new(problem.what).help(problem.fix))
     }
 }
 

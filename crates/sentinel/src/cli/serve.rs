@@ -1,33 +1,26 @@
 //! `sentinel serve`: a server from a configuration.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyStatus;
-use sentinel_core::store::Store;
-use sentinel_http::Network;
 use sentinel_service::Settings;
-use sentinel_service::group::Delay;
-use sentinel_service::health::Networks;
-use sentinel_transparency::Destinations;
 use serde_json::json;
 
-use crate::config::keys::GivenKeys;
 use crate::config::load::{Loaded, load};
-use crate::config::problems::{self, Checked, Problem};
-use crate::config::{Config, HealthNetworks};
-use crate::dev;
+use crate::config::problems::{Problem, Problems};
+use crate::config::sections::Built;
+use crate::environment;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
-use crate::parts::payload_key;
+use crate::parts::api_keys;
+use crate::parts::keys::Keys;
+use crate::parts::log_key::LogKeys;
 use crate::parts::signing_key::Source;
 use crate::runtime::event_log::EventLogOptions;
+use crate::runtime::listeners::{Addresses, Listeners};
 use crate::runtime::logging::{self, LogFormat};
 use crate::runtime::node::{Node, Parts, Serving};
-use crate::runtime::server;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -37,129 +30,90 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
-    let Loaded { config, unknown_variables } =
-        load(Some(&args.config), crate::environment::variables())?;
-    let asked = config.log_format.or(json.then_some(LogFormat::Json));
-    logging::start(asked, &config.log_level);
+    let Loaded { config, unknown_variables } = load(Some(&args.config), environment::variables())?;
+    let asked = config.logging.log_format.or(json.then_some(LogFormat::Json));
+    logging::start(asked, &config.logging.log_level);
     if !unknown_variables.is_empty() {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
-    let checked = problems::check(&config).map_err(|problems| refusal(&problems))?;
-    let Checked {
+    let built = config.build().map_err(|problems| refusal(&problems))?;
+    let format = LogFormat::or_for(asked, &std::io::stdout());
+    let quiet = !config.logging.log_checks;
+    let event_log = EventLogOptions { format, colours: output::colours(), quiet };
+    let addresses = built.listen.addresses;
+    let (parts, serving) = divided(built, event_log);
+
+    let node = Node::start(parts).await?;
+    let has_keys = api_keys::any_valid(node.services.store.as_ref()).await;
+    if !has_keys.or_fail(|| "cannot read the API keys".to_owned())? {
+        return Err(refusal(&no_keys(&args.config).into()));
+    }
+    let listeners = Listeners::bind(addresses).await?;
+    let policy = node.services.policy.status();
+    node.serve(listeners, serving, |addresses| ready(addresses, &policy, format)).await
+}
+
+/// What the sections made, as what the server is made of and how it is served.
+fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
+    let Built {
+        audit_archive,
+        checks,
         database,
-        archiving,
-        fleet,
-        rate_limits,
-        trusted_proxies,
-        engine,
+        health,
         keys,
-        payload_key_file,
-        destinations,
-    } = checked;
-    let log_origin = config.log_origin.clone();
-    let GivenKeys { manifests, log: log_key, previous_log, retired: retired_keys } = keys;
-    let settings = Settings {
-        queue: config.max_waiting,
-        commit_delay: config
-            .commit_delay_us
-            .map_or(Delay::Adaptive, |us| Delay::Fixed(Duration::from_micros(us))),
-        rate_limits,
-        attest: config.attest_decisions.into(),
-        require_agent: config.require_agent,
-        witnesses: destinations
-            .witness_policy()
-            .or_fail(|| "cannot demand these witnesses".to_owned())?,
-    };
-    let evaluation = config.evaluation();
+        limits,
+        listen,
+        logging: (),
+        payloads,
+        policy,
+        redis,
+        transparency,
+    } = built;
     let parts = Parts {
         database,
-        fleet,
-        engine,
-        evaluation,
-        signing_key: Source::Given(Box::new(manifests)),
-        retired_keys,
-        payload_key: payload_key_file.map(payload_key::Source::File),
-        log_origin,
-        log_key,
-        previous_log_key: previous_log,
-        replicas: config.replicas,
-        settings,
+        archiving: audit_archive,
+        fleet: redis,
+        decider: policy,
+        keys: Keys {
+            signing: Source::Given(Box::new(keys.manifests)),
+            retired: keys.retired,
+            log: LogKeys {
+                origin: transparency.origin,
+                current: keys.log,
+                previous: keys.previous_log,
+            },
+        },
+        payload_key: payloads,
+        settings: Settings {
+            queue: limits.queue,
+            commit_delay: limits.commit_delay,
+            rate_limits: checks.rate_limits,
+            attest: checks.attest,
+            require_agent: checks.require_agent,
+            witnesses: transparency.witnesses,
+        },
     };
-    let node = Node::start(parts).await?;
-    if !has_keys(node.services.store.as_ref()).await? {
-        return Err(refusal(&[no_keys(&args.config)]));
-    }
-    let listener = server::bind(config.listen).await?;
-    let (ext_authz, ext_authz_address) = server::bind_if(config.ext_authz_listen).await?;
-    let (admin, admin_address) = server::bind_if(config.admin_listen).await?;
-    let format = LogFormat::or_for(asked, &std::io::stdout());
-    let policy = node.services.policy.status();
-    let serving = serving(config, trusted_proxies, listener, format);
-    let serving = Serving { archiving, destinations, ext_authz, admin, ..serving };
-    node.serve(serving, |address| {
-        ready(&format!("http://{address}"), (ext_authz_address, admin_address), &policy, format)
-    })
-    .await
+    let serving = Serving {
+        limits: limits.connections,
+        interface: sentinel_http::Options {
+            auth: sentinel_http::AuthMode::Keys,
+            allowed_hosts: Some(listen.allowed_hosts),
+            max_subscribers: limits.event_streams,
+            limits: limits.parties,
+            public_log: transparency.public,
+            ..sentinel_http::Options::default()
+        },
+        health_checks: health,
+        event_log,
+        destinations: transparency.destinations,
+        self_test: checks.self_test,
+    };
+    (parts, serving)
 }
 
-fn serving(
-    config: Config,
-    trusted_proxies: Vec<Network>,
-    listener: tokio::net::TcpListener,
-    format: LogFormat,
-) -> Serving {
-    let networks = match config.health_check_networks {
-        HealthNetworks::Public => Networks::Public,
-        HealthNetworks::PublicAndPrivate => Networks::PublicAndPrivate,
-    };
-    let interval = Duration::from_secs(config.health_check_interval_seconds);
-    // Empty is refused unless we listen on loopback, where only its names are used.
-    let mut allowed_hosts = config.allowed_hosts;
-    let admin_on_loopback = config.admin_listen.is_some_and(|listen| listen.ip().is_loopback());
-    if allowed_hosts.is_empty() || admin_on_loopback {
-        allowed_hosts.extend(dev::loopback_hosts());
-    }
-    Serving {
-        self_test: Duration::from_secs(config.kill_self_test_seconds),
-        listener,
-        ext_authz: None,
-        admin: None,
-        auth: sentinel_http::AuthMode::Keys,
-        public_log: config.public_log,
-        allowed_hosts: Some(allowed_hosts),
-        limits: server::Limits {
-            connections: server::room_for(config.max_connections),
-            of_address: config.max_connections_per_address,
-            trusted: trusted_proxies.clone().into(),
-            operators_only: false,
-            drain: Duration::from_secs(config.drain_seconds),
-            grace: Duration::from_secs(config.shutdown_grace_seconds),
-        },
-        max_event_streams: config.max_event_streams,
-        parties: sentinel_http::Limits {
-            streams_of_key: config.max_event_streams_per_key,
-            // So that no key can keep the others from being checked.
-            requests_of_key: config.max_waiting.div_ceil(2),
-            unauthenticated_per_second: config.max_unauthenticated_per_second,
-            trusted_proxies,
-        },
-        health_checks: config.health_checks.then_some((networks, interval)),
-        event_log: EventLogOptions {
-            format,
-            colours: output::colours(),
-            quiet: !config.log_checks,
-        },
-        archiving: None,
-        destinations: Destinations::default(),
-    }
-}
-
-fn ready(
-    url: &str,
-    (ext_authz, admin): (Option<SocketAddr>, Option<SocketAddr>),
-    policy: &PolicyStatus,
-    format: LogFormat,
-) -> Outcome {
+fn ready(addresses: Addresses, policy: &PolicyStatus, format: LogFormat) -> Outcome {
+    let Addresses { clients, gateways, operators } = addresses;
+    let url = format!("http://{clients}");
     match format {
         LogFormat::Json => output::line(
             &json!({
@@ -170,8 +124,8 @@ fn ready(
                     "mode": "serve",
                     "version": env!("CARGO_PKG_VERSION"),
                     "pid": std::process::id(),
-                    "ext_authz": ext_authz,
-                    "admin": admin,
+                    "ext_authz": gateways,
+                    "admin": operators,
                     "policy_revision": policy.revision,
                     "policy_error": policy.error,
                 },
@@ -181,8 +135,8 @@ fn ready(
         LogFormat::Text => output::line(&format!(
             "Sentinel MCP {} on {url}{}{}, {}",
             env!("CARGO_PKG_VERSION"),
-            admin.map(|address| format!(", {address} (administration)")).unwrap_or_default(),
-            ext_authz.map(|address| format!(" and {address} (ext_authz)")).unwrap_or_default(),
+            operators.map(|address| format!(", {address} (administration)")).unwrap_or_default(),
+            gateways.map(|address| format!(" and {address} (ext_authz)")).unwrap_or_default(),
             match &policy.revision {
                 Some(revision) => format!("policy revision {revision}"),
                 None => "without policy: every check is denied".to_owned(),
@@ -191,42 +145,18 @@ fn ready(
     }
 }
 
-pub(crate) async fn has_keys(store: &dyn Store) -> Outcome<bool> {
-    let mut page = Page::first(Page::MAX_LIMIT);
-    loop {
-        let keys = store.keys(None, page.clone()).await;
-        let keys = keys.or_fail(|| "cannot read the API keys".to_owned())?;
-        if keys.items.iter().any(|key| key.revoked_at.is_none()) {
-            return Ok(true);
-        }
-        match keys.next_cursor {
-            Some(cursor) => page.cursor = Some(cursor),
-            None => return Ok(false),
-        }
-    }
-}
-
-pub(crate) fn no_keys(config: &std::path::Path) -> Problem {
+/// The problem that no caller could authenticate.
+pub(crate) fn no_keys(config: &Path) -> Problem {
+    let config = sentinel_signers::shell_word(config);
+    let config = config.as_deref().unwrap_or("FILE");
     Problem::new(
-        "the store has no API key, so nobody could call",
-        match sentinel_signers::shell_word(config) {
-            Some(config) => {
-                format!("sentinel key create --config {config} --role admin --name 'first admin'")
-            }
-            None => {
-                "sentinel key create --config FILE --role admin --name 'first admin'".to_owned()
-            }
-        },
+        "the store has no API key, so no caller could authenticate",
+        format!("sentinel key create --config {config} --role admin --name 'first admin'"),
     )
 }
 
-/// Every problem and its mend.
-fn refusal(problems: &[Problem]) -> Failure {
+/// Every problem and its fix.
+fn refusal(problems: &Problems) -> Failure {
     let failure = Failure::new("refusing to start: the configuration is unsafe or incomplete");
-    let listed = problems.iter().enumerate().fold(failure, |failure, (index, problem)| {
-        failure
-            .detail(format!("{}. {}", index + 1, problem.what))
-            .detail(format!("   mend: {}", problem.mend))
-    });
-    listed.help("docs/configuration.md lists every field")
+    problems.list(failure).help("docs/configuration.md lists every field")
 }

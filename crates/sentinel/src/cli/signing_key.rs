@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use sentinel_signers::{LogKey, ManifestKey, SignersError, try_out};
 use serde_json::json;
 
-use crate::config::keys::{self, GivenKeys};
 use crate::config::load::{Loaded, load};
+use crate::config::section::Section as _;
+use crate::config::sections::keys::GivenKeys;
+use crate::environment;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
 
@@ -19,15 +21,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, as_json: bool) -> Outcome {
-    let Loaded { config, .. } = load(Some(&args.config), crate::environment::variables())?;
-    let mut problems = Vec::new();
-    let found = keys::check(&config, &crate::environment::variables().collect(), &mut problems);
-    let Some(GivenKeys { manifests, log, .. }) = found else {
+    let Loaded { config, .. } = load(Some(&args.config), environment::variables())?;
+    let GivenKeys { manifests, log, .. } = config.keys.checked().map_err(|problems| {
         let failure = Failure::new("the keys of the configuration cannot be used");
-        return Err(problems.iter().fold(failure, |failure, problem| {
-            failure.detail(format!("{}; mend: {}", problem.what, problem.mend))
-        }));
-    };
+        problems.iter().fold(failure, |failure, problem| {
+            failure.detail(format!("{}; fix: {}", problem.what, problem.fix))
+        })
+    })?;
     let service = manifests.source.open().await.map_err(|error| failure(&error))?;
     try_out(service.as_ref()).await.map_err(|error| failure(&error))?;
     let key = ManifestKey::new(service).map_err(|error| failure(&error))?;
@@ -36,7 +36,10 @@ pub(crate) async fn run(args: Args, as_json: bool) -> Outcome {
         Some(source) => {
             let service = source.open().await.map_err(|error| failure(&error))?;
             try_out(service.as_ref()).await.map_err(|error| failure(&error))?;
-            Some(LogKey::new(service, &config.log_origin).map_err(|error| failure(&error))?)
+            Some(
+                LogKey::new(service, &config.transparency.log_origin)
+                    .map_err(|error| failure(&error))?,
+            )
         }
     };
     let pem = key.public_key().to_spki_pem();
@@ -64,5 +67,5 @@ pub(crate) async fn run(args: Args, as_json: bool) -> Outcome {
 
 fn failure(error: &SignersError) -> Failure {
     let failure = Failure::new(error.to_string());
-    error.mend().into_iter().fold(failure, Failure::help)
+    error.fix().into_iter().fold(failure, Failure::help)
 }

@@ -1,4 +1,4 @@
-//! The configuration as it is written: which fields it has, and in which lines.
+//! The text of a configuration: which fields it has, and in which lines.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,17 @@ use yaml_rust2::Event;
 use yaml_rust2::parser::{MarkedEventReceiver, Parser};
 use yaml_rust2::scanner::Marker;
 
-/// Farther apart, two names are not taken for one that was mistyped.
+/// Two names that differ by more are not taken for one that was mistyped.
 const MAX_DISTANCE: usize = 4;
+
+/// A text is not YAML.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}, column {column}: {why}")]
+pub(super) struct YamlError {
+    line: usize,
+    column: usize,
+    why: String,
+}
 
 /// The fields of a YAML document, each with the lines in which it is given.
 #[derive(Debug, Default)]
@@ -19,13 +28,15 @@ pub(super) struct Document {
 }
 
 impl Document {
+    /// Reads the names at the top level.
+    ///
     /// # Errors
-    /// What is wrong with the YAML, and where.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    /// When the text is not YAML.
+    pub(super) fn read(text: &str) -> Result<Self, YamlError> {
         let mut document = Self::default();
         Parser::new_from_str(text).load(&mut document, true).map_err(|error| {
             let place = error.marker();
-            format!("line {}, column {}: {}", place.line(), place.col() + 1, error.info())
+            YamlError { line: place.line(), column: place.col() + 1, why: error.info().to_owned() }
         })?;
         Ok(document)
     }
@@ -65,7 +76,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let name = name.to_lowercase();
     let distances =
         known.into_iter().map(|other| (strsim::damerau_levenshtein(&name, other), other));
-    // Of a short name most others are near.
+    // Most other names are near to a short one.
     let most = (name.chars().count() / 3).clamp(1, MAX_DISTANCE);
     distances.filter(|(distance, _)| *distance <= most).min().map(|(_, other)| other)
 }
@@ -87,7 +98,7 @@ mod tests {
         expected.sort();
         assert_eq!(fields, expected);
         assert!(Document::read("").unwrap().fields.is_empty());
-        assert!(Document::read("a: [\n").unwrap_err().starts_with("line "));
+        assert!(Document::read("a: [\n").unwrap_err().to_string().starts_with("line "));
     }
 
     #[test]

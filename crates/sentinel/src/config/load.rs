@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use config::{File, FileFormat, Value, ValueKind};
+use config::{ConfigError, File, FileFormat, Value, ValueKind};
 
-use super::document::{Document, nearest};
+use super::Config;
+use super::document::{Document, YamlError, nearest};
 use super::kind::kind;
-use super::{Config, schema};
+use super::schema::schema;
 use crate::failure::{Failure, Outcome};
 
 /// Variables that are not fields of the configuration but are read by the commands, or by clients on
@@ -26,23 +27,33 @@ const PREFIX: &str = "SENTINEL_";
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
-    /// Variables that look as if they were meant for us and are not known.
+    /// Variables with our prefix that are not known.
     pub(crate) unknown_variables: Vec<String>,
+}
+
+/// Why the values of a configuration cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum ValuesError {
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    #[error(transparent)]
+    Values(#[from] ConfigError),
 }
 
 /// What was given, and what is wrong with it.
 struct Given {
+    /// The names of all fields, and whether each is a list.
     fields: BTreeMap<String, bool>,
     document: Document,
     /// The values that count: those of the environment in place of those of the file.
     values: BTreeMap<String, Value>,
-    /// The variable that a field is from.
+    /// By field, the variable that its value is from.
     variables: BTreeMap<String, String>,
     unknown_variables: Vec<String>,
     problems: Vec<String>,
 }
 
-/// Reads `file`, if there is one, and the variables among `environment` that are meant for us.
+/// Reads `file`, if there is one, and the variables of `environment` that name a field.
 ///
 /// # Errors
 /// When the file cannot be read, or either has an unknown field or a wrong type: every one of them,
@@ -71,7 +82,7 @@ pub(crate) fn load(
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::new(format!("cannot read the configuration `{}`: {error}", path.display()))
         })?;
-        given.file(&text).map_err(|why| help(invalid().detail(why)))?;
+        given.file(&text).map_err(|error| help(invalid().detail(error.to_string())))?;
     }
     environment.for_each(|(name, value)| given.variable(name, &value));
     if !given.problems.is_empty() {
@@ -84,14 +95,14 @@ pub(crate) fn load(
         }
         Err(error) => {
             let wrong = given.wrong_types();
-            let wrong = if wrong.is_empty() { vec![error] } else { wrong };
+            let wrong = if wrong.is_empty() { vec![error.to_string()] } else { wrong };
             Err(help(wrong.into_iter().fold(invalid(), Failure::detail)))
         }
     }
 }
 
 impl Given {
-    fn file(&mut self, text: &str) -> Result<(), String> {
+    fn file(&mut self, text: &str) -> Result<(), ValuesError> {
         self.document = Document::read(text)?;
         for (name, lines) in &self.document.fields {
             let line = lines.first().copied().unwrap_or_default();
@@ -107,9 +118,8 @@ impl Given {
         }
         if self.problems.is_empty() {
             let source = File::from_str(text, FileFormat::Yaml);
-            let built = config::Config::builder().add_source(source).build();
-            let values = built.and_then(config::Config::try_deserialize);
-            self.values = values.map_err(|error| error.to_string())?;
+            let built = config::Config::builder().add_source(source).build()?;
+            self.values = built.try_deserialize()?;
         }
         Ok(())
     }
@@ -122,7 +132,7 @@ impl Given {
             self.values.insert(field.clone(), value);
             self.variables.insert(field, name);
         } else if !OTHER_VARIABLES.contains(&name.as_str()) {
-            // What is nearly a field was meant for one, and would be missed in silence.
+            // A name that is nearly a field was meant for one: ignoring it would be a surprise.
             match nearest(&field, self.fields.keys().map(String::as_str)) {
                 Some(meant) => self.problems.push(format!(
                     "the variable `{name}` is not a field; did you mean `{PREFIX}{}`?",
@@ -133,7 +143,7 @@ impl Given {
         }
     }
 
-    /// The fields whose values are not what they should be: each is read by itself. The value is not
+    /// The fields whose values are not of their type: each is read by itself. The value is not
     /// repeated, since it may be a secret.
     fn wrong_types(&self) -> Vec<String> {
         let schema = schema();
@@ -149,7 +159,7 @@ impl Given {
             let field = schema.get("properties").and_then(|fields| fields.get(name));
             let expected = field.map(|field| kind(field, &schema)).unwrap_or_default();
             found.push(match (expected.as_str(), value.kind.clone()) {
-                // It is a text, of another form.
+                // It is text, but not of the form that is needed.
                 ("text", ValueKind::String(_)) => format!("{place} cannot be used: {error}"),
                 ("", _) => format!("{place}: {error}"),
                 _ => format!("{place} must be {expected}"),
@@ -159,15 +169,12 @@ impl Given {
     }
 }
 
-fn deserialize(values: &BTreeMap<String, Value>) -> Result<Config, String> {
+fn deserialize(values: &BTreeMap<String, Value>) -> Result<Config, ConfigError> {
     let mut builder = config::Config::builder();
     for (name, value) in values {
-        builder = builder
-            .set_override(name, value.clone())
-            .map_err(|error| format!("`{name}`: {error}"))?;
+        builder = builder.set_override(name, value.clone())?;
     }
-    let built = builder.build().and_then(config::Config::try_deserialize);
-    built.map_err(|error| error.to_string())
+    Config::read(&builder.build()?)
 }
 
 /// The names of the fields, and whether each is a list.
@@ -213,11 +220,14 @@ mod tests {
             ],
         )
         .unwrap();
-        assert_eq!(loaded.config.listen.port(), 2);
-        assert_eq!(loaded.config.max_waiting, 7);
-        assert_eq!(loaded.config.allowed_hosts, ["b", "c"]);
-        assert_eq!(loaded.config.log_format, Some(crate::runtime::logging::LogFormat::Json));
-        assert!(!loaded.config.log_checks);
+        assert_eq!(loaded.config.listen.listen.port(), 2);
+        assert_eq!(loaded.config.limits.max_waiting, 7);
+        assert_eq!(loaded.config.listen.allowed_hosts, ["b", "c"]);
+        assert_eq!(
+            loaded.config.logging.log_format,
+            Some(crate::runtime::logging::LogFormat::Json)
+        );
+        assert!(!loaded.config.logging.log_checks);
         assert!(loaded.unknown_variables.is_empty());
     }
 

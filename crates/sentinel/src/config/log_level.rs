@@ -1,48 +1,78 @@
-//! `log_level`: a word that is not a level would be taken for the name of a module, and everything
-//! else would be silent.
+//! `log_level`: a word that is not a level would be taken for the name of a module, and nothing else
+//! would be logged.
 
 use tracing_subscriber::EnvFilter;
 
 use super::document::nearest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// What the log is written by, as it is named there.
-const MODULES: [&str; 13] = [
+/// The crates that log, as they are named there.
+const MODULES: [&str; 23] = [
     "sentinel",
+    "sentinel_api",
     "sentinel_archive",
+    "sentinel_client",
     "sentinel_core",
+    "sentinel_evidence",
+    "sentinel_ext_authz",
     "sentinel_http",
+    "sentinel_ingress",
     "sentinel_objects",
     "sentinel_policy",
+    "sentinel_policy_analysis",
+    "sentinel_policy_bundles",
+    "sentinel_policy_workbench",
     "sentinel_provenance",
     "sentinel_redis",
     "sentinel_service",
     "sentinel_signers",
     "sentinel_store_postgres",
+    "sentinel_store_rows",
     "sentinel_store_sqlite",
+    "sentinel_telemetry",
     "sentinel_transparency",
 ];
 pub(crate) const HELP: &str = "set it to off, error, warn, info, debug or trace, and add others for \
                                single modules: `info,sentinel_policy=debug`";
 
+/// Why a text is not a log level.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogLevelError {
+    #[error("it is empty")]
+    Empty,
+    #[error("write it without spaces")]
+    Spaces,
+    #[error("`{level}` is not a level; did you mean `{meant}`?")]
+    Mistyped { level: String, meant: &'static str },
+    #[error("`{0}` is not a level; of a module write `{0}=debug`")]
+    Module(String),
+    #[error("`{0}` is not a level")]
+    Level(String),
+    #[error("there is no module `{module}`; did you mean `{meant}`?")]
+    UnknownModule { module: String, meant: &'static str },
+    #[error(transparent)]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+}
+
 /// Refuses what would be read as something else than was meant.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), LogLevelError> {
     if text.trim().is_empty() {
-        return Err("it is empty".to_owned());
+        return Err(LogLevelError::Empty);
     }
     if !text.contains('[') && text.contains(char::is_whitespace) {
-        return Err("write it without spaces".to_owned());
+        return Err(LogLevelError::Spaces);
     }
     for directive in directives(text) {
         check_directive(directive)?;
     }
-    EnvFilter::try_new(text).map(drop).map_err(|error| error.to_string())
+    EnvFilter::try_new(text)?;
+    Ok(())
 }
 
-/// The parts between commas, but for those within braces.
+/// The parts between commas, except those within braces.
 fn directives(text: &str) -> Vec<&str> {
     let mut depth = 0_usize;
     let parts = text.split(|c: char| {
@@ -56,7 +86,7 @@ fn directives(text: &str) -> Vec<&str> {
     parts.collect()
 }
 
-fn check_directive(directive: &str) -> Result<(), String> {
+fn check_directive(directive: &str) -> Result<(), LogLevelError> {
     let (target, level) = match directive.rsplit_once('=') {
         // `[span{field=value}]` has such signs of its own.
         Some((target, level)) if !level.contains([']', '}']) => (Some(target), level),
@@ -65,10 +95,11 @@ fn check_directive(directive: &str) -> Result<(), String> {
     };
     if !is_level(level) {
         let longer = LEVELS.into_iter().find(|name| level.to_ascii_lowercase().starts_with(name));
+        let named = level.to_owned();
         return Err(match (nearest(level, LEVELS).or(longer), target) {
-            (Some(meant), _) => format!("`{level}` is not a level; did you mean `{meant}`?"),
-            (None, None) => format!("`{level}` is not a level; of a module write `{level}=debug`"),
-            (None, Some(_)) => format!("`{level}` is not a level"),
+            (Some(meant), _) => LogLevelError::Mistyped { level: named, meant },
+            (None, None) => LogLevelError::Module(named),
+            (None, Some(_)) => LogLevelError::Level(named),
         });
     }
     let module = target.and_then(|target| target.split(['[', ':']).next()).unwrap_or_default();
@@ -76,7 +107,7 @@ fn check_directive(directive: &str) -> Result<(), String> {
         .then(|| nearest(module, MODULES))
         .flatten();
     match mistyped {
-        Some(meant) => Err(format!("there is no module `{module}`; did you mean `{meant}`?")),
+        Some(meant) => Err(LogLevelError::UnknownModule { module: module.to_owned(), meant }),
         None => Ok(()),
     }
 }
@@ -91,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_level_is_refused_with_the_one_that_was_meant() {
+    fn what_is_not_a_level_is_refused_with_the_one_that_was_meant() {
         for good in [
             "info",
             "WARN",
@@ -102,7 +133,7 @@ mod tests {
             "info,[check{tenant=a}]=debug",
             "sentinel[check]=debug,warn",
         ] {
-            assert_eq!(check(good), Ok(()), "{good}");
+            assert!(check(good).is_ok(), "{good}");
         }
         for (bad, why) in [
             ("", "empty"),
@@ -120,7 +151,7 @@ mod tests {
             ("info;debug", "not a level"),
             ("a=b=c", "`c` is not a level"),
         ] {
-            let refused = check(bad).unwrap_err();
+            let refused = check(bad).unwrap_err().to_string();
             assert!(refused.contains(why), "{bad}: {refused}");
         }
     }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::Config;
 use super::kind::kind;
-use super::{Config, schema};
+use super::schema::schema;
 
 const HEAD: &str = "# Configuration of `sentinel serve`
 
-<!-- Generated from crates/sentinel/src/config.rs; UPDATE_DOCS=1 cargo test -p sentinel rewrites it. -->
+<!-- Generated from crates/sentinel/src/config/sections; UPDATE_DOCS=1 cargo test -p sentinel rewrites it. -->
 
 One YAML file, given by `--config FILE`, and an environment variable for every field; the variable
 wins. [`config.schema.json`](config.schema.json) is the JSON Schema.
@@ -47,10 +48,11 @@ fn assert_current(name: &str, generated: &str) {
 
 fn table() -> String {
     let schema = schema();
-    let defaults = serde_json::to_value(Config::default()).unwrap();
+    let sections = Config::default().values().unwrap();
+    let default_of = |name| sections.iter().find_map(|section| section.get(name)).unwrap();
     let mut out = HEAD.to_owned();
     for (name, field) in schema["properties"].as_object().unwrap() {
-        let default = match &defaults[name] {
+        let default = match default_of(name) {
             Value::Null => String::new(),
             Value::String(text) => format!("`{text}`"),
             other => format!("`{other}`"),

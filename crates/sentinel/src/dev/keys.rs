@@ -12,7 +12,7 @@ use sentinel_service::keys::KeySpec;
 use sentinel_service::{ServiceError, Services};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::parts::signing_key::write_private;
+use crate::parts::private_file::write_private;
 
 /// API keys by role.
 pub(crate) type RoleKeys = BTreeMap<Role, String>;

@@ -1,5 +1,6 @@
 //! The sample tools of `sentinel dev`.
 
+use sentinel_core::name::NameError;
 use sentinel_core::principal::Principal;
 use sentinel_core::store::{TenantSpec, ToolSpec};
 use sentinel_service::{ServiceError, Services};
@@ -16,6 +17,15 @@ struct Sample {
     scopes: &'static [&'static str],
     description: &'static str,
     data_class: &'static str,
+}
+
+/// Why a sample cannot be registered.
+#[derive(Debug, thiserror::Error)]
+enum SampleError {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Url(#[from] url::ParseError),
 }
 
 /// The seed's tools. The addresses are of a domain that never resolves.
@@ -62,7 +72,7 @@ const SAMPLES: [Sample; 4] = [
     },
 ];
 
-/// Registers the sample tools that are not there yet; answers `tenant/tool` of the new ones.
+/// Registers the sample tools that do not exist yet, and returns `tenant/tool` of the new ones.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -74,7 +84,7 @@ pub(crate) async fn seed(services: &Services, actor: &Principal) -> Outcome<Vec<
         let (tenant, tool) = sample.specs().or_fail(doing)?;
         match services.registry.register(actor, tenant, tool).await {
             Ok(_) => new.push(name),
-            // Also when it was retired: the sample is not forced upon anyone.
+            // Also when it was retired: a sample that was removed stays removed.
             Err(ServiceError::Conflict { .. }) => {}
             Err(error) => return Err(error).or_fail(doing),
         }
@@ -83,21 +93,18 @@ pub(crate) async fn seed(services: &Services, actor: &Principal) -> Outcome<Vec<
 }
 
 impl Sample {
-    fn specs(&self) -> Result<(TenantSpec, ToolSpec), String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        let tenant = TenantSpec {
-            slug: self.tenant.parse().map_err(|error| text(&error))?,
-            display_name: self.tenant_name.parse().map_err(|error| text(&error))?,
-        };
+    fn specs(&self) -> Result<(TenantSpec, ToolSpec), SampleError> {
+        let tenant =
+            TenantSpec { slug: self.tenant.parse()?, display_name: self.tenant_name.parse()? };
         let metadata = [
             ("sample".to_owned(), json!(true)),
             ("description".to_owned(), json!(self.description)),
             ("data_class".to_owned(), json!(self.data_class)),
         ];
         let tool = ToolSpec {
-            name: self.tool.parse().map_err(|error| text(&error))?,
-            url: url::Url::parse(self.url).map_err(|error| text(&error))?,
-            owner: self.owner.parse().map_err(|error| text(&error))?,
+            name: self.tool.parse()?,
+            url: url::Url::parse(self.url)?,
+            owner: self.owner.parse()?,
             scopes: self.scopes.iter().map(|&scope| scope.to_owned()).collect(),
             metadata: metadata.into_iter().collect(),
             healthcheck: None,

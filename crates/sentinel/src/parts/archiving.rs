@@ -1,19 +1,21 @@
-//! Moving past months of decisions from the database to their archive, as housekeeping.
+//! Past months of decisions, moved from the database to their archive.
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use sentinel_archive::{AddressError, Archive, Published};
 use sentinel_core::clock::Clock;
 use sentinel_store_postgres::{ArchivedMonth, ClosedMonth, PostgresStore};
 
-use crate::runtime::node::HOUSEKEEPING;
+use crate::parts::partitions::INTERVAL;
+use crate::parts::task::{Shutdown, Task};
 
 /// Program and version, as a manifest names them.
 const BY: &str = concat!("sentinel ", env!("CARGO_PKG_VERSION"));
-/// Months kept besides the current one, unless stated.
+/// Months kept besides the current one by default.
 const KEEP_MONTHS: u32 = 12;
 
-/// Where past months of decisions go, and how many stay.
+/// Where past months of decisions go, and how many stay in the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Archiving {
     archive: Archive,
@@ -31,17 +33,36 @@ impl Archiving {
         let archive = Archive::open(url, environment)?;
         Ok(Self { archive, keep_months: keep_months.unwrap_or(KEEP_MONTHS) })
     }
+}
 
-    /// Looks for months to archive from time to time. Ends only when it is broken off, which is
-    /// safe at any moment.
-    pub(crate) async fn run(self, store: Arc<PostgresStore>, clock: Arc<dyn Clock>) {
-        let mut ticks = tokio::time::interval(HOUSEKEEPING);
+/// Moves each month to the archive once it is old enough.
+pub(crate) struct Archiver {
+    pub(crate) archiving: Archiving,
+    pub(crate) store: Arc<PostgresStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Task for Archiver {
+    fn name(&self) -> &'static str {
+        "archiving"
+    }
+
+    /// Breaking it off is safe: the next look goes on with a month that was begun.
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        shutdown.ends(self.keep_archiving()).await;
+    }
+}
+
+impl Archiver {
+    async fn keep_archiving(&self) {
+        let mut ticks = tokio::time::interval(INTERVAL);
         loop {
             ticks.tick().await;
-            match store.closed_months(self.keep_months, clock.now()).await {
+            match self.store.closed_months(self.archiving.keep_months, self.clock.now()).await {
                 Ok(months) => {
                     for month in months {
-                        if !self.archive(&store, month, &*clock).await {
+                        if !self.archive(month).await {
                             break;
                         }
                     }
@@ -51,12 +72,13 @@ impl Archiving {
         }
     }
 
-    /// Answers whether to go on with the next month. Another replica that is at this one goes on
-    /// itself; two that pass each other by would leave months to the next look.
-    async fn archive(&self, store: &PostgresStore, closed: ClosedMonth, clock: &dyn Clock) -> bool {
+    /// Returns whether to go on with the next month. Another server that archives this one goes on
+    /// itself; two that took turns would leave months to the next look.
+    async fn archive(&self, closed: ClosedMonth) -> bool {
         let month = closed.month();
         tracing::info!(%month, "archiving a month of decisions");
-        match store.archive_month(closed, &self.archive, clock.now(), BY).await {
+        let Archiving { archive, .. } = &self.archiving;
+        match self.store.archive_month(closed, archive, self.clock.now(), BY).await {
             Ok(Some(ArchivedMonth { manifest, published })) => tracing::info!(
                 %month,
                 decisions = manifest.content.count,

@@ -1,64 +1,71 @@
-//! Which database a server works on, and opening it.
+//! The database of a server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::epoch::Epoch;
 use sentinel_core::log::LogStore;
 use sentinel_core::payload::PayloadStore;
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_postgres::{Options, PostgresStore, Step};
 use sentinel_store_sqlite::SqliteStore;
-use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::failure::Failure;
+use crate::parts::backend::Backend;
 
-/// A database, not opened.
+/// A database that is not open yet.
 #[derive(Clone)]
 pub(crate) enum Database {
-    /// A file of `SQLite`, for one server.
+    /// A file of SQLite, for one server.
     Sqlite(PathBuf),
-    /// `PostgreSQL`, for one or more.
+    /// PostgreSQL, for one or more.
     Postgres { url: String, options: Options },
 }
 
-/// A store, and how it tells of changes that other servers made, when there can be others.
+/// How PostgreSQL is used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PostgresLimits {
+    /// Connections that listings and changes share.
+    pub(crate) connections: u32,
+    /// How long one statement may take.
+    pub(crate) statement_timeout: Duration,
+}
+
+/// An open store, by what it can do.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
-    /// The same.
     pub(crate) log: Arc<dyn LogStore>,
-    /// And again.
     pub(crate) payloads: Arc<dyn PayloadStore>,
-    /// Kept with its partitions by the server's housekeeping.
-    pub(crate) postgres: Option<Arc<PostgresStore>>,
+    pub(crate) backend: Arc<dyn Backend>,
 }
 
 impl Opened {
-    pub(crate) fn epochs(&self) -> Option<watch::Receiver<Epoch>> {
-        self.postgres.as_ref().map(|store| store.epochs())
+    fn new<S: Store + LogStore + PayloadStore + Backend + 'static>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { store: store.clone(), log: store.clone(), payloads: store.clone(), backend: store }
     }
 }
 
 impl Database {
-    pub(crate) fn postgres(url: &str, config: &Config) -> Self {
-        let statement_timeout = Duration::from_millis(config.database_statement_timeout_ms);
+    /// A database on PostgreSQL, with a replica for listings if there is one.
+    pub(crate) fn postgres(url: &str, read_url: Option<&str>, limits: PostgresLimits) -> Self {
+        let PostgresLimits { connections, statement_timeout } = limits;
         let defaults = Options::default();
         let options = Options {
-            max_connections: config.database_connections,
+            max_connections: connections,
             // A statement that waits for a lock must fail as such, not as a slow one.
             lock_timeout: defaults.lock_timeout.min(statement_timeout.mul_f64(0.8)),
             idle_timeout: defaults.idle_timeout.min(statement_timeout.mul_f64(0.4)),
             call_timeout: statement_timeout + (defaults.call_timeout - defaults.statement_timeout),
             statement_timeout,
-            read_url: config.database_read_url.clone(),
+            read_url: read_url.map(str::to_owned),
             ..defaults
         };
         Self::Postgres { url: url.to_owned(), options }
     }
 
-    /// Opens it. `SQLite` is migrated on the way, being this server's alone; `PostgreSQL` is not,
-    /// since other servers work on it: that is what `sentinel migrate` is for.
+    /// Opens it. SQLite, which only this server uses, is migrated first. PostgreSQL is not, since
+    /// other servers may use it: `sentinel migrate` does that.
     ///
     /// # Errors
     /// Those of the stores.
@@ -68,20 +75,16 @@ impl Database {
                 let opening = tokio::task::spawn_blocking(move || SqliteStore::open(path)).await;
                 let store =
                     opening.map_err(|error| StoreError::Unavailable(error.to_string()))??;
-                let store = Arc::new(store);
-                let (log, payloads) = (store.clone(), store.clone());
-                Ok(Opened { store, log, payloads, postgres: None })
+                Ok(Opened::new(store))
             }
             Self::Postgres { url, options } => {
-                let store = Arc::new(PostgresStore::open(&url, options).await?);
-                let (log, payloads) = (store.clone(), store.clone());
-                Ok(Opened { store: store.clone(), log, payloads, postgres: Some(store) })
+                PostgresStore::open(&url, options).await.map(Opened::new)
             }
         }
     }
 
-    /// Brings its schema to a step of an upgrade; answers the version. `SQLite` is this server's
-    /// alone and needs no steps.
+    /// Brings its schema to a step of an upgrade, and returns the version of the schema. SQLite,
+    /// which only this server uses, needs no steps.
     ///
     /// # Errors
     /// Those of the stores.
@@ -92,6 +95,17 @@ impl Database {
                 PostgresStore::migrate_to(url, step, &|text| crate::output::tell(text)).await
             }
         }
+    }
+}
+
+/// The failure to open a store, with its fix where that is known.
+pub(crate) fn open_failure(error: &StoreError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        StoreError::InUse { .. } => {
+            failure.help("stop the other one, or give each its own database")
+        }
+        _ => failure,
     }
 }
 
@@ -135,7 +149,9 @@ mod tests {
             "postgresql://:hunter2@[::1]:5432/sentinel",
             "postgres://u:hunter2@ho st/",
         ] {
-            let database = Database::postgres(url, &Config::default());
+            let limits =
+                PostgresLimits { connections: 12, statement_timeout: Duration::from_secs(5) };
+            let database = Database::postgres(url, None, limits);
             let shown = format!("{database} {database:?}");
             assert!(!shown.contains("hunter2"), "{shown}");
         }

@@ -1,44 +1,84 @@
-//! What this server shares with others through Redis.
+//! What a server shares with the others of its deployment.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use sentinel_core::rate::{RateLimit, RateLimitError, RateRule, parse_period};
-use sentinel_redis::{EventSettings, OnRedisLoss, RateSettings};
-use sentinel_redis::{RedisError, RedisEvents, RedisRates, RedisTarget};
+use sentinel_core::rate::RateLimiter;
+use sentinel_http::Source;
+use sentinel_redis::{
+    EventSettings, OnRedisLoss, RateSettings, RedisError, RedisEvents, RedisRates, RedisTarget,
+};
 use sentinel_service::Shared;
 use sentinel_service::bus::InProcessBus;
-use sentinel_service::rate::LocalRates;
+use sentinel_service::rate::{LocalRates, SharedRates, UncountedRates};
 
-use crate::config::{self, Config};
+use crate::parts::backend::Backend;
+use crate::parts::carrier::Carrier;
+use crate::parts::metrics;
 
-/// A Redis to share, not connected.
+/// How servers reach each other. Nothing is connected yet.
 #[derive(Debug, Clone)]
-pub(crate) struct Fleet {
+pub(crate) enum Fleet {
+    /// By a Redis, which also counts rate limits for all of them.
+    Redis(Box<Redis>),
+    /// By their database, if others can use it; each server grants its share of a rate limit.
+    Database {
+        /// How many servers there are; `None` when that is not known.
+        replicas: Option<u32>,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Redis {
     target: RedisTarget,
     prefix: String,
+    /// Whether events of decisions and manifests are carried, or only control events.
     decisions: bool,
-    on_loss: config::OnRedisLoss,
-    replicas: u32,
+    without: WithoutRedis,
+}
+
+/// What becomes of calls with rate limits while Redis does not answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum WithoutRedis {
+    /// They are denied.
+    Deny,
+    /// Each server grants its share.
+    Share { replicas: u32 },
 }
 
 impl Fleet {
-    /// The Redis that the configuration names, when it names one.
-    ///
-    /// # Errors
-    /// When the address is not one.
-    pub(crate) fn of(config: &Config) -> Result<Option<Self>, RedisError> {
-        let Some(url) = &config.redis_url else { return Ok(None) };
-        Ok(Some(Self {
-            target: RedisTarget::new(url, None)?,
-            prefix: config.redis_prefix.clone(),
-            decisions: config.redis_decision_events,
-            on_loss: config.on_redis_loss,
-            replicas: config.replicas.unwrap_or(1),
-        }))
+    /// Servers without a Redis.
+    pub(crate) const fn without_redis(replicas: Option<u32>) -> Self {
+        Self::Database { replicas }
     }
 
-    /// Whether Redis answers.
+    /// Servers that share the Redis at `url`.
+    ///
+    /// # Errors
+    /// When that is not an address of a Redis.
+    pub(crate) fn by_redis(
+        url: &str,
+        prefix: &str,
+        decisions: bool,
+        without: WithoutRedis,
+    ) -> Result<Self, RedisError> {
+        let target = RedisTarget::new(url, None)?;
+        Ok(Self::Redis(Box::new(Redis { target, prefix: prefix.to_owned(), decisions, without })))
+    }
+
+    /// Starts to carry events and to count rates. A Redis need not answer yet.
+    ///
+    /// # Errors
+    /// When the prefix of the keys in Redis cannot be used.
+    pub(crate) fn join(&self, backend: &dyn Backend) -> Result<Joined, RedisError> {
+        match self {
+            Self::Redis(redis) => redis.join(),
+            Self::Database { replicas } => Ok(by_database(backend, *replicas)),
+        }
+    }
+}
+
+impl Redis {
+    /// Checks that Redis answers.
     ///
     /// # Errors
     /// When it cannot be reached.
@@ -46,11 +86,7 @@ impl Fleet {
         self.target.ping().await
     }
 
-    /// Starts to carry events and to count rates. Redis need not be there yet.
-    ///
-    /// # Errors
-    /// When the prefix is not one.
-    pub(crate) fn join(&self) -> Result<Joined, RedisError> {
+    fn join(&self) -> Result<Joined, RedisError> {
         let events = Arc::new(InProcessBus::default());
         let settings = EventSettings {
             prefix: self.prefix.clone(),
@@ -58,71 +94,56 @@ impl Fleet {
             ..EventSettings::default()
         };
         let carrier = Arc::new(RedisEvents::start(&self.target, settings, events.foreign())?);
-        let on_loss = match self.on_loss {
-            config::OnRedisLoss::Deny => OnRedisLoss::Deny,
-            config::OnRedisLoss::LocalShare => OnRedisLoss::LocalShare {
-                replicas: self.replicas,
-                local: Arc::new(LocalRates::default()),
-            },
+        let on_loss = match self.without {
+            WithoutRedis::Deny => OnRedisLoss::Deny,
+            WithoutRedis::Share { replicas } => {
+                OnRedisLoss::LocalShare { replicas, local: Arc::new(LocalRates::default()) }
+            }
         };
         let settings =
             RateSettings { prefix: self.prefix.clone(), on_loss, ..RateSettings::default() };
         let rates = Arc::new(RedisRates::start(&self.target, settings)?);
-        let shared = Shared { events, others: Some(carrier.clone()), rates: Some(rates.clone()) };
-        Ok(Joined { shared, carrier, rates })
+        let source = metrics::of_redis_rates(Arc::clone(&rates));
+        Ok(Joined::by(carrier, events, rates, vec![source]))
     }
 }
 
-/// The parts of a server that reach the others.
-#[derive(Debug)]
+/// Without Redis, the database carries control events, and each server counts its share of rate
+/// limits.
+fn by_database(backend: &dyn Backend, replicas: Option<u32>) -> Joined {
+    let events = Arc::new(InProcessBus::default());
+    let Some(carrier) = backend.carry_events(events.foreign()) else { return Joined::default() };
+    let rates: Arc<dyn RateLimiter> = match replicas {
+        Some(replicas) => Arc::new(SharedRates::new(replicas)),
+        None => {
+            tracing::warn!(
+                "calls with rate limits that policy states are denied: each server counts alone, \
+                 and `replicas` does not say how many there are"
+            );
+            Arc::new(UncountedRates)
+        }
+    };
+    Joined::by(carrier, events, rates, Vec::new())
+}
+
+/// The parts of a server that reach the others; by default there are no others.
+#[derive(Default)]
 pub(crate) struct Joined {
     pub(crate) shared: Shared,
-    pub(crate) carrier: Arc<RedisEvents>,
-    pub(crate) rates: Arc<RedisRates>,
+    pub(crate) carrier: Option<Arc<dyn Carrier>>,
+    /// What they count.
+    pub(crate) sources: Vec<Source>,
 }
 
-/// Time that the last events get to leave a server that stops.
-pub(crate) const FLUSH: Duration = Duration::from_secs(1);
-
-/// Reads a rate limit of the configuration: `scope:limit/period` or `scope:limit/period:burst`.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn rate_rule(text: &str) -> Result<RateRule, RateLimitError> {
-    let mut parts = text.split(':');
-    let scope = parts.next().unwrap_or_default().parse()?;
-    let rate = parts.next().unwrap_or_default();
-    let (limit, period) = rate.split_once('/').ok_or(RateLimitError::Limit)?;
-    let limit = limit.parse().map_err(|_| RateLimitError::Limit)?;
-    let burst = parts.next().map(str::parse).transpose().map_err(|_| RateLimitError::Burst)?;
-    if parts.next().is_some() {
-        return Err(RateLimitError::UnknownField);
-    }
-    Ok(RateRule { scope, limit: RateLimit::new(limit, parse_period(period)?, burst)? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_limit_is_read_as_written() {
-        let second = Duration::from_secs(1);
-        let rule = rate_rule("agent:100/1s").unwrap();
-        assert_eq!(rule.limit, RateLimit::new(100, second, None).unwrap());
-        let rule = rate_rule("agent_tool:5000/1m:200").unwrap();
-        assert_eq!(rule.limit, RateLimit::new(5000, second * 60, Some(200)).unwrap());
-        for bad in [
-            "",
-            "agent",
-            "agent:",
-            "agent:5",
-            "all:5/1s",
-            "agent:-1/1s",
-            "agent:5/1s:0",
-            "agent:5/1s:1:1",
-        ] {
-            assert!(rate_rule(bad).is_err(), "{bad}");
-        }
+impl Joined {
+    fn by(
+        carrier: Arc<dyn Carrier>,
+        events: Arc<InProcessBus>,
+        rates: Arc<dyn RateLimiter>,
+        mut sources: Vec<Source>,
+    ) -> Self {
+        sources.push(Arc::clone(&carrier).source());
+        let shared = Shared { events, others: Some(carrier.clone()), rates: Some(rates) };
+        Self { shared, carrier: Some(carrier), sources }
     }
 }

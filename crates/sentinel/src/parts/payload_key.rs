@@ -11,15 +11,16 @@ use sentinel_service::payloads::{LocalKeyWrapper, RawKey};
 use sentinel_signers::{into_new_file, owner_only};
 use zeroize::Zeroizing;
 
-use crate::parts::signing_key::write_new;
+use crate::failure::Failure;
+use crate::parts::private_file::write_new;
 
-/// Larger files are surely no key. Bytes.
+/// Bytes of a file that may hold a key; larger ones surely do not.
 const MAX_BYTES: u64 = 1024;
 
 /// Where the key comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
-    /// A file that must be there.
+    /// A file that must exist.
     File(PathBuf),
     /// A file that is made when there is none.
     Made(PathBuf),
@@ -42,7 +43,7 @@ pub(crate) enum PayloadKeyError {
 
 impl PayloadKeyError {
     /// How to fix it. Nothing that is advised writes over a file or removes one.
-    pub(crate) fn mend(&self) -> String {
+    pub(crate) fn fix(&self) -> String {
         const RESTORE: &str = "another key reads nothing of what this one sealed";
         match self {
             Self::Exposed { path, .. } => owner_only(path, "600"),
@@ -64,11 +65,16 @@ impl PayloadKeyError {
             Self::Invalid { .. } => format!("restore the file; {RESTORE}"),
         }
     }
+
+    /// The failure of a command, with its fix.
+    pub(crate) fn failure(&self) -> Failure {
+        Failure::new(self.to_string()).help(self.fix())
+    }
 }
 
 impl Source {
     /// The wrapper with this key. To be called once the database is held: of two processes that
-    /// start on the same directory, only one makes its key.
+    /// start in the same directory, only one makes its key.
     ///
     /// # Errors
     /// Those of [`load`], or when no key can be made.
@@ -89,7 +95,7 @@ impl Source {
 /// Reads a key.
 ///
 /// # Errors
-/// When it cannot be read, is readable by others, or is no key.
+/// When it cannot be read, is readable by others, or is not a key.
 pub(crate) fn load(path: &Path) -> Result<RawKey, PayloadKeyError> {
     let unreadable = |error| PayloadKeyError::Unreadable { path: path.to_owned(), error };
     let file = File::open(path).map_err(unreadable)?;
@@ -157,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_can_read_is_refused_with_its_mend() {
+    fn a_key_that_others_can_read_is_refused_with_its_fix() {
         let (_dir, path) = file(&"0a".repeat(32));
         std::fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
         let error = load(&path).unwrap_err();
         assert!(error.to_string().contains("0604"), "{error}");
-        assert_eq!(error.mend(), format!("chmod 600 '{}'", path.display()));
+        assert_eq!(error.fix(), format!("chmod 600 '{}'", path.display()));
     }
 
     #[test]

@@ -13,10 +13,21 @@ use sentinel_policy::{
     SourceLimits, Vetter,
 };
 use tokio::sync::watch;
+use tokio::task::JoinError;
 
+use crate::environment;
 use crate::failure::{OrFail as _, Outcome};
+use crate::parts::metrics;
 
 /// What decides, as configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Decider {
+    pub(crate) engine: Engine,
+    /// How the embedded engine evaluates.
+    pub(crate) evaluation: EmbeddedConfig,
+}
+
+/// The engine that decides.
 #[derive(Debug, Clone)]
 pub(crate) enum Engine {
     /// The embedded one.
@@ -30,7 +41,7 @@ pub(crate) enum Engine {
 /// Where the policies of the embedded engine come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
-    /// Loaded anew on demand and, if it is watched, when a file in it changes.
+    /// Loaded again on demand and, if it is watched, when a file in it changes.
     Directory {
         dir: PathBuf,
         watched: bool,
@@ -49,7 +60,7 @@ pub(crate) struct Supply {
 /// What loads the policies of the embedded engine.
 #[derive(Debug, Clone)]
 enum Loader {
-    /// `seen` is what the directory was like before it was loaded; none when it is not watched.
+    /// `seen` is the fingerprint of the directory before it was loaded; none when it is not watched.
     Directory {
         engine: Arc<EmbeddedEngine>,
         dir: PathBuf,
@@ -62,7 +73,7 @@ enum Loader {
     },
 }
 
-/// Time that a source has to give a policy before the server starts without.
+/// Time that a source has to give a policy before the server starts without one.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// Time between two looks at a directory.
 const WATCH: Duration = Duration::from_secs(1);
@@ -71,13 +82,13 @@ const WATCH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) port: Arc<dyn PolicyEngine>,
-    /// That of the embedded engine.
+    /// Loads the policies of the embedded engine.
     loader: Option<Loader>,
     opa: Option<Arc<OpaEngine>>,
     shadow: Option<Arc<ShadowEngine>>,
 }
 
-/// Loads the policy anew.
+/// Loads the policy again.
 #[derive(Debug, Clone)]
 pub(crate) struct Reloader {
     loader: Option<Loader>,
@@ -92,7 +103,7 @@ pub(crate) enum First {
     Kept,
 }
 
-/// What loading came to, when nothing went wrong.
+/// The result of loading, when nothing went wrong.
 #[derive(Debug)]
 pub(crate) enum Reloaded {
     Revision(Arc<str>),
@@ -102,18 +113,37 @@ pub(crate) enum Reloaded {
     Nothing,
 }
 
+/// Why no policy was loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoPolicy {
+    #[error(transparent)]
+    Refused(#[from] LoadError),
+    /// What the source brought was refused.
+    #[error(transparent)]
+    Unsound(#[from] Arc<LoadError>),
+    #[error("the source of the policy has none yet")]
+    NoneYet,
+    #[error("the source of the policy has not answered yet")]
+    NoAnswer,
+    #[error(transparent)]
+    Panicked(#[from] JoinError),
+}
+
 impl Policy {
+    /// Builds the engine; nothing is loaded yet.
+    ///
     /// # Errors
-    /// When this program or OPA cannot be used at all; whether they answer is seen later.
-    pub(crate) fn new(engine: &Engine, evaluation: EmbeddedConfig) -> Outcome<Self> {
-        let opa = match engine {
+    /// When this program or OPA cannot be used at all. Whether OPA answers is seen later.
+    pub(crate) fn new(decider: Decider) -> Outcome<Self> {
+        let Decider { engine, evaluation } = decider;
+        let opa = match &engine {
             Engine::Embedded(_) => None,
             Engine::Opa(config) | Engine::Shadow(_, config) => {
                 let opa = OpaEngine::new(config);
                 Some(Arc::new(opa.or_fail(|| "cannot use OPA".to_owned())?))
             }
         };
-        let embedded = match engine {
+        let embedded = match &engine {
             Engine::Opa(_) => None,
             Engine::Embedded(origin) | Engine::Shadow(origin, _) => {
                 Some((Arc::new(embedded(evaluation)?), origin))
@@ -130,7 +160,7 @@ impl Policy {
             (None, Some((embedded, _)), _) => Some(embedded.clone()),
             (None, None, opa) => opa.clone().map(|opa| opa as Arc<dyn PolicyEngine>),
         };
-        // One of them is there for every `Engine`; an engine without policy denies.
+        // Every `Engine` has one of them; an engine without policy denies.
         let port = port.unwrap_or_else(|| Arc::new(EmbeddedEngine::new(EmbeddedConfig::default())));
         let loader = embedded.map(|(engine, origin)| Loader::new(engine, origin)).transpose()?;
         Ok(Self { port, loader, opa, shadow })
@@ -140,7 +170,7 @@ impl Policy {
         Reloader { loader: self.loader.clone() }
     }
 
-    /// Keeps the policy what its source says, as long as it is polled.
+    /// Keeps the policy in step with its source, as long as it is polled.
     pub(crate) fn supply(
         &self,
         clock: &Arc<dyn Clock>,
@@ -164,15 +194,14 @@ impl Policy {
         Some(async move { opa.watch(|| clock.now()).await })
     }
 
-    /// Looks at OPA once, so that what is said at the start is known.
+    /// Asks OPA for its state once, so that it is known at the start.
     pub(crate) async fn look(&self, now: Timestamp) {
         if let Some(opa) = &self.opa {
             opa.look(now).await;
         }
     }
 
-    /// Why the OPA that was looked at last does not decide; `None` when it does, or when none is
-    /// asked.
+    /// Why OPA did not decide when it was looked at last; `None` when it did, or when none is asked.
     pub(crate) fn opa_error(&self) -> Option<String> {
         let status = self.opa.as_ref()?.status();
         match (status.error, status.revision) {
@@ -184,17 +213,17 @@ impl Policy {
 
     /// What it counts.
     pub(crate) fn sources(&self) -> Vec<sentinel_http::Source> {
-        let opa = self.opa.iter().cloned().map(crate::parts::metrics::of_opa);
-        let shadow = self.shadow.iter().cloned().map(crate::parts::metrics::of_shadow);
+        let opa = self.opa.iter().cloned().map(metrics::of_opa);
+        let shadow = self.shadow.iter().cloned().map(metrics::of_shadow);
         let embedded = match &self.loader {
             Some(Loader::Directory { engine, .. } | Loader::Bundle { engine, .. }) => {
-                Some(crate::parts::metrics::of_embedded(Arc::clone(engine)))
+                Some(metrics::of_embedded(Arc::clone(engine)))
             }
             None => None,
         };
         let supply = match &self.loader {
             Some(Loader::Bundle { engine, keeper, .. }) => {
-                Some(crate::parts::metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
+                Some(metrics::of_supply(Arc::clone(keeper), Arc::clone(engine)))
             }
             _ => None,
         };
@@ -202,8 +231,8 @@ impl Policy {
     }
 }
 
-/// Loads a directory anew when a file in it has changed and none changes any more: of files that are
-/// copied one by one, the first few may be a policy, too, and another one.
+/// Loads a directory again when a file in it has changed and none changes any more: of files that
+/// are copied one by one, the first few may be another policy by themselves.
 async fn watch(
     engine: Arc<EmbeddedEngine>,
     dir: PathBuf,
@@ -222,7 +251,7 @@ async fn watch(
                 return (last, found);
             }
             match engine.load(&looked, now) {
-                Ok(revision) => tracing::info!(%revision, "the policy was loaded anew"),
+                Ok(revision) => tracing::info!(%revision, "the policy was loaded again"),
                 Err(error) => {
                     tracing::error!(%error, "the policy was refused; the one before stays in force");
                 }
@@ -252,7 +281,7 @@ impl Loader {
             }
             Origin::Bundle(supply) => {
                 let source =
-                    supply::open(&supply.address, &supply.access, crate::environment::variables());
+                    supply::open(&supply.address, &supply.access, environment::variables());
                 let source = source.or_fail(|| "cannot use `policy_bundle`".to_owned())?;
                 let keeper = Keeper::new(Arc::clone(&engine), source, supply.keeper.clone());
                 let address = supply.address.clone();
@@ -263,13 +292,12 @@ impl Loader {
 }
 
 impl Reloader {
-    /// Loads what there is at the start: of bundles what was in force last, and without that what
-    /// the source has, if it answers soon.
+    /// Loads the policy of a start: the bundle that was in force last, and without one what the
+    /// source has, if it answers soon.
     ///
     /// # Errors
     /// When the policy is refused, or there is none.
-    pub(crate) async fn first(&self, now: Timestamp) -> Result<First, String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
+    pub(crate) async fn first(&self, now: Timestamp) -> Result<First, NoPolicy> {
         let reloader = self.clone();
         let loading = tokio::task::spawn_blocking(move || match reloader.loader {
             Some(Loader::Bundle { keeper, .. }) => {
@@ -277,22 +305,22 @@ impl Reloader {
             }
             _ => reloader.load(now).map(|_| Some(First::Brought)),
         });
-        let kept = match loading.await.map_err(|error| text(&error))? {
+        let refused = match loading.await? {
             Ok(Some(first)) => return Ok(first),
             Ok(None) => None,
-            Err(error) => Some(text(&error)),
+            Err(error) => Some(error),
         };
         let Some(Loader::Bundle { keeper, .. }) = &self.loader else {
-            return kept.map_or(Ok(First::Brought), Err);
+            return refused.map_or(Ok(First::Brought), |error| Err(error.into()));
         };
-        if let Some(error) = kept {
-            tracing::error!(%error, "what was in force last cannot be loaded");
+        if let Some(error) = refused {
+            tracing::error!(%error, "the bundle that was in force last cannot be loaded");
         }
         match tokio::time::timeout(FIRST_ANSWER, keeper.poll(now)).await {
             Ok(Ok(Some(_))) => Ok(First::Brought),
-            Ok(Ok(None)) => Err("the source of the policy has none yet".to_owned()),
-            Ok(Err(error)) => Err(text(&error)),
-            Err(_) => Err("the source of the policy has not answered yet".to_owned()),
+            Ok(Ok(None)) => Err(NoPolicy::NoneYet),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(NoPolicy::NoAnswer),
         }
     }
 
@@ -313,24 +341,26 @@ impl Reloader {
         }
     }
 
-    /// Loads what is on this machine, and asks no source: of bundles what was in force last. `None`
-    /// when there is nothing.
+    /// Loads what is on this machine, and asks no source: a bundle is the one that was in force last.
+    /// `None` when there is nothing.
     ///
     /// # Errors
-    /// Why it is refused.
-    pub(crate) async fn on_this_machine(&self, now: Timestamp) -> Result<Option<Arc<str>>, String> {
+    /// When it is refused.
+    pub(crate) async fn on_this_machine(
+        &self,
+        now: Timestamp,
+    ) -> Result<Option<Arc<str>>, NoPolicy> {
         let loader = self.loader.clone();
         let loading = tokio::task::spawn_blocking(move || match loader {
             Some(Loader::Directory { engine, dir, .. }) => engine.load(&dir, now).map(Some),
             Some(Loader::Bundle { keeper, .. }) => keeper.restore(now),
             None => Ok(None),
         });
-        let loaded = loading.await.map_err(|error| error.to_string())?;
-        loaded.map_err(|error| error.to_string())
+        Ok(loading.await??)
     }
 
-    /// What the policy comes from, as the record of its changes names it: for all who read that, so
-    /// without a query, which may hold a signature or a token.
+    /// The source of the policy, as the record of its changes names it: without a query, which may
+    /// hold a signature or a token, since many may read the record.
     pub(crate) fn origin(&self) -> Option<String> {
         match self.loader.as_ref()? {
             Loader::Directory { dir, .. } => Some(dir.display().to_string()),
@@ -345,7 +375,7 @@ impl Reloader {
         Some(engine.loads())
     }
 
-    /// The directory that is loaded, for who has to mend it.
+    /// The directory that is loaded, for those who have to correct it.
     pub(crate) fn dir(&self) -> Option<&PathBuf> {
         match &self.loader {
             Some(Loader::Directory { dir, .. }) => Some(dir),

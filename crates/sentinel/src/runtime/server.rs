@@ -71,6 +71,12 @@ impl Limits {
         Self { connections: OPERATORS, of_address: None, operators_only: true, ..limits }
     }
 
+    /// The same, with no more connections than this process may open files; raises the limit of open
+    /// files where it can.
+    pub(crate) fn within_open_files(self) -> Self {
+        Self { connections: room_for(self.connections), ..self }
+    }
+
     fn most(&self) -> Most {
         Most {
             connections: self.connections,
@@ -84,7 +90,7 @@ impl Limits {
 
 /// Makes room for so many connections among the files that this process may open; returns how many
 /// there is room for.
-pub(crate) fn room_for(connections: usize) -> usize {
+fn room_for(connections: usize) -> usize {
     let wanted = u64::try_from(connections + RESERVED + OPERATORS).unwrap_or(u64::MAX);
     let wanted = wanted.saturating_add(OTHER_FILES);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -244,31 +250,6 @@ fn nodelay(stream: TcpStream) -> TcpStream {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     stream
-}
-
-/// Binds `address` if there is one, and says where.
-pub(crate) async fn bind_if(
-    address: Option<SocketAddr>,
-) -> crate::failure::Outcome<(Option<TcpListener>, Option<SocketAddr>)> {
-    let Some(address) = address else { return Ok((None, None)) };
-    let listener = bind(address).await?;
-    let bound = listener.local_addr().unwrap_or(address);
-    Ok((Some(listener), Some(bound)))
-}
-
-/// Binds `address`.
-///
-/// # Errors
-/// When it is in use or not ours, with how to mend it.
-pub(crate) async fn bind(address: SocketAddr) -> crate::failure::Outcome<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let failure = crate::failure::Failure::new(format!("cannot listen on {address}: {error}"));
-        if error.kind() == std::io::ErrorKind::AddrInUse {
-            failure.help("stop what listens there, or choose another port (0 picks a free one)")
-        } else {
-            failure
-        }
-    })
 }
 
 #[cfg(test)]

@@ -368,7 +368,7 @@ fn unsafe_sources_are_refused_with_their_mend() {
         let mut command = sentinel(&["serve", "--config", &deployment.config]);
         let output = command.envs(variables.iter().copied()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.contains(what) && text.contains("mend:"), "no `{what}`: {text}");
+        assert!(text.contains(what) && text.contains("fix:"), "no `{what}`: {text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
 }

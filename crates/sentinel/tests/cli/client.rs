@@ -209,7 +209,7 @@ fn doctor_tells_what_is_wrong() {
     .unwrap();
     let ill = server.cli(&["doctor"]).exits(1).stdout;
     assert!(ill.contains("✗ policies") && ill.contains("✗ signing key"), "{ill}");
-    assert!(ill.contains("mend: chmod 600"), "{ill}");
+    assert!(ill.contains("fix: chmod 600"), "{ill}");
     assert!(ill.contains("✓ server"), "{ill}");
 }
 

@@ -19,7 +19,7 @@ fn sighup_loads_the_policy_anew_and_keeps_the_last_good_one() {
     server.check().exits(1);
     std::fs::write(&path, ALLOW_ALL).unwrap();
     server.signal("HUP");
-    server.wait_for("loaded anew");
+    server.wait_for("loaded again");
     server.check().exits(0);
     std::fs::write(&path, "package sentinel.policy\nallow if {").unwrap();
     server.signal("HUP");
@@ -54,7 +54,7 @@ fn a_broken_policy_denies_everything_until_it_is_mended() {
     server.cli(&["restore", "--global"]).exits(0);
     std::fs::write(&path, ALLOW_ALL).unwrap();
     server.signal("HUP");
-    server.wait_for("loaded anew");
+    server.wait_for("loaded again");
     server.check().exits(0);
 }
 

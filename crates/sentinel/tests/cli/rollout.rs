@@ -106,7 +106,7 @@ fn a_source_that_brings_something_else_ends_a_promotion() {
     assert_eq!(decided(&server), (false, "2.0".to_owned()));
     std::fs::remove_file(folder.path().join("source/broken.rego")).unwrap();
     server.signal("HUP");
-    server.wait_for("the policy was loaded anew");
+    server.wait_for("the policy was loaded again");
     assert_eq!(decided(&server), (false, "2.0".to_owned()));
 
     write(&folder, "source", "3.0", "input.tenant == \"platform-eng\"");

@@ -77,7 +77,7 @@ fn each_unsafe_or_incomplete_configuration_is_refused_with_its_mend() {
         "verified TLS",
         "sslmode=verify-full",
     );
-    refuses(&[("SENTINEL_DATABASE_URL", "mysql://x")], "no `sqlite://`", "database_url:");
+    refuses(&[("SENTINEL_DATABASE_URL", "mysql://x")], "not a `sqlite://`", "database_url:");
     refuses(&[("SENTINEL_DATABASE_URL", "postgres://[x")], "PostgreSQL address", "postgres://user");
     refuses(&[("SENTINEL_REDIS_URL", "http://x")], "redis_url", "redis://127.0.0.1:6379");
     refuses(&[("SENTINEL_RATE_LIMITS", "agent:5")], "rate limit", "agent:100/1s");
@@ -141,7 +141,7 @@ fn every_problem_is_listed_at_once() {
     for what in ["database_url", "policy_dir", "signing_key_file", "clear text", "allowed_hosts"] {
         assert!(refused.contains(what), "{what}: {refused}");
     }
-    assert_eq!(refused.matches("mend:").count(), 5, "{refused}");
+    assert_eq!(refused.matches("fix:").count(), 5, "{refused}");
 }
 
 #[test]

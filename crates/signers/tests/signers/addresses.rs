@@ -22,7 +22,7 @@ fn the_usual_forms_are_taken() {
 }
 
 #[test]
-fn whatever_does_not_name_one_key_is_refused_with_a_mend() {
+fn whatever_does_not_name_one_key_is_refused_with_a_fix() {
     for address in [
         "",
         "/etc/key.pem",
@@ -48,7 +48,7 @@ fn whatever_does_not_name_one_key_is_refused_with_a_mend() {
     ] {
         let error = KeyAddress::parse(address).expect_err(address);
         assert!(matches!(error, SignersError::Address { .. }), "{address}: {error}");
-        assert!(error.mend().is_some_and(|mend| mend.contains("vault://")), "{address}");
+        assert!(error.fix().is_some_and(|fix| fix.contains("vault://")), "{address}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }

@@ -92,7 +92,7 @@ fn a_key_opens_with_its_passphrase_only() {
     let path = encrypt(&dir, "p256.pem", &["-v2", "aes-256-cbc"]);
     let error = file(path.clone(), None).read().unwrap_err();
     assert!(matches!(error, SignersError::Pem { error: PemError::NoPassphrase, .. }), "{error}");
-    assert!(error.mend().unwrap().contains("signing_key_passphrase_file"));
+    assert!(error.fix().unwrap().contains("signing_key_passphrase_file"));
     for wrong in ["correct hors", "correct horse ", ""] {
         let given = Passphrase::Text(Secret::new(wrong.to_owned()));
         assert_eq!(pem_error(&file(path.clone(), Some(given))), PemError::Passphrase, "{wrong}");
@@ -119,14 +119,14 @@ fn what_is_not_pkcs8_with_aes_is_refused() {
 }
 
 #[test]
-fn a_key_or_passphrase_that_others_can_read_is_refused_with_its_mend() {
+fn a_key_or_passphrase_that_others_can_read_is_refused_with_its_fix() {
     let dir = keys();
     let path = encrypt(&dir, "p256.pem", &["-v2", "aes-256-cbc"]);
     for exposed in [path.clone(), dir.path().join("passphrase")] {
         std::fs::set_permissions(&exposed, std::fs::Permissions::from_mode(0o640)).unwrap();
         let error = file(path.clone(), right(&dir)).read().unwrap_err();
         assert!(error.to_string().contains("0640"), "{error}");
-        assert_eq!(error.mend().unwrap(), format!("chmod 600 '{}'", exposed.display()));
+        assert_eq!(error.fix().unwrap(), format!("chmod 600 '{}'", exposed.display()));
         private(&exposed);
     }
     file(path, right(&dir)).read().unwrap();

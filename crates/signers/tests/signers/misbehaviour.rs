@@ -133,7 +133,7 @@ async fn a_service_that_is_gone_is_away() {
         drop(service);
         for error in [signs_manifests(manifests).await, signs_checkpoints(log).await] {
             let error = error.unwrap_err();
-            assert!(error.is_away() && error.mend().is_some(), "{error}");
+            assert!(error.is_away() && error.fix().is_some(), "{error}");
         }
     })
     .await;

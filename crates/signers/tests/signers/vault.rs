@@ -65,7 +65,7 @@ async fn a_token_file_is_read_anew_for_each_question() {
     let key = open(&at(&vault, "manifests"), &access).await.unwrap();
     vault.expect_token("second");
     let error = signs_manifests(key.clone()).await.unwrap_err();
-    assert!(error.mend().unwrap().contains("docs/signing-keys.md"), "{error}");
+    assert!(error.fix().unwrap().contains("docs/signing-keys.md"), "{error}");
     std::fs::write(&path, "second\n").unwrap();
     signs_manifests(key.clone()).await.unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -100,7 +100,7 @@ async fn without_a_token_or_with_a_key_that_signs_nothing_it_is_refused() {
     assert!(error.to_string().contains("aes256-gcm96"), "{error}");
     let error = open(&at(&vault, "none"), &access).await.unwrap_err();
     assert!(matches!(error, SignersError::Refused { status: 404, .. }), "{error}");
-    assert!(error.mend().unwrap().contains("make the key"));
+    assert!(error.fix().unwrap().contains("make the key"));
     let key = open(&at(&vault, "log"), &access).await.unwrap();
     assert!(matches!(key.public_half(), PublicHalf::Ed25519(_)));
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sentinel_core::store::StoreError;
 use sentinel_policy::{SourceLimits, Vetter};
 use sentinel_signers::{owner_only, shell_word};
 use sentinel_store_sqlite::SqliteStore;
@@ -10,7 +11,6 @@ use super::{Finding, Presence, unseen};
 use crate::dev::data_dir::DataDir;
 use crate::dev::keys;
 use crate::parts::{payload_key, signing_key};
-use crate::runtime::node::is_held;
 
 pub(super) fn look(dir: &DataDir, policies: Option<PathBuf>, server_runs: bool) -> Vec<Finding> {
     let mut findings = vec![directory(dir)];
@@ -59,10 +59,10 @@ fn signing(dir: &DataDir) -> Finding {
     match signing_key::load(&path) {
         Ok(_) => Finding::good(CHECK, format!("`{}` can be used", path.display())),
         Err(error) => {
-            let mend = error.mend().unwrap_or_else(|| {
+            let fix = error.fix().unwrap_or_else(|| {
                 "restore the key from a backup; a new one cannot vouch for old manifests".to_owned()
             });
-            Finding::bad(CHECK, error.to_string(), mend)
+            Finding::bad(CHECK, error.to_string(), fix)
         }
     }
 }
@@ -77,7 +77,7 @@ fn payload(dir: &DataDir) -> Finding {
     }
     match payload_key::load(&path) {
         Ok(_) => Finding::good(CHECK, format!("`{}` can be used", path.display())),
-        Err(error) => Finding::bad(CHECK, error.to_string(), error.mend()),
+        Err(error) => Finding::bad(CHECK, error.to_string(), error.fix()),
     }
 }
 
@@ -102,7 +102,7 @@ fn database(dir: &DataDir, server_runs: bool) -> Finding {
     }
     match SqliteStore::open(&path) {
         Ok(_) => Finding::good(CHECK, format!("`{shown}` opens and its schema is current")),
-        Err(error) if is_held(&error) => {
+        Err(StoreError::InUse { .. }) => {
             let detail = format!("`{shown}` is open in another process");
             if server_runs {
                 Finding::good(CHECK, detail)

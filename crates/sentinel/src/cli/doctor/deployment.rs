@@ -6,18 +6,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sentinel_policy::EmbeddedConfig;
+use sentinel_core::store::StoreError;
 use sentinel_signers::{KeySource, LogKey, ManifestKey, SignersError, try_out};
 use url::Url;
 
 use super::{Finding, Presence, unseen};
-use crate::cli::serve::has_keys;
+use crate::cli::serve::no_keys;
+use crate::config::Config;
 use crate::config::load::{Loaded, load};
-use crate::config::{Config, keys, problems};
+use crate::config::problems::Problems;
+use crate::config::section::Section as _;
+use crate::environment;
+use crate::parts::api_keys;
 use crate::parts::database::Database;
-use crate::parts::fleet::Fleet;
-use crate::parts::policy_engine::{Engine, Origin, Policy};
-use crate::runtime::node::is_held;
+use crate::parts::fleet::{Fleet, Redis};
+use crate::parts::policy_engine::{Decider, Engine, Origin, Policy};
 
 /// What does not answer by then is away.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,13 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found, and where the server listens.
 pub(super) async fn look(path: &Path) -> (Vec<Finding>, Option<Url>) {
     const CHECK: &str = "config";
-    let Loaded { config, unknown_variables } =
-        match load(Some(path), crate::environment::variables()) {
-            Ok(loaded) => loaded,
-            Err(failure) => return (vec![Finding::failed(CHECK, &failure)], None),
-        };
+    let Loaded { config, unknown_variables } = match load(Some(path), environment::variables()) {
+        Ok(loaded) => loaded,
+        Err(failure) => return (vec![Finding::failed(CHECK, &failure)], None),
+    };
     let mut findings = Vec::new();
-    match problems::check(&config) {
+    match config.build() {
         Ok(_) => {
             let ignored = match unknown_variables.as_slice() {
                 [] => String::new(),
@@ -41,21 +43,21 @@ pub(super) async fn look(path: &Path) -> (Vec<Finding>, Option<Url>) {
             findings.push(Finding::good(CHECK, detail));
         }
         Err(problems) => findings.extend(
-            problems.into_iter().map(|problem| Finding::bad(CHECK, problem.what, problem.mend)),
+            problems.iter().map(|problem| Finding::bad(CHECK, &*problem.what, &*problem.fix)),
         ),
     }
-    if let Ok(database) = problems::database(&config) {
+    if let Ok(database) = config.database.database() {
         findings.extend(self::database(database, path).await);
     }
-    if let Ok(Some(fleet)) = Fleet::of(&config) {
-        findings.push(redis(&fleet).await);
+    if let Ok(Fleet::Redis(redis)) = config.redis.fleet() {
+        findings.push(self::redis(&redis).await);
     }
     findings.extend(signing(&config).await);
-    // What is missing of it was told above.
-    if let Some(engine) = problems::engine(&config, &mut Vec::new()) {
-        findings.extend(policy(&engine, config.evaluation()).await);
+    // Its problems are reported above.
+    if let Some(decider) = config.policy.build(&mut Problems::default()) {
+        findings.extend(policy(decider).await);
     }
-    (findings, reached_at(config.listen))
+    (findings, reached_at(config.listen.listen))
 }
 
 /// Where a server that listens there is reached from this machine.
@@ -92,57 +94,54 @@ async fn database(database: Database, config: &Path) -> Vec<Finding> {
     };
     let opened = match opened {
         Ok(opened) => opened,
-        Err(error) if is_held(&error) => {
+        Err(StoreError::InUse { .. }) => {
             let detail = format!(
                 "`{shown}` is open in another process, which is right while the server runs"
             );
             return vec![Finding::good(CHECK, detail)];
         }
         Err(error) => {
-            let mend = "see that it can be reached from here and that its schema is that of this \
+            let fix = "see that it can be reached from here and that its schema is that of this \
                         version (`sentinel migrate --config FILE`)";
-            return vec![Finding::bad(CHECK, format!("`{shown}`: {error}"), mend)];
+            return vec![Finding::bad(CHECK, format!("`{shown}`: {error}"), fix)];
         }
     };
     let good = Finding::good(CHECK, format!("`{shown}` opens, and its schema can be used"));
-    let api_keys = match has_keys(opened.store.as_ref()).await {
+    let api_keys = match api_keys::any_valid(opened.store.as_ref()).await {
         Ok(true) => Finding::good("API keys", "there are keys that are not revoked"),
         Ok(false) => {
-            let problem = crate::cli::serve::no_keys(config);
-            Finding::bad("API keys", problem.what, problem.mend)
+            let problem = no_keys(config);
+            Finding::bad("API keys", problem.what, problem.fix)
         }
-        Err(failure) => Finding::failed("API keys", &failure),
+        Err(error) => Finding::bad("API keys", format!("cannot read the API keys: {error}"), ""),
     };
     vec![good, api_keys]
 }
 
-async fn redis(fleet: &Fleet) -> Finding {
+async fn redis(redis: &Redis) -> Finding {
     const CHECK: &str = "redis";
-    let mend = "see that it can be reached from here; until then `on_redis_loss` says what becomes \
+    let fix = "see that it can be reached from here; until then `on_redis_loss` says what becomes \
                 of calls with rate limits";
-    match tokio::time::timeout(PATIENCE, fleet.ping()).await {
+    match tokio::time::timeout(PATIENCE, redis.ping()).await {
         Ok(Ok(())) => Finding::good(CHECK, "answers"),
-        Ok(Err(error)) => Finding::bad(CHECK, error.to_string(), mend),
-        Err(_) => Finding::bad(CHECK, format!("no answer in {} s", PATIENCE.as_secs()), mend),
+        Ok(Err(error)) => Finding::bad(CHECK, error.to_string(), fix),
+        Err(_) => Finding::bad(CHECK, format!("no answer in {} s", PATIENCE.as_secs()), fix),
     }
 }
 
 /// Has each key sign a text that says nothing. What can be seen of them without was told before.
 async fn signing(config: &Config) -> Vec<Finding> {
-    let environment = crate::environment::variables().collect();
-    let Some(given) = keys::check(config, &environment, &mut Vec::new()) else {
-        return Vec::new();
-    };
+    let Ok(given) = config.keys.checked() else { return Vec::new() };
     let finding = |check, tried: Result<String, SignersError>| match tried {
         Ok(key) => Finding::good(check, format!("{key} can sign")),
         Err(error) => {
-            let mend = error.mend().unwrap_or_default();
-            Finding::bad(check, error.to_string(), mend)
+            let fix = error.fix().unwrap_or_default();
+            Finding::bad(check, error.to_string(), fix)
         }
     };
     let mut findings = vec![finding("signing key", manifest_key(&given.manifests.source).await)];
     if let Some(log) = &given.log {
-        findings.push(finding("log key", log_key(log, &config.log_origin).await));
+        findings.push(finding("log key", log_key(log, &config.transparency.log_origin).await));
     }
     findings
 }
@@ -160,13 +159,14 @@ async fn log_key(source: &KeySource, origin: &str) -> Result<String, SignersErro
 }
 
 /// Vets what the server would load, and asks the OPA that would decide.
-async fn policy(engine: &Engine, evaluation: EmbeddedConfig) -> Vec<Finding> {
-    let built = match Policy::new(engine, evaluation) {
+async fn policy(decider: Decider) -> Vec<Finding> {
+    let engine = decider.engine.clone();
+    let built = match Policy::new(decider) {
         Ok(built) => built,
         Err(failure) => return vec![Finding::failed("policies", &failure)],
     };
     let mut findings = Vec::new();
-    if let Engine::Embedded(origin) | Engine::Shadow(origin, _) = engine {
+    if let Engine::Embedded(origin) | Engine::Shadow(origin, _) = &engine {
         findings.push(embedded(origin, &built).await);
     }
     if let Engine::Opa(_) | Engine::Shadow(..) = engine {
@@ -181,18 +181,19 @@ async fn policy(engine: &Engine, evaluation: EmbeddedConfig) -> Vec<Finding> {
 
 async fn embedded(origin: &Origin, built: &Policy) -> Finding {
     const CHECK: &str = "policies";
-    let (shown, mend) = match origin {
+    let (shown, fix) = match origin {
         Origin::Directory { dir, .. } => {
             let word = sentinel_signers::shell_word(dir).unwrap_or_else(|| "DIR".to_owned());
-            let mend = format!("correct it, then: sentinel policy check {word}");
-            (format!("`{}`", dir.display()), mend)
+            let fix = format!("correct it, then: sentinel policy check {word}");
+            (format!("`{}`", dir.display()), fix)
         }
         Origin::Bundle(_) => (
             "the bundle that was in force last".to_owned(),
             "publish one that is sound; `sentinel policy check BUNDLE` vets it".to_owned(),
         ),
     };
-    match built.reloader().on_this_machine(Timestamp::now()).await {
+    let loaded = built.reloader().on_this_machine(Timestamp::now()).await;
+    match loaded.map_err(|error| error.to_string()) {
         Ok(Some(revision)) => {
             Finding::good(CHECK, format!("{shown} is sound, revision {revision}"))
         }
@@ -200,6 +201,6 @@ async fn embedded(origin: &Origin, built: &Policy) -> Finding {
         Err(error) if error.starts_with("cannot read") => {
             Finding::bad(CHECK, error, super::LET_READ)
         }
-        Err(error) => Finding::bad(CHECK, format!("{shown} is refused: {error}"), mend),
+        Err(error) => Finding::bad(CHECK, format!("{shown} is refused: {error}"), fix),
     }
 }

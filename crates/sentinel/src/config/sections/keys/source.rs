@@ -1,51 +1,25 @@
-//! The keys that a configuration names, and what is wrong with them.
+//! Where one key is, and what is wrong with it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sentinel_provenance::PublicKey;
 use sentinel_signers::{
     Access, Holds, KeyAddress, KeyService as _, KeySource, Passphrase, PublicHalf, Secret,
     SignersError, into_new_file,
 };
 
-use super::Config;
-use super::problems::Problem;
-
-/// Hours that a key of a server is certified for by a key with a service.
-const HOURS: u32 = 24;
-
-/// Keys that are there, as far as can be seen without asking a service.
-#[derive(Debug, Clone)]
-pub(crate) struct GivenKeys {
-    pub(crate) manifests: GivenKey,
-    /// `None` leaves the key of the log to the database.
-    pub(crate) log: Option<KeySource>,
-    /// Key of the log that is to be ended; `None` leaves that to the database too.
-    pub(crate) previous_log: Option<KeySource>,
-    /// Trusted still, and not signing any more.
-    pub(crate) retired: Vec<PublicKey>,
-}
-
-/// The key that signs manifests, or certifies those that do.
-#[derive(Debug, Clone)]
-pub(crate) struct GivenKey {
-    pub(crate) source: KeySource,
-    /// For how long it certifies keys; `None` signs manifests with the key itself.
-    pub(crate) certifies_for: Option<Duration>,
-}
+use crate::config::problems::Problem;
 
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     Manifests,
     Log,
     PreviousLog,
 }
 
 impl Use {
-    /// What its fields begin with.
+    /// The prefix of its fields.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Manifests => "signing_key",
@@ -54,7 +28,7 @@ impl Use {
         }
     }
 
-    /// What people call it.
+    /// Its name in messages.
     const fn name(self) -> &'static str {
         match self {
             Self::Manifests => "signing key",
@@ -63,8 +37,8 @@ impl Use {
         }
     }
 
-    /// How a key for it is made, where there is no file yet.
-    fn make(self, path: &Path) -> String {
+    /// The command that makes a key for it, where there is no file yet.
+    pub(super) fn make(self, path: &Path) -> String {
         let algorithm = match self {
             Self::Manifests => "EC -pkeyopt ec_paramgen_curve:P-256",
             Self::Log | Self::PreviousLog => "ED25519",
@@ -72,7 +46,8 @@ impl Use {
         into_new_file(&format!("openssl genpkey -algorithm {algorithm}"), path)
     }
 
-    /// How one is made beside a file that holds something else, which may be another key in use.
+    /// The command that makes one beside a file that holds something else, which may be another key
+    /// in use.
     fn make_beside(self, path: &Path) -> String {
         let kind = match self {
             Self::Manifests => "p256",
@@ -84,7 +59,7 @@ impl Use {
 
     /// What to do about a key that cannot be opened.
     fn advice(self, path: Option<&Path>, error: &SignersError) -> String {
-        let general = error.mend().unwrap_or_default();
+        let general = error.fix().unwrap_or_default();
         match (error, path) {
             (SignersError::Unreadable { holds: Holds::Key, error, .. }, Some(path))
                 if error.kind() == std::io::ErrorKind::NotFound =>
@@ -110,107 +85,24 @@ impl Use {
 }
 
 /// The fields of one key.
-struct Fields<'a> {
-    of: Use,
-    file: Option<&'a Path>,
-    variable: Option<&'a str>,
-    service: Option<&'a str>,
-    passphrase_file: Option<&'a Path>,
-    passphrase_variable: Option<&'a str>,
-    token_file: Option<&'a Path>,
-    environment: &'a BTreeMap<String, String>,
-}
-
-/// Checks everything about keys that can be checked without asking a service.
-pub(crate) fn check(
-    config: &Config,
-    environment: &BTreeMap<String, String>,
-    problems: &mut Vec<Problem>,
-) -> Option<GivenKeys> {
-    let mut or_problem =
-        |found: Result<_, Problem>| found.map_err(|problem| problems.push(problem)).ok().flatten();
-    let manifests = or_problem(manifests(config, environment).source().and_then(|source| {
-        source.map(Some).ok_or_else(|| {
-            let make = Use::Manifests.make(Path::new("signing-key.pem"));
-            let mend = format!(
-                "make a key: {make}; then set `signing_key_file` (or SENTINEL_SIGNING_KEY_FILE); \
-                 docs/signing-keys.md has other places for a key"
-            );
-            Problem::new("`signing_key_file` is missing", mend)
-        })
-    }));
-    let before = problems.len();
-    let log = log(config, environment).source().map_err(|problem| problems.push(problem));
-    let previous_log = previous_log(config, environment).source();
-    let previous_log = previous_log.map_err(|problem| problems.push(problem));
-    let retired: Vec<_> = config.retired_key_files.iter().map(|path| retired(path)).collect();
-    let retired: Result<Vec<_>, _> = retired.into_iter().collect();
-    let retired = retired.map_err(|problem| problems.push(problem));
-    if config.key_service_token_file.is_some()
-        && config.signing_key_service.is_none()
-        && config.log_key_service.is_none()
-    {
-        problems.push(Problem::new(
-            "`key_service_token_file` is set, and no key is with a service",
-            "set `signing_key_service` or `log_key_service`, or remove it",
-        ));
-    }
-    if problems.len() > before {
-        return None;
-    }
-    let source = manifests?;
-    let hours = match &source {
-        KeySource::Service { .. } => Some(config.replica_key_hours.unwrap_or(HOURS)),
-        KeySource::File { .. } | KeySource::Variable { .. } => config.replica_key_hours,
-    };
-    let certifies_for = hours.map(|hours| Duration::from_secs(u64::from(hours) * 3600));
-    let manifests = GivenKey { source, certifies_for };
-    let (log, previous_log, retired) = (log.ok()?, previous_log.ok()?, retired.ok()?);
-    Some(GivenKeys { manifests, log, previous_log, retired })
-}
-
-fn manifests<'a>(config: &'a Config, environment: &'a BTreeMap<String, String>) -> Fields<'a> {
-    Fields {
-        of: Use::Manifests,
-        file: config.signing_key_file.as_deref(),
-        variable: config.signing_key_env.as_deref(),
-        service: config.signing_key_service.as_deref(),
-        passphrase_file: config.signing_key_passphrase_file.as_deref(),
-        passphrase_variable: config.signing_key_passphrase_env.as_deref(),
-        token_file: config.key_service_token_file.as_deref(),
-        environment,
-    }
-}
-
-fn log<'a>(config: &'a Config, environment: &'a BTreeMap<String, String>) -> Fields<'a> {
-    Fields {
-        of: Use::Log,
-        file: config.log_key_file.as_deref(),
-        variable: config.log_key_env.as_deref(),
-        service: config.log_key_service.as_deref(),
-        passphrase_file: config.log_key_passphrase_file.as_deref(),
-        passphrase_variable: config.log_key_passphrase_env.as_deref(),
-        token_file: config.key_service_token_file.as_deref(),
-        environment,
-    }
-}
-
-fn previous_log<'a>(config: &'a Config, environment: &'a BTreeMap<String, String>) -> Fields<'a> {
-    Fields {
-        of: Use::PreviousLog,
-        file: config.log_previous_key_file.as_deref(),
-        variable: None,
-        service: None,
-        passphrase_file: None,
-        passphrase_variable: None,
-        token_file: None,
-        environment,
-    }
+pub(super) struct Fields<'a> {
+    pub(super) of: Use,
+    pub(super) file: Option<&'a Path>,
+    pub(super) variable: Option<&'a str>,
+    pub(super) service: Option<&'a str>,
+    pub(super) passphrase_file: Option<&'a Path>,
+    pub(super) passphrase_variable: Option<&'a str>,
+    pub(super) token_file: Option<&'a Path>,
+    pub(super) environment: &'a BTreeMap<String, String>,
 }
 
 impl Fields<'_> {
     /// Where the key is; `None` when no field says so.
-    fn source(&self) -> Result<Option<KeySource>, Problem> {
+    ///
+    /// # Errors
+    /// When it cannot be opened, as far as that can be seen without asking a service, or when more
+    /// than one field names it.
+    pub(super) fn source(&self) -> Result<Option<KeySource>, Problem> {
         let prefix = self.of.prefix();
         let passphrase = self.passphrase()?;
         let source = match (self.file, self.variable, self.service) {
@@ -252,7 +144,7 @@ impl Fields<'_> {
         }
         let address = KeyAddress::parse(address).map_err(|error| {
             let what = format!("`{prefix}_service`: {error}");
-            Problem::new(what, error.mend().unwrap_or_default())
+            Problem::new(what, error.fix().unwrap_or_default())
         })?;
         let access = Access {
             environment: self.environment.clone(),
@@ -292,7 +184,7 @@ impl Fields<'_> {
         })
     }
 
-    /// Whether the key can be read, and is of the kind that is needed.
+    /// Checks that the key can be read, and is of the kind that is needed.
     fn readable(&self, source: &KeySource) -> Result<(), Problem> {
         let path = match source {
             KeySource::File { path, .. } => Some(path.as_path()),
@@ -314,16 +206,4 @@ impl Fields<'_> {
             )),
         }
     }
-}
-
-fn retired(path: &Path) -> Result<PublicKey, Problem> {
-    let found = std::fs::read_to_string(path).map_err(|error| error.to_string());
-    let found =
-        found.and_then(|pem| PublicKey::from_spki_pem(&pem).map_err(|error| error.to_string()));
-    found.map_err(|error| {
-        Problem::new(
-            format!("`{}` in `retired_key_files` cannot be used: {error}", path.display()),
-            "list public keys in PEM, as `openssl pkey -in KEY -pubout` prints them",
-        )
-    })
 }

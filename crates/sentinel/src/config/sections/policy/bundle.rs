@@ -1,4 +1,4 @@
-//! The part of a configuration that says where bundles come from.
+//! Bundles of policies: where they come from, and which of them are trusted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,17 +6,56 @@ use std::time::Duration;
 use sentinel_policy::bundle::{Algorithm, BundleLimits, Trust, VerificationKey};
 use sentinel_policy::supply::{self, Access, KeeperConfig, Pace};
 
-use super::Config;
-use super::problems::Problem;
+use super::Policy;
+use crate::config::problems::Problem;
+use crate::environment;
 use crate::parts::policy_engine::Supply;
 
-/// What `policy_bundle` and the fields about it come to.
+/// The source of bundles that `policy_bundle` and the fields about it describe.
 ///
 /// # Errors
 /// The first thing that is missing or unsafe.
-pub(crate) fn check(config: &Config, address: &str) -> Result<Box<Supply>, Problem> {
-    let git = address.starts_with("git+");
-    let Some(dir) = &config.policy_bundle_dir else {
+pub(super) fn source(policy: &Policy, address: &str) -> Result<Box<Supply>, Problem> {
+    let dir = directory(policy)?;
+    signers(policy, address.starts_with("git+"))?;
+    if let Some(path) = &policy.policy_bundle_token_file {
+        readable("policy_bundle_token_file", path)?;
+    }
+    let limits = BundleLimits::default();
+    let long_poll = Duration::from_secs(policy.policy_bundle_long_poll_seconds);
+    let access = Access {
+        token_file: policy.policy_bundle_token_file.clone(),
+        long_poll: (!long_poll.is_zero()).then_some(long_poll),
+        timeout: None,
+        allowed_signers: policy.policy_git_allowed_signers.as_deref().map(absolute),
+        work_dir: Some(absolute(dir)),
+        max_bytes: limits.max_compressed,
+    };
+    supply::open(address, &access, environment::variables()).map_err(|error| {
+        Problem::new(
+            format!("`policy_bundle` cannot be used: {error}"),
+            "set it to `file:///etc/sentinel/bundle.tar.gz`, `https://…`, `s3://bucket/key` or \
+             `git+https://…#branch`",
+        )
+    })?;
+    let keeper = KeeperConfig {
+        address: address.to_owned(),
+        trust: trust(policy)?,
+        limits,
+        dir: Some(absolute(dir)),
+        allow_rollback: policy.policy_bundle_allow_rollback,
+        pace: Pace {
+            min_delay: Duration::from_secs(policy.policy_bundle_min_delay_seconds),
+            max_delay: Duration::from_secs(policy.policy_bundle_max_delay_seconds),
+            random,
+        },
+    };
+    Ok(Box::new(Supply { address: address.to_owned(), access, keeper }))
+}
+
+/// The directory in which the last good bundle is kept.
+fn directory(policy: &Policy) -> Result<&Path, Problem> {
+    let Some(dir) = &policy.policy_bundle_dir else {
         return Err(Problem::new(
             "`policy_bundle` needs a directory in which the last good bundle is kept",
             "set `policy_bundle_dir: /var/lib/sentinel/policy` to a directory of this server alone",
@@ -27,19 +66,24 @@ pub(crate) fn check(config: &Config, address: &str) -> Result<Box<Supply>, Probl
             format!("the directory `{}` of `policy_bundle_dir` does not exist", dir.display());
         return Err(Problem::new(what, sentinel_signers::make_directory(dir)));
     }
-    if git && config.policy_bundle_key_file.is_some() {
+    Ok(dir)
+}
+
+/// Refuses safeguards that are for the other kind of source, or safeguard nothing.
+fn signers(policy: &Policy, git: bool) -> Result<(), Problem> {
+    if git && policy.policy_bundle_key_file.is_some() {
         return Err(Problem::new(
             "`policy_bundle_key_file` is for bundles, and `policy_bundle` names a Git repository",
             "set `policy_git_allowed_signers` to have signed commits verified",
         ));
     }
-    if !git && config.policy_git_allowed_signers.is_some() {
+    if !git && policy.policy_git_allowed_signers.is_some() {
         return Err(Problem::new(
             "`policy_git_allowed_signers` is for `git+…`, and `policy_bundle` names a bundle",
             "set `policy_bundle_key_file` to have its signature verified",
         ));
     }
-    if let Some(path) = &config.policy_git_allowed_signers {
+    if let Some(path) = &policy.policy_git_allowed_signers {
         let signers = readable("policy_git_allowed_signers", path)?;
         if !signers.split(|byte| *byte == b'\n').any(is_signer) {
             return Err(Problem::new(
@@ -51,53 +95,21 @@ pub(crate) fn check(config: &Config, address: &str) -> Result<Box<Supply>, Probl
             ));
         }
     }
-    if let Some(path) = &config.policy_bundle_token_file {
-        readable("policy_bundle_token_file", path)?;
-    }
-    let limits = BundleLimits::default();
-    let long_poll = Duration::from_secs(config.policy_bundle_long_poll_seconds);
-    let access = Access {
-        token_file: config.policy_bundle_token_file.clone(),
-        long_poll: (!long_poll.is_zero()).then_some(long_poll),
-        timeout: None,
-        allowed_signers: config.policy_git_allowed_signers.as_deref().map(absolute),
-        work_dir: Some(absolute(dir)),
-        max_bytes: limits.max_compressed,
-    };
-    supply::open(address, &access, crate::environment::variables()).map_err(|error| {
-        Problem::new(
-            format!("`policy_bundle` cannot be used: {error}"),
-            "set it to `file:///etc/sentinel/bundle.tar.gz`, `https://…`, `s3://bucket/key` or \
-             `git+https://…#branch`",
-        )
-    })?;
-    let keeper = KeeperConfig {
-        address: address.to_owned(),
-        trust: trust(config)?,
-        limits,
-        dir: Some(absolute(dir)),
-        allow_rollback: config.policy_bundle_allow_rollback,
-        pace: Pace {
-            min_delay: Duration::from_secs(config.policy_bundle_min_delay_seconds),
-            max_delay: Duration::from_secs(config.policy_bundle_max_delay_seconds),
-            random,
-        },
-    };
-    Ok(Box::new(Supply { address: address.to_owned(), access, keeper }))
+    Ok(())
 }
 
-/// Fields about a bundle where there is none would be taken for a safeguard.
+/// Refuses fields about a bundle where there is none: they would be taken for a safeguard.
 ///
 /// # Errors
-/// When one is set.
-pub(crate) fn refuse_without_bundle(config: &Config) -> Result<(), Problem> {
+/// When one of them is set.
+pub(super) fn refuse_without_bundle(policy: &Policy) -> Result<(), Problem> {
     let set = [
-        ("policy_bundle_key_file", config.policy_bundle_key_file.is_some()),
-        ("policy_bundle_algorithm", config.policy_bundle_algorithm.is_some()),
-        ("policy_bundle_scope", config.policy_bundle_scope.is_some()),
-        ("policy_bundle_token_file", config.policy_bundle_token_file.is_some()),
-        ("policy_bundle_dir", config.policy_bundle_dir.is_some()),
-        ("policy_git_allowed_signers", config.policy_git_allowed_signers.is_some()),
+        ("policy_bundle_key_file", policy.policy_bundle_key_file.is_some()),
+        ("policy_bundle_algorithm", policy.policy_bundle_algorithm.is_some()),
+        ("policy_bundle_scope", policy.policy_bundle_scope.is_some()),
+        ("policy_bundle_token_file", policy.policy_bundle_token_file.is_some()),
+        ("policy_bundle_dir", policy.policy_bundle_dir.is_some()),
+        ("policy_git_allowed_signers", policy.policy_git_allowed_signers.is_some()),
     ];
     match set.into_iter().find(|(_, set)| *set) {
         Some((name, _)) => Err(Problem::new(
@@ -108,9 +120,9 @@ pub(crate) fn refuse_without_bundle(config: &Config) -> Result<(), Problem> {
     }
 }
 
-fn trust(config: &Config) -> Result<Option<Trust>, Problem> {
-    let Some(path) = &config.policy_bundle_key_file else {
-        let idle = config.policy_bundle_algorithm.is_some() || config.policy_bundle_scope.is_some();
+fn trust(policy: &Policy) -> Result<Option<Trust>, Problem> {
+    let Some(path) = &policy.policy_bundle_key_file else {
+        let idle = policy.policy_bundle_algorithm.is_some() || policy.policy_bundle_scope.is_some();
         if idle {
             return Err(Problem::new(
                 "`policy_bundle_algorithm` or `policy_bundle_scope` is set without a key",
@@ -127,13 +139,13 @@ fn trust(config: &Config) -> Result<Option<Trust>, Problem> {
              `policy_bundle_algorithm` if it is not the usual one",
         )
     };
-    let algorithm = config.policy_bundle_algorithm.as_deref().map(str::parse::<Algorithm>);
+    let algorithm = policy.policy_bundle_algorithm.as_deref().map(str::parse::<Algorithm>);
     let algorithm = algorithm.transpose().map_err(|error| unusable(&error))?;
     let keys = VerificationKey::read(&bytes, algorithm).map_err(|error| unusable(&error))?;
-    Ok(Some(Trust { keys, scope: config.policy_bundle_scope.clone() }))
+    Ok(Some(Trust { keys, scope: policy.policy_bundle_scope.clone() }))
 }
 
-/// Whether a line of an allowed-signers file is an entry: whose, the type of the key, and the key.
+/// Whether a line of an allowed-signers file is an entry: a name, the type of the key, and the key.
 fn is_signer(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -151,7 +163,8 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// From 0 to 1. Without a source of randomness servers ask at the same time, and no more.
+/// A number from 0 to 1. Without a source of randomness all servers ask at the same time, which
+/// does no other harm.
 fn random() -> f64 {
     let mut bytes = [0; 4];
     let _ = getrandom::fill(&mut bytes);

@@ -1,0 +1,100 @@
+//! The addresses at which a server listens, and who is served at each.
+
+use std::io;
+use std::net::SocketAddr;
+
+use sentinel_http::Interfaces;
+use tokio::net::TcpListener;
+
+use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::runtime::server::{self, Limits};
+
+/// Bound sockets, one for each of [`Addresses`].
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    clients: TcpListener,
+    gateways: Option<TcpListener>,
+    operators: Option<TcpListener>,
+}
+
+/// The address of each listener.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) clients: SocketAddr,
+    /// Where gateways ask; `None` serves none.
+    pub(crate) gateways: Option<SocketAddr>,
+    /// Where operators and administrators are served, and no other caller.
+    pub(crate) operators: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Binds each address.
+    ///
+    /// # Errors
+    /// When one is in use or not of this machine, with its fix.
+    pub(crate) async fn bind(addresses: Addresses) -> Outcome<Self> {
+        Ok(Self {
+            clients: bind(addresses.clients).await?,
+            gateways: bind_if(addresses.gateways).await?,
+            operators: bind_if(addresses.operators).await?,
+        })
+    }
+
+    /// Where they are bound: with port 0, the system has picked one.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub(crate) fn addresses(&self) -> Outcome<Addresses> {
+        let of = |listener: &TcpListener| {
+            listener.local_addr().or_fail(|| "cannot set up the server".to_owned())
+        };
+        Ok(Addresses {
+            clients: of(&self.clients)?,
+            gateways: self.gateways.as_ref().map(of).transpose()?,
+            operators: self.operators.as_ref().map(of).transpose()?,
+        })
+    }
+
+    /// Serves at each address until `stopped` completes, and then what was accepted. Returns how many
+    /// connections had to be cut.
+    pub(crate) async fn serve(
+        self,
+        interfaces: Interfaces,
+        limits: &Limits,
+        stopped: impl Future<Output = ()> + Clone,
+    ) -> usize {
+        let Interfaces { http, ext_authz } = interfaces;
+        let gateways = async {
+            let Some(listener) = self.gateways else { return 0 };
+            let connect = server::http2(ext_authz);
+            server::serve(listener, connect, limits.clone(), stopped.clone()).await
+        };
+        let operators = async {
+            let Some(listener) = self.operators else { return 0 };
+            let connect = server::http1(http.clone());
+            server::serve(listener, connect, limits.of_operators(), stopped.clone()).await
+        };
+        let connect = server::http1(http.clone());
+        let clients = server::serve(self.clients, connect, limits.clone(), stopped.clone());
+        let (clients, gateways, operators) = tokio::join!(clients, gateways, operators);
+        clients + gateways + operators
+    }
+}
+
+async fn bind_if(address: Option<SocketAddr>) -> Outcome<Option<TcpListener>> {
+    match address {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let failure = Failure::new(format!("cannot listen on {address}: {error}"));
+        if error.kind() == io::ErrorKind::AddrInUse {
+            failure.help("stop what listens there, or choose another port (0 picks a free one)")
+        } else {
+            failure
+        }
+    })
+}
