@@ -1,19 +1,19 @@
-//! How a command fails: what went wrong, how to mend it, and the exit status.
+//! How a command fails: what went wrong, how to fix it, and the exit status.
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
 use crate::output;
 
-/// Exit status of a command that ran and whose answer is no: denied, or not verified.
+/// Exit status of a command that ran, with a negative result: denied, or not verified.
 pub(crate) const DENIED: u8 = 1;
-/// Exit status of a command that was not asked properly.
+/// Exit status of a command whose arguments make no sense.
 const USAGE: u8 = 2;
 
 /// The result of a command.
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
-/// Why a command failed, worded for whoever typed it.
+/// Why a command failed, worded for the user who typed it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
@@ -28,12 +28,12 @@ impl Failure {
         Self { message: message.into(), details: Vec::new(), help: Vec::new(), status: DENIED }
     }
 
-    /// Something that was asked wrongly.
+    /// Something that was asked for in the wrong way.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { status: USAGE, ..Self::new(message) }
     }
 
-    /// No more than an exit status: what there was to say stands in the output.
+    /// Only an exit status: the output says everything.
     pub(crate) fn silent() -> Self {
         Self::new("")
     }
@@ -45,21 +45,21 @@ impl Failure {
         self
     }
 
-    /// Adds how to mend it.
+    /// Adds how to fix it.
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 
-    /// What it says, in one line, and how it is fixed.
-    pub(crate) fn told(&self) -> (String, String) {
+    /// The message in one line, and how to fix it.
+    pub(crate) fn summary(&self) -> (String, String) {
         let what = std::iter::once(&self.message).chain(&self.details);
         let what = what.map(|line| line.trim()).collect::<Vec<_>>().join("; ");
         (what, self.help.join("; "))
     }
 
-    /// Writes the failure to standard error and answers the exit status.
+    /// Writes the failure to standard error and returns the exit status.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.message.is_empty() {
             output::tell(&format!("error: {}", output::printable(&self.message)));

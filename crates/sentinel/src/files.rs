@@ -12,7 +12,7 @@ use sentinel_provenance::{KeyEvents, LogTrust, PublicKey};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
 
-/// Longest key, in bytes; ours have 178.
+/// Bytes of the longest key that is read; keys of ours have 178.
 const MAX_PEM: usize = 16 * 1024;
 
 /// The content of a file of at most `limit` bytes.
@@ -41,10 +41,10 @@ pub(crate) fn read_text(path: &Path, limit: usize) -> Outcome<String> {
 /// The logs of a trusted root.
 ///
 /// # Errors
-/// As [`read`], and when it is none.
+/// As [`read`], and when it is not one.
 pub(crate) fn trusted_root(path: &Path) -> Outcome<TrustedRoot> {
     TrustedRoot::parse(&read(path, MAX_TRUSTED_ROOT_BYTES)?)
-        .or_fail(|| format!("`{}` is no trusted root", path.display()))
+        .or_fail(|| format!("`{}` is not a trusted root", path.display()))
 }
 
 /// A policy about witnesses.
@@ -59,13 +59,13 @@ pub(crate) fn witness_policy(path: &Path) -> Outcome<WitnessPolicy> {
 /// A public key, PEM.
 ///
 /// # Errors
-/// As [`read`], and when it is none of ECDSA P-256.
+/// As [`read`], and when it is not an ECDSA P-256 key.
 pub(crate) fn public_key(path: &Path) -> Outcome<PublicKey> {
     PublicKey::from_spki_pem(&read_text(path, MAX_PEM)?)
-        .or_fail(|| format!("`{}` is no public key that can be used", path.display()))
+        .or_fail(|| format!("`{}` is not a public key that can be used", path.display()))
 }
 
-/// What statements about keys prove to who trusts these keys and logs.
+/// What statements about keys prove to a verifier that trusts these keys and logs.
 ///
 /// # Errors
 /// As [`read`], and when one of them proves nothing.

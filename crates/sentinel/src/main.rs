@@ -59,7 +59,7 @@ fn runtime(server: bool) -> std::io::Result<Runtime> {
 
 /// With `RUST_BACKTRACE` set, the interpreter collects a backtrace for every error, which triples
 /// what a decision costs. Panics keep theirs. The environment of a running process cannot be
-/// changed soundly, so the process starts itself anew.
+/// changed soundly, so the process starts itself again.
 fn without_library_backtraces() -> Outcome {
     let wanted = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     if !wanted || std::env::var_os("RUST_LIB_BACKTRACE").is_some() {
@@ -70,5 +70,5 @@ fn without_library_backtraces() -> Outcome {
         .args(std::env::args_os().skip(1))
         .env("RUST_LIB_BACKTRACE", "0")
         .exec();
-    Err(Failure::new(format!("cannot start anew with RUST_LIB_BACKTRACE=0: {error}")))
+    Err(Failure::new(format!("cannot start again with RUST_LIB_BACKTRACE=0: {error}")))
 }

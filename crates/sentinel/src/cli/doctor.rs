@@ -49,12 +49,12 @@ impl Finding {
 
     /// A failure, with all that it says.
     fn failed(check: &'static str, failure: &Failure) -> Self {
-        let (what, help) = failure.told();
+        let (what, help) = failure.summary();
         Self::bad(check, what, help)
     }
 }
 
-/// Whether something is there; what cannot be looked at is neither there nor missing.
+/// Whether something exists; what cannot be looked at neither exists nor is missing.
 enum Presence {
     There,
     Missing,
@@ -74,7 +74,7 @@ impl Presence {
 /// What to do about what cannot be read.
 const LET_READ: &str = "run this as the user that runs the server, who has to be able to read it";
 
-/// What could not be looked at is no good news.
+/// The finding about something that could not be looked at.
 fn unseen(check: &'static str, path: &Path, error: &std::io::Error) -> Finding {
     Finding::bad(check, format!("cannot look at `{}`: {error}", path.display()), LET_READ)
 }
@@ -98,9 +98,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         findings.extend(data_dir::look(&dir, args.policies, running.ok));
     }
     findings.push(clock(Timestamp::now()));
-    let answers = running.detail.ends_with("ready");
+    let is_ready = running.detail.ends_with("ready");
     findings.push(running);
-    if let Some(connection) = connection.filter(|_| answers) {
+    if let Some(connection) = connection.filter(|_| is_ready) {
         findings.extend(policy_in_force(&connection).await);
         findings.extend(kill_switch(&connection, Timestamp::now()).await);
     }
@@ -126,7 +126,7 @@ fn show(finding: &Finding) -> Outcome {
     }
 }
 
-/// Quotas and permits depend on the time, so a clock that is far off is worth a word.
+/// Quotas and permits depend on the time, so a clock that is far off is reported.
 fn clock(now: Timestamp) -> Finding {
     const CHECK: &str = "clock";
     let year = now.to_zoned(jiff::tz::TimeZone::UTC).date().year();
@@ -146,13 +146,13 @@ const SELF_TEST_LATE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 async fn kill_switch(connection: &Connection, now: Timestamp) -> Option<Finding> {
     const CHECK: &str = "kill switch";
     let fix = "look at the log of the server, and do not rely on kills at it until this passes";
-    let (ready, answer) = connection.client(Role::Auditor).ok()?.readiness_told().await?;
-    let failed = answer.get("reasons").and_then(|reasons| reasons.as_array());
+    let (ready, readiness) = connection.client(Role::Auditor).ok()?.readiness_told().await?;
+    let failed = readiness.get("reasons").and_then(|reasons| reasons.as_array());
     if failed.is_some_and(|reasons| reasons.iter().any(|reason| reason == "kill_switch_failed")) {
         let detail = "a kill did not stop a call in the self-test of the server";
         return Some(Finding::bad(CHECK, detail, fix));
     }
-    let test = answer.get("kill_self_test").filter(|_| ready)?;
+    let test = readiness.get("kill_self_test").filter(|_| ready)?;
     let passed = test.get("passed_at").and_then(|time| time.as_str()?.parse::<Timestamp>().ok());
     Some(match passed {
         Some(at) if now.duration_since(at) <= SELF_TEST_LATE => {
@@ -202,29 +202,29 @@ async fn server(connection: &Connection, config: Option<&Path>) -> Finding {
     }
 }
 
-/// What the running server says of its policy: it may have refused one that nobody sees here.
+/// What the running server says of its policy: it may have refused one that is not on this machine.
 async fn policy_in_force(connection: &Connection) -> Option<Finding> {
     const CHECK: &str = "in force";
     let client = connection.client(Role::Auditor).ok()?;
-    let answer = match client.get(&["v1", "policy"], &[]).await {
-        Ok(answer) => answer,
+    let policy = match client.get(&["v1", "policy"], &[]).await {
+        Ok(policy) => policy,
         Err(failure) => {
-            let (what, help) = failure.told();
+            let (what, help) = failure.summary();
             let detail = format!("the server was not asked for its policy: {what}; {help}");
             return Some(Finding::good(CHECK, detail));
         }
     };
-    let refused = answer.get("error").and_then(Value::as_str);
+    let refused = policy.get("error").and_then(Value::as_str);
     let fix = "correct the policy; `sentinel policy check DIR` says what is wrong with it, and \
                 `sentinel policy log` when it was refused";
-    Some(match (text(&answer, "revision").as_str(), refused) {
+    Some(match (text(&policy, "revision").as_str(), refused) {
         ("", why) => {
             let why = why.unwrap_or("none was loaded");
             Finding::bad(CHECK, format!("no policy decides, so every check is denied: {why}"), fix)
         }
         (revision, None) => Finding::good(CHECK, format!("policy revision {revision} decides")),
         (revision, Some(why)) => {
-            let since = text(&answer, "refused_at");
+            let since = text(&policy, "refused_at");
             let detail = format!("revision {revision} decides; refused since {since}: {why}");
             Finding::bad(CHECK, detail, fix)
         }

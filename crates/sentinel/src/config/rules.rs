@@ -64,16 +64,16 @@ mod tests {
         let mut config = on("postgres://u@localhost/d");
         assert!(broken(&config).is_empty());
         config.checks.rate_limits = vec!["agent:100/1s".to_owned()];
-        let told = broken(&config);
-        assert!(told.len() == 1 && told[0].contains("`rate_limits` without `redis_url`"));
+        let found = broken(&config);
+        assert!(found.len() == 1 && found[0].contains("`rate_limits` without `redis_url`"));
         config.redis.replicas = Some(1);
         assert!(broken(&config).is_empty());
         config.redis.replicas = None;
         config.redis.redis_url = Some("redis://127.0.0.1".to_owned());
         assert!(broken(&config).is_empty());
         config.redis.on_redis_loss = OnRedisLoss::LocalShare;
-        let told = broken(&config);
-        assert!(told.len() == 1 && told[0].contains("local_share"), "{told:?}");
+        let found = broken(&config);
+        assert!(found.len() == 1 && found[0].contains("local_share"), "{found:?}");
         config.redis.replicas = Some(3);
         assert!(broken(&config).is_empty());
     }
@@ -83,9 +83,9 @@ mod tests {
         for (database, expected) in [("sqlite:///x/y.db", 1), ("postgres://u@localhost/d", 0)] {
             let mut config = on(database);
             config.audit_archive.audit_archive_url = Some("s3://bucket/folder".to_owned());
-            let told = broken(&config);
-            assert_eq!(told.len(), expected, "{told:?}");
-            assert!(told.iter().all(|what| what.contains("names SQLite")), "{told:?}");
+            let found = broken(&config);
+            assert_eq!(found.len(), expected, "{found:?}");
+            assert!(found.iter().all(|what| what.contains("names SQLite")), "{found:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What `sentinel dev` says once it is ready.
+//! What `sentinel dev` prints once it is ready.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use super::keys::DevKeys;
 use crate::failure::Outcome;
 use crate::output::{self, BOLD, DIM, RED, styled};
 
-/// What there is to say.
+/// What is printed.
 pub(crate) struct Ready<'a> {
     pub(crate) address: SocketAddr,
-    /// Where gateways ask, if anywhere.
+    /// Where gateways ask; `None` serves none.
     pub(crate) ext_authz: Option<SocketAddr>,
     pub(crate) data_dir: &'a DataDir,
     pub(crate) policy_dir: &'a Path,
@@ -86,7 +86,7 @@ impl Ready<'_> {
         self.keys(&mut out);
         let _ = write!(out, "\n  Try it\n\n{}\n", self.example());
         let pid = std::process::id();
-        let hint = format!("Ctrl-C stops it; kill -HUP {pid} loads the policies anew.");
+        let hint = format!("Ctrl-C stops it; kill -HUP {pid} loads the policies again.");
         let _ = write!(out, "\n  {}\n", dim(&hint));
         out
     }

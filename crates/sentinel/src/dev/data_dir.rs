@@ -15,7 +15,7 @@ impl DataDir {
     /// Opens the directory at `path`, creating it when there is none.
     ///
     /// # Errors
-    /// When it cannot be made, is no directory, or others can enter it.
+    /// When it cannot be made, is not a directory, or others can enter it.
     pub(crate) fn open(path: &Path) -> Outcome<Self> {
         let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
         if let Err(error) = made {

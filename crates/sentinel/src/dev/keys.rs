@@ -17,14 +17,14 @@ use crate::parts::private_file::write_private;
 /// API keys by role.
 pub(crate) type RoleKeys = BTreeMap<Role, String>;
 
-/// What to do about a file of keys that is none: the keys in it may still be read by people.
+/// What to do about a file that should hold keys and does not: people may still read keys in it.
 pub(crate) const NOT_KEYS: &str = "restore it, or give it another name: the next start makes new keys, and those in it stay valid \
      until they are revoked";
 
 /// Reads a file of keys; `None` when there is none.
 ///
 /// # Errors
-/// When it cannot be read or is no such file.
+/// When it cannot be read or is not such a file.
 pub(crate) fn read(path: &Path) -> Outcome<Option<RoleKeys>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -46,7 +46,7 @@ pub(crate) struct DevKeys {
     pub(crate) new: BTreeSet<Role>,
 }
 
-/// Makes a key for each role that has none in the file, or whose key the store has never heard of
+/// Makes a key for each role that has none in the file, or whose key the store does not know
 /// (the database was removed). A key that was revoked stays revoked.
 ///
 /// # Errors
@@ -74,7 +74,7 @@ async fn create(services: &Services, role: Role) -> Outcome<String> {
     let doing = || format!("cannot make the key of role {}", role.as_str());
     let name: DisplayName = format!("dev {}", role.as_str()).parse().or_fail(doing)?;
     let spec = KeySpec { name, role, tenant: None, agent: None, owner: None };
-    // The first keys are made by whoever started the process.
+    // The first keys are made by the user who started the process.
     let made = services.keys.create(&Principal::Unauthenticated, spec).await.or_fail(doing)?;
     Ok(made.secret)
 }

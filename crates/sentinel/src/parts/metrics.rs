@@ -1,4 +1,4 @@
-//! What the parts of this server count, brought to `/metrics`.
+//! What the parts of this server count, for `/metrics`.
 
 use std::sync::Arc;
 
@@ -69,10 +69,10 @@ pub(crate) fn of_redis_rates(rates: Arc<RedisRates>) -> Source {
     Source::new(move || {
         let counts = rates.counters();
         let help = "Whether rate limits are counted in Redis";
-        let told = [("answered_without_redis", counts.without_redis), ("losses", counts.losses)];
+        let counts = [("answered_without_redis", counts.without_redis), ("losses", counts.losses)];
         vec![
             is("rate_limiter_connected", help, vec![("limiter", "redis")], rates.is_connected()),
-            counters("rate_limiter", "Redis as the counter of rate limits", "what", &told),
+            counters("rate_limiter", "Redis as the counter of rate limits", "what", &counts),
         ]
     })
 }

@@ -1,6 +1,6 @@
 //! The event log: one line per event, on standard output.
 //!
-//! A thread of its own writes, so that a slow reader of the log (a pipe nobody drains, a paused
+//! A thread of its own writes, so that a slow reader of the log (a pipe that is not drained, a paused
 //! terminal) holds up no decision. It may fall behind and skip events; a line says how many. The
 //! audit has them all.
 
@@ -107,7 +107,7 @@ impl<W: Write> Log<W> {
                 self.line(&skipped_line(skipped, self.clock.now()))?;
             }
             self.next = published.position + 1;
-            // Whoever it happened to has it in its own log.
+            // The server where it happened has it in its own log.
             let silent = self.options.quiet && matches!(published.event, Event::Checked(_));
             if published.foreign || silent {
                 continue;

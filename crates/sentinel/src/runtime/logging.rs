@@ -1,5 +1,5 @@
-//! Operational logs: what the process itself has to say, on standard error. What happens to calls
-//! is told by [`crate::runtime::event_log`], on standard output.
+//! Operational logs: what the process reports about itself, on standard error. What happens to calls
+//! is in [`crate::runtime::event_log`], on standard output.
 
 use std::io::{self, IsTerminal};
 
@@ -37,7 +37,7 @@ impl LogFormat {
 pub(crate) fn start(asked: Option<LogFormat>, level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // It would tell of a closed standard error on standard error, and panic.
+    // It would report a closed standard error on standard error, and panic.
     let builder = builder.log_internal_errors(false);
     // A second subscriber is refused, and the first goes on; nothing is lost by that.
     let _ = match LogFormat::or_for(asked, &io::stderr()) {

@@ -168,7 +168,7 @@ impl Node {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
         }
         // WebSockets do not belong to the listeners any more. Each holds a receiver until its client
-        // has been told.
+        // has been closed.
         drop(tokio::time::timeout(FAREWELL, stopping.closed()).await);
         leave(services, carrier, tasks).await;
         log.finish(LOG_GRACE);

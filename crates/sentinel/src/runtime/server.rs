@@ -1,4 +1,5 @@
-//! The listeners: accept connections, bound what they may hold, and end in good order.
+//! Serving a listener: connections are accepted, bounded in what they may hold, and ended in good
+//! order.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -34,7 +35,7 @@ const MAX_STREAMS: u32 = 1000;
 const MAX_SEND: usize = 64 * 1024;
 /// Bytes of the headers of a call.
 const MAX_HEADERS: u32 = 16 * 1024;
-/// Calls that a gateway may have taken back before they were answered, until it is cut off.
+/// Calls that a gateway may have cancelled before their response, until it is cut off.
 const MAX_RESETS: usize = 256;
 /// Time after which a silent connection of HTTP/2 is asked whether it is still there, and then gets
 /// to answer.
@@ -113,8 +114,8 @@ fn room_for(connections: usize) -> usize {
     room
 }
 
-/// Serves connections that `connect` makes until `stop` completes, then answers what was accepted.
-/// Answers how many connections had to be cut.
+/// Serves connections that `connect` makes until `stop` completes, then finishes what was accepted.
+/// Returns how many connections had to be cut.
 pub(crate) async fn serve<C: Connection>(
     listener: TcpListener,
     connect: impl Fn(PatientStream, Arc<Occupant>) -> C,
@@ -157,7 +158,7 @@ pub(crate) async fn serve<C: Connection>(
         }
     }
     drop(listener);
-    // Idle connections close at once, busy ones after their answer.
+    // Idle connections close at once, busy ones after their response.
     drop(stopping);
     let ended = async { while connections.join_next().await.is_some() {} };
     let done = tokio::time::timeout(limits.grace, ended).await;
@@ -178,14 +179,15 @@ async fn occupy(
     drop(place);
 }
 
-/// Says that there is no place, if that can be said at once.
+/// Sends that there is no place, if that can be sent at once.
 fn refuse(stream: &TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+    const RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
         content-length: 0\r\nconnection: close\r\n\r\n";
-    drop(stream.try_write(ANSWER));
+    drop(stream.try_write(RESPONSE));
 }
 
-/// Lets `connection` go on until the sender of `stopped` is gone, then only to the end of its answer.
+/// Lets `connection` go on until the sender of `stopped` is gone, then only to the end of its
+/// response.
 async fn until(mut stopped: watch::Receiver<()>, connection: impl Connection) -> hyper::Result<()> {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
@@ -195,7 +197,7 @@ async fn until(mut stopped: watch::Receiver<()>, connection: impl Connection) ->
     connection.await
 }
 
-/// A connection that can be told to take nothing new.
+/// A connection that can stop taking new requests.
 pub(crate) trait Connection: Future<Output = hyper::Result<()>> + Send + 'static {
     fn finish(self: Pin<&mut Self>);
 }
@@ -243,7 +245,7 @@ pub(crate) fn http2(router: Router) -> impl Fn(PatientStream, Arc<Occupant>) -> 
     }
 }
 
-/// Answers are small and each is awaited: delaying them gains nothing. A failure here only makes it
+/// Responses are small and each is awaited: delaying them gains nothing. A failure here only makes it
 /// slower.
 fn nodelay(stream: TcpStream) -> TcpStream {
     if let Err(error) = stream.set_nodelay(true) {
@@ -303,6 +305,6 @@ mod tests {
             before = now;
         }
         // Sockets hold some megabytes; the rest of 256 MB waits to be asked for.
-        assert!(before < CHUNKS / 4, "{before} of {CHUNKS} chunks were made for nobody");
+        assert!(before < CHUNKS / 4, "{before} of {CHUNKS} chunks were made for no reader");
     }
 }

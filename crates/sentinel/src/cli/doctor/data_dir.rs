@@ -1,4 +1,4 @@
-//! What is looked at in the data directory of `sentinel dev`.
+//! What `sentinel doctor` looks at in the data directory of `sentinel dev`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! What is looked at of a configuration of `sentinel serve`: each part that it names is opened, and
-//! one that cannot be keeps none of the others from being looked at.
+//! What `sentinel doctor` looks at in a configuration of `sentinel serve`: each part that it names is
+//! opened, whether or not the others can be.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::parts::database::Database;
 use crate::parts::fleet::{Fleet, Redis};
 use crate::parts::policy_engine::{Decider, Engine, Origin, Policy};
 
-/// What does not answer by then is away.
+/// Time that a part has to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was found, and where the server listens.
@@ -129,7 +129,7 @@ async fn redis(redis: &Redis) -> Finding {
     }
 }
 
-/// Has each key sign a text that says nothing. What can be seen of them without was told before.
+/// Has each key sign a text without meaning. What can be seen without signing is reported above.
 async fn signing(config: &Config) -> Vec<Finding> {
     let Ok(given) = config.keys.checked() else { return Vec::new() };
     let finding = |check, tried: Result<String, SignersError>| match tried {

@@ -244,8 +244,8 @@ mod tests {
             (with(&[WITNESS, WITNESS], Some(1)), "listed twice"),
             (with(&["https://witness.example"], Some(1)), "not an address and a key"),
         ] {
-            let told = problems(&config);
-            assert!(told.contains(expected), "{told}");
+            let found = problems(&config);
+            assert!(found.contains(expected), "{found}");
         }
     }
 
@@ -276,8 +276,8 @@ mod tests {
             (stamp(None, Some(&empty)), "`timestamp_trust` needs `timestamp_url`"),
             (stamp(url, Some(&empty)), "0 certificates"),
         ] {
-            let told = problems(&config);
-            assert!(told.contains(expected), "{told}");
+            let found = problems(&config);
+            assert!(found.contains(expected), "{found}");
         }
     }
 
@@ -293,9 +293,9 @@ mod tests {
         assert_eq!(with(&format!("file://{}", dir.path().display())), "");
         assert_eq!(with("s3://bucket/folder"), "");
         for url in ["file:///does/not/exist", "https://bucket/x", "s3://a:hunter2@b/c"] {
-            let told = with(url);
-            assert!(told.contains("`log_mirror_url` cannot be used"), "{told}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let found = with(url);
+            assert!(found.contains("`log_mirror_url` cannot be used"), "{found}");
+            assert!(!found.contains("hunter2"), "{found}");
         }
     }
 }

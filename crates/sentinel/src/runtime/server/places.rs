@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sentinel_http::{Connection, Network};
 use tokio::task::AbortHandle;
 
-/// Silence that is not put up with once places run short.
+/// Silence after which a connection may be ended once places run short.
 const SILENCE: Duration = Duration::from_secs(5);
 /// The part of all places, in quarters, from which on they run short.
 const SHORT_QUARTERS: usize = 3;
@@ -47,7 +47,7 @@ struct Held {
     places: HashMap<u64, Arc<Occupant>>,
     addresses: HashMap<IpAddr, usize>,
     reserved: usize,
-    /// When it was looked last, in milliseconds since the start.
+    /// When silent connections were last looked for, in milliseconds since the start.
     looked: u64,
 }
 
@@ -102,7 +102,7 @@ impl Occupant {
     }
 }
 
-/// A request under way, until its answer is sent.
+/// A request under way, until its response is sent.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Occupant>);
 
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_connections_keep_nobody_out() {
+    fn silent_connections_keep_no_other_out() {
         let places = Places::new(Most { of_address: 100, ..most() });
         let silent: Vec<_> = (0..100).map(|_| places.take(address(1)).unwrap()).collect();
         let other = places.take(address(2)).unwrap();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_has_its_answer_is_silent_again() {
+    fn a_connection_that_has_its_response_is_silent_again() {
         let places = Places::new(Most { connections: 1, of_address: 1, ..most() });
         let first = places.take(address(1)).unwrap();
         let request = first.occupant.begin();

@@ -1,5 +1,5 @@
-//! A connection whose client is not waited for without end: one that takes nothing of what it is
-//! sent for a while is cut off, whatever it is that is sent.
+//! A connection that does not wait for its client without end: a client that takes nothing of what
+//! it is sent for a while is cut off, whatever is sent.
 
 use std::io;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
 //! The interface as one connection is served it: each request says on which connection it came, and
-//! a connection is known to be busy until its answers are sent.
+//! a connection is known to be busy until its responses are sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -26,32 +26,32 @@ impl Tracked {
     }
 }
 
-type Answered = Result<Response<Answer>, Infallible>;
+type Served = Result<Response<TrackedBody>, Infallible>;
 
 impl hyper::service::Service<Request<Incoming>> for Tracked {
-    type Response = Response<Answer>;
+    type Response = Response<TrackedBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Answered> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Served> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let busy = self.occupant.begin();
         request.extensions_mut().insert(Arc::clone(&self.occupant.connection));
-        let answer = self.router.clone().oneshot(request);
+        let response = self.router.clone().oneshot(request);
         Box::pin(async move {
-            let Ok(response) = answer.await;
-            Ok(response.map(|body| Answer { body, _busy: busy }))
+            let Ok(response) = response.await;
+            Ok(response.map(|body| TrackedBody { body, _busy: busy }))
         })
     }
 }
 
-/// The body of an answer. Until it is sent or given up, its connection is busy.
+/// The body of a response. Until it is sent or given up, its connection is busy.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TrackedBody {
     body: Body,
     _busy: Busy,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
