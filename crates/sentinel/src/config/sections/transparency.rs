@@ -20,7 +20,7 @@ pub(crate) const DEFAULT_LOG_ORIGIN: &str = "log.localhost";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct TransparencySection {
-    /// Name of the transparency log: a host name of yours that is used for nothing else, without
+    /// Name of the transparency log: a host name of yours that identifies it, without
     /// port and path (`log.example.com`). Nothing is fetched from there; verifiers know the log by
     /// it. With another name than before, the log is ended and goes on as a new one.
     pub(crate) log_origin: String,
