@@ -343,7 +343,7 @@ fn policy_files_are_those_of_c2sp_with_one_group() {
     let refused = |text: &str| parse(&format!("{witnesses}{text}")).unwrap_err();
     assert_eq!(refused(""), PolicyFileError::Quorum);
     assert_eq!(refused("quorum a\nquorum a"), PolicyFileError::Quorum);
-    assert_eq!(refused("quorum none"), PolicyFileError::Nobody);
+    assert_eq!(refused("quorum none"), PolicyFileError::NoWitness);
     assert_eq!(refused("quorum c"), PolicyFileError::Name { line: 5 });
     assert_eq!(refused("witness a <a>"), PolicyFileError::Name { line: 5 });
     assert_eq!(refused("witness c nokey").to_string().split(':').next(), Some("line 5"));

@@ -7,9 +7,8 @@ use std::process::Command;
 
 use sentinel_provenance::log::{Ed25519NoteSigner, KeyKind, NoteSigner as _, VerifierKey};
 use sentinel_provenance::{EcdsaP256Signer, KeyError, PublicKey, Signer as _};
+use sentinel_testkit::manifest::signed;
 use tempfile::TempDir;
-
-use crate::fixture::signed;
 
 /// Runs a tool in `folder`; gives its standard output, or nothing when it failed.
 fn run(folder: &Path, program: &str, args: &[&str]) -> Option<String> {

@@ -13,11 +13,11 @@ use sentinel_provenance::{
     RevokedAt, Sha256Digest, Signer as _, Trust, Verification, verify_bundle_json,
     verify_logged_bundle, verify_logged_bundle_json,
 };
+use sentinel_testkit::manifest::{Fixture, altered, signed};
 use serde_json::{Value, json};
 
 use Outcome::{Failed, Passed, Skipped};
 
-use crate::fixture::{Fixture, altered, signed};
 use crate::log_note::Witness;
 use crate::memory_log::{MemoryLog, ORIGIN, logged};
 

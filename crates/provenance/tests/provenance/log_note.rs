@@ -130,7 +130,7 @@ fn unsound_notes_are_refused() {
         format!("{note}—  AAAAAAE=\n"),
         format!("\n\n{line}"),
     ] {
-        // A text of one empty line is a text; everything else is no note.
+        // A text of one empty line is valid; everything else is not a note.
         if bad.starts_with('\n') {
             assert_eq!(Note::parse(&bad).unwrap().text(), "\n");
         } else {

@@ -8,7 +8,6 @@
 )]
 
 mod audit;
-mod fixture;
 mod interoperability;
 mod log_bundle;
 mod log_note;

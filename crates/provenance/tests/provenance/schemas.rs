@@ -109,7 +109,7 @@ fn schema_and_reader_agree_on_what_is_wrong() {
     let changes: [fn(&mut Value); 12] = [
         |d| d["_type"] = json!("https://in-toto.io/Statement/v0.1"),
         |d| d["subject"] = json!([]),
-        |d| d["subject"][0]["name"] = json!("urn:uuid:nobody"),
+        |d| d["subject"][0]["name"] = json!("urn:uuid:unknown"),
         |d| d["subject"][0]["digest"]["sha256"] = json!("AB"),
         |d| d["predicate"]["id"] = json!("0193a1f2-7b3c-4def-8a12-34567890abcd"),
         |d| d["predicate"]["phase"] = json!("before"),

@@ -10,9 +10,8 @@ use sentinel_provenance::{
     AgentAction, Bundle, CheckName, EcdsaP256Signer, Envelope, Outcome, PublicKey, Salt,
     Signer as _, Statement, TenantKey, verify_bundle_json,
 };
+use sentinel_testkit::manifest::{Fixture, altered, signed};
 use serde_json::{Value, json};
-
-use crate::fixture::{Fixture, altered, signed};
 
 static FIXTURE: LazyLock<Fixture> = LazyLock::new(signed);
 

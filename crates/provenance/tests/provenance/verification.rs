@@ -4,9 +4,8 @@ use sentinel_provenance::{
     CheckName, EcdsaP256Signer, Outcome, Signer as _, Verification, verify_bundle,
     verify_bundle_json,
 };
+use sentinel_testkit::manifest::{altered, bundle_of, signed};
 use serde_json::json;
-
-use crate::fixture::{altered, bundle_of, signed};
 
 fn outcomes(verification: &Verification) -> Vec<(CheckName, Outcome)> {
     verification.checks().iter().map(|check| (check.name, check.outcome)).collect()

@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sentinel_provenance::log::{Checkpoint, HashedRekord, NoteSigner as _, leaf_hash};
 use sentinel_provenance::{Bundle, Envelope, Signer as _};
+use sentinel_testkit::manifest::{Fixture, altered};
+use sentinel_testkit::verifiers::Case;
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, altered};
 use crate::memory_log::{MemoryLog, ORIGIN, logged};
-use crate::verifiers::Case;
 
 pub(crate) fn forgeries(it: &Fixture, bundle: &Bundle, log: &MemoryLog) -> Vec<Case> {
     let case = |name, json| Case { name, json };
@@ -67,7 +67,7 @@ fn other_proof(document: &mut Value, log: &MemoryLog) {
     entry["inclusionProof"]["hashes"] = json!(log.inclusion(200));
 }
 
-/// A log of the same name that nobody trusts.
+/// An untrusted log of the same name.
 fn rogue_log(it: &Fixture) -> (Bundle, MemoryLog) {
     logged(it.bundle.envelope.payload(), &it.signer, 123, 276)
 }

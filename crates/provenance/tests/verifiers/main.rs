@@ -1,5 +1,5 @@
-//! Verifiers that are not ours, as they come: cosign, @sigstore/verify and sigstore-verify agree
-//! with us about good and about forged bundles, and a real witness about our checkpoints.
+//! Unmodified verifiers of others: cosign, @sigstore/verify and sigstore-verify agree with us on good
+//! and on forged bundles, and a real witness on our checkpoints.
 //!
 //! `scripts/install.sh test` installs them; without them these tests fail.
 #![allow(
@@ -10,24 +10,20 @@
     reason = "tests fail by panicking"
 )]
 
-#[path = "../provenance/fixture.rs"]
-mod fixture;
 mod forgery;
-mod litewitness;
 #[path = "../provenance/memory_log.rs"]
 mod memory_log;
 mod rekor;
-mod verifiers;
 mod witness;
 
 use sentinel_provenance::log::NoteSigner as _;
 use sentinel_provenance::log::{TrustedLog, TrustedRoot};
 use sentinel_provenance::{Bundle, LogTrust, Signer as _, verify_logged_bundle_json};
+use sentinel_testkit::manifest::{Fixture, signed};
+use sentinel_testkit::verifiers::{Case, Verdict, Verifiers};
 
-use crate::fixture::{Fixture, signed};
 use crate::forgery::forgeries;
 use crate::memory_log::{MemoryLog, logged};
-use crate::verifiers::{Case, Verdict, Verifiers};
 
 /// The fixture's manifest as entry 123 of 400.
 fn logged_manifest() -> (Fixture, Bundle, MemoryLog) {

@@ -4,10 +4,10 @@ use sentinel_provenance::log::{
     AddCheckpoint, Checkpoint, Ed25519NoteSigner, Note, NoteSigner as _, WitnessPolicy,
 };
 use sentinel_provenance::{LogTrust, Signer as _, verify_logged_bundle};
+use sentinel_testkit::litewitness::Witness;
+use sentinel_testkit::verifiers::{Case, Verifiers};
 
-use crate::litewitness::Witness;
 use crate::memory_log::MemoryLog;
-use crate::verifiers::{Case, Verifiers};
 use crate::{logged_manifest, trusted_root};
 
 fn cosign(witness: &Witness, log: &MemoryLog, old: u64) -> Note {
@@ -56,7 +56,7 @@ fn a_real_witness_follows_the_log_and_refuses_rollback_and_fork() {
     let from_zero = witness.add(0, &[], &log.checkpoint());
     assert_eq!(from_zero, AddCheckpoint::Conflict { size: 10 });
     cosign(&witness, &log, 10);
-    // The same again is no harm: a log that crashed after the request repeats it.
+    // Repeating a request is harmless: a log that crashed after it does so.
     cosign(&witness, &log, 310);
 
     // Restored from an old backup, and grown from there.

@@ -13,12 +13,12 @@ use sentinel_provenance::log::{
 use sentinel_provenance::{
     Bundle, EcdsaP256Signer, Envelope, LogTrust, PublicKey, Signer as _, verify_logged_bundle_json,
 };
+use sentinel_testkit::litewitness::Witness;
+use sentinel_testkit::verifiers::{Case, Verdict, Verifiers};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::litewitness::Witness;
 use crate::server::Server;
-use crate::verifiers::{Case, Verdict, Verifiers};
 
 const PAYLOAD: &str = r#"{"answer":42}"#;
 

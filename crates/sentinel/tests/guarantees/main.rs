@@ -14,8 +14,6 @@ mod disk;
 mod history;
 mod hostile_policy;
 mod kill;
-#[path = "../../../provenance/tests/verifiers/litewitness.rs"]
-mod litewitness;
 mod log;
 mod quota;
 mod replicas;
@@ -23,5 +21,3 @@ mod secrets;
 mod server;
 mod stuck;
 mod swap;
-#[path = "../../../provenance/tests/verifiers/verifiers.rs"]
-mod verifiers;

@@ -9,7 +9,7 @@ use axum::http::{Response, Uri};
 /// What was asked: the path, and the body.
 pub(crate) type Asked = Arc<Mutex<Vec<(String, String)>>>;
 
-/// Serves `answer`, on loopback; answers its address, and what it was asked.
+/// Serves `answer` on loopback. Returns its address and the requests it got.
 pub(crate) async fn serve(
     answer: impl Fn(usize) -> Response<Body> + Clone + Send + Sync + 'static,
 ) -> (SocketAddr, Asked) {

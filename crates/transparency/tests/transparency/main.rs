@@ -1,4 +1,4 @@
-//! Everything that leaves the log, against the real programs at the other end and against liars.
+//! All outlets of the log, with the real programs on the other side and with servers that lie.
 //!
 //! `scripts/install.sh test` installs those programs; without them these tests fail.
 #![allow(
@@ -11,8 +11,6 @@
 )]
 
 mod cosign;
-#[path = "../../../provenance/tests/provenance/fixture.rs"]
-mod fixture;
 mod liar;
 mod log;
 mod mirror;

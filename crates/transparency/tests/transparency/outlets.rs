@@ -20,6 +20,7 @@ use sentinel_service::log::TransparencyLog;
 use sentinel_service::signing::{Signing, SigningKeys};
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::clock::ManualClock;
+use sentinel_testkit::manifest::{Fixture, signed};
 use sentinel_testkit::{rekor, s3, timestamp, witness};
 use sentinel_transparency::{
     Destinations, Mirror, OutletCounts, Outlets, PATIENCE, REKOR_PATIENCE, Rekor,
@@ -30,7 +31,6 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::cosign::{self, Trust};
-use crate::fixture::{Fixture, signed};
 use crate::liar::{self, answer};
 use crate::log::ORIGIN;
 use crate::rekor::{REKOR, trusting};
@@ -45,7 +45,7 @@ struct Scene {
 
 impl Scene {
     async fn open(database: &Path, log_key: &str) -> Self {
-        // Whoever had it before may not have ended yet.
+        // The previous holder may not have ended yet.
         let deadline = Instant::now() + Duration::from_secs(30);
         let store = loop {
             match SqliteStore::open(database) {
@@ -279,7 +279,7 @@ async fn an_absence_delays_only_what_the_absent_gives() {
     let environment: Vec<_> = storage.environment().into_iter().chain(options).collect();
     let there = Arc::new(AtomicBool::new(false));
     let here = Arc::clone(&there);
-    // A stand-in that takes nothing, and is away or not.
+    // A test server that accepts nothing, and is unavailable or not.
     let (address, asked) =
         liar::serve(move |_| answer(if here.load(Ordering::SeqCst) { 400 } else { 503 }, "")).await;
     let rekor = Rekor::new(&format!("http://{address}"), trusting(&[]), REKOR_PATIENCE).unwrap();

@@ -13,11 +13,11 @@ use sentinel_provenance::log::{
 use sentinel_provenance::{
     EcdsaP256Signer, Envelope, LogEntryError, LogTrust, Signer as _, verify_logged_bundle,
 };
+use sentinel_testkit::manifest::signed;
 use sentinel_testkit::rekor::Server;
 use sentinel_transparency::{PeerError, REKOR_PATIENCE, Rekor, RekorError};
 
 use crate::cosign::{self, Trust};
-use crate::fixture::signed;
 use crate::liar::{self, answer};
 use crate::log::Log;
 
@@ -64,7 +64,7 @@ async fn a_real_rekor_takes_our_leaf_and_cosign_accepts_the_bundle_with_both_log
     let logs = LogTrust { root, witnesses: None };
     assert!(verify_logged_bundle(&bundle, trust.key, &logs, Some(&it.artifact)).verified());
 
-    // With Rekor alone, and not with a Rekor that nobody trusts.
+    // With Rekor alone, and not with an untrusted Rekor.
     let receipt = bundle.verification_material.tlog_entries[1].clone();
     let alone = it.bundle.clone().with_log_entry(receipt);
     let alone = alone.unwrap().to_json().unwrap();
@@ -101,8 +101,8 @@ async fn what_a_real_rekor_has_already_is_found_in_its_tiles() {
     }
 }
 
-/// A stand-in for a Rekor that has the leaves of `log` and answers each entry with `status`: only
-/// with it can tiles be dropped or exchanged.
+/// A test server in place of a Rekor that has the leaves of `log` and responds to each entry with
+/// `status`: only with it can tiles be dropped or exchanged.
 async fn stand_in(log: Log, status: u16, index: &'static str, drop_partial: bool) -> String {
     // Of a time when the last tile was not full yet, and the tiles were what they were.
     let checkpoint = log.honest().checkpoint_at(300).note().to_string();

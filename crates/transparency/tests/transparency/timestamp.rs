@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use sentinel_provenance::log::{HashedRekord, TilePath, TrustedLog, TrustedRoot, prove_inclusion};
 use sentinel_provenance::{EcdsaP256Signer, Envelope, Signer as _, bundle::TransparencyLogEntry};
+use sentinel_testkit::manifest::signed;
 use sentinel_testkit::timestamp::Server;
 use sentinel_transparency::{
     AuthorityError, PeerError, TIMESTAMP_PATIENCE, TimestampError, Timestamper,
 };
 
 use crate::cosign::{self, Trust};
-use crate::fixture::signed;
 use crate::liar::{self, answer};
 use crate::log::Log;
 

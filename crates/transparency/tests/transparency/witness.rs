@@ -97,7 +97,7 @@ fn line(key: &VerifierKey) -> String {
     format!("— {} {}\n", key.name(), STANDARD.encode(bytes))
 }
 
-/// What comes of a witness that answers so; at last how often it was asked.
+/// The result for a witness with these responses, and how often it was asked.
 async fn told_by(
     key: &VerifierKey,
     lie: impl Fn(usize) -> Response<Body> + Clone + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! How each verifier is asked.
+//! Verifiers of others, unmodified: cosign, @sigstore/verify and sigstore-verify.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,19 +13,22 @@ use sigstore_verify::PublicKeyVerificationPolicy;
 use tempfile::TempDir;
 
 /// A bundle, good or forged.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) json: Vec<u8>,
+#[derive(Debug)]
+pub struct Case {
+    pub name: &'static str,
+    pub json: Vec<u8>,
 }
 
-/// What a verifier said of one.
-pub(crate) struct Verdict {
-    pub(crate) accepted: bool,
-    pub(crate) why: String,
+/// The verdict of a verifier on a bundle.
+#[derive(Debug)]
+pub struct Verdict {
+    pub accepted: bool,
+    pub why: String,
 }
 
-/// The verifiers, with what they are given to trust.
-pub(crate) struct Verifiers {
+/// The verifiers, with the key and the trusted root that they are given.
+#[derive(Debug)]
+pub struct Verifiers {
     folder: TempDir,
     key: PublicKey,
     root: String,
@@ -33,14 +36,15 @@ pub(crate) struct Verifiers {
 }
 
 /// A program that `scripts/install.sh test` puts into `.tools/bin`; no other version will do.
-pub(crate) fn tool(name: &str) -> PathBuf {
+fn tool(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin").join(name);
     assert!(path.exists(), "`{name}` is missing; run scripts/install.sh test");
     path
 }
 
 impl Verifiers {
-    pub(crate) fn new(root: &TrustedRoot, key: &PublicKey, artifact: &[u8]) -> Self {
+    #[must_use]
+    pub fn new(root: &TrustedRoot, key: &PublicKey, artifact: &[u8]) -> Self {
         let folder = TempDir::new().unwrap();
         let root = String::from_utf8(root.to_json().unwrap()).unwrap();
         fs::write(folder.path().join("trusted-root.json"), &root).unwrap();
@@ -55,7 +59,8 @@ impl Verifiers {
         name
     }
 
-    pub(crate) fn cosign(&self, cases: &[Case]) -> Vec<Verdict> {
+    #[must_use]
+    pub fn cosign(&self, cases: &[Case]) -> Vec<Verdict> {
         let verify = |(number, case)| {
             let output = Command::new(tool("cosign"))
                 .args(["verify-blob-attestation", "--key", "signer.pub"])
@@ -72,8 +77,8 @@ impl Verifiers {
         cases.iter().enumerate().map(verify).collect()
     }
 
-    pub(crate) fn node(&self, cases: &[Case]) -> Vec<Verdict> {
-        // Tests of other crates use this file, too.
+    #[must_use]
+    pub fn node(&self, cases: &[Case]) -> Vec<Verdict> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = folder.join("../provenance/tests/verifiers/node");
         assert!(
@@ -103,7 +108,8 @@ impl Verifiers {
         String::from_utf8(output.stdout).unwrap().lines().map(verdict).collect()
     }
 
-    pub(crate) fn rust(&self, cases: &[Case]) -> Vec<Verdict> {
+    #[must_use]
+    pub fn rust(&self, cases: &[Case]) -> Vec<Verdict> {
         let root = sigstore_verify::trust_root::TrustedRoot::from_json(&self.root).unwrap();
         let key = sigstore_verify::types::DerPublicKey::new(self.key.to_spki_der());
         let policy = PublicKeyVerificationPolicy::new(key);

@@ -1,28 +1,32 @@
-//! A real C2SP witness, litewitness, asked as a server asks it.
+//! A real C2SP witness, litewitness, with requests as a server makes them.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::witness::Server;
 use sentinel_provenance::Sha256Digest;
 use sentinel_provenance::log::{AddCheckpoint, Note, VerifierKey, add_checkpoint_body};
-use sentinel_testkit::witness::Server;
 
 /// A running witness that knows one log, and its key.
-pub(crate) struct Witness {
+#[derive(Debug)]
+pub struct Witness {
     server: Server,
-    pub(crate) key: VerifierKey,
+    pub key: VerifierKey,
 }
 
 impl Witness {
-    pub(crate) fn start(log: &VerifierKey) -> Self {
+    /// Starts a witness that knows the log with this key.
+    #[must_use]
+    pub fn start(log: &VerifierKey) -> Self {
         let server = Server::start(&log.to_string());
         let key = VerifierKey::parse(server.key()).unwrap();
         Self { server, key }
     }
 
     /// Asks it to cosign, over the network.
-    pub(crate) fn add(&self, old: u64, proof: &[Sha256Digest], checkpoint: &Note) -> AddCheckpoint {
+    #[must_use]
+    pub fn add(&self, old: u64, proof: &[Sha256Digest], checkpoint: &Note) -> AddCheckpoint {
         let body = add_checkpoint_body(old, proof, checkpoint).unwrap();
         let mut stream = TcpStream::connect(self.server.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -1,4 +1,4 @@
-//! A signed manifest to work on.
+//! A signed manifest for tests of formats, verification and the log.
 
 use sentinel_provenance::{
     AgentAction, Bundle, EcdsaP256Signer, Envelope, PAYLOAD_ROLE, Phase, Salt, Signer as _,
@@ -6,15 +6,18 @@ use sentinel_provenance::{
 };
 use serde_json::{Map, Value, json};
 
-pub(crate) struct Fixture {
-    pub(crate) signer: EcdsaP256Signer,
-    #[allow(dead_code, reason = "not every test target compares it")]
-    pub(crate) statement: Statement,
-    pub(crate) bundle: Bundle,
-    pub(crate) artifact: Vec<u8>,
+/// A manifest with its signer, statement and artifact.
+#[derive(Debug)]
+pub struct Fixture {
+    pub signer: EcdsaP256Signer,
+    pub statement: Statement,
+    pub bundle: Bundle,
+    pub artifact: Vec<u8>,
 }
 
-pub(crate) fn signed() -> Fixture {
+/// A manifest of a fixed action, signed with a new key.
+#[must_use]
+pub fn signed() -> Fixture {
     let signer = EcdsaP256Signer::generate().unwrap();
     let payload = br#"{"rows": [1, 2]}"#;
     let id: uuid::Uuid = "0193a1f2-7b3c-7def-8a12-34567890abcd".parse().unwrap();
@@ -38,13 +41,15 @@ pub(crate) fn signed() -> Fixture {
     Fixture { artifact: salt.artifact(payload), signer, statement, bundle }
 }
 
-pub(crate) fn bundle_of(payload: Vec<u8>, signer: &EcdsaP256Signer) -> Bundle {
+/// The bundle of a payload.
+#[must_use]
+pub fn bundle_of(payload: Vec<u8>, signer: &EcdsaP256Signer) -> Bundle {
     Bundle::new(Envelope::sign(payload, signer).unwrap(), signer.public_key()).unwrap()
 }
 
 /// The bundle's JSON after `change`.
-#[allow(dead_code, reason = "not every test target alters one")]
-pub(crate) fn altered(bundle: &Bundle, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+#[must_use]
+pub fn altered(bundle: &Bundle, change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut document = serde_json::from_slice(&bundle.to_json().unwrap()).unwrap();
     change(&mut document);
     serde_json::to_vec(&document).unwrap()
