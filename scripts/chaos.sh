@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Breaks a fleet of three replicas under load and checks every guarantee: docs/chaos.md.
-# Usage: chaos.sh [--short]. RUNS, SECONDS_EACH and SEED choose how many runs of which length, and
-# the seed of the first; it stops at the first run that fails.
+# Usage: chaos.sh [--short]. RUNS is the number of runs, SECONDS_EACH their length, SEED the seed of the first. Stops at
+# the first run that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 sentinel=target/release/sentinel
 cargo build --quiet --locked --release --package sentinel
 if [ "${1:-}" = --short ]; then
-  # What `cargo test` has built just before, so that nothing is built twice.
+  # Uses what `cargo test` has just built, so that nothing is built twice.
   cargo test --quiet --locked --workspace --no-run
 else
   cargo build --quiet --locked --package sentinel-chaos

@@ -6,7 +6,7 @@ call it asks Sentinel, calls the tool only when `allow` is exactly true, signs t
 verifies the manifest. Then a wrong purpose, an exceeded quota, a kill and a restore.
 
 Reads from the environment:
-  SENTINEL_URL        where Sentinel answers (default http://127.0.0.1:8000)
+  SENTINEL_URL        the address of Sentinel (default http://127.0.0.1:8000)
   SENTINEL_API_KEY    one key for everything
   SENTINEL_DATA_DIR   of `sentinel dev` (default .sentinel); without SENTINEL_API_KEY, the keys, one
                       per role, are read from keys.json there, for a Sentinel on this machine only
@@ -51,7 +51,7 @@ KILL_REASON = "the demo shows the kill switch"
 
 HTTP_TIMEOUT = 10.0  # seconds
 TOOL_TIMEOUT = 20.0  # seconds
-# Far above the quota of the demo's policy: if so many calls are allowed, no quota is at work.
+# Far above the quota of the demo's policy: if so many calls are allowed, no quota applies.
 MOST_CALLS = 50
 
 Json: TypeAlias = dict[str, object]
@@ -62,7 +62,7 @@ class DemoError(Exception):
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Take groups of errors apart."""
+    """Flatten groups of errors."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)
@@ -82,13 +82,13 @@ def styled(style: str, text: str) -> str:
 
 
 def printable(value: object) -> str:
-    """Show a value on one line, with nothing in it that a terminal would act upon."""
+    """Show a value on one line, without control characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def say(text: str = "") -> None:
-    """Print at once, so that the order is right when the output goes to a file."""
+    """Print and flush, so that the order is right when the output goes to a file."""
     print(text, flush=True)
 
 
@@ -98,12 +98,12 @@ def heading(number: int, title: str, explanation: str) -> None:
 
 
 def request_line(text: str) -> None:
-    """Show what is asked, in one line."""
+    """Show a request, in one line."""
     say(f"   {styled(CYAN, '→')} {text}")
 
 
 def answer_lines(pairs: Mapping[str, object]) -> None:
-    """Show an answer: names and values below one another, the values aligned."""
+    """Show a response: names and values in aligned columns."""
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         text = printable(value)
@@ -113,7 +113,7 @@ def answer_lines(pairs: Mapping[str, object]) -> None:
 
 
 def as_expected(text: str) -> None:
-    """Tell what a step has shown."""
+    """Report what a step has shown."""
     say(f"   {styled(GREEN, '✓')} {text}")
 
 
@@ -144,13 +144,13 @@ def objects_of(answer: Json, name: str) -> list[Json]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What Sentinel answered to one request."""
+    """The response of Sentinel to one request."""
 
     status: int
     body: Json
 
     def expect(self, *statuses: HTTPStatus) -> Json:
-        """Give the body when the status is one of these."""
+        """Return the body if the status is one of these."""
         if self.status not in statuses:
             detail = self.body.get("detail") or self.body.get("title") or "no detail"
             message = f"Sentinel answered {self.status}: {printable(detail)}"
@@ -169,13 +169,13 @@ class Sentinel:
             raise DemoError(f"SENTINEL_URL must be an http or https address, not `{url}`")
         self.url = url.rstrip("/")
         self._keys = keys
-        # Neither proxies nor redirects nor other schemes: a key goes to this address only.
+        # No proxies, redirects or other schemes: a key is sent to this address only.
         self._opener = urllib.request.OpenerDirector()
         self._opener.add_handler(urllib.request.HTTPHandler())
         self._opener.add_handler(urllib.request.HTTPSHandler())
 
     def get(self, role: str, path: str, query: Mapping[str, str] | None = None) -> Answer:
-        """Ask with the key of `role`."""
+        """Send a request with the key of `role`."""
         suffix = f"?{urllib.parse.urlencode(query)}" if query else ""
         return self._send(role, "GET", path + suffix, None)
 
@@ -225,7 +225,7 @@ class Denied:
 
 
 def check(sentinel: Sentinel, purpose: str) -> Allowed | Denied:
-    """Ask whether the tool may be called. Every error raises: only an answer can allow."""
+    """Check whether the tool may be called. Every error raises: only a response can allow."""
     body: Json = {
         "tenant_slug": TENANT,
         "tool_name": TOOL,
@@ -248,17 +248,17 @@ def check(sentinel: Sentinel, purpose: str) -> Allowed | Denied:
 
 @dataclass
 class TimeTool:
-    """The real MCP server, behind its only door: a call takes an `Allowed`."""
+    """The real MCP server. A call requires an `Allowed`."""
 
     client: Client
     calls: int = 0
 
     async def call(self, allowed: Allowed) -> Json:
-        """Call the tool and give what it answered."""
+        """Call the tool and return its result."""
         require(isinstance(allowed, Allowed), "the tool is called only with an allow")
         self.calls += 1
         result = await self.client.call_tool(ACTION, ARGUMENTS)
-        require(not result.is_error, "the tool answers without an error")
+        require(not result.is_error, "the tool responds without an error")
         content = result.structured_content
         if not isinstance(content, dict):
             text = next((c.text for c in result.content if isinstance(c, TextContent)), "")
@@ -268,20 +268,20 @@ class TimeTool:
 
 @dataclass
 class Demo:
-    """The demo's state: where it asks, what it governs, and which decisions it was given."""
+    """The state of the demo: the server, the tool, and the decisions so far."""
 
     sentinel: Sentinel
     tool: TimeTool
     decisions: dict[str, bool] = field(default_factory=dict)
 
     def decide(self, purpose: str) -> Allowed | Denied:
-        """Ask, and keep the decision for the list at the end."""
+        """Check a call, and keep the decision for the list at the end."""
         decision = check(self.sentinel, purpose)
         self.decisions[decision.decision_id] = isinstance(decision, Allowed)
         return decision
 
     def sign(self, allowed: Allowed, result: Json) -> Json:
-        """Sign the outcome of a call. The manifest holds a salted hash of it, which is checked."""
+        """Sign the outcome of a call, and check the salted hash in the manifest."""
         payload: Json = {"arguments": ARGUMENTS, "result": result}
         body: Json = {
             "tenant_slug": TENANT,
@@ -292,15 +292,15 @@ class Demo:
             "payload": payload,
         }
         signed = self.sentinel.post("agent", "/provenance/sign", body).expect(HTTPStatus.CREATED)
-        # The hash is over the bytes that were sent, and `json.dumps` writes a part as it writes
-        # the whole.
+        # The hash covers the bytes that were sent. `json.dumps` writes a part of the document as
+        # it writes the whole.
         salted = bytes.fromhex(text_of(signed, "salt")) + json.dumps(payload).encode()
         commitment = f"sha256:{hashlib.sha256(salted).hexdigest()}"
         require(signed.get("payload_hash") == commitment, "the manifest commits to this payload")
         return signed
 
     def verify(self, allowed: Allowed, signed: Json) -> Json:
-        """Have a manifest verified, and require that it says what was signed."""
+        """Verify a manifest, and require that it contains what was signed."""
         manifest_id = text_of(signed, "manifest_id")
         path = f"/provenance/verify/{urllib.parse.quote(manifest_id, safe='')}"
         answer = self.sentinel.get("agent", path).expect(HTTPStatus.OK)
@@ -314,7 +314,7 @@ class Demo:
         return answer
 
     def usage(self) -> tuple[int, int | None]:
-        """Read how many allows the current window has counted, and the limit once it is known."""
+        """Read the count of allows in the current window, and the limit if it is known."""
         query = {"tenant": TENANT}
         answer = self.sentinel.get("auditor", "/v1/quotas", query).expect(HTTPStatus.OK)
         for counter in objects_of(answer, "items"):
@@ -357,7 +357,7 @@ async def register(demo: Demo) -> None:
 
 
 def ask(demo: Demo, purpose: str) -> Allowed | Denied:
-    """Ask, and show the question and its answer."""
+    """Check a call, and show request and response."""
     request_line(f"POST /policy/check  {TENANT}/{TOOL}  action={ACTION} purpose={purpose}")
     decision = demo.decide(purpose)
     names = ("allow", "code", "reason", "quota_remaining", "decision_id", "policy_revision")
@@ -413,7 +413,7 @@ async def right_purpose(demo: Demo) -> None:
 
 
 def wrong_purpose(demo: Demo) -> None:
-    """Step 2: policy denies, and says why."""
+    """Step 2: policy denies, with a reason."""
     expect_code(ask(demo, WRONG_PURPOSE), "policy_denied")
     as_expected("denied, and the tool was not called")
 
@@ -469,7 +469,7 @@ async def restore(demo: Demo) -> None:
 
 
 def list_decisions(demo: Demo) -> None:
-    """List what was recorded, and require that nothing is missing from it."""
+    """List the recorded decisions, and require that none is missing."""
     request_line(f"GET /v1/decisions  {TENANT}/{TOOL}")
     query = {"tenant": TENANT, "tool": TOOL, "limit": str(2 * MOST_CALLS)}
     answer = demo.sentinel.get("auditor", "/v1/decisions", query).expect(HTTPStatus.OK)
@@ -518,7 +518,7 @@ async def run(sentinel: Sentinel) -> None:
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether an address is of this machine."""
+    """Return whether an address is on this machine."""
     host = urllib.parse.urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -551,7 +551,7 @@ def main() -> int:
         url = os.environ.get("SENTINEL_URL") or DEFAULT_URL
         sentinel = Sentinel(url, load_keys(url))
         asyncio.run(run(sentinel))
-    # A group, because the tool's transport wraps what is raised while it is open.
+    # A group, because the tool's transport wraps exceptions that are raised while it is open.
     except* (DemoError, MCPError, OSError) as group:
         for error in leaves(group):
             print(f"   {styled(RED, '✗')} {printable(str(error))}", file=sys.stderr)

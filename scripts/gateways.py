@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Ask a running Sentinel as others do: with public clients that know nothing of it.
+"""Test a running Sentinel with public clients that know nothing about it.
 
 OPA's Python client, an AuthZEN client, gRPC with the published messages of Envoy, and Envoy itself
-with the configuration of docs/ext-authz.md in front of a tool. Each is asserted to get right
-answers, and every answer to be a recorded decision. Run by gateways.sh.
+with the configuration of docs/ext-authz.md in front of a tool. Each must get the right responses,
+and every response must be a recorded decision. Run by gateways.sh.
 
 Reads from the environment:
-  SENTINEL_URL        where Sentinel answers
-  SENTINEL_EXT_AUTHZ  where it answers gateways, `host:port`
+  SENTINEL_URL        the address of Sentinel
+  SENTINEL_EXT_AUTHZ  its address for gateways, `host:port`
   SENTINEL_DATA_DIR   of `sentinel dev`, for its keys
 
 Exit status: 0 when everything was as expected, 1 when not.
@@ -61,14 +61,14 @@ def require(condition: bool, expected: str) -> None:  # noqa: FBT001 - reads as 
 
 
 def passed(text: str) -> None:
-    """Tell what was shown."""
+    """Report what was shown."""
     print(f"gateways: {text}", flush=True)
 
 
 def request(
     url: str, method: str, path: str, headers: dict[str, str], body: object = None
 ) -> tuple[int, dict[str, str], str]:
-    """Send one request, and answer status, headers and text."""
+    """Send one request, and return status, headers and text."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
     try:
@@ -88,17 +88,17 @@ def said(record: Json) -> bool:
 
 
 class Sentinel:
-    """What the test itself asks of the server."""
+    """Requests of the test itself."""
 
     def __init__(self) -> None:
-        """Read where the server is, and its keys."""
+        """Read the address of the server, and its keys."""
         self.url = os.environ["SENTINEL_URL"]
         self.gateway = os.environ["SENTINEL_EXT_AUTHZ"]
         keys = Path(os.environ["SENTINEL_DATA_DIR"]) / "keys.json"
         self.keys: dict[str, str] = json.loads(keys.read_text())
 
     def ask(self, method: str, path: str, body: object = None) -> Json:
-        """Ask as the administrator; anything but a success ends the test."""
+        """Send a request as the administrator; anything but a success ends the test."""
         headers = {"Authorization": f"Bearer {self.keys['admin']}"}
         status, _, text = request(self.url, method, path, headers, body)
         require(status in {200, 201}, f"{method} {path} to succeed, got {status} {text}")
@@ -107,7 +107,7 @@ class Sentinel:
         return dict(answer)
 
     def recorded(self, identifier: object) -> Json:
-        """Look up the decision that an answer names."""
+        """Look up the decision that a response names."""
         require(isinstance(identifier, str), f"the identifier of a decision, got {identifier!r}")
         return self.ask("GET", f"/v1/decisions/{identifier}")
 
@@ -118,7 +118,7 @@ class Sentinel:
 
     @contextmanager
     def killed(self) -> Iterator[None]:
-        """Run what is inside while the tool is killed."""
+        """Run the body while the tool is killed."""
         scope = {"tenant_slug": TENANT, "tool_name": TOOL}
         self.ask("POST", "/kill", {**scope, "reason": "the gateways' test"})
         yield
@@ -129,7 +129,7 @@ class Sentinel:
 
 
 def opa(sentinel: Sentinel) -> None:
-    """Ask by OPA's Python client."""
+    """Test with OPA's Python client."""
     parts = urllib.parse.urlsplit(sentinel.url)
     headers = {"Authorization": f"Bearer {sentinel.keys['agent']}"}
     client = OpaClient(host=parts.hostname, port=parts.port, headers=headers)
@@ -167,7 +167,7 @@ def opa(sentinel: Sentinel) -> None:
 
 
 def authzen(sentinel: Sentinel) -> None:
-    """Ask by an AuthZEN client."""
+    """Test with an AuthZEN client."""
     client = AuthzenClient(sentinel.url, token=sentinel.keys["agent"])
     subject = {"type": "agent", "id": "docs-agent"}
     tool: Json = {"type": "tool", "id": f"{TENANT}/{TOOL}"}
@@ -204,7 +204,7 @@ def authzen(sentinel: Sentinel) -> None:
 
 
 def message(**extensions: str) -> external_auth_pb2.CheckRequest:
-    """Make the question that a gateway asks about `GET /docs/7`."""
+    """Build the request of a gateway for `GET /docs/7`."""
     question = external_auth_pb2.CheckRequest()
     question.attributes.context_extensions.update(extensions)
     call = question.attributes.request.http
@@ -213,7 +213,7 @@ def message(**extensions: str) -> external_auth_pb2.CheckRequest:
 
 
 def by_grpc(sentinel: Sentinel) -> None:
-    """Ask by gRPC's Python library with Envoy's published messages."""
+    """Test with gRPC's Python library and Envoy's published messages."""
     ok, denied, exhausted, unauthenticated = 0, 7, 8, 16
     with grpc.insecure_channel(sentinel.gateway) as channel:
         stub = external_auth_pb2_grpc.AuthorizationStub(channel)
@@ -255,7 +255,7 @@ def by_grpc(sentinel: Sentinel) -> None:
 
 
 class Tool(BaseHTTPRequestHandler):
-    """Answers with what it got."""
+    """Return what it got."""
 
     def answer(self) -> None:
         """Echo the request's headers and body."""
@@ -274,7 +274,7 @@ class Tool(BaseHTTPRequestHandler):
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -324,7 +324,7 @@ def envoy(sentinel: Sentinel, change: dict[str, str]) -> Iterator[str]:
 
 
 def by_envoy(sentinel: Sentinel) -> None:
-    """Ask through Envoy, as an agent whose calls it guards."""
+    """Send calls through Envoy, as an agent."""
     agent = {"x-sentinel-purpose": PURPOSE, "x-sentinel-agent": "docs-agent"}
     forged = {"x-sentinel-permit": "snp_forged", "x-sentinel-tool": "finance-ledger-writer"}
     with envoy(sentinel, {}) as gateway:
@@ -362,7 +362,7 @@ def by_envoy(sentinel: Sentinel) -> None:
             refused("/docs/7", {}, body, "403 killed")
         status, _, text = request(gateway, "POST", "/docs/7", agent, body)
         require(status == 200, f"the restored tool to be reached, got {status}")  # noqa: PLR2004
-    # A gateway that lets calls pass when it cannot ask must not be brought there by its client.
+    # A client must not be able to make the gateway fail open.
     large = {"failure_mode_allow: false": "failure_mode_allow: true", "262144": "4194304"}
     with envoy(sentinel, large) as gateway:
         status, _, text = request(gateway, "POST", "/docs/7", agent, {"q": "a" * 1_000_000})
@@ -372,15 +372,15 @@ def by_envoy(sentinel: Sentinel) -> None:
     with envoy(sentinel, wrong) as gateway:
         status, _, text = request(gateway, "POST", "/docs/7", agent, {})
         require(status == 403, f"an unknown key to be denied, got {status} {text[:200]}")  # noqa: PLR2004
-    # Without this the two above would show nothing.
+    # Without this check, the two above would prove nothing.
     with envoy(sentinel, {**large, "port_value: 9191 ": "port_value: 1 "}) as gateway:
         status, _, text = request(gateway, "POST", "/docs/7", agent, {})
-        require(status == 200, f"a call to pass when nobody can be asked, got {status}")  # noqa: PLR2004
+        require(status == 200, f"a call to pass when no Sentinel can be reached, got {status}")  # noqa: PLR2004
     passed("Envoy: forwarded with a permit, denied, killed, denied even where failures pass")
 
 
 def main() -> None:
-    """Ask by each."""
+    """Run all tests."""
     sentinel = Sentinel()
     opa(sentinel)
     authzen(sentinel)

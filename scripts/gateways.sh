@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Has the real binary asked by public clients and by Envoy: see gateways.py and clients/opa.mjs.
+# Tests the real binary with public clients and with Envoy: see gateways.py and clients/opa.mjs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -17,7 +17,7 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
 }
 
-# The server's commands are not on the path, and its package starts one, which is not wanted.
+# The server's commands are not on the path. Its package would also start a server, which is disabled here.
 postgresql() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
   say "installing postgresql (apt); the tests start servers of their own"
@@ -30,26 +30,26 @@ postgresql() {
 cargo_install() {
   command -v "$1" >/dev/null && return
   say "installing $1 $2 (cargo, takes a few minutes)"
-  # Its own target folder, so that the project's is not rebuilt.
+  # In its own target folder, so that the project is not rebuilt.
   cargo install --locked --quiet --version "$2" "$1"
 }
 
-# go_tool COMMAND VERSION PACKAGE HINT: a program of a Go module, renamed if need be. It lands in .tools/bin, where the
-# tests and benchmarks look for it and nowhere else: another version on the path proves something else.
+# go_tool COMMAND VERSION PACKAGE HINT: builds a program of a Go module into .tools/bin, under the name COMMAND. Tests
+# and benchmarks look for it only there, because another version on the path would give other results.
 go_tool() {
   local built=.tools/bin/$1
   is_built() { [ -x "$built" ] && go version -m "$built" | grep -E "^\s+mod\s+\S+\s+v$2\s" >/dev/null; }
   command -v go >/dev/null || { echo "error: go is missing; install go 1.25 or newer" >&2; exit 1; }
   is_built "$@" && return
   say "building $1 $2 into .tools/bin (go install, takes $4)"
-  # Flags of the caller's own modules do not apply; an older go fetches the one that is asked for.
+  # Without the caller's Go flags. An older go downloads the required toolchain.
   env GOBIN="$PWD/.tools/bin" GOFLAGS= GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" \
     go install -trimpath -ldflags '-s -w' "$3@v$2"
   [ "${3##*/}" = "$1" ] || mv ".tools/bin/${3##*/}" "$built"
   is_built "$@" || { echo "error: $built is not $1 $2" >&2; exit 1; }
 }
 
-# go_module MODULE VERSION: the sources of a Go module, in Go's cache, where the tests read them.
+# go_module MODULE VERSION: downloads the sources of a Go module to Go's cache, where the tests read them.
 go_module() {
   command -v go >/dev/null || { echo "error: go is missing; install go 1.25 or newer" >&2; exit 1; }
   [ -d "$(go env GOMODCACHE)/$1@v$2" ] && return
@@ -58,7 +58,7 @@ go_module() {
   [ -d "$(go env GOMODCACHE)/$1@v$2" ] || { echo "error: $1 $2 is not in Go's cache" >&2; exit 1; }
 }
 
-# Verifiers and a witness that are not ours, to which the tests show bundles and checkpoints.
+# The verifier @sigstore/verify, which the tests run on bundles.
 node_verifier() {
   local at=crates/provenance/tests/verifiers/node
   command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
@@ -87,7 +87,7 @@ python() {
   fi
 }
 
-# The public clients that the tests ask with.
+# The public clients that the tests use.
 clients() {
   command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
   cmp -s scripts/clients/package-lock.json scripts/clients/node_modules/installed.json && return
@@ -107,21 +107,21 @@ for step in "$@"; do
       apt_install curl curl
       postgresql
       apt_install redis-server redis-server
-      # The chaos suite changes the clock of one replica with it.
+      # With it the chaos suite changes the clock of one replica.
       apt_install faketime faketime
-      # The policy engine that the embedded one is compared with.
+      # The embedded policy engine is compared with it.
       go_tool opa 1.22.2 github.com/open-policy-agent/opa "a minute or two"
-      # Its compliance cases, which the embedded engine is tried with.
+      # OPA's compliance cases, which the embedded engine must pass.
       go_module github.com/open-policy-agent/opa 1.22.2
       go_tool cosign 3.1.1 github.com/sigstore/cosign/v3/cmd/cosign "about five minutes"
       go_tool litewitness 0.10.0 filippo.io/torchwood/cmd/litewitness "a minute or two"
-      # The second log and the timestamp authority that bundles may have entries of.
+      # A second log and a timestamp authority, from which bundles can have entries.
       go_tool rekor-server 2.3.0 github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix "a minute or two"
       go_tool timestamp-server 2.1.5 github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server "a minute or two"
       node_verifier
-      # A KMS that signing keys are tried with.
+      # A KMS for the tests of signing keys.
       go_tool local-kms 0.0.0-20260228092603-2a5e92d09ab6 github.com/nsmithuk/local-kms "a minute"
-      # The S3 that archives are tried with: a real one, since a stand-in proves nothing.
+      # A real S3 for the tests of archives.
       go_tool versitygw 1.8.0 github.com/versity/versitygw/cmd/versitygw "a minute or two"
       ;;
     lint)

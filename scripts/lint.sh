@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every linter of the repository. Fails at the first that finds something.
+# Runs every linter of the repository. Stops at the first one that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,10 +7,11 @@ step() { printf '\033[1m==> %s\033[0m\n' "$*"; "$@"; }
 
 step cargo fmt --all --check
 step cargo xtask edges
+step cargo xtask docs
 step cargo clippy --locked --workspace --all-targets -- --deny warnings
-# Every crate of the lock file has to be there, those of other systems too.
+# cargo-deny needs every crate of the lock file, including those for other systems.
 step cargo fetch --locked --quiet
 step cargo deny --offline --log-level error check licenses bans sources
 step .venv/bin/ruff check --quiet scripts
 step .venv/bin/ruff format --quiet --check scripts
-step .venv/bin/mypy --strict scripts/demo.py scripts/gateways.py
+step .venv/bin/mypy --strict scripts/demo.py scripts/gateways.py scripts/terminal.py

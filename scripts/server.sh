@@ -30,8 +30,8 @@ fail() {
   exit 1
 }
 
-# ready FIELD: what the line of the log that says the server is ready has there; fails until there is
-# one.
+# ready FIELD: prints that field of the log line which says that the server is ready. Fails while there is no such
+# line.
 ready() {
   .venv/bin/python - "$log" "$1" <<'PYTHON'
 import json

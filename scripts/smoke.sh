@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs the demo against the real binary: starts it on a free port with an empty data folder, runs
-# the demo, stops it, starts it again on the same folder and runs the demo once more. Fails at the
-# first thing that is not as it should be, and shows the server's log then.
+# Runs the demo against the real binary: starts it on a free port with an empty data folder, runs the demo, stops the
+# server, starts it again on the same folder and runs the demo once more. Stops at the first unexpected result and shows
+# the server's log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 source scripts/server.sh
 
-# demo LINE: the demo passes, and prints LINE.
+# demo LINE: runs the demo, which must pass and print LINE.
 demo() {
   scripts/demo.sh 2>&1 | tee "$work/demo.txt"
   grep -qF -- "$1" "$work/demo.txt" || fail "the demo did not print: $1"
@@ -22,7 +22,7 @@ stop
 
 start
 if [ "$(date -u +%F)" = "$day" ]; then
-  # The quota is counted on disk: it stays used up across the restart.
+  # The quota is counted on disk, so it is still used up after the restart.
   demo '0 allowed, 0 calls reached the tool'
 else
   demo 'Everything was as expected.'

@@ -31,7 +31,7 @@ pub enum CertificateError {
     Validity,
 }
 
-/// A key that a longer-lived one certified: whoever holds this knows that it did.
+/// A key with a verified certificate of a longer-lived key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyCertificate {
     public_key: PublicKey,
@@ -154,7 +154,7 @@ mod tests {
             let endless = SigningKeyEvent { not_after, ..sound.clone() };
             assert_eq!(verify(endless, &pem), CertificateError::Validity);
         }
-        // What the certifier says of an action is no certificate.
+        // A statement about an action is not a certificate.
         let foreign = Envelope::sign(b"{}".to_vec(), &certifier).unwrap();
         let error = KeyCertificate::verify(&foreign, certifier.public_key()).unwrap_err();
         assert!(matches!(error, CertificateError::Statement(_)));

@@ -3,8 +3,8 @@
 //! A bare hash of a short payload ("yes", a customer number) can be guessed. A
 //! manifest therefore commits to `SHA-256(salt ‖ payload)`, over the payload's
 //! exact bytes, never over a canonical form of them. The bytes `salt ‖ payload`
-//! are the *artifact*: whoever holds that file can check the commitment with any
-//! in-toto verifier, and nobody else learns anything about the payload.
+//! are the *artifact*. With that file, any in-toto verifier can check the commitment.
+//! Without it, the commitment reveals nothing about the payload.
 //!
 //! The salt is derived, not stored:
 //!

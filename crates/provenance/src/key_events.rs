@@ -15,7 +15,7 @@ use crate::statement::{KeyEventKind, SigningKeyEvent, Statement, StatementError}
 /// Why a statement about a key is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyEventError {
-    /// It is no bundle.
+    /// It is not a bundle.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// It is another statement, or unsound.
@@ -60,7 +60,7 @@ pub enum KeyEventError {
 /// let events = KeyEvents::read(&bundles, &trusted, &logs).map_err(|(_, error)| error)?;
 /// let hint = signer.public_key().hint();
 /// let trust = Trust {
-///     key: events.key(hint).ok_or("nobody vouches for that key")?,
+///     key: events.key(hint).ok_or("that key is not trusted")?,
 ///     logs: Some(&logs),
 ///     certificate: events.certificate(hint),
 ///     revocations: Some(events.revocations()),
@@ -118,7 +118,7 @@ impl KeyEvents {
         Ok(events)
     }
 
-    /// The key with this fingerprint, if it is trusted or somebody who is vouches for it.
+    /// The key with this fingerprint, if it is trusted or certified by a trusted key.
     #[must_use]
     pub fn key(&self, hint: &str) -> Option<&PublicKey> {
         self.trusted.get(hint).or_else(|| self.certificate(hint).map(KeyCertificate::public_key))

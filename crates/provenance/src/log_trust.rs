@@ -30,7 +30,7 @@ use crate::public_key::PublicKey;
 pub struct LogTrust {
     /// The logs. With none, no bundle verifies.
     pub root: TrustedRoot,
-    /// Who must have cosigned the checkpoint; `None` demands nobody.
+    /// The witnesses that must have cosigned the checkpoint; `None` requires none.
     pub witnesses: Option<WitnessPolicy>,
 }
 

@@ -162,8 +162,8 @@ impl PublicKey {
         self.key.verify_sig(message, signature.as_der()).map_err(|_| SignatureMismatch)
     }
 
-    /// As [`Self::verify`], for who has only the SHA-256 of what was signed. Whoever
-    /// chose the digest may not know any message that has it.
+    /// As [`Self::verify`], but takes the SHA-256 of the message. This does not prove that
+    /// the signer knew a message with that digest.
     pub(crate) fn verify_digest(
         &self,
         digest: &Sha256Digest,

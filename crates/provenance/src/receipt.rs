@@ -39,7 +39,7 @@ pub enum LogEntryError {
 }
 
 impl TransparencyLogEntry {
-    /// Reads the JSON of an entry, as Rekor v2 answers with it. Nothing is verified yet.
+    /// Reads the JSON of an entry, as Rekor v2 returns it. It is not verified yet.
     ///
     /// # Errors
     /// [`JsonError`] says what is wrong, without repeating the document.

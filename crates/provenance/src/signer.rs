@@ -35,7 +35,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// another signature, so a retry must reuse the one that was stored.
     ///
     /// # Errors
-    /// [`SignError`] when there is no signature; the caller must not go on.
+    /// [`SignError`] when there is no signature; the caller must not continue.
     fn sign(&self, message: &[u8]) -> Result<Signature, SignError>;
 
     /// The key that verifies what [`Self::sign`] makes.
@@ -49,8 +49,8 @@ pub struct EcdsaP256Signer {
 }
 
 impl EcdsaP256Signer {
-    /// Generates a key. Its randomness comes from AWS-LC's own generator and is
-    /// deliberately no parameter: a key must not be steerable.
+    /// Generates a key. Its randomness comes from AWS-LC's own generator. It is
+    /// deliberately not a parameter, so that no caller can influence a key.
     ///
     /// # Errors
     /// [`KeyError::Unavailable`] when the generator fails.

@@ -89,8 +89,7 @@ pub trait Predicate: Serialize + DeserializeOwned {
     fn mandatory(&self) -> impl IntoIterator<Item = (&'static str, &str)>;
 }
 
-/// A sound statement: whoever holds one knows that id, subject and predicate
-/// agree, though not who made it.
+/// A valid statement: id, subject and predicate agree. It is not known who made it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement<P = AgentAction> {
     subject_digest: Sha256Digest,

@@ -310,7 +310,7 @@ fn signed_statement(
         }
     }
     // The hint is not signed, so it proves nothing; but a bundle that names
-    // another key was not issued as it stands, and other verifiers refuse it.
+    // another key was not issued in this form, and other verifiers refuse it.
     if bundle.hint() != trusted.hint() {
         let detail = format!("bundle names another key than the trusted `{}`", trusted.hint());
         checks.failed(CheckName::Signature, detail);

@@ -1,4 +1,4 @@
-//! Addresses of keys with services, in the forms that cosign and its like have made usual.
+//! Addresses of keys in services, in the forms that cosign and similar tools use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) struct VaultKey {
     pub(crate) base: Url,
     pub(crate) mount: String,
     pub(crate) key: String,
-    /// `None` takes the newest that there is when the key is opened, and stays with it.
+    /// `None` pins the newest version at the time the key is opened.
     pub(crate) version: Option<u32>,
     pub(crate) namespace: Option<String>,
 }
@@ -85,7 +85,7 @@ impl KeyAddress {
     /// Asks the service for the public half of the key.
     ///
     /// # Errors
-    /// When it is away or refuses, or the key is of a kind that signs nothing here.
+    /// When the service is unavailable or refuses, or the key is of an unsupported kind.
     pub async fn open(&self, access: &Access) -> Result<Arc<dyn KeyService>, SignersError> {
         Ok(match &self.service {
             Service::Vault(key) => Arc::new(Vault::open(key, access).await?),
@@ -205,7 +205,7 @@ fn split_parameters(text: &str) -> (&str, Vec<(&str, &str)>) {
     (place, parameters.split('&').map(pair).collect())
 }
 
-/// Whether a part of a path means itself in every URL: neither `..` nor anything to escape.
+/// Whether a path segment needs no escaping in a URL and is not `..`.
 fn is_segment(part: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !part.is_empty() && part != "." && part != ".." && part.chars().all(allowed)

@@ -29,7 +29,7 @@ pub(crate) struct AwsKms {
     endpoint: Url,
     region: String,
     credentials: AwsCredentialProvider,
-    /// The ARN of the key itself: an alias could be pointed at another key while we run.
+    /// The ARN of the key itself, because an alias can be moved to another key while we run.
     key: String,
     half: PublicHalf,
 }
@@ -80,7 +80,7 @@ impl AwsKms {
         Ok(kms)
     }
 
-    /// Calls an operation, signed with the credentials of the moment.
+    /// Calls an operation, signed with the current credentials.
     async fn ask<T: serde::de::DeserializeOwned>(
         &self,
         operation: &'static str,
@@ -120,8 +120,8 @@ fn endpoint_of(region: &str) -> Option<Url> {
     sound.then(|| Url::parse(&format!("https://kms.{region}.{domain}/")).ok()).flatten()
 }
 
-/// The chain of credentials that the archive in S3 uses: keys or a web identity of the environment,
-/// those of a container, of a pod or of the machine.
+/// The same credential chain as for the archive in S3: keys or a web identity from the environment,
+/// or the credentials of the container, the pod or the machine.
 fn credentials(
     region: &str,
     access: &Access,
@@ -141,7 +141,7 @@ fn credentials(
     Ok(std::sync::Arc::clone(storage.credentials()))
 }
 
-/// The crate that signs requests panics over other characters.
+/// The crate that signs requests panics on other characters.
 fn is_header_safe(credential: &AwsCredential) -> bool {
     let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     visible(&credential.key_id) && credential.token.as_deref().is_none_or(visible)

@@ -1,10 +1,10 @@
-//! Commands that are printed for people to paste: whatever a path holds, they name that file, and
-//! they never write over one that is there.
+//! Shell commands that are printed for users to paste. Paths are quoted, so that a command always
+//! names the intended file. No command overwrites an existing file.
 
 use std::path::Path;
 
-/// A path as one word of a POSIX shell; `None` when it cannot be written in one line of text, and a
-/// command would name another file.
+/// A path as one word of a POSIX shell; `None` when it cannot be written in one line of text, so
+/// that a command would name another file.
 #[must_use]
 pub fn shell_word(path: &Path) -> Option<String> {
     let text = path.to_str()?;
@@ -16,15 +16,15 @@ pub fn shell_word(path: &Path) -> Option<String> {
     Some(format!("'{before}{}'", text.replace('\'', r"'\''")))
 }
 
-/// What a terminal would not show as it is.
+/// Whether a terminal would not show the character as it is.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// A command whose output goes to a file that only its owner can read, and that must not be there
-/// yet: with `set -C` the shell refuses to write over one.
+/// A command that writes its output to a new file that only its owner can read. With `set -C`, the
+/// shell refuses to overwrite an existing file.
 #[must_use]
 pub fn into_new_file(command: &str, path: &Path) -> String {
     match shell_word(path) {
@@ -33,7 +33,8 @@ pub fn into_new_file(command: &str, path: &Path) -> String {
     }
 }
 
-/// Takes the rights of others to a file away; in words when its name cannot be pasted.
+/// Removes the access of other users to a file. The advice is in words if the name cannot be
+/// pasted.
 #[must_use]
 pub fn owner_only(path: &Path, mode: &str) -> String {
     match shell_word(path) {
@@ -42,7 +43,7 @@ pub fn owner_only(path: &Path, mode: &str) -> String {
     }
 }
 
-/// Makes a directory for its owner alone; in words when its name cannot be pasted.
+/// Creates a directory for its owner only. The advice is in words if the name cannot be pasted.
 #[must_use]
 pub fn make_directory(path: &Path) -> String {
     match shell_word(path) {

@@ -1,4 +1,4 @@
-//! How a service is told who asks.
+//! Credentials for key services.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,18 +10,18 @@ use reqwest::header::HeaderValue;
 use crate::error::SignersError;
 use crate::source::Secret;
 
-/// Longer files are surely no token. Bytes.
+/// The longest token file, in bytes.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 
-/// What opens the door of a service.
+/// Where the credentials for a service come from.
 #[derive(Clone, Default)]
 pub struct Access {
-    /// The environment, in which each service has its usual variables.
+    /// Environment variables; each service uses its usual ones.
     pub environment: BTreeMap<String, String>,
-    /// A file with a token of Vault or Google, read anew for each question: whoever writes it
+    /// A file with a token for Vault or Google. It is read for each request, because its writer
     /// replaces the token before it expires.
     pub token_file: Option<PathBuf>,
-    /// Time for each attempt; some seconds unless stated.
+    /// Time limit of each attempt; a few seconds by default.
     pub timeout: Option<Duration>,
 }
 
@@ -34,7 +34,7 @@ impl Access {
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The environment has secrets.
+        // The environment contains secrets.
         f.debug_struct("Access").field("token_file", &self.token_file).finish_non_exhaustive()
     }
 }
@@ -56,7 +56,7 @@ pub(crate) async fn read_token(service: &'static str, path: &Path) -> Result<Sec
     }
 }
 
-/// A header that is not shown.
+/// A header that is not shown in `Debug` output.
 pub(crate) fn secret_header(
     service: &'static str,
     prefix: &str,

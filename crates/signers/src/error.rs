@@ -1,4 +1,4 @@
-//! Why nothing was signed.
+//! Errors of this crate, with advice.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::command::{into_new_file, owner_only, shell_word};
 use crate::private_pem::PemError;
 
-/// What a file should hold.
+/// The expected content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     Key,
@@ -31,7 +31,7 @@ impl Holds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     File(PathBuf),
-    /// An environment variable of that name.
+    /// An environment variable, by name.
     Variable(String),
     /// A service, or memory.
     Holder(String),
@@ -47,13 +47,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why there is no key, or no signature. Neither message names key material, tokens or passphrases.
+/// Why there is no key or no signature. No message contains key material, tokens or passphrases.
 #[derive(Debug, Error)]
 pub enum SignersError {
-    /// The address of a key is not one.
+    /// The address of the key is invalid.
     #[error("`{address}` is not the address of a key: {why}")]
     Address { address: String, why: &'static str },
-    /// What the service needs to know who asks is missing or unusable.
+    /// The credentials for the service are missing or unusable.
     #[error("there are no credentials for {service}: {why}")]
     Credentials { service: &'static str, why: String },
     #[error("cannot read the {} in `{}`: {error}", holds.name(), path.display())]
@@ -62,32 +62,32 @@ pub enum SignersError {
     Directory { path: PathBuf, holds: Holds },
     #[error("`{}` can be read by others (mode {mode:04o})", path.display())]
     Exposed { path: PathBuf, mode: u32 },
-    /// What should be a private key in PEM is not.
+    /// The text is not a private key in PEM.
     #[error("the key in {place} cannot be used: {error}")]
     Pem { place: Place, error: PemError },
-    /// It is a private key, of another kind.
+    /// The private key is of another kind.
     #[error("the key in {place} cannot be used: {why}")]
     Key { place: Place, why: String },
-    /// The service answered that it will not.
+    /// The service refused.
     #[error("{service} refused ({status}): {why}")]
     Refused { service: &'static str, status: u16, why: String },
-    /// The service cannot be reached, or answered that it cannot.
+    /// The service cannot be reached, or is not able to respond.
     #[error("{service} is away: {why}")]
     Away { service: &'static str, why: String },
-    /// What came back is not what was asked for. It is not used.
+    /// The response is not what was requested. It is not used.
     #[error("{service} gave an unsound answer: {why}")]
     Unsound { service: &'static str, why: String },
 }
 
 impl SignersError {
-    /// Whether asking again later may help.
+    /// Whether a later attempt may succeed.
     #[must_use]
     pub fn is_away(&self) -> bool {
         matches!(self, Self::Away { .. })
     }
 
-    /// How to fix it, where that can be said. Nothing that is advised writes over a file or removes
-    /// one: the key that cannot be opened may be the only one there is.
+    /// How to fix it, if that is known. No advice overwrites or removes a file, because the key
+    /// that cannot be opened may be the only copy.
     #[must_use]
     pub fn fix(&self) -> Option<String> {
         let text = match self {
@@ -113,7 +113,9 @@ impl SignersError {
                 "make the key, or correct its address; docs/signing-keys.md has the commands"
             }
             Self::Credentials { .. } => "docs/signing-keys.md says where each service looks",
-            Self::Away { .. } => "see that the service can be reached from here, and start again",
+            Self::Away { .. } => {
+                "make sure that this machine can reach the service, and start again"
+            }
             _ => return None,
         };
         Some(text.to_owned())
@@ -133,7 +135,7 @@ fn unreadable(holds: Holds, error: &io::Error) -> String {
         io::ErrorKind::NotADirectory => {
             format!("correct the path of the {what}: what it names as a directory is a file")
         }
-        _ => format!("see that the file of the {what} can be read: {error}"),
+        _ => format!("make sure that the file of the {what} can be read: {error}"),
     }
 }
 
@@ -164,7 +166,7 @@ fn unusable_pem(place: &Place, error: PemError) -> String {
     }
 }
 
-/// Writes the key in another form, beside the file and never in its place.
+/// A command that writes the key in another form to a new file.
 fn rewritten(place: &Place, how: &str, name: &str) -> String {
     let Place::File(path) = place else {
         return format!(

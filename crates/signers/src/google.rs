@@ -20,7 +20,7 @@ use crate::transport::{HttpService, Refusal};
 
 pub(crate) const NAME: &str = "Google Cloud KMS";
 
-/// CRC-32C, by which both sides notice what was garbled between them.
+/// CRC-32C, with which both sides detect corrupted messages.
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// A version of a key in Google's KMS.

@@ -1,4 +1,4 @@
-//! Tokens that Google's services take: from a file, for the key of a service account, or from the
+//! Access tokens for Google's services: from a file, for the key of a service account, or from the
 //! metadata server of the machine.
 
 use std::fmt;
@@ -27,9 +27,9 @@ use crate::transport::{HttpService, Refusal, base_of};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloudkms";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-/// How long an assertion is good for; Google takes no more.
+/// Lifetime of an assertion; Google accepts no longer one.
 const ASSERTION_SECONDS: i64 = 3600;
-/// A token that ends sooner is not used: its question could come too late.
+/// A token that expires sooner is not used, because the request could arrive too late.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// Where tokens come from, and the one that is in use.
@@ -98,9 +98,9 @@ impl Tokens {
         Ok(Self { source, http, current: Mutex::default() })
     }
 
-    /// A token that lasts for a question.
+    /// A token that is valid long enough for a request.
     pub(crate) async fn current(&self) -> Result<Secret, SignersError> {
-        // Held while asking, so that many questions at once ask for one token.
+        // The lock is held during the request, so that concurrent callers share one token.
         let mut current = self.current.lock().await;
         let now = Instant::now();
         if let Some((token, until)) = &*current
@@ -109,7 +109,7 @@ impl Tokens {
             return Ok(token.clone());
         }
         let request = match &self.source {
-            // Never kept: whoever writes the file replaces it in time.
+            // Never cached: the writer of the file replaces the token in time.
             Source::File(path) => return read_token(NAME, path).await,
             Source::Account(account) => account.request(&self.http, Timestamp::now())?,
             Source::Metadata(url) => {
@@ -169,7 +169,7 @@ impl Account {
         Ok(Self { email: file.client_email, key_id: file.private_key_id, key, token_uri })
     }
 
-    /// Asks for a token with an assertion that the account's key signs (RFC 7523).
+    /// Requests a token with an assertion signed by the account's key (RFC 7523).
     fn request(&self, http: &HttpService, now: Timestamp) -> Result<Request, SignersError> {
         let issued = now.as_second();
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.key_id });

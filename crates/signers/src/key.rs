@@ -1,4 +1,4 @@
-//! Keys that sign, wherever they are, and what is signed with them.
+//! Keys that sign, wherever they are stored, and their uses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use sentinel_provenance::{EcdsaP256Signer, Envelope, PublicKey, Signature, Signe
 
 use crate::error::{Place, SignersError};
 
-/// A name for the Ed25519 keys here, which sign under the name that a log gives them.
+/// A placeholder name for Ed25519 keys. They sign under the name of their log.
 const UNNAMED: &str = "key";
 
-/// What verifies the signatures of a key.
+/// The public half of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicHalf {
     /// ECDSA P-256 with SHA-256: manifests.
@@ -41,18 +41,19 @@ impl PublicHalf {
     }
 }
 
-/// A private key that is held somewhere. Two things are done with one, and both verify what comes
-/// back before it is used: [`ManifestKey`] and [`LogKey`].
+/// A private key that is stored somewhere. [`ManifestKey`] and [`LogKey`] are its two uses; both
+/// verify a signature before it is used.
 #[async_trait]
 pub trait KeyService: Send + Sync + fmt::Debug {
-    /// Who holds the key, for messages.
+    /// The holder of the key, for messages.
     fn holder(&self) -> &'static str;
 
-    /// What verifies the key's signatures. It was read when the key was opened, and does not change:
-    /// a key that is rotated where it is held is another key.
+    /// The public half. It is read when the key is opened and does not change: a key that is
+    /// rotated in its service is another key.
     fn public_half(&self) -> &PublicHalf;
 
-    /// Signs `message`: a P-256 key its SHA-256, in DER; an Ed25519 key itself, in 64 bytes.
+    /// Signs `message`. A P-256 key signs the SHA-256 of it and returns DER; an Ed25519 key signs
+    /// the message itself and returns 64 bytes.
     ///
     /// # Errors
     /// When there is no signature.
@@ -73,7 +74,7 @@ enum Pair {
 }
 
 impl HeldKey {
-    /// Takes plain PKCS#8 in PEM, of either kind; `None` when it is neither.
+    /// Reads unencrypted PKCS#8 in PEM, of either kind; `None` when it is neither.
     #[must_use]
     pub fn from_pkcs8_pem(pem: &str) -> Option<Self> {
         if let Ok(signer) = EcdsaP256Signer::from_pkcs8_pem(pem) {
@@ -117,7 +118,7 @@ impl KeyService for HeldKey {
     }
 }
 
-/// A key that signs statements, and vouches for the keys of replicas.
+/// A key that signs statements and certifies the keys of replicas.
 #[derive(Debug, Clone)]
 pub struct ManifestKey {
     service: Arc<dyn KeyService>,
@@ -137,13 +138,13 @@ impl ManifestKey {
         Ok(Self { public_key: public_key.clone(), service })
     }
 
-    /// What verifies its signatures.
+    /// The public key.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 
-    /// Signs a statement. A signature that does not verify is not handed out.
+    /// Signs a statement. The signature is verified before it is returned.
     ///
     /// # Errors
     /// When there is no signature, or one that is not this key's.
@@ -158,8 +159,8 @@ impl ManifestKey {
     }
 }
 
-/// The key of a log, under the log's name. Signing may take a round trip, so the sequencer awaits
-/// it, after the tree is on disk and off the path of any manifest.
+/// The key of a log, with the log's name. Signing may need a round trip. The sequencer awaits it
+/// after the tree is on disk, so no manifest waits for it.
 #[derive(Debug, Clone)]
 pub struct LogKey {
     service: Arc<dyn KeyService>,
@@ -180,7 +181,7 @@ impl LogKey {
         Ok(Self { service, verifier_key })
     }
 
-    /// What verifies its signatures.
+    /// The public key.
     #[must_use]
     pub fn verifier_key(&self) -> &VerifierKey {
         &self.verifier_key
@@ -207,8 +208,8 @@ impl LogKey {
     }
 }
 
-/// Has a text signed that is neither a statement nor a checkpoint, and verifies that: whether the key
-/// can be used, before something depends on it.
+/// Tests whether the key can be used: signs a text that is neither a statement nor a checkpoint,
+/// and verifies the signature.
 ///
 /// # Errors
 /// When there is no signature, or one that is not this key's.

@@ -1,16 +1,17 @@
-//! Where signing keys are, and how they sign.
+//! Signing keys: where they are stored, and how they sign.
 //!
-//! A [`KeySource`] is what a configuration says: a PEM file, plain or encrypted, an environment
-//! variable, or a [`KeyAddress`] of a service that signs and never gives the key away: Vault's Transit
-//! engine, AWS KMS, Google Cloud KMS. Opened, each is a [`KeyService`]. A [`ManifestKey`] signs
-//! statements with one, a [`LogKey`] the checkpoints of a log.
+//! A [`KeySource`] is the configured place of a key: a PEM file, plain or encrypted, an environment
+//! variable, or the [`KeyAddress`] of a service that signs and never reveals the key (Vault's
+//! Transit engine, AWS KMS, Google Cloud KMS). Opening it gives a [`KeyService`]. A [`ManifestKey`]
+//! signs statements with a key, a [`LogKey`] the checkpoints of a log.
 //!
 //! Invariants:
-//! - A signature that came from elsewhere is verified here before anything uses it.
-//! - What a service says is bounded in size and time, and is asked for again only where that is safe.
-//! - A key is pinned when it is opened: what is rotated or aliased anew elsewhere changes nothing
-//!   until it is opened again.
-//! - No message and no `Debug` has key material, a token or a passphrase.
+//! - A signature from a service is verified before anything uses it.
+//! - Responses of a service are bounded in size and time. Requests are repeated only where that is
+//!   safe.
+//! - A key is pinned when it is opened. If it is rotated, or its alias moved, nothing changes until
+//!   it is opened again.
+//! - No message and no `Debug` output contains key material, a token or a passphrase.
 
 mod address;
 mod aws;

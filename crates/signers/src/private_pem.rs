@@ -6,14 +6,14 @@ use pkcs8::pkcs5::{EncryptionScheme, pbes2};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Longer texts are surely no key. Bytes.
+/// The longest text of a key, in bytes.
 pub const MAX_PEM_BYTES: usize = 8 * 1024;
 
 const PLAIN: &str = "PRIVATE KEY";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
-/// The file says how much work it takes to decrypt it. Many times what OpenSSL asks for, and still a
-/// second or two and some megabytes.
+/// The file says how much work it takes to decrypt it. Many times what OpenSSL asks for, and still
+/// a second or two and some megabytes.
 const MAX_ITERATIONS: u32 = 2_000_000;
 /// For scrypt the memory it takes, times how often it fills it.
 const MAX_SCRYPT_BYTES: u64 = 128 * 1024 * 1024;
@@ -41,8 +41,8 @@ pub enum PemError {
 /// plain PKCS#8 in PEM. What is inside has not been looked at.
 ///
 /// # Errors
-/// [`PemError`]. A passphrase for a key that is not encrypted is one too: whoever set it believes
-/// that the key is safe at rest.
+/// [`PemError`]. A passphrase for a key that is not encrypted is one too: the user who set it
+/// believes that the key is safe at rest.
 pub fn decrypt_private_pem(
     pem: &[u8],
     passphrase: Option<&[u8]>,

@@ -1,4 +1,4 @@
-//! Where a key comes from, as a configuration says it.
+//! The configured source of a key.
 
 use std::fmt;
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::error::{Holds, Place, SignersError};
 use crate::key::{HeldKey, KeyService};
 use crate::private_pem::{MAX_PEM_BYTES, decrypt_private_pem};
 
-/// A text that is not shown, and erased when it is dropped.
+/// A text that is not shown in `Debug` output and is erased when it is dropped.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 pub struct Secret(Zeroizing<String>);
@@ -52,11 +52,11 @@ pub enum KeySource {
     File { path: PathBuf, passphrase: Option<Passphrase> },
     /// The PEM itself, from the environment variable of that name.
     Variable { name: String, pem: Secret, passphrase: Option<Passphrase> },
-    /// A service that signs with it and never gives it away.
+    /// A service that signs with the key and never reveals it.
     Service { address: KeyAddress, access: Access },
 }
 
-/// What an encrypted key is decrypted with.
+/// The passphrase of an encrypted key.
 #[derive(Debug, Clone)]
 pub enum Passphrase {
     /// The first line of a file that only its owner can read.
@@ -69,7 +69,7 @@ impl KeySource {
     /// Opens the key: reads it, or asks its service for the public half.
     ///
     /// # Errors
-    /// When there is no such key, or no way to it.
+    /// When there is no such key, or it cannot be reached.
     pub async fn open(&self) -> Result<Arc<dyn KeyService>, SignersError> {
         match self {
             Self::Service { address, access } => address.open(access).await,
@@ -137,7 +137,8 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret, SignersError> {
     Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
-/// Reads a file that only its owner can read. What is longer than any key is cut, and then no key.
+/// Reads a file that only its owner can read. A file that is longer than any key is cut off, so
+/// that it is not a valid key.
 ///
 /// # Errors
 /// [`SignersError::Unreadable`], [`SignersError::Directory`] or [`SignersError::Exposed`].
@@ -146,7 +147,7 @@ pub fn read_private(path: &Path, holds: Holds) -> Result<Zeroizing<Vec<u8>>, Sig
     let file = File::open(path).map_err(unreadable)?;
     // Of the open file, so that what is checked is what is read.
     let about = file.metadata().map_err(unreadable)?;
-    // Before its mode: nobody could enter a directory with that of a key.
+    // Before the mode: a directory with the mode of a key file could not be entered.
     if about.is_dir() {
         return Err(SignersError::Directory { path: path.to_owned(), holds });
     }

@@ -1,4 +1,4 @@
-//! Asking a service that holds keys: bounded in time, size and attempts.
+//! Requests to key services, bounded in time, size and attempts.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use crate::error::SignersError;
 
 /// Key material and signatures are small; error pages need not be.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Longest text of a service that a message of ours repeats. Characters.
+/// The longest text of a service that an error message repeats, in characters.
 const MAX_WHY: usize = 300;
 const CONNECT: Duration = Duration::from_secs(3);
-/// For each attempt, until its answer is read.
+/// Time limit of each attempt, including reading the response.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// Pauses between attempts. Asking twice for a signature is safe, even where signatures are
-/// randomized: nobody has seen the first.
+/// Pauses between attempts. Requesting a signature twice is safe, even where signatures are
+/// randomized: the first one was never used.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
 
-/// What a service says when it refuses.
+/// The explanation of a service that refuses.
 #[derive(Debug, Default)]
 pub(crate) struct Refusal {
     pub(crate) why: String,
-    /// It is only busy.
+    /// The service is only busy.
     pub(crate) is_passing: bool,
 }
 
-/// A service that is asked by HTTP.
+/// A service with an HTTP interface.
 #[derive(Debug)]
 pub(crate) struct HttpService {
     name: &'static str,
     client: Client,
-    /// Reads the document that the service refuses with.
+    /// Reads the error document of the service.
     explain: fn(&[u8]) -> Option<Refusal>,
     attempt: Duration,
 }
@@ -43,7 +43,7 @@ impl HttpService {
         attempt: Option<Duration>,
     ) -> Result<Self, SignersError> {
         let client = Client::builder()
-            // Credentials are for this service, and so is our trust in what it says.
+            // Credentials and trust apply to this service only.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
@@ -66,8 +66,7 @@ impl HttpService {
         SignersError::Credentials { service: self.name, why: why.into() }
     }
 
-    /// Asks until there is an answer that another attempt would not change, and gives the body of a
-    /// good one.
+    /// Sends the request until the response is final, and returns the body of a successful one.
     ///
     /// # Errors
     /// [`SignersError::Refused`], [`SignersError::Away`] or [`SignersError::Unsound`].
@@ -118,7 +117,7 @@ impl HttpService {
         Ok(bytes)
     }
 
-    /// Without the address, which a configuration has and a log need not.
+    /// Without the address, which is in the configuration and does not belong in a log.
     fn away(&self, error: &reqwest::Error) -> SignersError {
         let why = if error.is_timeout() {
             "it took too long".to_owned()
@@ -133,7 +132,7 @@ impl HttpService {
     }
 }
 
-/// A foreign text for a message: one line, not too long.
+/// A text of the service for an error message: one line, limited in length.
 fn printable(text: &str) -> String {
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     if text.is_empty() {
@@ -143,8 +142,8 @@ fn printable(text: &str) -> String {
     }
 }
 
-/// The base of a service at `host`, or `host:port`. What stays on this machine is spoken to in clear
-/// text, as agents and proxies beside a server are; everything else by TLS, without a way around it.
+/// The base address of a service at `host` or `host:port`. Loopback addresses use clear text, as
+/// agents and proxies on the same machine do. All other addresses use TLS, without exception.
 pub(crate) fn base_of(host: &str) -> Option<Url> {
     let https = Url::parse(&format!("https://{host}/")).ok()?;
     let plain = https.path() == "/"

@@ -22,7 +22,7 @@ use crate::source::Secret;
 use crate::transport::{HttpService, Refusal};
 
 const NAME: &str = "Vault";
-/// Least time between two renewals, also when Vault says that the token ends at once.
+/// Minimum time between two renewals, even if Vault reports that the token expires at once.
 const MIN_RENEWAL: Duration = Duration::from_secs(1);
 
 /// A version of a key in Vault.
@@ -32,11 +32,11 @@ pub(crate) struct Vault {
     sign_url: url::Url,
     version: u32,
     half: PublicHalf,
-    /// Renews the token, when it is ours to renew.
+    /// Renews the token, if this process is responsible for that.
     renewal: Option<JoinHandle<()>>,
 }
 
-/// How Vault is asked.
+/// How requests reach Vault.
 #[derive(Debug)]
 struct Door {
     http: HttpService,
@@ -186,7 +186,7 @@ impl Door {
         Ok(headers)
     }
 
-    /// How long the token has left, when it can be renewed.
+    /// Remaining lifetime of the token, if it can be renewed.
     async fn renewable(&self) -> Option<Duration> {
         let url = self.url("v1/auth/token/lookup-self").ok()?;
         match self.ask::<Data<TokenData>>(Method::GET, &url, None).await {
@@ -206,7 +206,7 @@ impl Door {
         }
     }
 
-    /// Renews the token at half of its time, for as long as there is one.
+    /// Renews the token at half of its lifetime, as long as it is renewable.
     async fn keep_token(&self, mut ttl: Duration) {
         let Ok(url) = self.url("v1/auth/token/renew-self") else { return };
         loop {
@@ -250,8 +250,9 @@ impl KeyService for Vault {
         let prefix = format!("vault:v{}:", self.version);
         let signature = signed.data.signature.strip_prefix(&prefix);
         let signature = signature.and_then(|text| STANDARD.decode(text).ok());
-        signature
-            .ok_or_else(|| self.door.http.unsound("it is no signature by this version of the key"))
+        signature.ok_or_else(|| {
+            self.door.http.unsound("it is not a signature by this version of the key")
+        })
     }
 }
 

@@ -1,18 +1,18 @@
-//! What goes out of the transparency log, and what comes back.
+//! Sends the transparency log to other services, and verifies what they return.
 //!
 //! - [`Witness`] asks a C2SP witness to cosign checkpoints.
 //! - [`Mirror`] copies tiles and checkpoints to object storage.
 //! - [`Rekor`] enters leaves into a second log, a Rekor v2.
-//! - [`Outlets`] does all that for the log in the store, as far as it was not done before.
+//! - [`Outlets`] does all of this for the log in the store, and continues where it stopped.
 //! - [`Timestamper`] has signatures timestamped (RFC 3161).
 //!
 //! Invariants:
-//! - Nothing that another machine answers is kept before it was verified against a key that was
-//!   configured; answers are bounded in length and in time.
-//! - Nothing here is on the path of a manifest: a peer that is away for hours delays nothing but
-//!   what it would have given.
-//! - That a peer knows of a larger or another tree than ours is told apart from all other failures:
-//!   it is what a rolled back or forked log looks like from outside.
+//! - A response is kept only after it has been verified against a configured key. Responses are
+//!   bounded in length and time.
+//! - Nothing here is on the path of a manifest. A peer that is unavailable for hours delays only its
+//!   own results.
+//! - A peer that knows a larger or another tree than ours is distinguished from all other failures:
+//!   that is how a rolled back or forked log looks from outside.
 
 mod mirror;
 mod outlets;

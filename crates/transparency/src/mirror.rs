@@ -1,9 +1,9 @@
 //! Copying the log to object storage, in the layout of tlog-tiles.
 //!
-//! Below `<folder>/<origin>/` lie `tile/…` and `checkpoint`, as our server serves them. A tile is
-//! written once and never replaced; the checkpoint is written last, and replaced only by a larger
-//! one. So whoever reads a checkpoint finds all that is below it, and what a crash leaves behind is
-//! the beginning of what the next run writes.
+//! `<folder>/<origin>/` contains `tile/…` and `checkpoint`, as our server serves them. A tile is
+//! written once and never replaced. The checkpoint is written last, and replaced only by a larger
+//! one. A reader of a checkpoint therefore finds everything below it, and after a crash the next
+//! run continues with what is there.
 
 mod checkpoint;
 mod evidence;
@@ -33,8 +33,8 @@ pub enum MirrorError {
     /// Our own tiles do not lead to the checkpoint. Nothing was published.
     #[error("`{0}` does not lead to the checkpoint that was signed: the log is damaged")]
     Damaged(TilePath),
-    /// The mirror has another tile than we have: one of the two logs is not the one that was
-    /// published before. Both are kept.
+    /// The mirror has another tile than we have, so one of the two logs is not the published one.
+    /// Both tiles are kept.
     #[error(
         "the mirror has another `{path}` than the log: THE LOG WAS FORKED OR REWRITTEN; both are \
          kept in the mirror below `{evidence}`"
@@ -48,7 +48,7 @@ pub enum MirrorError {
     Forked { theirs: u64, ours: u64, evidence: Path },
     #[error("the mirror has a checkpoint that log `{0}` did not sign; it is another log's place")]
     Foreign(KeyName),
-    /// Another process replaced it again and again.
+    /// Another process replaced it repeatedly.
     #[error("the checkpoint of the mirror changes all the time")]
     Busy,
     /// The runtime is shutting down.
@@ -57,8 +57,7 @@ pub enum MirrorError {
 }
 
 impl MirrorError {
-    /// Whether it shows that the log showed somebody another tree, so that trying again is of no
-    /// use.
+    /// Whether it proves that the log showed another tree to someone. Trying again is then useless.
     #[must_use]
     pub const fn is_fork(&self) -> bool {
         matches!(self, Self::ForkedTile { .. } | Self::Forked { .. })
@@ -72,15 +71,15 @@ pub enum Mirrored {
     Published,
     /// One of the same size, from before.
     Before,
-    /// A larger one. That is harmless when another leader wrote it meanwhile; when nobody has a
-    /// larger checkpoint, the log was rolled back.
+    /// A larger one. That is harmless if another leader has written it. If no server has a larger
+    /// checkpoint, the log was rolled back.
     Ahead {
         /// Its size.
         size: u64,
     },
 }
 
-/// How a checkpoint is replaced without losing another process's.
+/// How a checkpoint is replaced without losing that of another process.
 #[derive(Debug, Clone)]
 enum Swap {
     /// By compare-and-swap of the object storage.
@@ -150,7 +149,7 @@ impl Mirror {
         self.put_checkpoint(checkpoint, source).await
     }
 
-    /// The size of the checkpoint that is there; none when there is none.
+    /// The size of the existing checkpoint, if there is one.
     ///
     /// # Errors
     /// [`MirrorError`].
@@ -162,7 +161,7 @@ impl Mirror {
         name.split('/').fold(self.folder.clone(), |path, part| path.join(part))
     }
 
-    /// Writes a tile, unless it is there.
+    /// Writes a tile unless it exists.
     async fn put_tile(&self, path: TilePath, bytes: Bytes) -> Result<(), MirrorError> {
         let place = self.path_of(&path.to_string());
         match self.create(&place, bytes.clone()).await {

@@ -1,9 +1,9 @@
-//! Sending the log to the places that were configured, for as long as this process leads.
+//! Sends the log to the configured destinations while this process leads.
 //!
-//! Each outlet has a durable cursor for each shard: how many leaves it has done. It moves only after
-//! what it counts is done, and doing something twice changes nothing; so a process may end anywhere,
-//! and two may be at it at once. An outlet whose peer is away waits longer and longer and holds up
-//! nothing else.
+//! Each outlet has a durable cursor for each shard: the number of leaves it has processed. The
+//! cursor moves only after the work is done, and repeated work changes nothing. A process may
+//! therefore end at any point, and two may work at the same time. An outlet whose peer is
+//! unavailable waits with increasing delays and does not block other outlets.
 
 mod entries;
 mod mirrored;
@@ -35,7 +35,7 @@ use witnessed::Witnessed;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Why an outlet did not get on.
+/// Why an outlet made no progress.
 #[derive(Debug, thiserror::Error)]
 pub enum OutletError {
     #[error("the log cannot be read: {0}")]
@@ -50,7 +50,7 @@ pub enum OutletError {
     Rekor { index: u64, error: RekorError },
     #[error("leaf {index}: {error}")]
     Timestamp { index: u64, error: TimestampError },
-    /// Somebody has a larger checkpoint of ours than we have.
+    /// Another party has a larger checkpoint of this log than we have.
     #[error(
         "{who} has a checkpoint of log `{origin}` with {theirs} leaves, and the log has {ours}: THE \
          LOG WAS ROLLED BACK, or somebody else signs with its key"
@@ -59,7 +59,7 @@ pub enum OutletError {
 }
 
 impl OutletError {
-    /// Whether it means that the log is not what it was, which only people can mend.
+    /// Whether the log was forked or rolled back, which only an operator can fix.
     #[must_use]
     pub const fn is_alarm(&self) -> bool {
         match self {
@@ -77,17 +77,17 @@ pub struct Destinations {
     /// The address of the mirror as it was configured, and the folder there.
     pub mirror: Option<(String, Folder)>,
     pub witnesses: Vec<Witness>,
-    /// How many of them must have cosigned a checkpoint before it goes into bundles.
+    /// How many of them must have cosigned a checkpoint before bundles contain it.
     pub quorum: usize,
     pub rekor: Option<Rekor>,
     pub timestamper: Option<Timestamper>,
 }
 
 impl Destinations {
-    /// Who must have cosigned the log, as a verifier demands it; `None` where nobody must.
+    /// The witnesses that a verifier requires; `None` if it requires none.
     ///
     /// # Errors
-    /// When the witnesses cannot make up that quorum.
+    /// When there are too few witnesses for the quorum.
     pub fn witness_policy(&self) -> Result<Option<WitnessPolicy>, WitnessPolicyError> {
         if self.witnesses.is_empty() {
             return Ok(None);
@@ -109,7 +109,7 @@ impl Destinations {
     }
 }
 
-/// What one outlet counts.
+/// The counters of one outlet.
 #[derive(Debug)]
 pub struct OutletCounts {
     /// `mirror`, `witnesses`, `rekor` or `timestamps`.
@@ -125,7 +125,8 @@ impl OutletCounts {
         Arc::new(Self { name, lag: zero(), failures: zero(), alarms: zero() })
     }
 
-    /// Sequenced leaves that it has not done, when it last looked; zero on servers that do not lead.
+    /// Sequenced leaves that were not processed at the last check; zero on servers that do not
+    /// lead.
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.lag.load(Ordering::Relaxed)
@@ -137,7 +138,7 @@ impl OutletCounts {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Of those, the ones that say that the log was forked or rolled back.
+    /// Failed attempts that show a fork or a rollback of the log.
     #[must_use]
     pub fn alarms(&self) -> u64 {
         self.alarms.load(Ordering::Relaxed)
@@ -151,12 +152,12 @@ impl OutletCounts {
     }
 }
 
-/// What came of one look at a shard.
+/// The result of one step on a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// There may be more to do at once.
+    /// There may be more work.
     Moved,
-    /// Nothing for now.
+    /// There is no work at the moment.
     Idle,
 }
 
@@ -168,10 +169,10 @@ trait Outlet: Send + Sync {
     /// The pause when there is nothing to do.
     fn pause(&self) -> Duration;
 
-    /// How many leaves of a shard are done.
+    /// How many leaves of a shard were processed.
     async fn done(&self, shard: &Shard) -> Result<u64, OutletError>;
 
-    /// Does some of what is left, if anything is.
+    /// Processes some of the remaining leaves, if any.
     async fn step(&self, shard: &Shard, done: u64) -> Result<Step, OutletError>;
 }
 
@@ -197,14 +198,14 @@ impl Outlets {
         Self { store, destinations, counts: counts.collect() }
     }
 
-    /// What each of them counts.
+    /// The counters of each outlet.
     #[must_use]
     pub fn counts(&self) -> Vec<Arc<OutletCounts>> {
         self.counts.clone()
     }
 
-    /// Sends while `leads` says so. Ends when its sender is gone, or when it is broken off, which is
-    /// safe at any moment.
+    /// Sends while `leads` is true. Ends when its sender is dropped. Cancelling it is safe at any
+    /// point.
     pub async fn run(self, leads: watch::Receiver<bool>) {
         let mut following = JoinSet::new();
         for outlet in self.outlets() {
@@ -273,12 +274,12 @@ async fn follow(
     }
 }
 
-/// Waits, but not after the lead has changed.
+/// Waits, but only until the lead changes.
 async fn rest(leads: &mut watch::Receiver<bool>, pause: Duration) {
     drop(tokio::time::timeout(pause, leads.changed()).await);
 }
 
-/// Looks at each shard, the first first, since the later ones continue it.
+/// Processes each shard, the oldest first, because later ones continue it.
 async fn look(outlet: &dyn Outlet, store: &Arc<dyn LogStore>) -> Result<Step, OutletError> {
     let mut looked = Step::Idle;
     let mut lag = 0;
@@ -293,7 +294,7 @@ async fn look(outlet: &dyn Outlet, store: &Arc<dyn LogStore>) -> Result<Step, Ou
     Ok(looked)
 }
 
-/// How long to wait after failures.
+/// The delay after failures.
 #[derive(Debug, Default)]
 struct Pause(Option<Duration>);
 
@@ -302,7 +303,7 @@ impl Pause {
         self.0.is_none()
     }
 
-    /// The next one; the longest at once when haste is of no use.
+    /// The next delay; the longest at once if a quick retry is useless.
     fn next(&mut self, longest: bool) -> Duration {
         let next = match self.0 {
             _ if longest => LAST_PAUSE,
@@ -313,7 +314,7 @@ impl Pause {
         next
     }
 
-    /// Answers whether there had been failures.
+    /// Returns whether there were failures.
     fn reset(&mut self) -> bool {
         self.0.take().is_some()
     }

@@ -1,4 +1,4 @@
-//! One other machine that is asked over HTTP.
+//! An HTTP client for one other service.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Why an address cannot be used. It is not repeated, as it may contain a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerUrlError {
-    #[error("it is no address: {0}")]
+    #[error("it is not an address: {0}")]
     NotAnAddress(#[from] url::ParseError),
     #[error("it begins neither with `https://` nor, on this machine, with `http://`")]
     Scheme,
@@ -20,7 +20,7 @@ pub enum PeerUrlError {
     Client(String),
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     #[error("it did not answer within {} seconds", .0.as_secs())]
@@ -31,16 +31,16 @@ pub enum PeerError {
     TooLong(usize),
 }
 
-/// What it answered.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The header that was asked for.
+    /// The requested header.
     pub(crate) header: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// A machine at an address, and how long it may take.
+/// A service at an address, with a time limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     client: Client,
@@ -49,7 +49,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Clear text is for this machine only: on the way others could hold answers back.
+    /// Clear text is allowed on this machine only: in a network, others could withhold responses.
     pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, PeerUrlError> {
         let mut url = parse(url)?;
         match url.scheme() {
@@ -64,8 +64,8 @@ impl Peer {
         Self::at_exactly(url, timeout)
     }
 
-    /// One whose answers are signed as a whole, and which has one path only: clear text will do, as
-    /// is usual for timestamps.
+    /// A peer whose responses are signed as a whole and that has one path only. Clear text is
+    /// allowed, as is usual for timestamps.
     pub(crate) fn signing(url: &str, timeout: Duration) -> Result<Self, PeerUrlError> {
         let url = parse(url)?;
         if !matches!(url.scheme(), "https" | "http") {
@@ -90,7 +90,7 @@ impl Peer {
         self.url.as_str()
     }
 
-    /// Posts to a path below its address; the answer's body has at most `limit` bytes.
+    /// Posts to a path below its address. The body of the response has at most `limit` bytes.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -119,7 +119,7 @@ impl Peer {
         header: Option<&str>,
         limit: usize,
     ) -> Result<Answer, PeerError> {
-        // The time is for all of it: a peer that sends a byte now and then would take hours.
+        // The limit is for the whole response: a peer that sends single bytes would take hours.
         let asking = async {
             let answer = request.send().await.map_err(|error| unreachable_for(&error))?;
             let named = header.and_then(|name| answer.headers().get(name));
@@ -155,7 +155,7 @@ async fn bounded(mut answer: Response, limit: usize) -> Result<Vec<u8>, PeerErro
     Ok(bytes)
 }
 
-/// The cause at the bottom, without the address, which may say more than a log should.
+/// The root cause, without the address, which may contain a secret.
 fn unreachable_for(error: &reqwest::Error) -> PeerError {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {

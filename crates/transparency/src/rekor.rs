@@ -1,7 +1,7 @@
-//! Entering leaves into a Rekor v2, the public log or one's own.
+//! Submits leaves to a Rekor v2, public or private.
 //!
-//! A leaf of ours is what Rekor would log for the same envelope, byte for byte. So a request is made
-//! from the leaf alone, and Rekor learns a hash, a signature and a key.
+//! Our leaf is byte for byte what Rekor would log for the same envelope. A request is therefore
+//! built from the leaf alone, and Rekor learns only a hash, a signature and a key.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::peer::{Peer, PeerError, PeerUrlError};
 use crate::remote::RemoteTiles;
 use crate::tiles::{SourceError, TileSource as _, all_hashes};
 
-/// What one request may take: Rekor answers only when its next checkpoint has the entry.
+/// Time limit of one request. Rekor responds only when its next checkpoint contains the entry.
 pub const REKOR_PATIENCE: Duration = Duration::from_secs(30);
 
 const ENTRIES: &str = "api/v2/log/entries";
 const TILES: &str = "api/v2/";
-/// Where a duplicate's index is in the answer.
+/// The path of a duplicate's index in the response.
 const INDEX: &str = "x-log-index";
 
 /// Why there is no receipt.
@@ -31,28 +31,28 @@ const INDEX: &str = "x-log-index";
 pub enum RekorError {
     #[error("rekor: {0}")]
     Peer(#[from] PeerError),
-    /// It does not take the entry, now or ever.
+    /// Rekor refuses the entry permanently.
     #[error("rekor answered with status {0}")]
     Status(u16),
-    /// It took the entry, and answered with something else than an entry.
+    /// Rekor accepted the entry, but did not return an entry.
     #[error("rekor answered nonsense: {0}")]
     Nonsense(JsonError),
-    /// It knows the entry, and does not say where.
+    /// Rekor has the entry, but does not say at which index.
     #[error("rekor has the entry already, and named no index")]
     NoIndex,
     #[error("rekor is none of the logs in `rekor_key`")]
     Untrusted,
-    /// What it answered does not show that it has the leaf.
+    /// The response does not prove that Rekor has the leaf.
     #[error("rekor's answer is not to be trusted: {0}")]
     Forged(#[from] LogEntryError),
     #[error("rekor's tiles: {0}")]
     Tiles(#[from] SourceError),
-    /// Its checkpoint has not come to the entry yet.
+    /// The checkpoint does not cover the entry yet.
     #[error("rekor has not published entry {0} yet")]
     NotYet(u64),
 }
 
-/// A Rekor v2 at an address, and the keys of the logs that it may be.
+/// A Rekor v2 at an address, and the keys of its possible logs.
 #[derive(Debug, Clone)]
 pub struct Rekor {
     peer: Peer,
@@ -76,16 +76,16 @@ impl Rekor {
         self.peer.url()
     }
 
-    /// The logs that it may be.
+    /// Its possible logs.
     #[must_use]
     pub const fn trusted(&self) -> &TrustedRoot {
         &self.trusted
     }
 
-    /// Enters a leaf, unless it is there already, and gives the verified entry.
+    /// Submits a leaf unless Rekor has it already, and returns the verified entry.
     ///
     /// # Errors
-    /// [`RekorError`]. The leaf may have been entered all the same: do it again.
+    /// [`RekorError`]. Rekor may have the leaf all the same; repeat the call.
     pub async fn enter(&self, leaf: &HashedRekord) -> Result<TransparencyLogEntry, RekorError> {
         let body = request(leaf).into_bytes();
         let answer = self
@@ -100,7 +100,7 @@ impl Rekor {
                 entry.verify(log.key(), leaf)?;
                 Ok(entry)
             }
-            // Rekor says only where it is.
+            // Rekor returns only the index.
             409 => {
                 let index = answer.header.as_deref().and_then(|index| index.parse().ok());
                 self.find(leaf, index.ok_or(RekorError::NoIndex)?).await
@@ -144,7 +144,7 @@ impl Rekor {
     }
 }
 
-/// `hashedRekordRequestV002`: every value is base64, so a template will do.
+/// `hashedRekordRequestV002`. Every value is base64, so a template is enough.
 fn request(leaf: &HashedRekord) -> String {
     let digest = STANDARD.encode(leaf.digest().as_bytes());
     let signature = leaf.signature().to_base64();

@@ -33,7 +33,7 @@ impl RemoteTiles {
         if answer.status != 200 {
             return Ok(Err(answer.status));
         }
-        // What is no text is no note, as will be found.
+        // Anything but text is not a note, which the caller detects.
         Ok(Ok(String::from_utf8_lossy(&answer.body).into_owned()))
     }
 

@@ -1,4 +1,4 @@
-//! Where the tiles of a log are read.
+//! Sources of the tiles of a log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,16 +12,16 @@ use sentinel_provenance::log::{ProveError, Tile, TilePath, consistency_tiles, pr
 pub enum SourceError {
     #[error("`{0}` cannot be read: {1}")]
     Away(TilePath, String),
-    /// It is there, but is none.
+    /// The file exists, but is not a tile.
     #[error("`{0}` is damaged: {1}")]
     Damaged(TilePath, String),
-    /// There is no such tree, or its tiles do not lead to it.
+    /// There is no such tree, or its tiles do not have its root.
     #[error("there is no proof: {0}")]
     NoProof(String),
 }
 
-/// The tiles and entry bundles of one log: those in our database, or those of another log behind an
-/// address. What they say is not believed; it has to lead to a signed root.
+/// The tiles and entry bundles of one log, either in our database or at an address. They are not
+/// trusted; they must lead to a signed root.
 #[async_trait]
 pub trait TileSource: Send + Sync {
     /// The exact bytes at a path of the tlog-tiles layout.

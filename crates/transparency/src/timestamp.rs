@@ -1,4 +1,4 @@
-//! Having signatures timestamped by an authority (RFC 3161).
+//! Timestamps of signatures by an authority (RFC 3161).
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use sigstore_types::{DerCertificate, SignatureBytes, TimestampToken};
 
 use crate::peer::{Peer, PeerError, PeerUrlError};
 
-/// What one answer may take.
+/// Time limit of one response.
 pub const TIMESTAMP_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Longest answer in bytes; those with a chain of certificates have some 8,000.
+/// The longest response in bytes. A response with a certificate chain has about 8,000.
 const MAX_ANSWER: usize = 64 * 1024;
-/// Most certificates in a chain.
+/// The most certificates in a chain.
 const MAX_CHAIN: usize = 8;
 const PEM_LABEL: &str = "CERTIFICATE";
 
@@ -28,7 +28,7 @@ const BEFORE_HASH: [u8; 24] = [
 /// `certReq` TRUE: the token has the certificate that signed it.
 const AFTER_HASH: [u8; 3] = [0x01, 0x01, 0xff];
 
-/// Why a file is no chain of certificates.
+/// Why a file is not a chain of certificates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorityError {
     #[error("it is not PEM: {0}")]
@@ -46,7 +46,7 @@ pub enum TimestampError {
     Peer(#[from] PeerError),
     #[error("the timestamp authority answered with status {0}")]
     Status(u16),
-    /// It is no token over this signature by this authority.
+    /// It is not a token for this signature by this authority.
     #[error("the timestamp authority's token does not hold: {0}")]
     Forged(String),
 }
@@ -60,8 +60,8 @@ pub struct Timestamper {
 }
 
 impl Timestamper {
-    /// The authority at `url`, whose certificates are in `pem`: that which signs first, the root
-    /// last, as authorities offer them. Nothing is sent yet.
+    /// The authority at `url` with the certificates in `pem`: the signing certificate first, the
+    /// root last, as authorities provide them. Nothing is sent yet.
     ///
     /// # Errors
     /// [`AuthorityError`].
@@ -83,7 +83,7 @@ impl Timestamper {
         self.peer.url()
     }
 
-    /// What a trusted root says of it. Since when it is believed its certificates say.
+    /// Its entry in a trusted root. The certificates state from when on it is trusted.
     #[must_use]
     pub fn trusted(&self) -> TrustedAuthority {
         TrustedAuthority {
@@ -93,10 +93,10 @@ impl Timestamper {
         }
     }
 
-    /// Has the signature in a leaf timestamped; gives the verified answer in DER, as bundles have
-    /// it, and the time.
+    /// Gets a timestamp for the signature in a leaf. Returns the verified response in DER, as
+    /// bundles contain it, and the time.
     ///
-    /// The request has no nonce: a signature is made once, so a token from before is as good.
+    /// The request has no nonce: a signature is made once, so an earlier token is just as valid.
     ///
     /// # Errors
     /// [`TimestampError`].
@@ -112,7 +112,7 @@ impl Timestamper {
         Ok((answer.body, time))
     }
 
-    /// Verifies an answer, now or from before, and gives its time.
+    /// Verifies a new or stored response, and returns its time.
     ///
     /// # Errors
     /// [`TimestampError::Forged`].
@@ -140,7 +140,9 @@ fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, AuthorityError> {
         let decoded = pem_rfc7468::decode_vec(block.trim_start().as_bytes());
         match decoded.map_err(|error| AuthorityError::Pem(error.to_string()))? {
             (PEM_LABEL, der) => chain.push(der),
-            (label, _) => return Err(AuthorityError::Pem(format!("`{label}` is no certificate"))),
+            (label, _) => {
+                return Err(AuthorityError::Pem(format!("`{label}` is not a certificate")));
+            }
         }
     }
     if (2..=MAX_CHAIN).contains(&chain.len()) {

@@ -1,4 +1,4 @@
-//! Asking a witness to cosign (C2SP tlog-witness).
+//! Asks a witness to cosign (C2SP tlog-witness).
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use sentinel_provenance::log::{
 use crate::peer::{Peer, PeerError, PeerUrlError};
 use crate::tiles::{SourceError, TileSource, consistency};
 
-/// What one answer may take.
+/// Time limit of one response.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// Times that a witness may name another size than it was told; others ask for the same log only
+/// How often a witness may name another size than expected. Other servers ask for the same log only
 /// while leadership changes.
 const ATTEMPTS: usize = 3;
 
@@ -25,17 +25,17 @@ pub enum WitnessError {
     Source(KeyName, SourceError),
     #[error("witness `{0}` was not asked: {1}")]
     Request(KeyName, AddCheckpointError),
-    /// It answered, but with nothing of the protocol.
+    /// The response does not follow the protocol.
     #[error("witness `{0}` answered nonsense: {1}")]
     Nonsense(KeyName, AddCheckpointError),
-    /// What it signed is not this checkpoint, or not with its key.
+    /// It signed another checkpoint, or with another key.
     #[error("witness `{0}` sent no valid cosignature: {1}")]
     Forged(KeyName, NoteError),
-    /// It saw more leaves than the checkpoint has. That is harmless when another leader asked it
-    /// meanwhile; when nobody has a larger checkpoint, the log was rolled back.
+    /// It saw more leaves than the checkpoint has. That is harmless if another leader has asked it.
+    /// If no server has a larger checkpoint, the log was rolled back.
     #[error("witness `{witness}` has seen {theirs} leaves, the checkpoint has {ours}")]
     Ahead { witness: KeyName, theirs: u64, ours: u64 },
-    /// What it saw before is not the beginning of this tree. Asking again is of no use.
+    /// This tree does not begin with what it saw before. Asking again is useless.
     #[error(
         "witness `{witness}` has seen another tree than the one of {size} leaves: THE LOG WAS \
          FORKED OR REWRITTEN"
@@ -52,15 +52,15 @@ pub enum WitnessError {
 }
 
 impl WitnessError {
-    /// Whether it shows that the log showed somebody another tree. The caller of [`Witness::cosign`]
-    /// finds out whether [`WitnessError::Ahead`] does.
+    /// Whether it proves that the log showed another tree to someone. For [`WitnessError::Ahead`],
+    /// the caller of [`Witness::cosign`] must find out.
     #[must_use]
     pub const fn is_fork(&self) -> bool {
         matches!(self, Self::Forked { .. })
     }
 }
 
-/// That a witness cosigned, verified against its key.
+/// A cosignature, verified against the key of the witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cosigned {
     /// The checkpoint with this one signature added.
@@ -78,7 +78,7 @@ pub struct Witness {
     key: VerifierKey,
 }
 
-/// Why `url key` names no witness.
+/// Why `url key` does not name a witness.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WitnessUrlError {
     #[error("it is not an address and a key, `https://witness.example name+id+key`")]
@@ -108,14 +108,14 @@ impl Witness {
         Ok(Self { peer: Peer::new(url, patience)?, key })
     }
 
-    /// Its key, whose name is its own.
+    /// Its key, whose name is that of the witness.
     #[must_use]
     pub fn key(&self) -> &VerifierKey {
         &self.key
     }
 
-    /// Asks it to cosign `checkpoint`, having last seen `known` leaves as far as we know; when it
-    /// says that it saw another number, asks again from there. `tiles` are those of the log.
+    /// Asks it to cosign `checkpoint`. As far as we know, it has last seen `known` leaves. If it
+    /// reports another size, asks again from there. `tiles` are those of the log.
     ///
     /// # Errors
     /// [`WitnessError`].
@@ -133,7 +133,7 @@ impl Witness {
                 AddCheckpoint::Conflict { size: theirs } if theirs > size => {
                     return Err(WitnessError::Ahead { witness: name.clone(), theirs, ours: size });
                 }
-                // It was told what it says, and has another root there.
+                // It was asked from the size that it reports, and has another root there.
                 AddCheckpoint::Conflict { size: theirs } if theirs == known => {
                     return Err(WitnessError::Forked { witness: name.clone(), size });
                 }
@@ -173,8 +173,8 @@ impl Witness {
             .map_err(|error| WitnessError::Nonsense(name(), error))
     }
 
-    /// Keeps the line that is in the witness's name, if it holds. A witness may sign with further
-    /// keys, which nobody has configured; what they say is dropped.
+    /// Keeps the line in the name of the witness, if it is valid. A witness may also sign with
+    /// other keys. They are not configured, so their signatures are dropped.
     fn verified(
         &self,
         checkpoint: &Note,
@@ -184,7 +184,7 @@ impl Witness {
         let ours =
             |line: &NoteSignature| line.name() == self.key.name() && line.id() == self.key.id();
         let signature = lines.into_iter().find(ours).ok_or_else(|| forged(NoteError::Unsigned))?;
-        // Alone, since an earlier cosignature on the checkpoint would be the one that is verified.
+        // On its own, because otherwise an earlier cosignature would be verified.
         let alone = Note::parse(&format!("{}\n{signature}", checkpoint.text())).map_err(forged)?;
         let time = alone.verify_cosignature(&self.key).map_err(forged)?;
         let note = checkpoint.with_signatures(vec![signature.clone()]).map_err(forged)?;

@@ -53,7 +53,7 @@ pub enum Step {
         on: Control,
         seen: Control,
     },
-    /// Has compared epochs, and decided anew if it had to.
+    /// Has compared epochs, and decided again if necessary.
     Checked {
         allow: bool,
     },

@@ -1,6 +1,6 @@
-//! Several regions, each with a database of its own, and a kill that must hold in all of them: the
-//! plan of docs/scaling.md. A region decides only while it holds a lease; whoever kills waits, for
-//! each region, for its acknowledgement or for the end of its lease.
+//! Several regions, each with its own database, and a kill that must hold in all of them: the plan
+//! in docs/scaling.md. A region decides only while it holds a lease. For each region, a kill waits
+//! for the acknowledgement or for the end of the lease.
 
 use stateright::{Model, Property};
 

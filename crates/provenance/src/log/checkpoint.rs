@@ -141,8 +141,8 @@ impl Checkpoint {
     }
 }
 
-/// A checkpoint that its log signed. Whoever holds one knows that the log has
-/// committed to it; only a witness can say that it shows everyone the same.
+/// A checkpoint with a verified signature of its log: the log has committed to it.
+/// Only witnesses can confirm that the log shows the same to every reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCheckpoint {
     checkpoint: Checkpoint,

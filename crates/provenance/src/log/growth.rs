@@ -9,7 +9,7 @@ use crate::log::frontier::{Frontier, FrontierError};
 use crate::log::merkle::perfect_root;
 use crate::log::tile::{TILE_WIDTH, Tile};
 
-/// Why a tree could not be grown. `E` is the error of whoever reads tiles.
+/// Why a tree could not be grown. `E` is the error of the tile reader.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GrowthError<E> {
     /// A partial tile could not be read.

@@ -1,8 +1,8 @@
 //! A transparency log: the formats and proofs, without storage or network.
 //!
 //! A log is a Merkle tree (RFC 6962) over leaves that only ever grow in number.
-//! Its operator signs the root from time to time, in a [`Checkpoint`]; whoever
-//! has one can check that a leaf is in the tree ([`verify_inclusion`]) and that
+//! Its operator signs the root from time to time, in a [`Checkpoint`]. With it,
+//! a reader can check that a leaf is in the tree ([`verify_inclusion`]) and that
 //! a later tree still begins with the earlier one ([`verify_consistency`]). The
 //! tree is kept and served as *tiles*, 256 hashes wide. All formats are C2SP's
 //! (tlog-tiles, signed-note, tlog-checkpoint, tlog-cosignature, tlog-witness).

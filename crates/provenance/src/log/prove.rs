@@ -14,7 +14,7 @@ use crate::log::frontier::Frontier;
 use crate::log::merkle::{MAX_TREE_SIZE, fold, perfect_root};
 use crate::log::tile::{TILE_WIDTH, Tile};
 
-/// Why there is no proof. `E` is the error of whoever reads tiles.
+/// Why there is no proof. `E` is the error of the tile reader.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProveError<E> {
     /// No tree has such leaves.

@@ -110,13 +110,13 @@ impl TrustedLog {
     }
 }
 
-/// A timestamp authority (RFC 3161) whose tokens are believed. Tokens are not verified here: the
-/// trusted root only tells verifiers of it.
+/// A trusted timestamp authority (RFC 3161). Tokens are not verified here; the trusted root only
+/// lists the authority for verifiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedAuthority {
-    /// Where it answers.
+    /// Its address.
     pub uri: String,
-    /// Its certificates in DER: that which signs first, the root last.
+    /// Its certificates in DER: the signing certificate first, the root last.
     pub certificates: Vec<Vec<u8>>,
     /// Since when its tokens are believed.
     pub valid_from: Timestamp,

@@ -11,13 +11,13 @@ use crate::encoding::to_base64;
 use crate::log::note::{MAX_NOTE_BYTES, Note, NoteError, NoteSignature};
 use crate::log::note_key::{KeyKind, KeyName, VerifierKey};
 
-/// Why a policy is not sound, or not satisfied.
+/// Why a policy is invalid or not satisfied.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WitnessPolicyError {
     /// The quorum is zero, or more than there are witnesses.
     #[error("quorum is {quorum} of {witnesses} witnesses")]
     Unsatisfiable {
-        /// How many are demanded.
+        /// How many are required.
         quorum: usize,
         /// How many there are.
         witnesses: usize,
@@ -37,7 +37,7 @@ pub enum WitnessPolicyError {
     /// Too few witnesses cosigned.
     #[error("cosigned by {actual} witnesses, the quorum is {quorum}")]
     Quorum {
-        /// How many are demanded.
+        /// How many are required.
         quorum: usize,
         /// How many cosigned.
         actual: usize,
@@ -50,7 +50,7 @@ pub enum WitnessPolicyError {
     },
 }
 
-/// How many of which witnesses must have cosigned a checkpoint.
+/// The witnesses of which a quorum must have cosigned a checkpoint.
 ///
 /// ```
 /// use sentinel_provenance::log::{VerifierKey, WitnessPolicy};
@@ -69,10 +69,10 @@ pub struct WitnessPolicy {
 }
 
 impl WitnessPolicy {
-    /// Demands cosignatures of `quorum` of the `witnesses`.
+    /// Requires cosignatures of `quorum` of the `witnesses`.
     ///
     /// # Errors
-    /// [`WitnessPolicyError`] when that would demand nothing, or the impossible.
+    /// [`WitnessPolicyError`] when the quorum is zero or cannot be reached.
     pub fn new(quorum: usize, witnesses: Vec<VerifierKey>) -> Result<Self, WitnessPolicyError> {
         if quorum == 0 || quorum > witnesses.len() {
             let witnesses = witnesses.len();
@@ -114,8 +114,8 @@ impl WitnessPolicy {
             let name = key.name().clone();
             match note.verify_cosignature(key) {
                 Ok(time) => cosignatures.push(Cosignature { witness: name, time }),
-                // As the specification demands, one bad signature by a known key
-                // spoils the note.
+                // The specification requires that one bad signature by a known key
+                // invalidates the note.
                 Err(NoteError::Mismatch) => return Err(WitnessPolicyError::Mismatch { name }),
                 Err(_) => {}
             }
@@ -128,7 +128,7 @@ impl WitnessPolicy {
     }
 }
 
-/// That a witness saw a checkpoint, and when: the log had all its leaves by then.
+/// The fact that a witness saw a checkpoint, and when. The log had all its leaves by then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cosignature {
     /// Name of the witness.
@@ -137,19 +137,19 @@ pub struct Cosignature {
     pub time: u64,
 }
 
-/// Why there is no request, or the answer is none of the protocol.
+/// Why there is no request, or the response does not follow the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AddCheckpointError {
-    /// The proof is longer than any.
+    /// The proof is longer than any valid one.
     #[error("consistency proof has {actual} hashes, the limit is {MAX_PROOF_HASHES}")]
     ProofTooLong {
         /// How many hashes it has.
         actual: usize,
     },
-    /// The witness answered success, but no signature lines.
+    /// The witness reported success, but sent no signature lines.
     #[error("answer of the witness: {0}")]
     Lines(#[from] NoteError),
-    /// The answer is longer than any, or not text.
+    /// The response is longer than any valid one, or not text.
     #[error("answer of the witness is not text of at most {MAX_NOTE_BYTES} bytes")]
     Answer,
 }
@@ -191,7 +191,7 @@ pub fn add_checkpoint_body(
     Ok(body)
 }
 
-/// What a witness answered.
+/// The response of a witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddCheckpoint {
     /// 200: it cosigned. Add the signatures to the note, then verify them
@@ -199,7 +199,7 @@ pub enum AddCheckpoint {
     Cosigned(Vec<NoteSignature>),
     /// 409: it last saw another size; ask again with a proof from there. When
     /// that is the size that was sent, it saw another root there: the log has
-    /// forked. (Litewitness answers a fork at the same size with 422.)
+    /// forked. (Litewitness returns 422 for a fork at the same size.)
     Conflict {
         /// The size that it last cosigned.
         size: u64,
@@ -218,10 +218,10 @@ pub enum AddCheckpoint {
 }
 
 impl AddCheckpoint {
-    /// Reads status and body of an answer.
+    /// Reads the status and body of a response.
     ///
     /// # Errors
-    /// [`AddCheckpointError`] when a success is not one.
+    /// [`AddCheckpointError`] when a success is not valid.
     pub fn parse(status: u16, body: &[u8]) -> Result<Self, AddCheckpointError> {
         if body.len() > MAX_NOTE_BYTES {
             return Err(AddCheckpointError::Answer);

@@ -1,5 +1,5 @@
-//! Policy files (C2SP tlog-policy), as far as [`WitnessPolicy`] goes: one quorum of
-//! one group of witnesses.
+//! Policy files (C2SP tlog-policy). Only the part that [`WitnessPolicy`] can express is
+//! supported: one quorum of one group of witnesses.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub enum PolicyFileError {
         /// Its length in bytes.
         actual: usize,
     },
-    /// A line is not one of the format.
+    /// A line does not follow the format.
     #[error(
         "line {line}: not `witness NAME KEY`, `group NAME K NAME…`, `quorum NAME` or `log KEY`"
     )]
@@ -49,8 +49,8 @@ pub enum PolicyFileError {
     #[error("policy has not exactly one `quorum` line")]
     Quorum,
     /// The quorum is `none`.
-    #[error("policy demands no witness")]
-    Nobody,
+    #[error("policy requires no witness")]
+    NoWitness,
     /// The quorum cannot be enforced.
     #[error(transparent)]
     Policy(#[from] WitnessPolicyError),
@@ -62,8 +62,8 @@ enum Named {
 }
 
 impl WitnessPolicy {
-    /// Reads a policy file of C2SP tlog-policy. Its logs are left alone: which log is
-    /// trusted is said elsewhere. Groups of groups are refused.
+    /// Reads a policy file of C2SP tlog-policy. Its `log` lines are ignored, because trusted
+    /// logs are configured elsewhere. Groups of groups are refused.
     ///
     /// ```
     /// use sentinel_provenance::log::WitnessPolicy;
@@ -105,7 +105,7 @@ impl WitnessPolicy {
                     define(&mut names, line, name, Named::Group(group))?;
                 }
                 ["quorum", _] if quorum.is_some() => return Err(PolicyFileError::Quorum),
-                ["quorum", "none"] => return Err(PolicyFileError::Nobody),
+                ["quorum", "none"] => return Err(PolicyFileError::NoWitness),
                 ["quorum", name] => {
                     quorum = Some(match names.get(*name) {
                         Some(Named::Witness(key)) => Self::new(1, vec![key.clone()])?,

@@ -1,5 +1,5 @@
-//! What happened to the keys, logs and payloads that make actions verifiable. These statements are
-//! signed, logged and handed out like those about actions.
+//! Statements about the keys, logs and payloads that make actions verifiable. They are signed,
+//! logged and published like those about actions.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct SigningKeyEvent {
     pub hint: String,
     /// The key, a PEM block.
     pub public_key: String,
-    /// From when on nothing is signed with it any more; only of a certified key.
+    /// The time at which the key expires; only for a certified key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
     /// Why, for people.
@@ -40,13 +40,13 @@ pub struct SigningKeyEvent {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum KeyEventKind {
-    /// It signs from here on; it says so itself.
+    /// It signs from here on. The statement is signed with the key itself.
     Introduced,
-    /// A longer-lived key vouches for it.
+    /// A longer-lived key certifies it.
     Certified,
-    /// It signs no longer; what it signed stays good.
+    /// It no longer signs. What it signed remains valid.
     Retired,
-    /// Its leaves at and beyond the index of this statement, in the same log, are worth nothing.
+    /// Its leaves at and after the index of this statement, in the same log, are invalid.
     Revoked,
 }
 

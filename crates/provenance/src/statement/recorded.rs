@@ -1,10 +1,10 @@
-//! A decision as it is recorded, to be compared with what a statement says of it.
+//! A recorded decision, for comparison with a statement about it.
 
 use uuid::Uuid;
 
 use super::{AgentAction, Phase};
 
-/// In place of a revision in a statement, where no policy was asked.
+/// The revision in a statement when no policy was evaluated.
 pub const NO_REVISION: &str = "none";
 
 /// The fields of a recorded decision that statements repeat.
@@ -16,7 +16,7 @@ pub struct RecordedDecision<'a> {
     pub allow: bool,
     /// The reason code.
     pub code: &'a str,
-    /// Revision of the policy that was asked, if one was.
+    /// Revision of the policy that was evaluated, if any.
     pub policy_revision: Option<&'a str>,
     /// Slug of the tenant.
     pub tenant: &'a str,
@@ -33,8 +33,8 @@ pub struct RecordedDecision<'a> {
 }
 
 impl AgentAction {
-    /// Names of the fields in which the statement differs from the decision as it is recorded. A
-    /// statement without a decision differs in all that it would say of one.
+    /// Names of the fields in which the statement differs from the recorded decision. A statement
+    /// without a decision differs in all fields that describe one.
     #[must_use]
     pub fn differs_from(&self, recorded: &RecordedDecision<'_>) -> Vec<&'static str> {
         let signed = self.decision.as_ref();
@@ -56,7 +56,7 @@ impl AgentAction {
         same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }
 
-    /// Whether this is the outcome of a call that was made though it was denied.
+    /// Whether this is the outcome of a call that was made although it was denied.
     #[must_use]
     pub fn is_outcome_of_deny(&self) -> bool {
         self.phase == Phase::Outcome && self.decision.as_ref().is_some_and(|signed| !signed.allow)

@@ -213,7 +213,7 @@ fn a_checkpoint_that_the_log_did_not_sign_is_refused() {
     let it = Case::new();
     let other = PlantedLog::new(&it.folder.path().join("other"), 3);
     let place = other.directory.to_str().unwrap();
-    says(it.audit_of(place, &[]), &["  checkpoint: ", "nobody vouches for this log"]);
+    says(it.audit_of(place, &[]), &["  checkpoint: ", "the log is not authentic"]);
     let kept = it.folder.file("kept", &other.checkpoint(3));
     let ran = it.audit(&["--checkpoint", &kept]).exits(1);
     assert!(ran.stderr.contains("is not a checkpoint of log `log.example`"), "{}", ran.stderr);
@@ -262,7 +262,7 @@ fn entries_of_a_revoked_key_are_found_and_the_earlier_ones_stay_good() {
     let message = format!("  entry 301 is signed by `{hint}`, revoked from entry 300 on\n");
     says(
         run(&[&audit[..], &events].concat()),
-        &[&message, "whoever stole the key signed this, or the server was not told\n"],
+        &[&message, "a stolen key signed this, or the server did not know of the revocation\n"],
     );
     // Who may not revoke a key, is not believed, and not passed over either.
     let stranger = EcdsaP256Signer::generate().unwrap();

@@ -1,4 +1,4 @@
-//! AWS KMS, by a stand-in that computes each signature of a request anew.
+//! AWS KMS, with a test server that recomputes the signature of each request.
 
 use sentinel_signers::SignersError;
 use sentinel_testkit::key_services::StandInAwsKms;

@@ -1,4 +1,4 @@
-//! Google Cloud KMS, by a stand-in that checks every checksum, token and assertion.
+//! Google Cloud KMS, with a test server that checks every checksum, token and assertion.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

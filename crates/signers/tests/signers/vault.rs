@@ -1,4 +1,4 @@
-//! Vault's Transit engine, by a stand-in.
+//! Vault's Transit engine, with a test server.
 
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ async fn a_token_of_the_environment_is_renewed_for_as_long_as_the_key_is_kept() 
     drop(key);
     let before = vault.asked();
     tokio::time::sleep(Duration::from_millis(1300)).await;
-    assert_eq!(vault.asked(), before, "a token was renewed that nobody needs");
+    assert_eq!(vault.asked(), before, "an unused token was renewed");
 }
 
 #[tokio::test]

@@ -12,17 +12,17 @@ use super::{Mirror, MirrorError, Mirrored, Swap};
 use crate::tiles::{TileSource, consistency};
 
 const NAME: &str = "checkpoint";
-/// Times that another process may be faster.
+/// Attempts while another process is faster.
 const ATTEMPTS: usize = 8;
 
 impl Mirror {
-    /// Replaces the checkpoint, if the one that is there is smaller and leads to it.
+    /// Replaces the checkpoint if the existing one is smaller and is continued by it.
     pub(super) async fn put_checkpoint(
         &self,
         checkpoint: &SignedCheckpoint,
         source: &dyn TileSource,
     ) -> Result<Mirrored, MirrorError> {
-        // Until the end, also of the process, however that comes.
+        // Released at the end of the function or, after a crash, of the process.
         let _lock = match &self.swap {
             Swap::Tag => None,
             Swap::Lock(directory) => {
@@ -41,7 +41,7 @@ impl Mirror {
                     }
                     match self.swap {
                         Swap::Tag => PutMode::Update(version.clone()),
-                        // Nobody else writes while we have the lock.
+                        // No other process writes while we hold the lock.
                         Swap::Lock(_) => PutMode::Overwrite,
                     }
                 }
@@ -56,7 +56,7 @@ impl Mirror {
         Err(MirrorError::Busy)
     }
 
-    /// The checkpoint that is there, if the log signed it.
+    /// The existing checkpoint, if the log signed it.
     pub(super) async fn checkpoint(
         &self,
     ) -> Result<Option<(SignedCheckpoint, UpdateVersion)>, MirrorError> {
@@ -72,7 +72,7 @@ impl Mirror {
         }
     }
 
-    /// What the mirror has already, if it is not to be replaced.
+    /// The existing checkpoint, if it must not be replaced.
     async fn compare(
         &self,
         there: &SignedCheckpoint,
@@ -95,8 +95,8 @@ impl Mirror {
     }
 }
 
-/// Waits for the lock of a directory. It is a file of its own, since the checkpoint is replaced by
-/// another file each time.
+/// Waits for the lock of a directory. The lock is a separate file, because the checkpoint is
+/// replaced by a new file each time.
 fn lock(directory: &Path) -> std::io::Result<File> {
     std::fs::create_dir_all(directory)?;
     let file = OpenOptions::new()

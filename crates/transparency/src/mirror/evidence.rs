@@ -1,4 +1,4 @@
-//! Keeping both of two things that contradict each other.
+//! Keeps both of two contradictory files.
 
 use bytes::Bytes;
 use object_store::Error;
@@ -8,7 +8,7 @@ use sentinel_provenance::Sha256Digest;
 use super::{Mirror, MirrorError};
 
 impl Mirror {
-    /// Writes each of them once, under the name of its hash, and answers the folder.
+    /// Writes each of them once, under the name of its hash, and returns the folder.
     pub(super) async fn keep_evidence(
         &self,
         name: &str,

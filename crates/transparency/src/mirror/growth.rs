@@ -1,4 +1,4 @@
-//! The tiles that a larger tree has and a smaller one has not, verified and copied.
+//! Verifies and copies the tiles that a larger tree has in addition to a smaller one.
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -49,7 +49,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// Copies a tile, and at level 0 the entries below it; answers the root over a full one.
+    /// Copies a tile, and at level 0 the entries below it. Returns the root over a full tile.
     async fn copy(
         &self,
         tile: Tile,

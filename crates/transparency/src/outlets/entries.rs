@@ -1,4 +1,4 @@
-//! Outlets to which leaves go one by one, and from which receipts come.
+//! Outlets that take leaves one by one and return receipts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::rekor::Rekor;
 use crate::timestamp::Timestamper;
 
 const PAUSE: Duration = Duration::from_secs(1);
-/// Leaves under way at one time. Rekor answers all of them with its next checkpoint.
+/// Leaves in progress at a time. Rekor responds to all of them with its next checkpoint.
 const AT_ONCE: u32 = 32;
 
 enum Peer {
@@ -23,7 +23,7 @@ enum Peer {
 
 pub(super) struct Entries {
     peer: Peer,
-    /// A new peer begins from the beginning.
+    /// The cursor of a new peer starts at zero.
     cursor: String,
     counts: Arc<OutletCounts>,
 }
@@ -39,7 +39,7 @@ impl Entries {
         Self { peer: Peer::Timestamper(timestamper), cursor, counts }
     }
 
-    /// The verified answer about the leaf at a place.
+    /// The verified receipt for the leaf at a place.
     async fn receipt(&self, place: LogPlace, leaf: &[u8]) -> Result<LogReceipt, OutletError> {
         let index = place.index;
         let broken =
@@ -88,7 +88,7 @@ impl Outlet for Entries {
         for receipt in join_all(asked).await {
             match receipt {
                 Ok(receipt) => receipts.push(receipt),
-                // Those behind it are asked for again: the cursor has no gaps.
+                // Later leaves are submitted again, because the cursor has no gaps.
                 Err(error) => {
                     failed = Some(error);
                     break;

@@ -14,7 +14,7 @@ use crate::mirror::{Mirror, Mirrored as Outcome};
 const PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Mirrored {
-    /// A new mirror begins from the beginning.
+    /// The cursor of a new mirror starts at zero.
     cursor: String,
     folder: Folder,
     counts: Arc<OutletCounts>,
@@ -47,7 +47,7 @@ impl Outlet for Mirrored {
     }
 
     async fn step(&self, shard: &Shard, done: u64) -> Result<Step, OutletError> {
-        // A database that was restored has a cursor to match; the mirror knows better.
+        // A restored database has an old cursor; the mirror itself is authoritative.
         if done >= shard.size() && self.was_compared(shard) {
             return Ok(Step::Idle);
         }

@@ -1,4 +1,4 @@
-//! A shard as it is stored, read as tiles.
+//! Reads a stored shard as tiles.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use sentinel_provenance::log::{
 use super::OutletError;
 use crate::tiles::{SourceError, TileSource};
 
-/// A shard, as far as it was sequenced when it was read.
+/// A shard, up to the size that was sequenced when it was read.
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) store: Arc<dyn LogStore>,
@@ -22,7 +22,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// All of them, the first first.
+    /// All shards, the oldest first.
     pub(super) async fn all(store: &Arc<dyn LogStore>) -> Result<Vec<Self>, OutletError> {
         let mut shards = Vec::new();
         for shard in store.log_shards().await? {
@@ -50,8 +50,8 @@ impl Shard {
         }
     }
 
-    /// What to make of somebody's larger checkpoint: another leader may have come to it since the
-    /// head was read. If none has, the log was rolled back.
+    /// Judges a larger checkpoint of another party. Another leader may have reached that size since
+    /// the head was read. If none has, the log was rolled back.
     pub(super) async fn explain(&self, who: &str, theirs: u64) -> Result<(), OutletError> {
         let head = self.store.log_head(self.ordinal).await?;
         let ours = head.map_or(0, |head| head.size);

@@ -1,8 +1,8 @@
 //! The witnesses as an outlet.
 //!
-//! All of them are asked about the same checkpoint at once, since a quorum has to cosign the same
-//! one. As soon as it has, the checkpoint is kept for bundles; those that take longer are waited for
-//! a moment only, so that one that hangs does not hold up the others.
+//! All witnesses are asked about the same checkpoint at the same time, because a quorum must cosign
+//! one checkpoint. When it has, the checkpoint is kept for bundles. The remaining witnesses get a
+//! short time only, so that one that hangs does not delay the others.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use super::{Outlet, OutletCounts, OutletError, Pause, Shard, Step};
 use crate::witness::{Cosigned, Witness, WitnessError};
 
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long those are waited for that the quorum does not need.
+/// How long to wait for witnesses that the quorum does not need.
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(super) struct Witnessed {
@@ -28,7 +28,7 @@ pub(super) struct Witnessed {
     memory: Mutex<Memory>,
 }
 
-/// What need not survive the process.
+/// State that does not need to survive the process.
 #[derive(Default)]
 struct Memory {
     /// The witnesses that failed, and when they are asked again.
@@ -56,7 +56,7 @@ impl Witnessed {
         with(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Those to ask now about this size.
+    /// The witnesses to ask now about this size.
     fn due(&self, shard: &Shard) -> Vec<&Witness> {
         let now = Instant::now();
         self.memory(|memory| {
@@ -92,7 +92,7 @@ impl Witnessed {
         }
     }
 
-    /// Notes a failure of one witness; the others go on.
+    /// Records a failure of one witness; the others continue.
     fn failed(&self, witness: &Witness, error: &OutletError) {
         self.counts.failed(error);
         let name = witness.key().name();
@@ -114,8 +114,8 @@ impl Witnessed {
         }
     }
 
-    /// Notes a cosignature, and keeps the checkpoint once enough have cosigned it; answers whether
-    /// they have.
+    /// Records a cosignature, and keeps the checkpoint once enough have cosigned it. Returns
+    /// whether they have.
     async fn cosigned(
         &self,
         witness: &Witness,

@@ -16,7 +16,7 @@ pub(super) const SERVED: &str = "checkpoint";
 /// What the log must agree with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expectations {
-    /// Who must have seen the checkpoint; `None` demands nobody.
+    /// The witnesses that must have seen the checkpoint; `None` requires none.
     pub witnesses: Option<WitnessPolicy>,
     /// Keys that were revoked.
     pub revoked: Vec<Revoked>,

@@ -123,8 +123,8 @@ pub enum Finding {
     },
 }
 
-/// Two notes that the log signed. Which one is the truth cannot be known; that
-/// its operator deceived somebody is certain, or, of a rollback, to be explained.
+/// Two contradictory notes that the log signed. They do not show which one is true. A fork proves
+/// that the operator deceived a reader; a rollback needs an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contradiction {
     /// The one that was kept.
@@ -171,7 +171,7 @@ impl Finding {
                 "entries that the log had signed are gone, as after the restoration of an old \
                  backup, or an outdated copy is being served"
             }
-            Self::Checkpoint(_) => "nobody vouches for this log: its key did not sign what it has",
+            Self::Checkpoint(_) => "the log is not authentic: its key did not sign what it has",
             Self::Witness(_) => {
                 "others may be shown another history: too few witnesses saw this one"
             }
@@ -180,8 +180,10 @@ impl Finding {
                 "the file is damaged, or entries were changed, removed or inserted"
             }
             Self::Leaf { .. } => "the log vouches for something that no key signed",
-            Self::Twice { .. } => "one action stands for two",
-            Self::Revoked { .. } => "whoever stole the key signed this, or the server was not told",
+            Self::Twice { .. } => "one action is counted as two",
+            Self::Revoked { .. } => {
+                "a stolen key signed this, or the server did not know of the revocation"
+            }
             Self::Root { .. } => {
                 "the files agree with each other, and not with what was signed: entries and tiles \
                  were rewritten together"

@@ -1,10 +1,10 @@
 //! The full audit of a log, from its files alone.
 //!
-//! Everything is computed anew from the entries: each leaf, each hash tile and
-//! the root, which the signed checkpoint must have, and the root at the size of
-//! every checkpoint that was kept, so that no history but one is left. The files
-//! are given one after the other, in the order of [`log_files`], and none of them
-//! is kept: 16 bytes remain of each entry, to find those that are in the log twice.
+//! Everything is recomputed from the entries: each leaf, each hash tile, the root,
+//! which must be that of the signed checkpoint, and the root at the size of every
+//! checkpoint that was kept. Only one history can satisfy all of these. The files
+//! are passed in one by one, in the order of [`log_files`], and are not kept. Of
+//! each entry 16 bytes remain, to detect entries that are in the log twice.
 //!
 //! ```
 //! # use std::collections::BTreeMap;
