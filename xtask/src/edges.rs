@@ -1,4 +1,4 @@
-//! The edges between crates, as `docs/architecture.md` draws them.
+//! The edges between crates. `docs/architecture.md` draws them from the list in this file.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-/// Each crate of the product, and the crates of the product it may depend on.
-const ALLOWED: &[(&str, &[&str])] = &[
+/// Each crate of the workspace, and the crates of the workspace it may depend on.
+pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-core", &[]),
     ("sentinel-provenance", &[]),
     ("sentinel-objects", &[]),
@@ -37,9 +37,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-transparency",
         ],
     ),
-    ("sentinel-testkit", &["sentinel-core"]),
+    ("sentinel-testkit", &["sentinel-core", "sentinel-provenance"]),
     ("sentinel-bench", &["sentinel-provenance", "sentinel-testkit"]),
     ("sentinel-epoch-model", &[]),
+    ("sentinel-extending", &["sentinel-provenance", "sentinel-signers"]),
     (
         "sentinel-chaos",
         &[
@@ -56,11 +57,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Crates that do I/O, and the crates that must know nothing of them.
+/// Crates beside the product: tests and tools.
+pub(crate) const BESIDE: &[&str] =
+    &["sentinel-testkit", "sentinel-bench", "sentinel-epoch-model", "sentinel-extending", "sentinel-chaos", "xtask"];
+
+/// Crates that do I/O, and the crates that must not use them.
 const IO: &[&str] = &["tokio", "axum", "hyper", "reqwest", "rusqlite", "sqlx", "redis"];
 const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
 
-/// Crates that nobody but these may use. The chaos suite reads the tables as an auditor would.
+/// Crates that only these crates may use. The chaos suite reads the tables as an auditor would.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["sentinel-store-postgres", "sentinel-chaos"]),
     ("sqlx-postgres", &["sentinel-store-postgres", "sentinel-chaos"]),
@@ -76,8 +81,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Features that plant faults or change what a store does, and the crates that may turn them on: not
-/// the product.
+/// Features that plant faults or change the behaviour of a store, and the crates that may turn them
+/// on. The product is not among them.
 const TEST_FEATURES: &[&str] = &["planted-faults", "rehearsal"];
 const TURN_ON: &[&str] = &["sentinel-chaos"];
 
@@ -123,13 +128,13 @@ fn packages() -> Result<Vec<Value>> {
     Ok(metadata.get("packages").and_then(Value::as_array).context("no packages")?.clone())
 }
 
-/// Each place where a crate turns on what only tests may.
+/// The places where a crate turns on a feature that only tests may turn on.
 fn test_features(packages: &[Value]) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     for package in packages {
         let name = package.get("name").and_then(Value::as_str).context("a package has no name")?;
         let direct = package.get("dependencies").and_then(Value::as_array);
-        // Tests may: their features are not those of what is built to be used.
+        // Dev-dependencies are for tests, and not part of any build that is used.
         let built =
             |dependency: &&Value| dependency.get("kind").and_then(Value::as_str) != Some("dev");
         let features = direct
@@ -148,7 +153,7 @@ fn test_features(packages: &[Value]) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// Every crate with its direct dependencies, those of tests left out.
+/// Every crate with its direct dependencies, without dev-dependencies.
 fn dependencies(packages: &[Value]) -> Result<BTreeMap<String, Vec<String>>> {
     let mut dependencies = BTreeMap::new();
     for package in packages {

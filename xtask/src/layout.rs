@@ -1,4 +1,5 @@
-//! The size of things, so that each can be read as a whole: `docs/architecture.md` says why.
+//! The size of crates, files, traits and circles of files, so that each can be understood as a
+//! whole.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,13 +9,13 @@ use syn::{Item, TraitItem};
 
 use crate::modules;
 
-/// The part of all lines under `crates/*/src` that one crate may have, in percent.
+/// The largest share of one crate in all lines under `crates/*/src`, in percent.
 const CRATE_SHARE: usize = 15;
-/// Lines of a source file.
+/// The most lines of a source file.
 const FILE_LINES: usize = 500;
-/// Files of a crate that use each other in a circle.
+/// The most files of a crate that use each other in a circle.
 const CIRCLE: usize = 8;
-/// Methods of a trait in a folder named `ports`.
+/// The most methods of a trait in a folder named `ports`.
 const PORT_METHODS: usize = 12;
 
 struct Crate {
@@ -64,10 +65,10 @@ pub(crate) fn check() -> Result<String> {
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n       "));
     }
-    Ok(format!("layout: {lines} lines in {} crates keep to the limits", crates.len()))
+    Ok(format!("layout: {lines} lines in {} crates are within the limits", crates.len()))
 }
 
-/// Traits of a port that ask too much of who implements them.
+/// Traits of a port that have too many methods.
 fn ports(file: &Path, text: &str) -> Result<Vec<String>> {
     if !file.components().any(|part| part.as_os_str() == "ports") {
         return Ok(Vec::new());

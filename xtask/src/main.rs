@@ -1,5 +1,6 @@
-//! Checks of the repository itself: `cargo xtask edges`.
+//! Checks of the repository itself, such as `cargo xtask edges`.
 
+mod docs;
 mod edges;
 mod layout;
 mod modules;
@@ -17,7 +18,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Fail when a crate depends on one that the architecture keeps from it.
+    /// Check links, quotes and generated parts of the documentation.
+    Docs {
+        /// Rewrite quotes and generated parts first.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Fail when a crate depends on a crate that the architecture does not allow.
     Edges,
     /// Fail when a crate, a file, a port or a circle of files is too large.
     Layout,
@@ -25,6 +32,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Docs { write } => docs::check(write),
         Task::Edges => edges::check(),
         Task::Layout => layout::check(),
     };

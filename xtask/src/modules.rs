@@ -1,8 +1,8 @@
 //! Which file of a crate uses which other, read from the sources.
 //!
-//! A path that begins with `crate`, `super`, `self` or the name of a child module is followed to the
-//! file that defines what it names, through re-exports. Declaring or re-exporting a module is not
-//! using it; neither is anything under `#[cfg(test)]`. Arguments of macros are not looked into.
+//! A path that begins with `crate`, `super`, `self` or the name of a child module is followed to
+//! the file that defines what it names, through re-exports. Declaring or re-exporting a module is
+//! not using it; neither is anything under `#[cfg(test)]`. Arguments of macros are not looked into.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,7 +26,7 @@ struct Module {
     file: PathBuf,
     /// Names that are defined here.
     defined: BTreeSet<String>,
-    /// What each imported name stands for, and whether others may use the import.
+    /// What each imported name refers to, and whether other modules may use the import.
     imports: Vec<Import>,
     /// Every other path that is written here.
     paths: Vec<Vec<String>>,
@@ -245,7 +245,7 @@ impl Visit<'_> for Paths<'_> {
         self.0.import(import);
     }
 
-    // `pub(super)` is no use of the parent.
+    // `pub(super)` does not use the parent.
     fn visit_visibility(&mut self, _: &Visibility) {}
 }
 
