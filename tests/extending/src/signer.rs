@@ -27,7 +27,7 @@ impl CommandKey {
         Self { program: program.to_owned(), arguments, half: PublicHalf::P256(public_key) }
     }
 
-    fn away(&self, why: impl ToString) -> SignersError {
+    fn away(&self, why: &dyn std::fmt::Display) -> SignersError {
         SignersError::Away { service: self.holder(), why: why.to_string() }
     }
 
@@ -58,7 +58,7 @@ impl KeyService for CommandKey {
     /// The caller verifies what this returns, so a program that fails or lies signs nothing.
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignersError> {
         let signed = tokio::time::timeout(LIMIT, self.run(message)).await;
-        signed.map_err(|_| self.away("it took too long"))?.map_err(|error| self.away(error))
+        signed.map_err(|_| self.away(&"it took too long"))?.map_err(|error| self.away(&error))
     }
 }
 
