@@ -58,8 +58,14 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates beside the product: tests and tools.
-pub(crate) const BESIDE: &[&str] =
-    &["sentinel-testkit", "sentinel-bench", "sentinel-epoch-model", "sentinel-extending", "sentinel-chaos", "xtask"];
+pub(crate) const BESIDE: &[&str] = &[
+    "sentinel-testkit",
+    "sentinel-bench",
+    "sentinel-epoch-model",
+    "sentinel-extending",
+    "sentinel-chaos",
+    "xtask",
+];
 
 /// Crates that do I/O, and the crates that must not use them.
 const IO: &[&str] = &["tokio", "axum", "hyper", "reqwest", "rusqlite", "sqlx", "redis"];
