@@ -45,7 +45,7 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 60)
 	@fuzz/run.sh
 
 docs: ## Regenerate the committed OpenAPI document, schemas, references and quotes
-	UPDATE_OPENAPI=1 UPDATE_DOCS=1 cargo test --locked --package sentinel-core --package sentinel-policy --package sentinel-http --package sentinel --quiet -- generated committed
+	UPDATE_OPENAPI=1 UPDATE_DOCS=1 cargo test --locked --package sentinel-core --package sentinel-policy-workbench --package sentinel-http --package sentinel --quiet -- generated committed
 	cargo xtask docs --write
 
 clean: ## Remove what was built

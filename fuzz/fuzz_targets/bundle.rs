@@ -1,11 +1,11 @@
 //! Bundles: any archive, any manifest, any signatures and any key is read or refused, and what is
-//! read lies within the bundle and is written and read again the same.
+//! read is within the bundle and is written and read again the same.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use sentinel_policy::bundle::{
+use sentinel_policy_bundles::{
     Algorithm, Bundle, BundleLimits, SigningKey, Trust, VerificationKey,
 };
 

@@ -1,5 +1,5 @@
-//! What a thread that asks keeps: answers that need not be worked out again, questions that are being
-//! worked out, and parts of inputs.
+//! What a thread that asks for decisions keeps: decisions that need not be evaluated again,
+//! questions that are being evaluated, and parts of inputs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,18 +11,18 @@ use regorus::Value;
 use sentinel_core::policy::{PolicyDecision, PolicyError, PolicyInput};
 use tokio::sync::oneshot;
 
-use crate::embedded::discard;
 use crate::evaluation::Evaluation;
 use crate::ground::{Ground, Snapshot};
 use crate::input::InputBuilder;
 use crate::memo::{Memo, Question};
+use crate::reaper::discard;
 
-/// Questions of a thread whose answers were not looked at again.
+/// Questions of a thread whose outcomes were not looked at again.
 const ASKED: usize = 1024;
 
 pub(crate) type Outcome = Result<PolicyDecision, PolicyError>;
 
-/// Where an answer goes. One that is dropped unanswered is an error to the other side.
+/// Where an outcome goes. One that is dropped without an outcome is an error to the other side.
 pub(crate) enum Reply {
     Task(oneshot::Sender<Outcome>),
     Thread(SyncSender<Outcome>),
@@ -38,8 +38,9 @@ impl Reply {
     }
 }
 
-/// A question that is being evaluated, and all who asked it on this thread meanwhile. Only one whose
-/// answer may be kept is shared; whatever it comes to, a limit too, it comes to for all of them.
+/// A question that is being evaluated, and all who asked it on this thread meanwhile. Only one
+/// whose decision may be kept is shared; whatever it comes to, a limit too, it comes to for all of
+/// them.
 #[derive(Default)]
 pub(crate) struct Asked(Mutex<Progress>);
 
@@ -51,7 +52,7 @@ struct Progress {
 }
 
 impl Asked {
-    /// Has `reply` told, at once when the outcome is there.
+    /// Sends the outcome to `reply`, at once when it is there.
     pub(crate) fn add(&self, reply: Reply) {
         let mut progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &progress.outcome {
@@ -87,7 +88,7 @@ impl Asked {
     }
 }
 
-/// Who is told of an evaluation.
+/// Who waits for an evaluation.
 pub(crate) enum Waiting {
     One(Reply),
     All(Arc<Asked>),
@@ -104,7 +105,7 @@ impl Waiting {
 
 /// What asking comes to on this thread.
 pub(crate) enum Posed {
-    /// The answer is known: the same question was evaluated to the end before.
+    /// The decision is known: the same question was evaluated to the end before.
     Known(PolicyDecision),
     /// The same question is being evaluated.
     Asked(Arc<Asked>),
@@ -193,7 +194,7 @@ pub(crate) fn know(ground: Arc<Ground>) {
     let memo = Memo::new(ground.snapshot.reads);
     let known = Known { ground, memo, asked: HashMap::new() };
     let old = ASKER.with_borrow_mut(|asker| asker.known.replace(known));
-    // The answers may be many, and this the last reference to much data.
+    // The decisions may be many, and this the last reference to much data.
     if let Some(old) = old {
         discard(old);
     }

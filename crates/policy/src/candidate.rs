@@ -18,12 +18,14 @@ use sentinel_core::policy_data::PolicyData;
 use sentinel_core::rollout::{Rollout, RolloutExample, RolloutReport};
 use sentinel_core::shadow::ShadowAnswer;
 use sentinel_core::store::PolicyFiles;
+use sentinel_policy_analysis::interpreter::RuleValues;
+use sentinel_policy_analysis::{AnalysisError, Finding};
 
 use crate::asker;
-use crate::embedded::{EmbeddedConfig, answers, lock};
+use crate::config::EmbeddedConfig;
 use crate::error::LoadError;
-use crate::finding::Finding;
 use crate::ground::{Ground, Snapshot};
+use crate::lock::lock;
 use crate::pool::{Limits, Pool, PoolCounts, Work};
 
 /// Comparisons that may wait.
@@ -115,11 +117,13 @@ impl Candidates {
         let loaded = self.vet_and_hold(id, files, config, data);
         if let Err(
             error @ (LoadError::Refused(_)
-            | LoadError::Empty(_)
-            | LoadError::TooMuch { .. }
-            | LoadError::Invalid { .. }
-            | LoadError::Shadow { .. }
-            | LoadError::NoDecision
+            | LoadError::Analysis(
+                AnalysisError::Empty(_)
+                | AnalysisError::TooMuch { .. }
+                | AnalysisError::Invalid { .. }
+                | AnalysisError::Shadow { .. }
+                | AnalysisError::NoDecision,
+            )
             | LoadError::VettingFailed(_)
             | LoadError::Vetoed(_)),
         ) = &loaded
@@ -224,17 +228,17 @@ impl Candidates {
     }
 }
 
-fn io(path: &Path, source: std::io::Error) -> LoadError {
-    LoadError::Io { path: path.to_owned(), source }
+fn io(path: &Path, source: std::io::Error) -> AnalysisError {
+    AnalysisError::Io { path: path.to_owned(), source }
 }
 
 /// Writes the files where only this process looks, for the vetting process to read.
-fn write(dir: &Path, files: &PolicyFiles) -> Result<(), LoadError> {
+fn write(dir: &Path, files: &PolicyFiles) -> Result<(), AnalysisError> {
     for (name, text) in files {
         let path = Path::new(name);
         let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
         if name.is_empty() || name.contains('\0') || !inside {
-            return Err(LoadError::invalid(name.as_str(), "it is no path within a policy"));
+            return Err(AnalysisError::invalid(name.as_str(), "it is not a path within a policy"));
         }
         let path = dir.join(path);
         if let Some(parent) = path.parent() {
@@ -272,7 +276,7 @@ impl Work for Comparison {
             let before = asked.ground.as_ref().and_then(|ground| ground.as_ref().ok());
             let made = Ground::new(&self.snapshot, &self.data, before);
             asked.engine = None;
-            asked.ground = Some(made.map_err(PolicyError::Failed));
+            asked.ground = Some(made.map_err(PolicyError::from));
         }
         if let (None, Some(Ok(ground))) = (&asked.engine, &asked.ground) {
             asked.engine = Some(ground.engine.clone());
@@ -287,14 +291,14 @@ impl Work for Comparison {
         let (input, shape) = (self.input, self.snapshot.shape);
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             engine.set_input(input);
-            let answers = answers(&mut engine, shape);
+            let values = RuleValues::evaluate(&mut engine, shape);
             drop(engine.take_prints());
-            answers.map(|answers| (answers, engine))
+            values.map(|values| (values, engine))
         }));
         let panicked = |_| Err(PolicyError::Failed("the interpreter panicked".to_owned()));
-        let (answers, engine) = run.unwrap_or_else(panicked)?;
+        let (values, engine) = run.unwrap_or_else(panicked)?;
         asked.engine = Some(engine);
-        answers.read(self.usage, &ground.revision)
+        values.decision(self.usage, &ground.revision)
     }
 
     fn tell(settlement: Settlement, outcome: Option<Self::Outcome>) {

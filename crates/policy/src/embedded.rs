@@ -1,16 +1,18 @@
 //! The embedded engine: the interpreter, on threads of its own.
 //!
-//! What is in force is one immutable [`Snapshot`] behind an atomic pointer; the data that people put
-//! beside it comes with each question, in the version that the decision rests on. A thread that asks
-//! looks whether it knows the answer; otherwise it hands the question to a [`Pool`], whose threads
-//! each keep a clone of the interpreter and refresh it when policy or data have changed. So a
-//! decision is made by exactly one revision, and whatever a policy does, the threads that serve go
-//! on: who asks is told [`PolicyError::TimedOut`] when the limit is over.
+//! What is in force is one immutable [`Snapshot`] behind an atomic pointer; the data that people
+//! put beside it comes with each question, in the version that the decision rests on. A thread that
+//! asks looks whether it knows the decision; otherwise it hands the question to a [`Pool`], whose
+//! threads each keep a clone of the interpreter and refresh it when policy or data have changed. So
+//! a decision is made by exactly one revision, and whatever a policy does, the threads that serve
+//! go on: the caller gets [`PolicyError::TimedOut`] when the limit is over.
 //!
-//! Whatever thread evaluates, [`crate::stack`] sees to it that there is room.
+//! Whatever thread evaluates, [`guarded`](sentinel_policy_analysis::interpreter::guarded) makes
+//! sure that there is room on its stack.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::fmt::Display;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -24,51 +26,21 @@ use sentinel_core::policy::{
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::rollout::{PolicyState, RolloutReport};
 use sentinel_core::store::PolicyFiles;
+use sentinel_policy_analysis::Vetted;
 use tokio::sync::{oneshot, watch};
 
 use crate::asker::{self, Posed, Reply, Waiting};
-use crate::candidate::Candidates;
+use crate::candidate::{self, Candidates};
+use crate::config::EmbeddedConfig;
 use crate::error::LoadError;
 use crate::evaluation::Evaluation;
-pub(crate) use crate::evaluation::answers;
 use crate::ground::{self, Snapshot};
 use crate::grounds::Grounds;
+use crate::lock::lock;
 use crate::pool::{Limits, Pool, PoolCounts};
-use crate::source::SourceLimits;
-use crate::vet::{Vetted, Vetter};
+use crate::reaper::discard;
 
 const ENGINE: &str = "embedded";
-
-/// How policy is loaded and evaluated.
-#[derive(Debug, Clone)]
-pub struct EmbeddedConfig {
-    /// Time that one rule may take. It is kept between the steps of the interpreter, so a builtin
-    /// can exceed it.
-    pub time_limit: Duration,
-    /// Time that one evaluation may take, whatever it does; also that of a candidate.
-    pub hard_limit: Duration,
-    /// Threads that evaluate at one time.
-    pub threads: usize,
-    /// Threads that are replaced, at one time, when they do not come back from an evaluation. With
-    /// one more, nothing is evaluated until one has come back.
-    pub stuck_threads: usize,
-    pub limits: SourceLimits,
-    /// Without one, no directory can be loaded.
-    pub vetter: Option<Vetter>,
-}
-
-impl Default for EmbeddedConfig {
-    fn default() -> Self {
-        Self {
-            time_limit: Duration::from_millis(5),
-            hard_limit: Duration::from_millis(250),
-            threads: std::thread::available_parallelism().map_or(2, Into::into),
-            stuck_threads: 4,
-            limits: SourceLimits::default(),
-            vetter: None,
-        }
-    }
-}
 
 /// Evaluations that may wait; a server lets fewer checks in.
 const WAITING: usize = 1 << 20;
@@ -78,18 +50,18 @@ const PATIENCE: u32 = 4;
 /// Time that data which was put may take to be prepared, before what waits for it is denied.
 const PREPARATION: Duration = Duration::from_secs(30);
 
-/// The embedded engine. With nothing loaded it answers [`PolicyError::NoPolicy`].
+/// The embedded engine. With nothing loaded it returns [`PolicyError::NoPolicy`].
 pub struct EmbeddedEngine {
     pub(crate) config: EmbeddedConfig,
     snapshot: ArcSwapOption<Snapshot>,
     grounds: Arc<Grounds>,
     /// Started by the first evaluation.
-    pool: OnceLock<Result<Pool<Evaluation>, String>>,
+    pool: OnceLock<Result<Pool<Evaluation>, PolicyError>>,
     candidates: Candidates,
     status: Mutex<PolicyStatus>,
     /// Held while loading, so that of two loads the later one wins.
     loading: Mutex<()>,
-    /// Told after each load, whatever came of it.
+    /// Notified after each load, however it ended.
     loads: watch::Sender<()>,
 }
 
@@ -97,10 +69,6 @@ impl std::fmt::Debug for EmbeddedEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EmbeddedEngine").field("status", &*lock(&self.status)).finish()
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl EmbeddedEngine {
@@ -128,7 +96,7 @@ impl EmbeddedEngine {
         }
     }
 
-    /// Changes after each load, once [`PolicyEngine::status`] tells what came of it.
+    /// Changes after each load, once [`PolicyEngine::status`] reports how it ended.
     #[must_use]
     pub fn loads(&self) -> watch::Receiver<()> {
         self.loads.subscribe()
@@ -140,19 +108,18 @@ impl EmbeddedEngine {
     /// When it cannot be built or decides nothing. What was in force stays in force.
     pub fn install(&self, policy: &Vetted, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let _one_at_a_time = lock(&self.loading);
-        let installed = self.try_install(policy, now, || Ok(()));
+        let installed = self.try_install(policy, now, || Ok::<_, LoadError>(()));
         self.remember(&installed, now);
         installed
     }
 
-    pub(crate) fn remember<T>(
-        &self,
-        outcome: &Result<T, impl std::borrow::Borrow<LoadError>>,
-        now: Timestamp,
-    ) {
-        let error = outcome.as_ref().err().map(std::borrow::Borrow::borrow);
-        let away = matches!(error, Some(LoadError::Source(_)));
-        let error = error.map(ToString::to_string);
+    /// Remembers how a load ended, for the status.
+    pub(crate) fn remember<T, E: Display>(&self, outcome: &Result<T, E>, now: Timestamp) {
+        self.set_error(outcome.as_ref().err().map(ToString::to_string), false, now);
+    }
+
+    /// `away` says that the source gave no policy, rather than one that was refused.
+    pub(crate) fn set_error(&self, error: Option<String>, away: bool, now: Timestamp) {
         let mut status = lock(&self.status);
         status.away = away;
         if error != status.error {
@@ -164,7 +131,8 @@ impl EmbeddedEngine {
     }
 
     /// The revision in force.
-    pub(crate) fn in_force(&self) -> Option<Arc<str>> {
+    #[must_use]
+    pub fn in_force(&self) -> Option<Arc<str>> {
         self.snapshot.load().as_ref().map(|snapshot| Arc::clone(&snapshot.revision))
     }
 
@@ -172,18 +140,19 @@ impl EmbeddedEngine {
         lock(&self.loading)
     }
 
-    /// `keep` is called once nothing else can refuse it: what is kept is what a restart begins with.
-    pub(crate) fn try_install(
+    /// `keep` is called once nothing else can refuse it: what is kept is what a restart begins
+    /// with.
+    pub(crate) fn try_install<E: From<LoadError>>(
         &self,
         policy: &Vetted,
         now: Timestamp,
-        keep: impl FnOnce() -> Result<(), LoadError>,
-    ) -> Result<Arc<str>, LoadError> {
+        keep: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Arc<str>, E> {
         let snapshot = Snapshot::new(policy, &self.config)?;
         if let Some(data) = self.grounds.data()
             && let Some((path, owner)) = snapshot.collision(&data)
         {
-            return Err(LoadError::DataInTheWay { path: path.to_string(), owner });
+            return Err(LoadError::DataInTheWay { path: path.to_string(), owner }.into());
         }
         keep()?;
         let revision = Arc::clone(&snapshot.revision);
@@ -204,7 +173,7 @@ impl EmbeddedEngine {
     /// # Errors
     /// As [`PolicyEngine::evaluate`].
     pub fn decide(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        let outcome = self.answer_here(input);
+        let outcome = self.evaluated_here(input);
         self.compare(input, &outcome);
         outcome
     }
@@ -212,7 +181,7 @@ impl EmbeddedEngine {
     /// Decides one call, without ever keeping the thread of the task for longer than it takes to
     /// write the question down.
     pub(crate) async fn ask(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
-        let outcome = self.answer(input).await;
+        let outcome = self.evaluated(input).await;
         self.compare(input, &outcome);
         outcome
     }
@@ -223,7 +192,7 @@ impl EmbeddedEngine {
         }
     }
 
-    async fn answer(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+    async fn evaluated(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
         let mut posed = self.pose(input)?;
         if let Posed::Unprepared(snapshot) = posed {
             let preparing = self.grounds.prepare(snapshot, Arc::clone(&input.state.data));
@@ -235,12 +204,12 @@ impl EmbeddedEngine {
         }
         let (sender, receiver) = oneshot::channel();
         self.submit(posed, Reply::Task(sender))?;
-        let answer = tokio::time::timeout(self.config.hard_limit * PATIENCE, receiver).await;
-        let answer = answer.map_err(|_| PolicyError::TimedOut)?;
-        answer.unwrap_or_else(|_| Err(broken_off()))
+        let outcome = tokio::time::timeout(self.config.hard_limit * PATIENCE, receiver).await;
+        let outcome = outcome.map_err(|_| PolicyError::TimedOut)?;
+        outcome.unwrap_or_else(|_| Err(broken_off()))
     }
 
-    fn answer_here(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
+    fn evaluated_here(&self, input: &PolicyInput<'_>) -> Result<PolicyDecision, PolicyError> {
         let mut posed = self.pose(input)?;
         if let Posed::Unprepared(snapshot) = posed {
             posed = asker::open(self.grounds.make(&snapshot, &input.state.data)?, input);
@@ -250,8 +219,8 @@ impl EmbeddedEngine {
         }
         let (sender, receiver) = sync_channel(1);
         self.submit(posed, Reply::Thread(sender))?;
-        let answer = receiver.recv_timeout(self.config.hard_limit * PATIENCE);
-        answer.unwrap_or_else(|error| match error {
+        let outcome = receiver.recv_timeout(self.config.hard_limit * PATIENCE);
+        outcome.unwrap_or_else(|error| match error {
             RecvTimeoutError::Timeout => Err(PolicyError::TimedOut),
             RecvTimeoutError::Disconnected => Err(broken_off()),
         })
@@ -276,7 +245,7 @@ impl EmbeddedEngine {
         }
     }
 
-    /// Has a question answered, or has `reply` wait with those who asked the same.
+    /// Has a question evaluated, or has `reply` wait with those who asked the same.
     fn submit(&self, posed: Posed, reply: Reply) -> Result<(), PolicyError> {
         let (evaluation, asked) = match posed {
             Posed::Open(evaluation, asked) => (evaluation, asked),
@@ -303,7 +272,7 @@ impl EmbeddedEngine {
                 .submit(evaluation, waiting)
                 .err()
                 .map(|(_, waiting)| (waiting, PolicyError::TimedOut)),
-            Err(error) => Some((waiting, PolicyError::Failed(error.clone()))),
+            Err(error) => Some((waiting, error.clone())),
         };
         if let Some((waiting, error)) = refused {
             waiting.tell(Err(error));
@@ -311,12 +280,12 @@ impl EmbeddedEngine {
         Ok(())
     }
 
-    fn start(&self) -> Result<Pool<Evaluation>, String> {
+    fn start(&self) -> Result<Pool<Evaluation>, PolicyError> {
         let EmbeddedConfig { threads, stuck_threads: spares, hard_limit: time, .. } = self.config;
         let limits = Limits { threads, waiting: WAITING, time, spares };
         Pool::start("policy", limits).map_err(|error| {
             tracing::error!(%error, "nothing can be evaluated: EVERY CHECK IS DENIED");
-            format!("the threads that evaluate cannot be started: {error}")
+            PolicyError::Failed(format!("the threads that evaluate cannot be started: {error}"))
         })
     }
 
@@ -400,7 +369,7 @@ impl PolicyEngine for EmbeddedEngine {
 
     fn load_candidate(&self, id: RolloutId, files: &PolicyFiles) -> Result<Candidate, String> {
         if let Some(known) = self.candidates.get(id) {
-            return Ok(crate::candidate::describe(&known, &[]));
+            return Ok(candidate::describe(&known, &[]));
         }
         let data = self.grounds.data();
         self.candidates.load(id, files, &self.config, data.as_deref()).map_err(|e| e.to_string())
@@ -424,7 +393,7 @@ impl PolicyEngine for EmbeddedEngine {
 
     fn observe(&self, state: &PolicyState) {
         if let Some(snapshot) = self.deciding(state) {
-            // A failure is told by each decision, and was logged.
+            // A failure is the outcome of each decision, and was logged.
             drop(self.grounds.make(&snapshot, &state.data));
         }
     }
@@ -443,20 +412,4 @@ impl PolicyEngine for EmbeddedEngine {
     fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
         self.deciding(state).map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
     }
-}
-
-/// Drops something large on a thread of its own, so that no decision waits for it.
-pub(crate) fn discard(value: impl Send + 'static) {
-    static REAPER: OnceLock<Sender<Box<dyn Send>>> = OnceLock::new();
-    let reaper = REAPER.get_or_init(|| {
-        let (sender, receiver) = channel::<Box<dyn Send>>();
-        // Without the thread the channel is closed, and values are dropped where they are.
-        drop(std::thread::Builder::new().name("policy-reaper".to_owned()).spawn(move || {
-            for value in receiver {
-                drop(value);
-            }
-        }));
-        sender
-    });
-    drop(reaper.send(Box::new(value)));
 }

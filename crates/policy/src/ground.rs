@@ -1,21 +1,19 @@
-//! What a decision stands on: a policy, and the data that people put beside what it brings.
+//! What a decision rests on: a policy, and the data that people put beside what it brings.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use regorus::{Engine, Value};
-use sentinel_core::policy::PolicyModule;
+use sentinel_core::policy::{PolicyError, PolicyModule};
 use sentinel_core::policy_data::{DataEntry, DataPath, PolicyData};
+use sentinel_policy_analysis::interpreter::{
+    Include, InterpreterError, Owned, Shape, build, json_value, prepare,
+};
+use sentinel_policy_analysis::reads::{Reads, weighs_usage};
+use sentinel_policy_analysis::{AnalysisError, Vetted};
 
-use crate::build::{Include, Shape, build};
-use crate::embedded::EmbeddedConfig;
-use crate::error::{LoadError, one_line};
-use crate::input::json_value;
-use crate::memo::Reads;
-use crate::owned::Owned;
-use crate::stack::guarded;
-use crate::vet::Vetted;
-use crate::weigh::weighs_usage;
+use crate::config::EmbeddedConfig;
+use crate::error::LoadError;
 
 /// A policy, ready to decide.
 pub(crate) struct Snapshot {
@@ -24,11 +22,11 @@ pub(crate) struct Snapshot {
     pub(crate) author: Option<String>,
     pub(crate) shape: Shape,
     pub(crate) reads: Option<Reads>,
-    /// Whether an answer may state another window with another usage.
+    /// Whether a decision may state another window with another usage.
     pub(crate) weighs_usage: bool,
     pub(crate) modules: Vec<PolicyModule>,
     pub(crate) owned: Owned,
-    /// Prepared, never evaluated: whoever evaluates clones it.
+    /// Prepared, never evaluated: each thread that evaluates clones it.
     engine: Engine,
 }
 
@@ -38,11 +36,11 @@ impl Snapshot {
     pub(crate) fn new(policy: &Vetted, config: &EmbeddedConfig) -> Result<Self, LoadError> {
         let source = policy.source();
         let built = build(source, Include::Policy, config.time_limit)?;
-        let shape = built.shape.ok_or(LoadError::NoDecision)?;
+        let shape = built.shape.ok_or(AnalysisError::NoDecision)?;
         let mut engine = built.engine;
-        prepare(&mut engine).map_err(LoadError::Evaluation)?;
+        prepare(&mut engine).map_err(AnalysisError::from)?;
         let modules = source
-            .rego
+            .rego()
             .iter()
             .map(|(id, text)| PolicyModule { id: id.clone(), raw: text.as_str().into() });
         Ok(Self {
@@ -64,11 +62,19 @@ impl Snapshot {
     }
 }
 
-/// Analyzes and schedules the rules, without evaluating one.
-pub(crate) fn prepare(engine: &mut Engine) -> Result<(), String> {
-    guarded(|| engine.eval_query("true".to_owned(), false))
-        .map(drop)
-        .map_err(|error| one_line(&error))
+/// Why no decision can be made with a policy and the data beside it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum GroundError {
+    #[error("the data put at `{path}` is where {owner} is; remove it")]
+    Collision { path: DataPath, owner: String },
+    #[error(transparent)]
+    Interpreter(#[from] InterpreterError),
+}
+
+impl From<GroundError> for PolicyError {
+    fn from(error: GroundError) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 /// A policy with data put beside its own. Immutable; each thread clones the interpreter.
@@ -92,7 +98,7 @@ impl Ground {
         snapshot: &Arc<Snapshot>,
         data: &Arc<PolicyData>,
         before: Option<&Self>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, GroundError> {
         let (snapshot, data) = (Arc::clone(snapshot), Arc::clone(data));
         let mut engine = snapshot.engine.clone();
         if data.version() == 0 {
@@ -100,7 +106,7 @@ impl Ground {
             return Ok(Self { snapshot, data, revision, engine, converted: HashMap::new() });
         }
         if let Some((path, owner)) = snapshot.collision(&data) {
-            return Err(format!("the data put at `{path}` lies where {owner} is; remove it"));
+            return Err(GroundError::Collision { path, owner });
         }
         let mut converted = HashMap::new();
         let mut document = Value::new_object();
@@ -112,7 +118,7 @@ impl Ground {
             set(&mut document, path.parts(), value);
         }
         // Copies the objects on the way to what is put, and shares all else.
-        engine.add_data(document).map_err(|error| one_line(&error))?;
+        engine.add_data(document).map_err(|error| InterpreterError::new(&error))?;
         prepare(&mut engine)?;
         let revision = revision(&snapshot, &data);
         Ok(Self { snapshot, data, revision, engine, converted })
@@ -135,7 +141,7 @@ pub(crate) fn revision(snapshot: &Snapshot, data: &PolicyData) -> Arc<str> {
     }
 }
 
-/// Entries do not lie within one another, so everything on the way is an object.
+/// No entry is within another, so everything on the way is an object.
 fn set(at: &mut Value, path: &[String], value: Value) {
     let Some((first, rest)) = path.split_first() else {
         *at = value;

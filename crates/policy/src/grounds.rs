@@ -1,4 +1,4 @@
-//! The ground that decisions stand on now: made once, off the threads that serve, and read by all of
+//! The ground that decisions rest on now: made once, off the threads that serve, and read by all of
 //! them without a lock.
 
 use std::sync::{Arc, Mutex};
@@ -7,8 +7,9 @@ use arc_swap::ArcSwapOption;
 use sentinel_core::policy::PolicyError;
 use sentinel_core::policy_data::PolicyData;
 
-use crate::embedded::{discard, lock};
 use crate::ground::{Ground, Snapshot};
+use crate::lock::lock;
+use crate::reaper::discard;
 
 /// The last ground that was made, or why it could not be.
 struct Made {
@@ -62,7 +63,7 @@ impl Grounds {
         let before = before.as_ref().and_then(|made| made.ground.as_ref().ok());
         let ground = Ground::new(snapshot, data, before.map(AsRef::as_ref))
             .map(Arc::new)
-            .map_err(PolicyError::Failed);
+            .map_err(PolicyError::from);
         if let Err(error) = &ground {
             tracing::error!(%error, "nothing can be decided: EVERY CHECK IS DENIED");
         }

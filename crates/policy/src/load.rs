@@ -1,14 +1,14 @@
 //! Loading a policy directory: read, vet, build, swap. Any failure keeps what is in force.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sentinel_policy_analysis::{Finding, PolicySource};
 
 use crate::embedded::EmbeddedEngine;
 use crate::error::LoadError;
-use crate::finding::Finding;
-use crate::source::PolicySource;
 
 impl EmbeddedEngine {
     /// Loads a directory and puts it in force, and returns its revision. Blocks while it is
@@ -16,7 +16,7 @@ impl EmbeddedEngine {
     ///
     /// # Errors
     /// Says what is wrong, with file and line where there is one. What was in force stays in
-    /// force, and [`status`](sentinel_core::policy::PolicyEngine::status) tells of the error until
+    /// force, and [`status`](sentinel_core::policy::PolicyEngine::status) reports the error until
     /// a load succeeds.
     pub fn load(&self, dir: &Path, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let _one_at_a_time = self.loading();
@@ -30,17 +30,18 @@ impl EmbeddedEngine {
     ///
     /// # Errors
     /// As [`load`](Self::load), and those of `keep`.
-    pub fn load_source(
+    pub fn load_source<E: From<LoadError> + Display>(
         &self,
         source: PolicySource,
         now: Timestamp,
-        keep: impl FnOnce() -> Result<(), LoadError>,
-    ) -> Result<Arc<str>, LoadError> {
+        keep: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Arc<str>, E> {
         let _one_at_a_time = self.loading();
         let vetter = self.config.vetter.as_ref().ok_or(LoadError::NoVetter);
-        let loaded = vetter.and_then(|vetter| vetter.vet_source(source)).and_then(|policy| {
+        let vetted = vetter.and_then(|vetter| vetter.vet_source(source)).map_err(E::from);
+        let loaded = vetted.and_then(|policy| {
             let revision = self.try_install(&policy, now, keep)?;
-            tell(policy.warnings());
+            log(policy.warnings());
             Ok(revision)
         });
         self.remember(&loaded, now);
@@ -48,31 +49,37 @@ impl EmbeddedEngine {
     }
 
     /// A policy in the version of Rego that this engine takes it in, where it states none.
-    pub(crate) fn as_read(&self, source: PolicySource) -> PolicySource {
+    #[must_use]
+    pub fn as_read(&self, source: PolicySource) -> PolicySource {
         if self.config.limits.v0_compatible { source.v0_compatible() } else { source }
     }
 
-    /// Remembers why there is no newer policy, for the status. What is in force stays in force.
-    pub fn refuse(&self, error: &LoadError, now: Timestamp) {
-        self.remember(&Err::<(), _>(error), now);
+    /// Remembers why a newer policy was refused, for the status. What is in force stays in force.
+    pub fn refuse(&self, error: &impl Display, now: Timestamp) {
+        self.set_error(Some(error.to_string()), false, now);
     }
 
-    /// Forgets it: what is in force is what there is.
+    /// Remembers why the source gave no policy, for the status. What is in force stays in force.
+    pub fn miss(&self, error: &impl Display, now: Timestamp) {
+        self.set_error(Some(error.to_string()), true, now);
+    }
+
+    /// Forgets why: what is in force is what the source has.
     pub fn confirm(&self, now: Timestamp) {
-        self.remember(&Ok::<(), LoadError>(()), now);
+        self.set_error(None, false, now);
     }
 
     fn try_load(&self, dir: &Path, now: Timestamp) -> Result<Arc<str>, LoadError> {
         let vetter = self.config.vetter.as_ref().ok_or(LoadError::NoVetter)?;
         let policy = vetter.vet(dir, &self.config.limits)?;
-        let revision = self.try_install(&policy, now, || Ok(()))?;
-        tell(policy.warnings());
+        let revision = self.try_install(&policy, now, || Ok::<_, LoadError>(()))?;
+        log(policy.warnings());
         Ok(revision)
     }
 }
 
-/// What speaks against a policy that is in force all the same.
-fn tell(warnings: &[Finding]) {
+/// Logs what vetting reported of a policy that is in force all the same.
+fn log(warnings: &[Finding]) {
     for found in warnings {
         // With file, line and column in front.
         tracing::warn!(code = found.lint.code(), "the policy has a flaw: {found}");

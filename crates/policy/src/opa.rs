@@ -1,5 +1,5 @@
-//! A real OPA as the engine, asked over HTTP. Whatever keeps it from a definite answer in time is
-//! a deny with a code of its own.
+//! A real OPA as the engine, asked over HTTP. Without a definite response in time the call is
+//! denied with a code of its own.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -13,20 +13,20 @@ use reqwest::{Client, Response, StatusCode};
 use sentinel_core::policy::{PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus};
 use url::Url;
 
-use crate::embedded::lock;
 use crate::input::InputBuilder;
+use crate::lock::lock;
 
-mod answer;
 mod breaker;
+mod response;
 
-use answer::Answer;
 use breaker::Breaker;
 pub(crate) use breaker::Caller;
+use response::Response as OpaResponse;
 
 const ENGINE: &str = "opa";
 /// The rule that decides, as a path of OPA's data API.
 const DECISION: &str = "v1/data/sentinel/policy/decision";
-/// Connections that are kept open while nobody needs them.
+/// Connections that are kept open while they are idle.
 const IDLE: usize = 64;
 /// Time between two looks at OPA's health, and what one may take.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub enum OpaError {
     NotAnAddress(String),
     #[error("it begins neither with `http://` nor with `https://`")]
     Scheme,
-    #[error("`http://` to another machine: inputs could be read, and answers forged, on the way")]
+    #[error("`http://` to another machine: inputs could be read, and responses forged, on the way")]
     ClearText,
     #[error("it has a user, a query or a fragment")]
     Extra,
@@ -58,7 +58,7 @@ impl OpaConfig {
     /// `url` is where OPA's API begins (`http://127.0.0.1:8181`); `timeout` is for one decision.
     ///
     /// # Errors
-    /// When it is no such address, or one that is not safe.
+    /// When it is not such an address, or one that is not safe.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, OpaError> {
         let mut url = Url::parse(url).map_err(|error| OpaError::NotAnAddress(error.to_string()))?;
         let extra = !url.username().is_empty()
@@ -79,7 +79,9 @@ impl OpaConfig {
     }
 }
 
-pub(crate) fn is_loopback(url: &Url) -> bool {
+/// Whether an address is one of this machine.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -174,7 +176,7 @@ impl OpaEngine {
         caller: Caller,
     ) -> Result<PolicyDecision, PolicyError> {
         let outcome = match self.ask(input, caller, self.timeout).await {
-            Ok(answer) => answer.decision(),
+            Ok(response) => response.decision(),
             Err(error) => Err(error),
         };
         self.count(&outcome);
@@ -200,11 +202,11 @@ impl OpaEngine {
         let mut status = lock(&self.status);
         let was_healthy = status.revision.is_some();
         match found {
-            Ok(answer) => {
-                self.breaker.answers();
-                if status.revision.as_deref() != Some(&*answer.revision) {
-                    tracing::info!(revision = %answer.revision, "OPA answers");
-                    status.revision = Some(answer.revision.as_ref().to_owned());
+            Ok(response) => {
+                self.breaker.reached();
+                if status.revision.as_deref() != Some(&*response.revision) {
+                    tracing::info!(revision = %response.revision, "OPA responds");
+                    status.revision = Some(response.revision.as_ref().to_owned());
                     status.loaded_at = Some(now);
                 }
                 status.error = None;
@@ -278,26 +280,26 @@ impl OpaEngine {
         input: Vec<u8>,
         caller: Caller,
         timeout: Duration,
-    ) -> Result<Answer, PolicyError> {
+    ) -> Result<OpaResponse, PolicyError> {
         if !self.breaker.admits(Instant::now(), caller) {
             return Err(PolicyError::CircuitOpen);
         }
-        let answer = self.ask_past_breaker(input, timeout).await;
-        match &answer {
+        let response = self.ask_past_breaker(input, timeout).await;
+        match &response {
             Err(PolicyError::Unavailable(_)) => self.breaker.unreachable(Instant::now()),
             Err(PolicyError::TimedOut) => self.breaker.timed_out(Instant::now(), caller),
             // It answered. An evaluation that fails is the input's or the policy's doing: a caller
             // that provokes some must not have everyone else denied.
             _ => self.breaker.answered(caller),
         }
-        answer
+        response
     }
 
     async fn ask_past_breaker(
         &self,
         input: Vec<u8>,
         timeout: Duration,
-    ) -> Result<Answer, PolicyError> {
+    ) -> Result<OpaResponse, PolicyError> {
         let mut body = Vec::with_capacity(input.len() + 10);
         body.extend_from_slice(b"{\"input\":");
         body.extend_from_slice(&input);
@@ -307,7 +309,7 @@ impl OpaEngine {
             let request = request.header(CONTENT_TYPE, "application/json").body(body);
             let response = request.send().await.map_err(|error| no_answer(&error))?;
             match response.status() {
-                StatusCode::OK => Answer::read(&read(response).await?),
+                StatusCode::OK => OpaResponse::read(&read(response).await?),
                 StatusCode::INTERNAL_SERVER_ERROR => {
                     Err(PolicyError::Failed("OPA answered 500; its log says why".to_owned()))
                 }
@@ -320,9 +322,9 @@ impl OpaEngine {
     }
 }
 
-/// Reads no further than an answer may go.
+/// Reads no further than a response may go.
 async fn read(mut response: Response) -> Result<Vec<u8>, PolicyError> {
-    let limit = answer::LIMITS.max_bytes;
+    let limit = response::LIMITS.max_bytes;
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(&error))? {
         if bytes.len() + chunk.len() > limit {
@@ -333,7 +335,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, PolicyError> {
     Ok(bytes)
 }
 
-/// In general terms: the record of a decision is no place for addresses.
+/// In general terms: addresses do not belong in the record of a decision.
 fn no_answer(error: &reqwest::Error) -> PolicyError {
     if error.is_timeout() {
         return PolicyError::TimedOut;

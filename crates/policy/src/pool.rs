@@ -1,14 +1,14 @@
 //! Threads that evaluate, apart from those that serve: a few, each with a stated stack, watched by
 //! one more.
 //!
-//! The caller that submits work is told of its outcome, or that it was given up: a thread whose work takes
-//! longer than the limit is *stuck*. It is left alone (a thread cannot be ended from outside), gets
-//! the lowest priority and is replaced, as long as no more than [`Limits::spares`] are stuck at one
-//! time. One more, and the pool is *exhausted*: it refuses everything at once. A stuck thread that
-//! returns ends; if it was not replaced, it is now.
+//! The caller that submits work gets its outcome, or learns that it was given up: a thread whose
+//! work takes longer than the limit is *stuck*. It is left alone (a thread cannot be ended from
+//! outside), gets the lowest priority and is replaced, as long as no more than [`Limits::spares`]
+//! are stuck at one time. One more, and the pool is *exhausted*: it refuses everything at once. A
+//! stuck thread that returns ends; if it was not replaced, it is now.
 //!
-//! Invariants: at most `threads + spares` threads exist; every accepted piece of work is told of
-//! exactly once, unless the pool is dropped before; no lock is held while work runs.
+//! Invariants: at most `threads + spares` threads exist; the outcome of every accepted piece of
+//! work is sent exactly once, unless the pool is dropped before; no lock is held while work runs.
 
 mod slot;
 mod watch;
@@ -16,13 +16,12 @@ mod watch;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sentinel_policy_analysis::interpreter::STACK;
+
 use self::slot::Slot;
-use crate::error::LoadError;
-use crate::stack::STACK;
 
 /// What the threads of a pool do.
 pub(crate) trait Work: Send + 'static {
@@ -37,7 +36,7 @@ pub(crate) trait Work: Send + 'static {
 
     fn run(self, state: &mut Self::State) -> Self::Outcome;
 
-    /// Tells of the outcome; `None` when the work was given up.
+    /// Sends the outcome; `None` when the work was given up.
     fn tell(asker: Self::Asker, outcome: Option<Self::Outcome>);
 
     /// Called after each piece of work, with the time it took.
@@ -109,7 +108,7 @@ struct Inner<W: Work> {
     /// Threads that are not stuck.
     live: Vec<Arc<Slot<W::Asker>>>,
     stuck: usize,
-    /// Whether the watching thread looks from time to time, or waits to be told.
+    /// Whether the watching thread looks from time to time, or waits to be notified.
     watching: bool,
     /// Work was accepted since the watching thread looked.
     active: bool,
@@ -160,7 +159,7 @@ impl<W: Work> Pool<W> {
     /// Hands work to the threads; never waits for one.
     ///
     /// # Errors
-    /// Why it is not accepted, with the asker, which is not told then.
+    /// Why it is not accepted, with the asker, to which nothing was sent.
     pub(crate) fn submit(&self, work: W, asker: W::Asker) -> Result<(), (Refused, W::Asker)> {
         let shared = &self.0;
         if shared.exhausted.load(Ordering::Acquire) {
@@ -309,29 +308,6 @@ impl<W: Work> Shared<W> {
         drop(inner);
         tracing::warn!(pool = self.name, stuck, "a thread that was stuck has returned");
     }
-}
-
-/// Does something once, on a thread of its own with the stated stack; for commands, which have no
-/// pool. A thread that does not come back ends with the process.
-///
-/// # Errors
-/// When it takes longer than `limit`, or panics.
-pub(crate) fn within<T: Send + 'static>(
-    limit: Duration,
-    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
-) -> Result<T, LoadError> {
-    let (sender, receiver) = sync_channel(1);
-    std::thread::Builder::new()
-        .name("policy-once".to_owned())
-        .stack_size(STACK)
-        .spawn(move || drop(sender.send(work())))
-        .map_err(|error| LoadError::Evaluation(format!("no thread can be started: {error}")))?;
-    receiver.recv_timeout(limit).unwrap_or_else(|error| {
-        Err(LoadError::Evaluation(match error {
-            RecvTimeoutError::Timeout => format!("it took longer than {limit:?}"),
-            RecvTimeoutError::Disconnected => "the interpreter panicked".to_owned(),
-        }))
-    })
 }
 
 #[cfg(test)]

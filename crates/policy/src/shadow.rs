@@ -1,5 +1,5 @@
-//! The embedded engine decides; an OPA is asked about the same inputs, off the path, and what it
-//! answers differently is told.
+//! The embedded engine decides; an OPA is asked about the same inputs, off the path, and
+//! each difference is reported.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,8 @@ use sentinel_core::store::PolicyFiles;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::embedded::{EmbeddedEngine, lock};
+use crate::embedded::EmbeddedEngine;
+use crate::lock::lock;
 use crate::opa::{Caller, OpaEngine, input_document};
 
 const ENGINE: &str = "shadow";
@@ -214,7 +215,7 @@ impl Findings {
             | PolicyError::NoPolicy,
         ) = answer
         {
-            // OPA's state tells nothing of its policy.
+            // The state of OPA says nothing about its policy.
             self.errors.fetch_add(1, Ordering::Relaxed);
             return;
         }

@@ -1,8 +1,6 @@
 //! The policy that is compiled into the program, from the folder `policies/shipped/`.
 
-use crate::error::LoadError;
-use crate::source::PolicySource;
-use crate::vet::Vetted;
+use sentinel_policy_analysis::{AnalysisError, PolicySource, Vetted};
 
 macro_rules! files {
     ($($path:literal),+ $(,)?) => {
@@ -17,6 +15,6 @@ const FILES: [(&str, &str); 3] =
 ///
 /// # Errors
 /// None that a build with passing tests can have.
-pub fn shipped() -> Result<Vetted, LoadError> {
+pub fn shipped() -> Result<Vetted, AnalysisError> {
     PolicySource::from_files(FILES).map(Vetted::trusted)
 }

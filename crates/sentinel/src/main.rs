@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use sentinel_policy_analysis::interpreter::STACK;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::Cli;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         && args.next().as_deref() == Some(OsStr::new("vet-child"))
         && let Some(dir) = args.next()
     {
-        return sentinel_policy::run_child(Path::new(&dir));
+        return sentinel_policy_workbench::run_child(Path::new(&dir));
     }
     let cli = Cli::parse();
     match run(cli) {
@@ -54,7 +55,7 @@ fn run(cli: Cli) -> Outcome {
 fn runtime(server: bool) -> std::io::Result<Runtime> {
     let mut builder =
         if server { Builder::new_multi_thread() } else { Builder::new_current_thread() };
-    builder.enable_all().thread_stack_size(sentinel_policy::STACK).thread_name("sentinel").build()
+    builder.enable_all().thread_stack_size(STACK).thread_name("sentinel").build()
 }
 
 /// With `RUST_BACKTRACE` set, the interpreter collects a backtrace for every error, which triples

@@ -12,6 +12,7 @@ pub mod build;
 pub mod clock;
 pub mod conformance;
 pub mod key_services;
+pub mod keys;
 pub mod litewitness;
 pub mod manifest;
 pub mod opa;

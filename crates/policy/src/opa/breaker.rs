@@ -1,16 +1,18 @@
-//! Stops asking an engine that does not answer, so that its callers are denied at once rather than
+//! Stops asking an engine that does not respond, so that its callers are denied at once rather than
 //! after a timeout each.
 //!
-//! An engine that cannot be reached is away for everybody. One that is too slow may be so because of
-//! what it is asked: time-outs count against the caller whose question it was, and against everybody
-//! only when several callers have them and no caller gets an answer.
+//! An engine that cannot be reached is away for all callers. One that is too slow may be so because
+//! of what it is asked: time-outs count against the caller whose question it was, and against
+//! everybody only when several callers have them and no caller gets a response.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sentinel_core::principal::Principal;
+
+use crate::lock::lock;
 
 /// Failures in a row that open it.
 const FAILURES: u32 = 5;
@@ -70,7 +72,7 @@ impl<Seen> State<Seen> {
     }
 }
 
-/// What everybody's calls came to since the last answer.
+/// How the calls of all callers ended since the last response.
 #[derive(Debug, Clone, Default)]
 struct Everybody {
     unreachable: u32,
@@ -83,7 +85,7 @@ struct Everybody {
 #[derive(Debug)]
 pub(super) struct Breaker {
     everybody: Mutex<State<Everybody>>,
-    /// Callers that had time-outs since their last answer.
+    /// Callers that had time-outs since their last response.
     callers: Mutex<HashMap<Caller, State<u32>>>,
     /// How many those are, so that they are not looked for while there are none.
     slow: AtomicUsize,
@@ -111,7 +113,7 @@ impl Breaker {
 
     /// A call of `caller` was answered.
     pub(super) fn answered(&self, caller: Caller) {
-        self.answers();
+        self.reached();
         if self.slow.load(Ordering::Relaxed) > 0 {
             let mut callers = lock(&self.callers);
             callers.remove(&caller);
@@ -119,8 +121,8 @@ impl Breaker {
         }
     }
 
-    /// A question that no caller asked was answered: the engine is there, even if callers get no answers.
-    pub(super) fn answers(&self) {
+    /// A health check got a response: the engine is there, even if callers get none.
+    pub(super) fn reached(&self) {
         *lock(&self.everybody) = State::Closed(Everybody::default());
     }
 
@@ -160,10 +162,6 @@ impl Breaker {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +180,7 @@ mod tests {
         breaker.answered(A);
         for _ in 1..FAILURES {
             breaker.unreachable(start);
-            assert!(breaker.admits(start, A), "an answer in between starts the count again");
+            assert!(breaker.admits(start, A), "a response in between starts the count again");
         }
         breaker.unreachable(start);
         assert!(breaker.is_open() && !breaker.admits(start, A));
@@ -208,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_outs_of_one_caller_are_nobody_elses() {
+    fn the_time_outs_of_one_caller_affect_no_other() {
         let breaker = Breaker::new();
         let start = Instant::now();
         for _ in 0..100 {
@@ -219,7 +217,7 @@ mod tests {
         assert!(breaker.admits(start + PAUSE, A), "one of its calls may try");
         assert!(!breaker.admits(start + PAUSE, A), "and only one");
         breaker.answered(B);
-        assert!(!breaker.admits(start + PAUSE, A), "the answers of others are not its own");
+        assert!(!breaker.admits(start + PAUSE, A), "the responses of others are not its own");
         breaker.answered(A);
         assert!(breaker.admits(start, A));
     }
@@ -236,20 +234,20 @@ mod tests {
     }
 
     #[test]
-    fn time_outs_of_several_callers_open_it_until_the_engine_answers() {
+    fn time_outs_of_several_callers_open_it_until_the_engine_responds() {
         let breaker = Breaker::new();
         let start = Instant::now();
         for caller in [A, B, C, A] {
             breaker.timed_out(start, caller);
         }
         assert!(!breaker.is_open());
-        breaker.answers();
+        breaker.reached();
         for caller in [A, B, A, B, C] {
             breaker.timed_out(start, caller);
         }
         assert!(breaker.is_open() && !breaker.admits(start, Caller(4)));
         // The look at its health finds it well: the questions are to blame.
-        breaker.answers();
+        breaker.reached();
         assert!(breaker.admits(start, Caller(4)));
     }
 
@@ -259,7 +257,7 @@ mod tests {
         let start = Instant::now();
         for caller in 0..3 * u128::try_from(REMEMBERED).unwrap() {
             breaker.timed_out(start, Caller(caller));
-            breaker.answers();
+            breaker.reached();
         }
         assert!(lock(&breaker.callers).len() <= REMEMBERED);
     }

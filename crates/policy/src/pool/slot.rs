@@ -12,9 +12,9 @@ const GIVEN_UP: u64 = u64::MAX;
 /// The lowest there is: what is stuck gets what nothing else wants.
 const LOWEST: i32 = 19;
 
-/// Between the thread and its watcher. `began` decides which of the two tells the asker: the thread
-/// takes it back to [`IDLE`], the watcher to [`GIVEN_UP`], each from what it was, so that exactly
-/// one of them wins.
+/// Between the thread and its watcher. `began` decides which of the two sends to the asker: the
+/// thread takes it back to [`IDLE`], the watcher to [`GIVEN_UP`], each from what it was, so that
+/// exactly one of them wins.
 pub(super) struct Slot<A> {
     /// When the work began, in nanoseconds since [`since_start`]'s zero.
     began: AtomicU64,
@@ -42,7 +42,7 @@ impl<A> Slot<A> {
         self.thread.get_or_init(gettid);
     }
 
-    /// Takes the one that is to be told of the work that comes.
+    /// Takes the asker of the work that comes.
     pub(super) fn hold(&self, asker: A) {
         *self.asker.lock().unwrap_or_else(PoisonError::into_inner) = Some(asker);
     }
@@ -51,7 +51,8 @@ impl<A> Slot<A> {
         self.began.store(since_start(), Ordering::Release);
     }
 
-    /// Who is to be told by this thread, and how long the work took; `None` when it was given up.
+    /// The asker that this thread has to send to, and how long the work took; `None` when it was
+    /// given up.
     pub(super) fn end(&self) -> Option<(Option<A>, Duration)> {
         match self.began.swap(IDLE, Ordering::AcqRel) {
             GIVEN_UP => None,
@@ -67,7 +68,7 @@ impl<A> Slot<A> {
         self.began.load(Ordering::Acquire) == IDLE
     }
 
-    /// Gives the work up when it began `limit` or longer ago; answers who is to be told.
+    /// Gives the work up when it began `limit` or longer ago; returns the asker.
     pub(super) fn give_up(&self, limit: Duration) -> Option<Option<A>> {
         let began = self.began.load(Ordering::Acquire);
         if began == IDLE || Duration::from_nanos(since_start().saturating_sub(began)) < limit {

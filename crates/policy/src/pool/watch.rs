@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Inner, Shared, Work};
 
-/// Without work for this many looks, the watching thread waits to be told of the next.
+/// Without work for this many looks, the watching thread waits to be notified of the next.
 const QUIET: u32 = 20;
 
 /// How often it looks while there is work: often enough that a limit is kept to within a quarter.
@@ -44,7 +44,7 @@ pub(super) fn watch<W: Work>(shared: &Arc<Shared<W>>) {
     }
 }
 
-/// Gives up what takes too long. Answers who is to be told of that.
+/// Gives up what takes too long. Returns the askers, which wait for it.
 fn look<W: Work>(shared: &Arc<Shared<W>>, inner: &mut Inner<W>) -> Vec<W::Asker> {
     let mut given_up = Vec::new();
     let mut found = 0;

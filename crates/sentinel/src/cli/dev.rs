@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sentinel_core::principal::{Principal, Role};
-use sentinel_policy::{EmbeddedConfig, SourceLimits};
+use sentinel_policy::EmbeddedConfig;
+use sentinel_policy_analysis::SourceLimits;
 use sentinel_service::Settings;
 use sentinel_service::health::Networks;
 use sentinel_transparency::Destinations;

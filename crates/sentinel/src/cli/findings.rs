@@ -1,6 +1,7 @@
 //! How the findings of vetting are shown: with the line and a caret, as compilers do.
 
-use sentinel_policy::{Finding, LoadError, Severity};
+use sentinel_policy_analysis::{Finding, Severity};
+use sentinel_policy_bundles::SupplyError;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
@@ -10,7 +11,7 @@ const YELLOW: &str = "1;33";
 const RED: &str = "1;31";
 
 /// Shows why a policy is refused, and fails.
-pub(crate) fn refused(error: &LoadError, json: bool) -> Outcome {
+pub(crate) fn refused(error: &SupplyError, json: bool) -> Outcome {
     let findings = error.findings();
     if findings.is_empty() {
         return Err(Failure::new(error.to_string()));

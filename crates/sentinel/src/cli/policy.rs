@@ -11,7 +11,9 @@ mod test;
 
 use std::path::{Path, PathBuf};
 
-use sentinel_policy::{SourceLimits, Vetted, Vetter};
+use sentinel_policy::Vetter;
+use sentinel_policy_analysis::{SourceLimits, Vetted};
+use sentinel_policy_bundles::SupplyError;
 use serde_json::json;
 
 use crate::cli::findings;
@@ -73,7 +75,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Test(args) => test::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
-        Command::Schema => output::json(&sentinel_policy::input_schema()),
+        Command::Schema => output::json(&sentinel_policy_analysis::input_schema()),
         Command::Bundle(command) => bundle::run(&command, json),
         Command::Replay(args) => replay::run(&args, json).await,
         Command::Log(args) => log::run(args, json).await,
@@ -114,7 +116,7 @@ fn check(dir: &Path, version: Version, json: bool) -> Outcome {
     let vetted = if dir.is_file() {
         bundle::vet_unverified(dir, version)?
     } else {
-        vetter.vet(dir, &version.limits())
+        vetter.vet(dir, &version.limits()).map_err(SupplyError::from)
     };
     let vetted = match vetted {
         Ok(vetted) => vetted,

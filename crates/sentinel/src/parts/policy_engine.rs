@@ -7,11 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sentinel_core::clock::Clock;
 use sentinel_core::policy::PolicyEngine;
-use sentinel_policy::supply::{self, Access, Keeper, KeeperConfig};
 use sentinel_policy::{
-    EmbeddedConfig, EmbeddedEngine, LoadError, OpaConfig, OpaEngine, PolicySource, ShadowEngine,
-    SourceLimits, Vetter,
+    EmbeddedConfig, EmbeddedEngine, LoadError, OpaConfig, OpaEngine, ShadowEngine, Vetter,
 };
+use sentinel_policy_analysis::{PolicySource, SourceLimits};
+use sentinel_policy_bundles::SupplyError;
+use sentinel_policy_bundles::supply::{self, Access, Keeper, KeeperConfig};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 
@@ -117,10 +118,10 @@ pub(crate) enum Reloaded {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoPolicy {
     #[error(transparent)]
-    Refused(#[from] LoadError),
+    Refused(#[from] SupplyError),
     /// What the source brought was refused.
     #[error(transparent)]
-    Unsound(#[from] Arc<LoadError>),
+    Unsound(#[from] Arc<SupplyError>),
     #[error("the source of the policy has none yet")]
     NoneYet,
     #[error("the source of the policy has not answered yet")]
@@ -303,7 +304,7 @@ impl Reloader {
             Some(Loader::Bundle { keeper, .. }) => {
                 keeper.restore(now).map(|restored| restored.map(|_| First::Kept))
             }
-            _ => reloader.load(now).map(|_| Some(First::Brought)),
+            _ => Ok(reloader.load(now).map(|_| Some(First::Brought))?),
         });
         let refused = match loading.await? {
             Ok(Some(first)) => return Ok(first),
@@ -352,9 +353,9 @@ impl Reloader {
     ) -> Result<Option<Arc<str>>, NoPolicy> {
         let loader = self.loader.clone();
         let loading = tokio::task::spawn_blocking(move || match loader {
-            Some(Loader::Directory { engine, dir, .. }) => engine.load(&dir, now).map(Some),
+            Some(Loader::Directory { engine, dir, .. }) => Ok(engine.load(&dir, now).map(Some)?),
             Some(Loader::Bundle { keeper, .. }) => keeper.restore(now),
-            None => Ok(None),
+            None => Ok::<_, SupplyError>(None),
         });
         Ok(loading.await??)
     }

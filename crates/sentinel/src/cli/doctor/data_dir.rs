@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sentinel_core::store::StoreError;
-use sentinel_policy::{SourceLimits, Vetter};
+use sentinel_policy::Vetter;
+use sentinel_policy_analysis::SourceLimits;
 use sentinel_signers::{owner_only, shell_word};
 use sentinel_store_sqlite::SqliteStore;
 

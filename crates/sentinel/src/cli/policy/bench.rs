@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sentinel_policy::{BenchReport, Lint, Scan, bench, recorded_input, sample_inputs};
+use sentinel_policy_analysis::Lint;
+use sentinel_policy_workbench::{BenchReport, Scan, bench, recorded_input, sample_inputs};
 use serde_json::{Value, json};
 
 use crate::cli::findings;

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use sentinel_policy::bundle::{
-    Algorithm, Bundle, BundleLimits, Signer, Signing, SigningKey, Trust, VerificationKey,
+use sentinel_policy::{LoadError, Vetter};
+use sentinel_policy_analysis::Vetted;
+use sentinel_policy_bundles::supply::{replace, sha256};
+use sentinel_policy_bundles::{
+    Algorithm, Bundle, BundleLimits, Signer, Signing, SigningKey, SupplyError, Trust,
+    VerificationKey,
 };
-use sentinel_policy::{LoadError, Vetted, Vetter};
 use serde_json::{Value, json};
 
 use crate::cli::findings;
@@ -138,16 +141,19 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
     std::fs::read(path).or_fail(|| format!("cannot read `{}`", path.display()))
 }
 
-fn vet(bundle: &Bundle, version: Version) -> Result<Vetted, LoadError> {
+fn vet(bundle: &Bundle, version: Version) -> Result<Vetted, SupplyError> {
     let vetter = Vetter::own().map_err(|error| LoadError::VettingFailed(error.to_string()))?;
     let source = bundle.source(None)?;
-    vetter.vet_source(if version.v0_compatible { source.v0_compatible() } else { source })
+    Ok(vetter.vet_source(if version.v0_compatible { source.v0_compatible() } else { source })?)
 }
 
 /// Vets the policy in a bundle, whoever made it.
-pub(super) fn vet_unverified(path: &Path, version: Version) -> Outcome<Result<Vetted, LoadError>> {
+pub(super) fn vet_unverified(
+    path: &Path,
+    version: Version,
+) -> Outcome<Result<Vetted, SupplyError>> {
     let opened = Bundle::inspect(&read(path)?, &BundleLimits::default());
-    Ok(opened.map_err(LoadError::from).and_then(|bundle| vet(&bundle, version)))
+    Ok(opened.map_err(SupplyError::from).and_then(|bundle| vet(&bundle, version)))
 }
 
 fn write(bundle: &Bundle, output: &Path, args: &SigningArgs, json: bool) -> Outcome {
@@ -163,9 +169,9 @@ fn write(bundle: &Bundle, output: &Path, args: &SigningArgs, json: bool) -> Outc
     });
     let bytes = bundle.write(signing.as_ref()).or_fail(|| "cannot make the bundle".to_owned())?;
     let failed = || format!("cannot write `{}`", output.display());
-    sentinel_policy::supply::replace(output, &bytes).or_fail(failed)?;
+    replace(output, &bytes).or_fail(failed)?;
     let signed = key.map(|key| key.algorithm().name());
-    let hash = sentinel_policy::supply::sha256(&bytes);
+    let hash = sha256(&bytes);
     if json {
         return output::json(&json!({
             "bundle": output,
@@ -241,7 +247,7 @@ fn inspect(bundle: &Bundle, json: bool) -> Outcome {
 fn verify(path: &Path, trust: &Trust, version: Version, json: bool) -> Outcome {
     let opened = Bundle::open(&read(path)?, &BundleLimits::default(), Some(trust));
     let vetted =
-        opened.map_err(LoadError::from).and_then(|bundle| Ok((vet(&bundle, version)?, bundle)));
+        opened.map_err(SupplyError::from).and_then(|bundle| Ok((vet(&bundle, version)?, bundle)));
     let (vetted, bundle) = match vetted {
         Ok(vetted) => vetted,
         Err(error) => return findings::refused(&error, json),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sentinel_core::json::{Limits, parse_object_as};
-use sentinel_policy::{Evaluation, ExplainedBody, ExplainedRule, Explanation, explain};
+use sentinel_policy_workbench::{Evaluation, ExplainedBody, ExplainedRule, Explanation, explain};
 use serde_json::Value;
 
 use crate::failure::{Failure, OrFail as _, Outcome};
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Outcome {
         }
         return answer(explanation.result.is_some());
     }
-    let evaluation = sentinel_policy::eval(&policy, &args.rule, &input)
+    let evaluation = sentinel_policy_workbench::eval(&policy, &args.rule, &input)
         .map_err(|error| Failure::new(error.to_string()))?;
     if json {
         output::json(&evaluation)?;

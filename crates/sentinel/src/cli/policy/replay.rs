@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use sentinel_core::principal::Role;
-use sentinel_policy::{Replayed, Replayer};
+use sentinel_policy_workbench::{Replayed, Replayer};
 use serde::Serialize;
 use serde_json::{Value, json};
 

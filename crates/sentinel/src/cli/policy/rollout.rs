@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sentinel_core::principal::Role;
-use sentinel_policy::PolicySource;
+use sentinel_policy_analysis::PolicySource;
 use serde_json::{Value, json};
 
 use crate::cli::policy::Version;

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use regex::Regex;
-use sentinel_policy::Outcome::{Error, Fail, Pass, Skipped};
-use sentinel_policy::{CaseResult, CoveredFile, Outcome as Verdict, TestReport, TestResult};
+use sentinel_policy_workbench::Outcome::{Error, Fail, Pass, Skipped};
+use sentinel_policy_workbench::{
+    CaseResult, CoveredFile, Outcome as Verdict, TestReport, TestResult,
+};
 use serde_json::json;
 
 use crate::failure::{Failure, OrFail as _, Outcome};
@@ -37,9 +39,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
     let selects = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
     let coverage = args.coverage || args.threshold.is_some();
-    let report =
-        sentinel_policy::run_selected(&super::vet(&args.dir, args.version)?, selects, coverage)
-            .map_err(|error| Failure::new(error.to_string()))?;
+    let report = sentinel_policy_workbench::run_selected(
+        &super::vet(&args.dir, args.version)?,
+        selects,
+        coverage,
+    )
+    .map_err(|error| Failure::new(error.to_string()))?;
     if let Some(path) = &args.junit {
         std::fs::write(path, junit(&report.tests))
             .or_fail(|| format!("cannot write `{}`", path.display()))?;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use sentinel_policy::{EmbeddedConfig, OpaConfig, SourceLimits};
+use sentinel_policy::{EmbeddedConfig, OpaConfig};
+use sentinel_policy_analysis::SourceLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::config::problems::{Problem, Problems};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sentinel_policy::bundle::{Algorithm, BundleLimits, Trust, VerificationKey};
-use sentinel_policy::supply::{self, Access, KeeperConfig, Pace};
+use sentinel_policy_bundles::supply::{self, Access, KeeperConfig, Pace};
+use sentinel_policy_bundles::{Algorithm, BundleLimits, Trust, VerificationKey};
 
 use super::Policy;
 use crate::config::problems::Problem;
