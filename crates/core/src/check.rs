@@ -11,7 +11,7 @@ use crate::json;
 use crate::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
 use crate::principal::Principal;
 
-/// One call that somebody wants decided. Every field is validated; the values are exactly those
+/// One call that a caller asks a decision for. Every field is validated; the values are exactly those
 /// that policy sees and that the permit is bound to.
 #[derive(Debug, Clone)]
 pub struct CheckRequest {
@@ -28,6 +28,8 @@ pub struct CheckRequest {
     pub call_id: Option<CallId>,
     /// Identifier of the request that carried the check, for finding it in logs.
     pub request_id: Arc<str>,
+    /// When the request arrived. What is measured and recorded of its duration begins here.
+    pub arrived: Instant,
     /// When the caller stops waiting; a check that is not decided by then is dropped, unrecorded.
     pub deadline: Option<Instant>,
 }

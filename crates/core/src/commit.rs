@@ -351,17 +351,14 @@ fn limit_of(pending: &Pending) -> Option<u64> {
 /// Whether the tenant, the tool, the key and the policy are still the ones that were decided on.
 fn still_stands(pending: &Pending, control: &ControlState) -> bool {
     let record = &pending.record;
-    let key_stands = match &pending.principal {
-        Principal::Key(key) => !may_allow(record) || control.key(&key.hash).is_some(),
-        Principal::Unauthenticated | Principal::SelfTest => true,
-    };
+    let vouched = !may_allow(record) || control.vouches_for(pending.principal.credential());
     let tenant = control.tenant(&record.tenant);
     let tool = tenant
         .filter(|tenant| pending.principal.may_access(tenant.id))
         .and_then(|tenant| control.tool(tenant.id, &record.tool));
     // What the control state alone denied rests on no policy.
     let policy_stands = record.code.is_control() || pending.policy.decides_as(control.policy());
-    key_stands
+    vouched
         && policy_stands
         && tenant == pending.subject.tenant.as_ref()
         && tool == pending.subject.tool.as_ref()

@@ -13,7 +13,7 @@ use crate::id::{TenantId, ToolId};
 use crate::kill::{Kill, KillState};
 use crate::name::{TenantSlug, ToolName};
 use crate::policy_data::{DataEntries, DataEntry, DataPath};
-use crate::principal::{ApiKey, KeyHash, Principal};
+use crate::principal::{ApiKey, Credential, KeyHash, Principal};
 use crate::rollout::{PolicyState, Rollout};
 use crate::tenant::Tenant;
 use crate::tool::Tool;
@@ -118,10 +118,21 @@ impl ControlState {
         self.keys.values().filter(|key| key.revoked_at.is_none())
     }
 
+    /// Whether `credential` is still valid. This is the one rule of it: what authenticates a request,
+    /// decides a call, commits a decision, redeems a permit or goes on with a long response asks
+    /// here.
+    #[must_use]
+    pub fn vouches_for(&self, credential: &Credential) -> bool {
+        match credential {
+            Credential::Key(key) => self.key(&key.hash).is_some(),
+            Credential::Local | Credential::SelfTest => true,
+        }
+    }
+
     /// The principal that has this identifier, by a key that is not revoked.
     #[must_use]
     pub fn principal(&self, id: &str) -> Option<Principal> {
-        let principals = self.keys().map(|key| Principal::Key(Arc::clone(key)));
+        let principals = self.keys().map(|key| Principal::of_key(Arc::clone(key)));
         principals.into_iter().find(|principal| principal.id() == id)
     }
 

@@ -1,5 +1,6 @@
 //! Deciding: a pure function from what is known to allow or deny, with a reason.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,7 +11,6 @@ use crate::control::ControlState;
 use crate::kill::{Call, Caller, Kill};
 use crate::name::AgentName;
 use crate::policy::{Obligation, PolicyDecision, PolicyError, PolicyReason};
-use crate::principal::Principal;
 use crate::quota::{Quota, Window};
 use crate::tenant::Tenant;
 use crate::tool::Tool;
@@ -146,7 +146,7 @@ impl ReasonCode {
     }
 
     /// Whether the same call may well be decided otherwise a moment later, and its caller is told
-    /// to try again. Such a deny makes no claim on its call id: repeating the call decides anew.
+    /// to try again. Such a deny makes no claim on its call id: repeating the call decides again.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(
@@ -226,35 +226,42 @@ pub fn resolve(request: &CheckRequest, control: &ControlState) -> Subject {
         .filter(|tenant| request.principal.may_access(tenant.id))
         .and_then(|tenant| control.tool(tenant.id, &request.tool))
         .cloned();
-    // As the caller writes it: that a bound key's agent is another is for the precheck to find.
+    // As the caller writes it: the precheck finds out whether a bound key names another agent.
     let agent = request.agent.as_ref().or(request.principal.agent()).cloned();
     Subject { tenant, tool, agent }
 }
 
-/// Everything that is decided before policy is asked, at `now`. `Some` is a final deny.
+/// The tenant and the tool of a call that policy is to decide. Only [`precheck`] finds them.
+#[derive(Debug, Clone, Copy)]
+pub struct Resolved<'a> {
+    pub tenant: &'a Arc<Tenant>,
+    pub tool: &'a Arc<Tool>,
+}
+
+/// Decides at `now` what can be decided before policy is asked. `Break` is a final deny;
+/// `Continue` has what policy is asked about.
 #[must_use]
-pub fn precheck(
+pub fn precheck<'a>(
     request: &CheckRequest,
-    subject: &Subject,
+    subject: &'a Subject,
     control: &ControlState,
     now: Timestamp,
-) -> Option<Verdict> {
-    if let Principal::Key(key) = &request.principal
-        && control.key(&key.hash).is_none()
-    {
-        return Some(Verdict::deny(ReasonCode::KeyRevoked, "the key was revoked"));
+) -> ControlFlow<Verdict, Resolved<'a>> {
+    let deny = |code, reason| ControlFlow::Break(Verdict::deny(code, reason));
+    if !control.vouches_for(request.principal.credential()) {
+        return deny(ReasonCode::KeyRevoked, "the key was revoked".to_owned());
     }
     let bound = request.principal.tenant();
     let tenant_id = subject.tenant.as_ref().map(|tenant| tenant.id);
     if bound.is_some() && bound != tenant_id {
         let reason = format!("the key is not bound to tenant `{}`", request.tenant);
-        return Some(Verdict::deny(ReasonCode::TenantForbidden, reason));
+        return deny(ReasonCode::TenantForbidden, reason);
     }
     if let Some((bound, claimed)) = request.principal.agent().zip(request.agent.as_ref())
         && !bound.is(claimed)
     {
         let reason = format!("the key may not speak for agent `{claimed}`");
-        return Some(Verdict::deny(ReasonCode::AgentForbidden, reason));
+        return deny(ReasonCode::AgentForbidden, reason);
     }
     let call = Call {
         tenant_id,
@@ -264,18 +271,19 @@ pub fn precheck(
         at: now,
     };
     if let Some(kill) = control.kills().covering(&call) {
-        return Some(Verdict::killed(kill));
+        return ControlFlow::Break(Verdict::killed(kill));
     }
-    if subject.tenant.is_none() {
-        let reason = format!("unknown tenant `{}`", request.tenant);
-        return Some(Verdict::deny(ReasonCode::UnknownTenant, reason));
-    }
+    let Some(tenant) = &subject.tenant else {
+        return deny(ReasonCode::UnknownTenant, format!("unknown tenant `{}`", request.tenant));
+    };
     let Some(tool) = &subject.tool else {
         let reason = format!("tenant `{}` has no tool `{}`", request.tenant, request.tool);
-        return Some(Verdict::deny(ReasonCode::UnknownTool, reason));
+        return deny(ReasonCode::UnknownTool, reason);
     };
-    tool.retired_at
-        .map(|_| Verdict::deny(ReasonCode::ToolRetired, format!("tool `{}` is retired", tool.name)))
+    if tool.retired_at.is_some() {
+        return deny(ReasonCode::ToolRetired, format!("tool `{}` is retired", tool.name));
+    }
+    ControlFlow::Continue(Resolved { tenant, tool })
 }
 
 /// What is known of a tool's usage when policy is asked.

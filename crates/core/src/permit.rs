@@ -131,9 +131,7 @@ impl Redemption {
     }
 
     fn find_obstacle(&mut self) -> Option<Redeemed> {
-        if let Principal::Key(key) = &self.redeemer
-            && self.control.key(&key.hash).is_none()
-        {
+        if !self.control.vouches_for(self.redeemer.credential()) {
             let verdict = Verdict::deny(ReasonCode::KeyRevoked, "the redeeming key was revoked");
             return Some(Redeemed::Denied { code: verdict.code, reason: verdict.reason });
         }

@@ -18,7 +18,7 @@ use tower::{Layer, Service};
 use crate::app::Shared;
 use crate::metrics::RouteCounters;
 use crate::problem::Problem;
-use crate::request_id::{self, RequestId};
+use crate::request_id::{self, Received, RequestId};
 
 /// Where checks are asked for.
 const CHECK: &str = "/policy/check";
@@ -63,7 +63,8 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let id = RequestId::of(&parts.headers);
+        let received = Received::now(&parts.headers);
+        let id = received.id.clone();
         let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
         let is_check = path == Some(CHECK);
         let counters = self.app.metrics.route(path, &parts.method);
@@ -80,7 +81,7 @@ where
                 return Box::pin(std::future::ready(Ok(response)));
             }
         };
-        parts.extensions.insert(id.clone());
+        parts.extensions.insert(received);
         let answer = self.inner.call(Request::from_parts(parts, body));
         let answer = limited.within(AssertUnwindSafe(answer).catch_unwind());
         Box::pin(async move {

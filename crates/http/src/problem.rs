@@ -249,6 +249,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Forbidden { .. } => Self::forbidden(code, detail),
             ServiceError::Gone { .. } => Self::new(StatusCode::GONE, code, detail),
             ServiceError::Overloaded
+            | ServiceError::GaveUp { .. }
             | ServiceError::DeadlineExceeded
             | ServiceError::LogBehind { .. } => Self::overloaded(code, detail),
             ServiceError::Unavailable(cause) => {

@@ -1,9 +1,8 @@
-//! The identifier that a request has in answers, logs and decisions.
+//! When a request arrived, and the identifier that it has in responses, logs and decisions.
 
-use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
@@ -27,7 +26,7 @@ impl RequestId {
         Self::new()
     }
 
-    /// The identifier that a gateway gave to the request it asks about, if it is a sane one.
+    /// The identifier that a gateway gave to the request it asks about, if that is a sane one.
     pub(crate) fn or_new(given: Option<&str>) -> Self {
         given.filter(|text| is_sane(text)).map_or_else(Self::new, |text| Self(Arc::from(text)))
     }
@@ -37,7 +36,7 @@ impl RequestId {
         Self(Arc::from(&*Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer)))
     }
 
-    /// As the header of the answer.
+    /// As a header of the response.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         HeaderValue::from_str(&self.0).ok()
     }
@@ -51,12 +50,21 @@ fn is_sane(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-impl<S: Sync> FromRequestParts<S> for RequestId {
-    type Rejection = Infallible;
+/// A request as it was received. It travels in the request's extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) id: RequestId,
+    pub(crate) at: Instant,
+}
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // The edge has put it there; making one anew only serves handlers tested without it.
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of(&parts.headers)))
+impl Received {
+    pub(crate) fn now(headers: &HeaderMap) -> Self {
+        Self { id: RequestId::of(headers), at: Instant::now() }
+    }
+
+    /// What the edge noted of the request, or the present when there is no edge, as in tests.
+    pub(crate) fn of(parts: &Parts) -> Self {
+        parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::now(&parts.headers))
     }
 }
 

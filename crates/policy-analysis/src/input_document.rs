@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use sentinel_core::policy::PolicyInput;
-use sentinel_core::principal::Principal;
+use sentinel_core::principal::{Principal, Role};
 use sentinel_core::tool::Tool;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -110,7 +110,7 @@ impl<'a> From<&PolicyInput<'a>> for InputDocument<'a> {
 
 impl From<&Principal> for PrincipalDocument {
     fn from(principal: &Principal) -> Self {
-        Self { id: principal.id(), roles: vec![principal.role().as_str()] }
+        Self { id: principal.id(), roles: principal.roles().iter().map(Role::as_str).collect() }
     }
 }
 

@@ -128,7 +128,7 @@ fn every_field_that_is_read_counts_however_it_is_named(
         "agent" => after.agent = Some("other".parse().unwrap()),
         "arguments" => after = after.with_arguments(json!({"n": 1})),
         "context" => drop(after.context.insert("n".to_owned(), json!(1))),
-        "principal" => after.principal = Principal::Unauthenticated,
+        "principal" => after.principal = Principal::LOCAL,
         "purpose" => after.purpose = Some("other".parse().unwrap()),
         "tenant" => after.tenant = "other".parse().unwrap(),
         "time" => time += SignedDuration::from_secs(1),

@@ -79,9 +79,9 @@ impl InputBuilder {
     /// What is absent is left out: `null` is smaller than every number to Rego.
     pub(crate) fn build(&mut self, input: &PolicyInput<'_>) -> Value {
         let keys = &self.keys;
-        let principal = match input.principal {
-            Principal::Key(key) => self.principals.get(key, |_| principal(input.principal)),
-            Principal::Unauthenticated | Principal::SelfTest => principal(input.principal),
+        let principal = match input.principal.key() {
+            Some(key) => self.principals.get(key, |_| principal(input.principal)),
+            None => principal(input.principal),
         };
         let tool_record = self.tools.get(input.tool_record, tool_record);
         let object =
@@ -105,7 +105,7 @@ impl InputBuilder {
 }
 
 fn principal(principal: &Principal) -> Value {
-    let roles = vec![Value::from(principal.role().as_str())];
+    let roles: Vec<_> = principal.roles().iter().map(|role| Value::from(role.as_str())).collect();
     object([("id", Value::from(principal.id())), ("roles", Value::from(roles))])
 }
 

@@ -11,31 +11,25 @@ use std::sync::Arc;
 
 use sentinel_core::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
 use sentinel_core::policy::{PolicyDecision, PolicyInput};
-use sentinel_core::principal::{ApiKey, Principal};
+use sentinel_core::principal::{Identity, Principal, Roles};
 use sentinel_core::tool::Tool;
 use sentinel_policy_analysis::reads::Reads;
 
 /// Decisions that a thread keeps, of some 300 bytes each. Beyond that it starts over.
 const CAPACITY: usize = 4096;
 
-/// The question that `input` poses to a policy that reads just these fields; `None` when its
-/// decision must not be kept.
-fn question(reads: Reads, input: &PolicyInput<'_>) -> Option<Question> {
-    let principal = match input.principal {
-        Principal::Key(key) if reads.principal => Some(Same(Arc::clone(key))),
-        Principal::Unauthenticated | Principal::SelfTest if reads.principal => return None,
-        _ => None,
-    };
-    Some(Question {
+/// The question that `input` poses to a policy that reads just these fields.
+fn question(reads: Reads, input: &PolicyInput<'_>) -> Question {
+    Question {
         tool: input.tool.clone(),
         record: Same(Arc::clone(input.tool_record)),
         tenant: input.tenant.clone(),
         action: reads.action.then(|| input.action.clone()),
         agent: input.agent.filter(|_| reads.agent).cloned(),
-        principal,
+        principal: reads.principal.then(|| SeenPrincipal(input.principal.clone())),
         purpose: input.purpose.filter(|_| reads.purpose).cloned(),
         usage: reads.usage.then_some(input.usage),
-    })
+    }
 }
 
 /// All that the decision depends on.
@@ -46,9 +40,33 @@ pub(crate) struct Question {
     tenant: TenantSlug,
     action: Option<Action>,
     agent: Option<AgentName>,
-    principal: Option<Same<ApiKey>>,
+    principal: Option<SeenPrincipal>,
     purpose: Option<Purpose>,
     usage: Option<u64>,
+}
+
+/// A principal as policy sees it: equal when `input.principal` would be, whatever the credential.
+#[derive(Debug)]
+struct SeenPrincipal(Principal);
+
+impl SeenPrincipal {
+    fn seen(&self) -> (Identity<'_>, Roles) {
+        (self.0.identity(), self.0.roles())
+    }
+}
+
+impl PartialEq for SeenPrincipal {
+    fn eq(&self, other: &Self) -> bool {
+        self.seen() == other.seen()
+    }
+}
+
+impl Eq for SeenPrincipal {}
+
+impl Hash for SeenPrincipal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.seen().hash(state);
+    }
 }
 
 /// Equal when it is the same value in memory, which being held stays where it is.
@@ -83,7 +101,7 @@ impl Memo {
 
     /// The question that `input` poses, when its decision may be kept.
     pub(crate) fn question(&self, input: &PolicyInput<'_>) -> Option<Question> {
-        question(self.reads?, input)
+        self.reads.map(|reads| question(reads, input))
     }
 
     pub(crate) fn get(&self, question: &Question) -> Option<PolicyDecision> {

@@ -44,7 +44,7 @@ fn decide(engine: &EmbeddedEngine, panics: bool) -> Result<PolicyDecision, Polic
         context: &Map::new(),
         agent: None,
         arguments: &arguments,
-        principal: &Principal::Unauthenticated,
+        principal: &Principal::LOCAL,
         tool_record: &record,
         time: Timestamp::UNIX_EPOCH,
         state: &Arc::<PolicyState>::default(),

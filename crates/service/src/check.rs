@@ -1,17 +1,20 @@
-//! The one enforcement path. Whatever asks whether a call may happen asks [`Checker::check`].
+//! The one enforcement path: every question whether a call may happen goes to [`Checker::check`].
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::CheckRequest;
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::{Outcome, Pending};
 use sentinel_core::control::ControlState;
-use sentinel_core::decision::{ReasonCode, Subject, UsageSeen, Verdict, decide, precheck, resolve};
+use sentinel_core::decision::{
+    ReasonCode, Resolved, Subject, UsageSeen, Verdict, decide, precheck, resolve,
+};
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::policy::{Obligation, PolicyError};
-use sentinel_core::principal::Principal;
 use sentinel_core::quota::{CounterKey, Window};
 use sentinel_core::rate::RateDemand;
 use sentinel_core::tool::Tool;
@@ -27,9 +30,9 @@ use crate::judge::{Case, Judge};
 use crate::permit::{Permit, PermitSeal};
 use crate::rate::{RateDecisions, RateGuard};
 
-/// How often a check whose ground changed under it is decided anew before it is given up. Each
-/// time needs another change of the same tool, tenant or key within milliseconds.
-pub(crate) const ATTEMPTS: usize = 5;
+/// How often a check is decided again because what it depends on changed, before it is given up.
+/// Each time takes another change of the same tool, tenant or key within milliseconds.
+pub(crate) const ATTEMPTS: u32 = 5;
 
 /// Decides calls, durably.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ pub struct Checker {
     pub(crate) commits: Group<Pending, Outcome>,
     pub(crate) seal: PermitSeal,
     pub(crate) clock: Arc<dyn Clock>,
-    /// One for each check under way: to refuse the rest at once keeps the wait of these short.
+    /// One for each check under way. Refusing the rest at once keeps the wait of these short.
     pub(crate) places: Semaphore,
     pub(crate) attestor: Attestor,
     /// Whether a call that names no agent is denied, by the configuration.
@@ -58,21 +61,20 @@ pub struct Checked {
 }
 
 impl Checker {
-    /// How calls with rate limits fared.
+    /// How calls with rate limits were decided.
     #[must_use]
     pub fn rate_decisions(&self) -> RateDecisions {
         self.rates.counts.read()
     }
 
-    /// Decides, counts and records one call; answers only when that is durable.
+    /// Decides, counts and records one call; returns only when that is durable.
     ///
     /// # Errors
     /// When nothing could be recorded, or the call id was used for another call. An error never
     /// allows.
     pub async fn check(&self, request: CheckRequest) -> Result<Checked, ServiceError> {
-        let arrived = Instant::now();
         let _place = self.places.try_acquire().map_err(|_| ServiceError::Overloaded)?;
-        // What is decided anew takes from a rate limit once all the same.
+        // A check that is decided again takes from a rate limit only once.
         let mut taken = Vec::new();
         // The earlier allow that the call repeats, once a commit has found it.
         let mut repeats = None;
@@ -80,19 +82,19 @@ impl Checker {
             if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(ServiceError::DeadlineExceeded);
             }
-            let pending = self.decide(&request, repeats.as_deref(), arrived, &mut taken).await;
+            let pending = self.decide(&request, repeats.as_deref(), &mut taken).await;
             match self.commits.submit(pending).await? {
-                Outcome::Recorded(decision) => return self.answer(decision, false).await,
-                Outcome::Replayed(decision) => return self.answer(decision, true).await,
+                Outcome::Recorded(decision) => return self.complete(decision, false).await,
+                Outcome::Replayed(decision) => return self.complete(decision, true).await,
                 Outcome::CallIdConflict => return Err(call_id_conflict()),
                 Outcome::Repeats(earlier) => repeats = Some(earlier),
                 Outcome::Superseded => {}
             }
         }
-        Err(ServiceError::Overloaded)
+        Err(ServiceError::GaveUp { attempts: ATTEMPTS })
     }
 
-    async fn answer(
+    async fn complete(
         &self,
         decision: Arc<DecisionRecord>,
         replayed: bool,
@@ -118,48 +120,43 @@ impl Checker {
         &self,
         request: &CheckRequest,
         repeats: Option<&DecisionRecord>,
-        arrived: Instant,
         taken: &mut Vec<RateDemand>,
     ) -> Pending {
         let control = self.control.current();
         let subject = resolve(request, &control);
         let (id, now) = (DecisionId(Uuid::now_v7()), self.clock.now());
         let verdict = match precheck(request, &subject, &control, now) {
-            Some(deny) => deny,
-            None if self.require_agent && subject.agent.is_none() => {
+            ControlFlow::Break(deny) => deny,
+            ControlFlow::Continue(_) if self.require_agent && subject.agent.is_none() => {
                 Verdict::agent_required("the configuration of this server")
             }
-            None => match (&subject.tenant, &subject.tool) {
-                (Some(tenant), Some(tool)) => {
-                    let case = Case {
-                        request,
-                        control: &control,
-                        tenant,
-                        tool,
-                        decision_id: id,
-                        now,
-                        counted: repeats,
-                    };
-                    let verdict = with_agent(self.judge.judge(&case).await, &subject);
-                    self.limit_rate(verdict, tool, &subject, taken).await
-                }
-                _ => decide(Err(PolicyError::Undefined), no_usage(request)),
-            },
+            ControlFlow::Continue(Resolved { tenant, tool }) => {
+                let case = Case {
+                    request,
+                    control: &control,
+                    tenant,
+                    tool,
+                    decision_id: id,
+                    now,
+                    counted: repeats,
+                };
+                let verdict = with_agent(self.judge.judge(&case).await, &subject);
+                self.limit_rate(verdict, tool, &subject, taken).await
+            }
         };
         let counter = verdict.allow.then(|| counter_of(&subject, &verdict, now)).flatten();
+        let verdict = if verdict.allow && counter.is_none() {
+            let why = "the quota's window is outside the calendar".to_owned();
+            decide(Err(PolicyError::Failed(why)), no_usage(request))
+        } else {
+            verdict
+        };
         let repeats = repeats.map(|earlier| earlier.id);
-        if verdict.allow && counter.is_none() {
-            let failed =
-                PolicyError::Failed("the quota's window is outside the calendar".to_owned());
-            let deny = decide(Err(failed), no_usage(request));
-            let pending = pending(request, &control, subject, deny, None, (id, now, arrived));
-            return Pending { repeats, ..pending };
-        }
-        let pending = pending(request, &control, subject, verdict, counter, (id, now, arrived));
-        Pending { repeats, ..pending }
+        let decided = Decided { id, at: now, subject, verdict, counter, repeats };
+        decided.pending(request, &control)
     }
 
-    /// Takes an allow from the rate limits that apply; the path without limits awaits nothing.
+    /// Takes an allow from the rate limits that apply. Without limits it awaits nothing.
     async fn limit_rate(
         &self,
         verdict: Verdict,
@@ -175,7 +172,7 @@ impl Checker {
     }
 }
 
-/// An allow whose policy demands that the agent is named, unless it is not.
+/// Turns an allow into a deny when the policy requires an agent and the call names none.
 pub(crate) fn with_agent(verdict: Verdict, subject: &Subject) -> Verdict {
     let demanded = verdict.obligations.iter().any(Obligation::is_require_agent);
     if verdict.allow && demanded && subject.agent.is_none() {
@@ -189,67 +186,71 @@ const fn no_usage(request: &CheckRequest) -> UsageSeen {
     UsageSeen { counted: 0, window: Window::DAY, reported: request.usage }
 }
 
-fn counter_of(subject: &Subject, verdict: &Verdict, now: jiff::Timestamp) -> Option<CounterKey> {
+fn counter_of(subject: &Subject, verdict: &Verdict, now: Timestamp) -> Option<CounterKey> {
     let tool = subject.tool.as_ref()?;
     let window = verdict.quota.map_or(Window::DAY, |quota| quota.window);
     let span = window.span(now).ok()?;
     Some(CounterKey { tenant_id: tool.tenant_id, tool_id: tool.id, window, span })
 }
 
-pub(crate) fn pending(
-    request: &CheckRequest,
-    control: &ControlState,
-    subject: Subject,
-    verdict: Verdict,
-    counter: Option<CounterKey>,
-    (id, now, arrived): (DecisionId, jiff::Timestamp, Instant),
-) -> Pending {
-    // A caller bound to another tenant leaves no trace in that tenant's records.
-    let own = subject.tenant.as_ref().filter(|tenant| request.principal.may_access(tenant.id));
-    let record = DecisionRecord {
-        id,
-        sequence: 0,
-        epoch: control.epoch(),
-        tenant: request.tenant.clone(),
-        tenant_id: own.map(|tenant| tenant.id),
-        tool: request.tool.clone(),
-        tool_id: subject.tool.as_ref().map(|tool| tool.id),
-        allow: verdict.allow,
-        code: verdict.code,
-        reason: verdict.reason,
-        reasons: verdict.reasons,
-        quota: verdict.quota,
-        // An allow learns what remains when it is counted.
-        quota_remaining: (verdict.code == ReasonCode::QuotaExceeded).then_some(0),
-        policy_revision: verdict.revision,
-        principal: request.principal.id(),
-        agent: subject.agent.clone(),
-        action: request.action.clone(),
-        purpose: request.purpose.clone(),
-        argument_hash: request.arguments.hash(),
-        call_id: request.call_id.clone(),
-        event_metadata: metadata(request, &verdict.obligations),
-        created_at: now,
-        duration_us: u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
-    };
-    let principal = request.principal.clone();
-    let (epoch, deadline) = (control.epoch(), request.deadline);
-    let policy = Arc::clone(control.policy());
-    Pending { record, principal, subject, counter, epoch, policy, deadline, repeats: None }
+/// A call that is decided, and not yet counted and recorded.
+pub(crate) struct Decided {
+    pub(crate) id: DecisionId,
+    pub(crate) at: Timestamp,
+    pub(crate) subject: Subject,
+    pub(crate) verdict: Verdict,
+    /// The counter that an allow takes from.
+    pub(crate) counter: Option<CounterKey>,
+    /// The earlier allow that it repeats.
+    pub(crate) repeats: Option<DecisionId>,
+}
+
+impl Decided {
+    /// The decision as it goes into a commit.
+    pub(crate) fn pending(self, request: &CheckRequest, control: &ControlState) -> Pending {
+        let Self { id, at, subject, verdict, counter, repeats } = self;
+        // A caller bound to another tenant leaves no trace in that tenant's records.
+        let own = subject.tenant.as_ref().filter(|tenant| request.principal.may_access(tenant.id));
+        let record = DecisionRecord {
+            id,
+            sequence: 0,
+            epoch: control.epoch(),
+            tenant: request.tenant.clone(),
+            tenant_id: own.map(|tenant| tenant.id),
+            tool: request.tool.clone(),
+            tool_id: subject.tool.as_ref().map(|tool| tool.id),
+            allow: verdict.allow,
+            code: verdict.code,
+            reason: verdict.reason,
+            reasons: verdict.reasons,
+            quota: verdict.quota,
+            // What remains for an allow is known once it is counted.
+            quota_remaining: (verdict.code == ReasonCode::QuotaExceeded).then_some(0),
+            policy_revision: verdict.revision,
+            principal: request.principal.id(),
+            agent: subject.agent.clone(),
+            action: request.action.clone(),
+            purpose: request.purpose.clone(),
+            argument_hash: request.arguments.hash(),
+            call_id: request.call_id.clone(),
+            event_metadata: metadata(request, &verdict.obligations),
+            created_at: at,
+            duration_us: u64::try_from(request.arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
+        };
+        let principal = request.principal.clone();
+        let (epoch, deadline) = (control.epoch(), request.deadline);
+        let policy = Arc::clone(control.policy());
+        Pending { record, principal, subject, counter, epoch, policy, deadline, repeats }
+    }
 }
 
 /// Which of its owner's keys asked, where the principal is the owner.
 pub(crate) const KEY: &str = "key";
 
-fn metadata(
-    request: &CheckRequest,
-    obligations: &[sentinel_core::policy::Obligation],
-) -> serde_json::Map<String, Value> {
+fn metadata(request: &CheckRequest, obligations: &[Obligation]) -> serde_json::Map<String, Value> {
     let mut metadata = serde_json::Map::new();
     metadata.insert("request_id".to_owned(), Value::from(&*request.request_id));
-    if let Principal::Key(key) = &request.principal
-        && key.owner.is_some()
-    {
+    if let Some(key) = request.principal.key().filter(|key| key.owner.is_some()) {
         metadata.insert(KEY.to_owned(), Value::from(key.id.to_string()));
     }
     if request.usage > 0 {

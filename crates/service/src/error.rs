@@ -29,6 +29,13 @@ pub enum ServiceError {
     /// More is waiting than can be answered in time.
     #[error("too many requests are waiting; try again shortly")]
     Overloaded,
+    /// Tenants, tools, keys or policies changed each time that this was tried; nothing was done or
+    /// allowed.
+    #[error(
+        "gave up after {attempts} attempts, because what this depends on changed each time; try \
+         again shortly"
+    )]
+    GaveUp { attempts: u32 },
     /// The caller's time was over before the call was decided; nothing was recorded or allowed.
     #[error("the time that the caller gave was over before this could be decided")]
     DeadlineExceeded,
@@ -58,7 +65,7 @@ impl ServiceError {
             | Self::Invalid { code, .. }
             | Self::Forbidden { code, .. }
             | Self::Gone { code, .. } => code,
-            Self::Overloaded => "overloaded",
+            Self::Overloaded | Self::GaveUp { .. } => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::PayloadKey(_) => "payload_key_missing",
             Self::LogBehind { .. } => "log_behind",
@@ -131,5 +138,12 @@ mod tests {
         assert_eq!(error.cause(), "no key for log `log.example`");
         assert!(!error.to_string().contains("log.example"));
         assert_eq!(ServiceError::Overloaded.cause(), ServiceError::Overloaded.to_string());
+    }
+
+    #[test]
+    fn giving_up_has_the_code_of_overload_and_a_sentence_of_its_own() {
+        let error = ServiceError::GaveUp { attempts: 5 };
+        assert_eq!(error.code(), ServiceError::Overloaded.code());
+        assert!(error.to_string().starts_with("gave up after 5 attempts"), "{error}");
     }
 }

@@ -70,7 +70,7 @@ impl Keys {
     #[must_use]
     pub fn authenticate(&self, presented: &str) -> Option<Principal> {
         let control = self.control.current();
-        control.key(&KeyHash::of(presented)).map(|key| Principal::Key(Arc::clone(key)))
+        control.key(&KeyHash::of(presented)).map(|key| Principal::of_key(Arc::clone(key)))
     }
 
     /// Makes a key. A principal bound to a tenant makes keys of that tenant only.

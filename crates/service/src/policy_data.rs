@@ -18,7 +18,7 @@ use crate::control::Control;
 use crate::policy_log::PolicyLog;
 
 /// How often a change is worked out anew because another came first.
-const ATTEMPTS: usize = 20;
+const ATTEMPTS: u32 = 20;
 
 /// The data that was put, and its changes. It is the same for all tenants.
 #[derive(Debug, Clone)]
@@ -127,7 +127,7 @@ impl PolicyDocuments {
             self.log.publish(change);
             return Ok(value.map(|value| document(value, base + 1)));
         }
-        Err(ServiceError::Overloaded)
+        Err(ServiceError::GaveUp { attempts: ATTEMPTS })
     }
 
     /// Changes, newest first: all of them, or those that touched `path`.

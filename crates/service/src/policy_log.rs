@@ -76,10 +76,7 @@ impl PolicyLog {
         kind: PolicyChangeKind,
         reason: Option<Reason>,
     ) -> PolicyChange {
-        let author = match principal {
-            Principal::Key(key) => Some(key.name.to_string()),
-            Principal::Unauthenticated | Principal::SelfTest => None,
-        };
+        let author = principal.key().map(|key| key.name.to_string());
         PolicyChange { author, reason, ..self.change(kind, principal.id()) }
     }
 

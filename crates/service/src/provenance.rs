@@ -205,7 +205,7 @@ impl Provenance {
                 (stored, _) => return Ok((stored?, made)),
             }
         }
-        Err(ServiceError::Overloaded)
+        Err(ServiceError::GaveUp { attempts: ATTEMPTS })
     }
 
     /// Whether manifests can still be written.

@@ -5,6 +5,7 @@
 //! more, on the state of now, and the store marks the permit in a transaction that holds the epoch
 //! lock. See [`sentinel_core::permit`].
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::Pending;
 use sentinel_core::control::ControlState;
-use sentinel_core::decision::{ReasonCode, precheck, resolve};
+use sentinel_core::decision::{ReasonCode, Resolved, precheck, resolve};
 use sentinel_core::id::{KeyId, ToolId};
 use sentinel_core::permit::{Redeemed, Redemption, is_good};
 use sentinel_core::principal::Principal;
@@ -22,7 +23,7 @@ use sentinel_core::store::Store;
 use serde_json::{Map, Value};
 
 use crate::ServiceError;
-use crate::check::{ATTEMPTS, KEY, pending, with_agent};
+use crate::check::{ATTEMPTS, Decided, KEY, with_agent};
 use crate::control::Control;
 use crate::judge::{Case, Judge};
 use crate::outstanding::Outstanding;
@@ -92,7 +93,7 @@ impl Redeemer {
                 Redeemed::Superseded => {}
             }
         }
-        Err(ServiceError::Overloaded)
+        Err(ServiceError::GaveUp { attempts: ATTEMPTS })
     }
 
     /// The call of `record`, decided on the state of now as the call that was counted already.
@@ -107,13 +108,13 @@ impl Redeemer {
             .ok_or_else(|| refused(ReasonCode::KeyRevoked, "the key that got it was revoked"))?;
         let request = request_of(record, principal, arguments);
         let subject = resolve(&request, control);
-        if let Some(deny) = precheck(&request, &subject, control, now) {
-            return Err(refused(deny.code, &deny.reason));
-        }
-        let found = subject.tenant.as_ref().zip(subject.tool.as_ref());
-        let Some((tenant, tool)) = found.filter(|(_, tool)| Some(tool.id) == record.tool_id) else {
-            return Err(invalid("its tool is not there"));
+        let Resolved { tenant, tool } = match precheck(&request, &subject, control, now) {
+            ControlFlow::Continue(resolved) => resolved,
+            ControlFlow::Break(deny) => return Err(refused(deny.code, &deny.reason)),
         };
+        if Some(tool.id) != record.tool_id {
+            return Err(invalid("its tool does not exist"));
+        }
         let case = Case {
             request: &request,
             control,
@@ -127,8 +128,9 @@ impl Redeemer {
         if !verdict.allow {
             return Err(refused(verdict.code, &verdict.reason));
         }
-        let at = (record.id, now, Instant::now());
-        Ok(pending(&request, control, subject, verdict, None, at))
+        let (id, counter, repeats) = (record.id, None, None);
+        let decided = Decided { id, at: now, subject, verdict, counter, repeats };
+        Ok(decided.pending(&request, control))
     }
 }
 
@@ -153,14 +155,14 @@ fn timely(decided: Timestamp, now: Timestamp) -> Result<(), ServiceError> {
 
 /// The principal that the decision was made for, while it may still act.
 fn principal_of(record: &DecisionRecord, control: &ControlState) -> Option<Principal> {
-    if Principal::Unauthenticated.id() == record.principal {
-        return Some(Principal::Unauthenticated);
+    if Principal::LOCAL.id() == record.principal {
+        return Some(Principal::LOCAL);
     }
     // The key itself must still be in force: another one of its owner does not vouch for it.
     let owned = record.event_metadata.get(KEY).and_then(Value::as_str);
     let id: KeyId = owned.or_else(|| record.principal.strip_prefix("key:"))?.parse().ok()?;
     let key = control.keys().find(|key| key.id == id)?;
-    Some(Principal::Key(Arc::clone(key)))
+    Some(Principal::of_key(Arc::clone(key)))
 }
 
 /// The request as it was decided, as far as policy and control state look at it.
@@ -183,6 +185,7 @@ fn request_of(
         arguments: arguments.clone(),
         call_id: None,
         request_id: stated("request_id").and_then(Value::as_str).unwrap_or_default().into(),
+        arrived: Instant::now(),
         deadline: None,
     }
 }

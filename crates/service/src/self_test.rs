@@ -162,11 +162,12 @@ impl SelfTests {
             starts_at: None,
             expires_at: None,
         };
-        let killed = services.kills.kill_as(&Principal::SelfTest, order).await?;
+        let killed = services.kills.kill_as(&Principal::SELF_TEST, order).await?;
         let mut context = Map::new();
         context.insert("self_test".to_owned(), true.into());
+        let arrived = Instant::now();
         let request = CheckRequest {
-            principal: Principal::SelfTest,
+            principal: Principal::SELF_TEST,
             tenant: self_test::SLUG.parse().map_err(|_| odd())?,
             tool: self_test::CANARY.parse().map_err(|_| odd())?,
             action: "self-test".parse().map_err(|_| odd())?,
@@ -177,7 +178,8 @@ impl SelfTests {
             arguments: Arguments::new(Map::new()),
             call_id: None,
             request_id: "self-test".into(),
-            deadline: Some(Instant::now() + PATIENCE),
+            arrived,
+            deadline: Some(arrived + PATIENCE),
         };
         let decision = services.checker.check(request).await?.decision;
         let stopped = !decision.allow && decision.code == ReasonCode::Killed;

@@ -172,7 +172,7 @@ async fn a_month_moves_and_reads_back_as_it_was() {
     assert_eq!(scene.later().await, later);
     assert_eq!(scene.store.decision(january[0].id).await.unwrap(), None);
     let check = build::check(&scene.control, "acme", "search");
-    let redemption = check.redemption(january[0].id, Principal::Unauthenticated);
+    let redemption = check.redemption(january[0].id, Principal::LOCAL);
     assert_eq!(scene.store.redeem_permit(redemption).await.unwrap().0, Redeemed::Used);
     // So a manifest that names one of them is not called a forgery, and others still are.
     assert!(scene.store.has_archived(time("2020-01-31T23:59:59Z")).await.unwrap());

@@ -213,7 +213,7 @@ pub fn batch(control: &Arc<ControlState>, pendings: Vec<Pending>) -> Batch {
 #[must_use]
 pub fn check(control: &Arc<ControlState>, tenant: &str, tool: &str) -> Check {
     let request = CheckRequest {
-        principal: Principal::Unauthenticated,
+        principal: Principal::LOCAL,
         tenant: name(tenant),
         tool: name(tool),
         action: name("invoke"),
@@ -224,6 +224,7 @@ pub fn check(control: &Arc<ControlState>, tenant: &str, tool: &str) -> Check {
         arguments: Arguments::new(Map::new()),
         call_id: None,
         request_id: Arc::from("req-1"),
+        arrived: std::time::Instant::now(),
         deadline: None,
     };
     let control = Arc::clone(control);
@@ -245,7 +246,7 @@ pub struct Check {
 impl Check {
     #[must_use]
     pub fn principal(mut self, key: &ApiKey) -> Self {
-        self.request.principal = Principal::Key(Arc::new(key.clone()));
+        self.request.principal = Principal::of_key(Arc::new(key.clone()));
         self
     }
 
@@ -325,8 +326,8 @@ impl Check {
     pub fn pending(&self) -> Pending {
         let request = &self.request;
         let subject = resolve(request, &self.control);
-        let denied = precheck(request, &subject, &self.control, self.at);
-        let verdict = denied.unwrap_or_else(|| self.verdict());
+        let checked = precheck(request, &subject, &self.control, self.at);
+        let verdict = checked.break_value().unwrap_or_else(|| self.verdict());
         let counter = subject.tool.as_ref().filter(|_| verdict.allow).map(|tool| {
             let window = verdict.quota.map_or(Window::DAY, |quota| quota.window);
             let span = window.span(self.at).unwrap();

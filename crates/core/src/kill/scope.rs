@@ -239,7 +239,9 @@ impl Caller<'_> {
             Caller::Recorded(id) => of_id(id),
             Caller::Principal(principal) => of_id(&principal.id()),
         };
-        if let Caller::Principal(Principal::Key(key)) = self {
+        if let Caller::Principal(principal) = self
+            && let Some(key) = principal.key()
+        {
             names.extend([format!("key:{}", key.id), key.id.to_string(), key.name.to_string()]);
         }
         names.iter().filter_map(|name| name.parse::<Label>().ok()).map(|l| l.folded()).collect()

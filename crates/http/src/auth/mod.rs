@@ -38,8 +38,8 @@ impl Caller {
         shown: impl FnOnce() -> Result<&'a str, Problem>,
     ) -> Result<Self, Problem> {
         if app.options.auth == AuthMode::Off {
-            limits::authenticated(&Principal::Unauthenticated)?;
-            return Ok(Self(Principal::Unauthenticated));
+            limits::authenticated(&Principal::LOCAL)?;
+            return Ok(Self(Principal::LOCAL));
         }
         let shown = shown().map_err(limits::refused)?;
         let Some(principal) = app.services.keys.authenticate(shown) else {
@@ -66,7 +66,7 @@ impl Caller {
         names.push(Role::Admin.as_str());
         let detail = format!(
             "a key of role `{}` may not do this; it takes one of: {}",
-            self.0.role().as_str(),
+            self.0.roles().iter().map(Role::as_str).collect::<Vec<_>>().join(", "),
             names.join(", "),
         );
         Err(Problem::forbidden("role_forbidden", detail))
@@ -104,10 +104,7 @@ fn refuse_other_sites(headers: &HeaderMap, app: &Shared) -> Result<(), Problem> 
 
 /// Whether the key that `principal` showed was revoked since; for answers that take long.
 pub(crate) fn is_revoked(services: &Services, principal: &Principal) -> bool {
-    match principal {
-        Principal::Key(key) => services.control.current().key(&key.hash).is_none(),
-        Principal::Unauthenticated | Principal::SelfTest => false,
-    }
+    !services.control.current().vouches_for(principal.credential())
 }
 
 /// The one key that the request shows.

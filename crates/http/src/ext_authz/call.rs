@@ -5,8 +5,6 @@
 //! What is called is the operator's to say. The agent has a say in what `from_headers` lists.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3::address::Address;
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
@@ -14,10 +12,10 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::json::{Limits, parse_object_as};
 use sentinel_core::name::{NameError, TenantSlug};
-use sentinel_core::principal::Principal;
 use serde_json::{Map, Value, json};
 
 use crate::problem::Problem;
+use crate::routes::ask::Asker;
 
 /// Headers that a call may have.
 const MAX_HEADERS: usize = 256;
@@ -28,31 +26,26 @@ const CONTEXT: &str = "context.";
 /// Envoy says with it whether it has cut the body off.
 const PARTIAL: &str = "x-envoy-auth-partial-body";
 
-/// Who asks.
-pub(super) struct Asker {
-    pub(super) principal: Principal,
-    /// The tenant that the key is bound to.
-    pub(super) tenant: Option<TenantSlug>,
-    pub(super) request_id: Arc<str>,
-    pub(super) deadline: Option<Instant>,
-}
-
 /// The identifier that the gateway gave to the call.
 pub(super) fn request_id(attributes: &AttributeContext) -> Option<&str> {
     let http = attributes.request.as_ref()?.http.as_ref()?;
     http.headers.get("x-request-id").map(String::as_str)
 }
 
-/// Reads the check. Whatever is stated and not understood is refused: a misspelt `purpose` is not
-/// a call without one.
-pub(super) fn request(attributes: AttributeContext, asker: Asker) -> Result<CheckRequest, Problem> {
+/// Reads the check that `asker` asks for; `bound` is the tenant that its key is bound to. What is
+/// stated and not understood is refused: a misspelt `purpose` is not a call without one.
+pub(super) fn request(
+    attributes: AttributeContext,
+    asker: Asker,
+    bound: Option<TenantSlug>,
+) -> Result<CheckRequest, Problem> {
     let http = attributes.request.and_then(|request| request.http);
     let http = http.ok_or_else(|| unmapped("the question is about no request of HTTP"))?;
     let mut stated = Stated::new(attributes.context_extensions, &http)?;
     let source = attributes.source.unwrap_or_default();
     let tenant = match stated.take("tenant")? {
         Some(text) => parsed("tenant", &text)?,
-        None => asker.tenant.ok_or_else(|| missing("tenant"))?,
+        None => bound.ok_or_else(|| missing("tenant"))?,
     };
     let tool = stated.take("tool")?.ok_or_else(|| missing("tool"))?;
     let action = stated.take("action")?.unwrap_or_else(|| http.method.to_ascii_lowercase());
@@ -73,6 +66,7 @@ pub(super) fn request(attributes: AttributeContext, asker: Asker) -> Result<Chec
         arguments: Arguments::new(arguments),
         call_id: call_id.map(|text| parsed("call_id", &text)).transpose()?,
         request_id: asker.request_id,
+        arrived: asker.arrived,
         deadline: asker.deadline,
     })
 }

@@ -7,7 +7,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -27,8 +26,8 @@ use crate::auth::Caller;
 use crate::body;
 use crate::edge;
 use crate::problem::Problem;
-use crate::request_id::RequestId;
-use crate::routes::ask::{Asked, ask};
+use crate::request_id::{Received, RequestId};
+use crate::routes::ask::{Asked, Asker, ask};
 
 mod answer;
 mod call;
@@ -54,30 +53,31 @@ async fn check(State(app): State<Shared>, request: Request) -> Response {
     if !grpc::is_grpc(request.headers()) {
         return grpc::unsupported();
     }
-    let mut request_id = RequestId::of(request.headers());
+    let mut received = Received::now(request.headers());
     let (parts, body) = request.into_parts();
     let decided = match app.limits.request(&parts, Some(CHECK)) {
         Ok(limited) => {
-            let decided = decide(&app, parts, body, &mut request_id);
+            let decided = decide(&app, parts, body, &mut received);
             limited.within(AssertUnwindSafe(decided).catch_unwind()).await
         }
         Err(refused) => Ok(Err(refused)),
     };
     let decided =
         decided.unwrap_or_else(|panic| Err(Problem::internal(edge::message(panic.as_ref()))));
-    let (status, answer) = answered(decided, &request_id);
+    let (status, answer) = answered(decided, &received.id);
     app.metrics.route(Some(CHECK), &http::Method::POST).count(status);
     grpc::message(&answer)
 }
 
-/// Reads who asks for what, and has it decided. `request_id` becomes that of the call.
+/// Reads who asks for what, and has it decided. The identifier in `received` becomes that of the
+/// call.
 async fn decide(
     app: &Shared,
     mut parts: Parts,
     body: Body,
-    request_id: &mut RequestId,
+    received: &mut Received,
 ) -> Result<Asked, Problem> {
-    let arrived = Instant::now();
+    let arrived = received.at;
     let deadline = grpc::timeout(&parts.headers)?.and_then(|wait| arrived.checked_add(wait));
     let caller = Caller::from_request_parts(&mut parts, app).await?;
     caller.require(&[Role::Agent])?;
@@ -91,18 +91,14 @@ async fn decide(
     };
     let message: CheckRequest = grpc::parse(&bytes)?;
     let attributes = message.attributes.unwrap_or_default();
-    *request_id = RequestId::or_new(call::request_id(&attributes));
-    let tenant = caller.principal().tenant().and_then(|id| {
+    received.id = RequestId::or_new(call::request_id(&attributes));
+    let bound = caller.principal().tenant().and_then(|id| {
         let control = app.services.control.current();
         control.tenant_by_id(id).map(|tenant| tenant.slug.clone())
     });
-    let asker = call::Asker {
-        principal: caller.into_principal(),
-        tenant,
-        request_id: Arc::clone(&request_id.0),
-        deadline,
-    };
-    ask(app, call::request(attributes, asker)?, arrived).await
+    let (principal, request_id) = (caller.into_principal(), Arc::clone(&received.id.0));
+    let asker = Asker { principal, request_id, arrived, deadline };
+    ask(app, call::request(attributes, asker, bound)?).await
 }
 
 /// The answer to the gateway, and the status that its client gets unless the call is forwarded.

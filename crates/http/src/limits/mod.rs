@@ -194,10 +194,7 @@ impl UnderWay {
             }
             _ => {}
         }
-        let key = match principal {
-            Principal::Key(key) => Some(key.id),
-            Principal::Unauthenticated | Principal::SelfTest => None,
-        };
+        let key = principal.key().map(|key| key.id);
         let entered = self.guard.shares.enter(&mut self.share.borrow_mut(), key, privileged);
         entered.map_err(exhausted)
     }

@@ -76,10 +76,7 @@ impl Streams {
         address: Option<IpAddr>,
     ) -> Result<Place, Full> {
         let Most { all, of_key } = self.most;
-        let key = match principal {
-            Principal::Key(key) => Some(key.id),
-            Principal::Unauthenticated | Principal::SelfTest => None,
-        };
+        let key = principal.key().map(|key| key.id);
         let tenant = principal.tenant();
         let privileged = is_privileged(principal);
         let mut open = self.lock();
@@ -149,7 +146,7 @@ mod tests {
 
     fn key(number: u128, role: Role, tenant: Option<u128>) -> Principal {
         let name: DisplayName = "test".parse().unwrap();
-        Principal::Key(Arc::new(ApiKey {
+        Principal::of_key(Arc::new(ApiKey {
             id: KeyId(Uuid::from_u128(number)),
             hash: KeyHash([0; 32]),
             name,

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -8,18 +6,14 @@ use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
-use sentinel_core::principal::{Principal, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::Shared;
-use crate::auth::Caller;
 use crate::body::Unread;
-use crate::deadline::Deadline;
 use crate::problem::Problem;
-use crate::request_id::RequestId;
-use crate::routes::ask::{Asked, ask};
+use crate::routes::ask::{Asked, Asker, ask};
 use crate::wire::{Reason, reason_code};
 
 /// The call that is to be decided.
@@ -57,14 +51,9 @@ pub(crate) struct CheckBody {
 }
 
 impl CheckBody {
-    fn into_request(
-        self,
-        principal: Principal,
-        RequestId(request_id): RequestId,
-        Deadline(deadline): Deadline,
-    ) -> CheckRequest {
+    fn into_request(self, asker: Asker) -> CheckRequest {
         CheckRequest {
-            principal,
+            principal: asker.principal,
             tenant: self.tenant_slug,
             tool: self.tool_name,
             action: self.action,
@@ -74,8 +63,9 @@ impl CheckBody {
             agent: self.agent,
             arguments: Arguments::new(self.arguments.unwrap_or_default()),
             call_id: self.call_id,
-            request_id,
-            deadline,
+            request_id: asker.request_id,
+            arrived: asker.arrived,
+            deadline: asker.deadline,
         }
     }
 }
@@ -139,16 +129,11 @@ pub(crate) struct CheckAnswer<'a> {
 )]
 pub(crate) async fn policy_check(
     State(app): State<Shared>,
-    caller: Caller,
-    request_id: RequestId,
-    deadline: Deadline,
+    asker: Asker,
     body: Unread,
 ) -> Result<Response, Problem> {
-    let arrived = Instant::now();
-    caller.require(&[Role::Agent])?;
     let body: CheckBody = body.object().await?;
-    let request = body.into_request(caller.into_principal(), request_id, deadline);
-    let asked = ask(&app, request, arrived).await?;
+    let asked = ask(&app, body.into_request(asker)).await?;
     let decision = &asked.decision;
     if let Some(status) = refused(decision.code) {
         let problem = Problem::new(status, decision.code.as_str(), decision.reason.as_str());

@@ -261,6 +261,6 @@ async fn key(services: &Services, wanted: Wanted) -> Key {
         agent: wanted.agent.map(|name| name.parse().unwrap()),
         owner: wanted.owner.map(|name| name.parse().unwrap()),
     };
-    let made = services.keys.create(&Principal::Unauthenticated, spec).await.unwrap();
+    let made = services.keys.create(&Principal::LOCAL, spec).await.unwrap();
     Key { id: made.key.id.to_string(), secret: made.secret }
 }

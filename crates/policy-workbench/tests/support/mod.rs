@@ -94,7 +94,7 @@ pub(crate) fn call(tenant: &str, tool: &str, purpose: Option<&str>, usage: u64) 
         context: Map::new(),
         agent: Some("agent-7".parse().unwrap()),
         arguments: Map::new(),
-        principal: Principal::Key(Arc::new(ApiKey {
+        principal: Principal::of_key(Arc::new(ApiKey {
             id: KeyId(Uuid::nil()),
             hash: KeyHash([0; 32]),
             name: "test".parse().unwrap(),
@@ -136,9 +136,9 @@ impl Call {
 
     /// The same by another key.
     pub(crate) fn of_key(mut self, number: u128) -> Self {
-        let Principal::Key(key) = &self.principal else { panic!("a key") };
+        let key = self.principal.key().unwrap();
         let key = ApiKey { id: KeyId(Uuid::from_u128(number)), ..(**key).clone() };
-        self.principal = Principal::Key(Arc::new(key));
+        self.principal = Principal::of_key(Arc::new(key));
         self
     }
 

@@ -30,10 +30,7 @@ pub(crate) struct Caller(u128);
 
 impl Caller {
     pub(crate) fn of(principal: &Principal) -> Self {
-        match principal {
-            Principal::Key(key) => Self(key.id.0.as_u128()),
-            Principal::Unauthenticated | Principal::SelfTest => Self(0),
-        }
+        Self(principal.key().map_or(0, |key| key.id.0.as_u128()))
     }
 }
 

@@ -103,7 +103,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     };
     let admin = keys.as_ref().and_then(|keys| keys.all.get(&Role::Admin));
     let admin = admin.and_then(|key| node.services.keys.authenticate(key));
-    let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::Unauthenticated)).await?;
+    let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::LOCAL)).await?;
     let policy = node.services.policy.status();
     node.serve(listeners, serving(&args, format), |addresses| {
         let ready = Ready {

@@ -126,7 +126,7 @@ impl Create {
             owner: self.owner.map(|owner| owner.parse()).transpose().or_fail(doing)?,
         };
         // Whoever can open the store may do anything to it.
-        let made = keys.create(&Principal::Unauthenticated, spec).await.or_fail(doing)?;
+        let made = keys.create(&Principal::LOCAL, spec).await.or_fail(doing)?;
         Ok(json!({
             "id": made.key.id,
             "secret": made.secret,

@@ -75,7 +75,7 @@ async fn create(services: &Services, role: Role) -> Outcome<String> {
     let name: DisplayName = format!("dev {}", role.as_str()).parse().or_fail(doing)?;
     let spec = KeySpec { name, role, tenant: None, agent: None, owner: None };
     // The first keys are made by the user who started the process.
-    let made = services.keys.create(&Principal::Unauthenticated, spec).await.or_fail(doing)?;
+    let made = services.keys.create(&Principal::LOCAL, spec).await.or_fail(doing)?;
     Ok(made.secret)
 }
 

@@ -58,7 +58,7 @@ impl KeyRing {
                 return Ok(key);
             }
         }
-        Err(ServiceError::Overloaded)
+        Err(ServiceError::GaveUp { attempts: ATTEMPTS })
     }
 
     /// A stored key; `None` when it is destroyed.

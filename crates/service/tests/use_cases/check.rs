@@ -194,7 +194,7 @@ async fn a_tool_that_is_retired_while_policy_is_asked_is_denied() {
 async fn a_key_revoked_while_policy_is_asked_is_denied() {
     let app = Arc::new(App::start().await);
     let agent = key(&app, Role::Agent, Some("secops"), None).await;
-    let Principal::Key(held_key) = agent.clone() else { panic!("a key") };
+    let held_key = Arc::clone(agent.key().unwrap());
     let held = app.policy.gate.write().await;
     let waiting = tokio::spawn({
         let app = Arc::clone(&app);

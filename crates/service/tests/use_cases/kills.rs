@@ -27,7 +27,7 @@ async fn key(app: &App, role: Role, tenant: Option<&str>, agent: Option<&str>) -
     let (tenant, agent) = (tenant.map(name), agent.map(name));
     let spec = KeySpec { name: name("somebody"), role, tenant, agent, owner: None };
     let made = app.services.keys.create(&ADMIN, spec).await.unwrap();
-    Principal::Key(Arc::new(made.key))
+    Principal::of_key(Arc::new(made.key))
 }
 
 async fn code_of(services: &Services, request: CheckRequest) -> ReasonCode {

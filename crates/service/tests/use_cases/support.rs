@@ -108,7 +108,7 @@ pub(crate) struct App {
     folder: TempDir,
 }
 
-pub(crate) const ADMIN: Principal = Principal::Unauthenticated;
+pub(crate) const ADMIN: Principal = Principal::LOCAL;
 
 impl App {
     /// Tenant `secops` with tool `runbook`, and a policy that allows.
@@ -250,6 +250,7 @@ pub(crate) fn request(tenant: &str, tool: &str) -> CheckRequest {
         arguments: arguments(&Value::Null),
         call_id: None,
         request_id: "request-1".into(),
+        arrived: std::time::Instant::now(),
         deadline: None,
     }
 }

@@ -15,7 +15,7 @@ use super::{Scene, Shared, at_once, recorded};
 use crate::build;
 
 const DAY: i64 = 86_400;
-const ADMIN: Principal = Principal::Unauthenticated;
+const ADMIN: Principal = Principal::LOCAL;
 
 async fn ask(scene: &Scene, check: &build::Check) -> Outcome {
     scene.commit(check.batch()).await.pop().unwrap()

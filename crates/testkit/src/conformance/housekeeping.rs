@@ -57,7 +57,7 @@ async fn commit_at(scene: &Scene, checks: &[build::Check], at: Timestamp) -> Vec
 
 /// Redeems the permit of the decision `id` that `check` led to; returns whether that was done.
 async fn redeem(scene: &Scene, check: &build::Check, id: DecisionId, at: Timestamp) -> bool {
-    let redemption = check.clone().at(at).redemption(id, Principal::Unauthenticated);
+    let redemption = check.clone().at(at).redemption(id, Principal::LOCAL);
     scene.store.redeem_permit(redemption).await.unwrap().0 == Redeemed::Done
 }
 

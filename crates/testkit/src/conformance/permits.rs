@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Scene, Shared, at_once, epoch};
 use crate::build;
 
-const ADMIN: Principal = Principal::Unauthenticated;
+const ADMIN: Principal = Principal::LOCAL;
 
 async fn redeem(scene: &Scene, check: &build::Check, id: DecisionId) -> Redeemed {
     scene.store.redeem_permit(check.redemption(id, ADMIN)).await.unwrap().0
@@ -99,7 +99,7 @@ pub async fn a_revoked_key_redeems_nothing_and_has_nothing_redeemed(store: Share
     let [owner, gateway] = keys;
     let check = scene.check().await.principal(&owner);
     let (first, second) = (scene.record(&check).await.id, scene.record(&check).await.id);
-    let by = |id| check.redemption(id, Principal::Key(Arc::new(gateway.clone())));
+    let by = |id| check.redemption(id, Principal::of_key(Arc::new(gateway.clone())));
     assert_eq!(scene.store.redeem_permit(by(first)).await.unwrap().0, Redeemed::Done);
     scene.store.revoke_key(gateway.id, build::after(1)).await.unwrap();
     let (redeemed, control) = scene.store.redeem_permit(by(second)).await.unwrap();

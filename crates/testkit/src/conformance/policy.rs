@@ -265,7 +265,7 @@ pub async fn data_put_meanwhile_supersedes_repeats_and_redemptions(store: Shared
     let scene = Scene::new(store).await;
     let check = scene.check().await.call_id("call-1");
     let first = scene.record(&check).await;
-    let redemption = check.redemption(first.id, Principal::Unauthenticated);
+    let redemption = check.redemption(first.id, Principal::LOCAL);
     put(&scene.store, "/blocked/search", Some(json!(true))).await;
     for stale in [check.clone(), check.clone().denied(ReasonCode::RateLimited)] {
         let outcomes = scene.commit(stale.batch()).await;
@@ -276,7 +276,7 @@ pub async fn data_put_meanwhile_supersedes_repeats_and_redemptions(store: Shared
     let again = build::check(&control, "acme", "search").call_id("call-1");
     let outcomes = scene.commit(again.batch()).await;
     assert!(matches!(&outcomes[..], [Outcome::Replayed(record)] if *record == first));
-    let redemption = again.redemption(first.id, Principal::Unauthenticated);
+    let redemption = again.redemption(first.id, Principal::LOCAL);
     assert_eq!(scene.store.redeem_permit(redemption).await.unwrap().0, Redeemed::Done);
 }
 

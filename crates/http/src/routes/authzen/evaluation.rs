@@ -1,16 +1,11 @@
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
-use sentinel_core::principal::Role;
 
-use super::{Asker, Evaluated, EvaluationBody, evaluate};
+use super::{Evaluated, EvaluationBody, evaluate};
 use crate::app::Shared;
-use crate::auth::Caller;
 use crate::body::Unread;
-use crate::deadline::Deadline;
 use crate::problem::Problem;
-use crate::request_id::RequestId;
+use crate::routes::ask::Asker;
 
 /// Decide a call, as AuthZEN
 ///
@@ -26,14 +21,9 @@ use crate::request_id::RequestId;
 )]
 pub(crate) async fn authzen_evaluation(
     State(app): State<Shared>,
-    caller: Caller,
-    request_id: RequestId,
-    deadline: Deadline,
+    asker: Asker,
     body: Unread,
 ) -> Result<Json<Evaluated>, Problem> {
-    let arrived = Instant::now();
-    caller.require(&[Role::Agent])?;
     let body: EvaluationBody = body.object().await?;
-    let asker = Asker { principal: caller.into_principal(), request_id, deadline };
-    Ok(Json(evaluate(&app, body, asker, arrived).await?))
+    Ok(Json(evaluate(&app, body, asker).await?))
 }

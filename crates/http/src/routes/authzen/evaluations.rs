@@ -1,20 +1,15 @@
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
-use sentinel_core::principal::Role;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ActionBody, Asker, Entity, Evaluated, EvaluationBody, evaluate};
+use super::{ActionBody, Entity, Evaluated, EvaluationBody, evaluate};
 use crate::app::Shared;
-use crate::auth::Caller;
 use crate::body::Unread;
-use crate::deadline::Deadline;
 use crate::problem::Problem;
-use crate::request_id::RequestId;
+use crate::routes::ask::Asker;
 
 /// Evaluations in one request.
 const MAX: usize = 100;
@@ -77,20 +72,15 @@ pub(crate) struct EvaluationsAnswer {
 )]
 pub(crate) async fn authzen_evaluations(
     State(app): State<Shared>,
-    caller: Caller,
-    request_id: RequestId,
-    deadline: Deadline,
+    asker: Asker,
     body: Unread,
 ) -> Result<Response, Problem> {
-    let arrived = Instant::now();
-    caller.require(&[Role::Agent])?;
     let body: EvaluationsBody = body.object().await?;
-    let asker = Asker { principal: caller.into_principal(), request_id, deadline };
     let EvaluationsBody { subject, action, resource, context, evaluations, options } = body;
     let defaults = EvaluationBody { subject, action, resource, context };
     let evaluations = evaluations.unwrap_or_default();
     if evaluations.is_empty() {
-        return Ok(Json(evaluate(&app, defaults, asker, arrived).await?).into_response());
+        return Ok(Json(evaluate(&app, defaults, asker).await?).into_response());
     }
     if evaluations.len() > MAX {
         let detail = format!("at most {MAX} evaluations may come in one request");
@@ -105,7 +95,7 @@ pub(crate) async fn authzen_evaluations(
             resource: one.resource.or_else(|| defaults.resource.clone()),
             context: one.context.or_else(|| defaults.context.clone()),
         };
-        let evaluated = evaluate(&app, one, asker.clone(), arrived);
+        let evaluated = evaluate(&app, one, asker.clone());
         async { evaluated.await.unwrap_or_else(|problem| Evaluated::failed(&problem)) }
     });
     let mut decided = futures::stream::iter(all).buffered(together);

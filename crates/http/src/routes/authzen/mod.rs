@@ -1,13 +1,10 @@
 //! The OpenID AuthZEN Authorization API 1.0, so that gateways that speak it can ask this server.
 //! Each evaluation is decided as every other call is: with quota and kill switch, and recorded.
 
-use std::time::Instant;
-
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::DecisionId;
 use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
-use sentinel_core::principal::Principal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,10 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Shared;
-use crate::deadline::Deadline;
 use crate::problem::Problem;
-use crate::request_id::RequestId;
-use crate::routes::ask::{Asked, ask};
+use crate::routes::ask::{Asked, Asker, ask};
 
 mod configuration;
 mod evaluation;
@@ -148,23 +143,10 @@ impl From<Asked> for Evaluated {
     }
 }
 
-/// Who asks, with which request.
-#[derive(Debug, Clone)]
-struct Asker {
-    principal: Principal,
-    request_id: RequestId,
-    deadline: Deadline,
-}
-
 /// Has one evaluation decided.
-async fn evaluate(
-    app: &Shared,
-    body: EvaluationBody,
-    asker: Asker,
-    arrived: Instant,
-) -> Result<Evaluated, Problem> {
+async fn evaluate(app: &Shared, body: EvaluationBody, asker: Asker) -> Result<Evaluated, Problem> {
     let request = request(body, asker)?;
-    Ok(ask(app, request, arrived).await?.into())
+    Ok(ask(app, request).await?.into())
 }
 
 /// The check that an evaluation stands for. Nothing of it is left out: what a check has no field
@@ -204,12 +186,10 @@ fn request(body: EvaluationBody, asker: Asker) -> Result<CheckRequest, Problem> 
         }
         context.insert(key, Value::Object(properties));
     }
-    let Asker { principal, request_id: RequestId(request_id), deadline: Deadline(deadline) } =
-        asker;
     let agent: AgentName = of("subject.id", subject.id)?;
     let action: Action = of("action.name", action.name)?;
     Ok(CheckRequest {
-        principal,
+        principal: asker.principal,
         tenant,
         tool,
         action,
@@ -219,8 +199,9 @@ fn request(body: EvaluationBody, asker: Asker) -> Result<CheckRequest, Problem> 
         agent: Some(agent),
         arguments: Arguments::new(arguments.unwrap_or_default()),
         call_id,
-        request_id,
-        deadline,
+        request_id: asker.request_id,
+        arrived: asker.arrived,
+        deadline: asker.deadline,
     })
 }
 

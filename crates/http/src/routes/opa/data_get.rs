@@ -1,18 +1,13 @@
-use std::time::Instant;
-
 use axum::extract::State;
 use axum::response::Response;
 use sentinel_core::json::{Limits, parse_object_as};
-use sentinel_core::principal::Role;
 
 use super::{DataAnswer, DataQuery, Input, Rule, decide, undefined};
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::deadline::Deadline;
 use crate::path::Id;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::request_id::RequestId;
+use crate::routes::ask::Asker;
 
 /// Decide a call, as OPA, by GET
 ///
@@ -30,14 +25,10 @@ use crate::request_id::RequestId;
 )]
 pub(crate) async fn opa_data_get(
     State(app): State<Shared>,
-    caller: Caller,
+    asker: Asker,
     Id(path): Id<String>,
     query: Result<Params<DataQuery>, Problem>,
-    request_id: RequestId,
-    deadline: Deadline,
 ) -> Result<Response, Problem> {
-    let arrived = Instant::now();
-    caller.require(&[Role::Agent])?;
     let Some(rule) = Rule::of(&path) else { return Ok(undefined()) };
     let input = query.and_then(|Params(query)| {
         let text = query.input.ok_or_else(|| {
@@ -46,7 +37,7 @@ pub(crate) async fn opa_data_get(
         Ok(parse_object_as::<Input>(text.as_bytes(), &Limits::REQUEST)?)
     });
     match input {
-        Ok(input) => decide(&app, rule, input, caller, (request_id, deadline), arrived).await,
+        Ok(input) => decide(&app, rule, input, asker).await,
         Err(problem) => Ok(problem.into_opa()),
     }
 }

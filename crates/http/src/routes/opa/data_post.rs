@@ -1,20 +1,15 @@
-use std::time::Instant;
-
 use axum::extract::State;
 use axum::response::Response;
-use sentinel_core::principal::Role;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{DataAnswer, DataQuery, Input, Rule, decide, undefined};
 use crate::app::Shared;
-use crate::auth::Caller;
 use crate::body::Unread;
-use crate::deadline::Deadline;
 use crate::path::Id;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::request_id::RequestId;
+use crate::routes::ask::Asker;
 
 /// The question, as OPA takes it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -40,15 +35,11 @@ pub(crate) struct Question {
 )]
 pub(crate) async fn opa_data_post(
     State(app): State<Shared>,
-    caller: Caller,
+    asker: Asker,
     Id(path): Id<String>,
     query: Result<Params<DataQuery>, Problem>,
-    request_id: RequestId,
-    deadline: Deadline,
     body: Unread,
 ) -> Result<Response, Problem> {
-    let arrived = Instant::now();
-    caller.require(&[Role::Agent])?;
     match query {
         Err(problem) => return Ok(problem.into_opa()),
         Ok(Params(DataQuery { input: Some(_), .. })) => {
@@ -59,9 +50,7 @@ pub(crate) async fn opa_data_post(
     }
     let Some(rule) = Rule::of(&path) else { return Ok(undefined()) };
     match body.object::<Question>().await {
-        Ok(Question { input }) => {
-            decide(&app, rule, input, caller, (request_id, deadline), arrived).await
-        }
+        Ok(Question { input }) => decide(&app, rule, input, asker).await,
         Err(problem) => Ok(problem.into_opa()),
     }
 }

@@ -1,8 +1,6 @@
 //! OPA's REST API, so that OPA's clients can point at this server unchanged. What they ask is
 //! decided as every other call is: with quota and kill switch, and recorded.
 
-use std::time::Instant;
-
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use sentinel_core::check::{Arguments, CheckRequest};
@@ -16,11 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::deadline::Deadline;
 use crate::problem::Problem;
-use crate::request_id::RequestId;
-use crate::routes::ask::{Asked, ask};
+use crate::routes::ask::{Asked, Asker, ask};
 use crate::wire::{Reason, reason_code};
 
 mod data_get;
@@ -143,16 +138,9 @@ pub(crate) struct Decision<'a> {
 }
 
 /// Has the call decided, and answers what `rule` comes to.
-async fn decide(
-    app: &Shared,
-    rule: Rule,
-    input: Input,
-    caller: Caller,
-    (RequestId(request_id), Deadline(deadline)): (RequestId, Deadline),
-    arrived: Instant,
-) -> Result<Response, Problem> {
+async fn decide(app: &Shared, rule: Rule, input: Input, asker: Asker) -> Result<Response, Problem> {
     let request = CheckRequest {
-        principal: caller.into_principal(),
+        principal: asker.principal,
         tenant: input.tenant,
         tool: input.tool,
         action: input.action,
@@ -162,10 +150,11 @@ async fn decide(
         agent: input.agent,
         arguments: Arguments::new(input.arguments.unwrap_or_default()),
         call_id: input.call_id,
-        request_id,
-        deadline,
+        request_id: asker.request_id,
+        arrived: asker.arrived,
+        deadline: asker.deadline,
     };
-    let asked = ask(app, request, arrived).await?;
+    let asked = ask(app, request).await?;
     let result = match rule {
         Rule::Allow => RuleResult::Allow(asked.allows()),
         Rule::Decision => RuleResult::Decision(Box::new(decision(&asked))),
