@@ -26,9 +26,21 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-archive", &["sentinel-core", "sentinel-objects"]),
     ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
-    ("sentinel-service", &["sentinel-core", "sentinel-provenance"]),
+    ("sentinel-telemetry", &[]),
+    ("sentinel-service", &["sentinel-core", "sentinel-provenance", "sentinel-telemetry"]),
     ("sentinel-transparency", &["sentinel-core", "sentinel-provenance", "sentinel-objects"]),
-    ("sentinel-http", &["sentinel-core", "sentinel-provenance", "sentinel-service"]),
+    ("sentinel-ingress", &["sentinel-core", "sentinel-service", "sentinel-telemetry"]),
+    (
+        "sentinel-http",
+        &[
+            "sentinel-core",
+            "sentinel-ingress",
+            "sentinel-provenance",
+            "sentinel-service",
+            "sentinel-telemetry",
+        ],
+    ),
+    ("sentinel-ext-authz", &["sentinel-core", "sentinel-ingress"]),
     (
         "sentinel",
         &[
@@ -45,7 +57,10 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-redis",
             "sentinel-service",
             "sentinel-signers",
+            "sentinel-ext-authz",
             "sentinel-http",
+            "sentinel-ingress",
+            "sentinel-telemetry",
             "sentinel-transparency",
         ],
     ),
@@ -58,6 +73,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "sentinel-core",
             "sentinel-http",
+            "sentinel-ingress",
             "sentinel-policy",
             "sentinel-provenance",
             "sentinel-redis",

@@ -240,7 +240,6 @@ pub struct Resolved<'a> {
 
 /// Decides at `now` what can be decided before policy is asked. `Break` is a final deny;
 /// `Continue` has what policy is asked about.
-#[must_use]
 pub fn precheck<'a>(
     request: &CheckRequest,
     subject: &'a Subject,

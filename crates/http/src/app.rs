@@ -3,24 +3,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sentinel_ingress::{BehindFrontDoor, FrontDoor};
 use sentinel_service::Services;
 use utoipa::openapi::OpenApi;
 
-use crate::Options;
-use crate::auth::{AuthMode, HostGuard};
-use crate::limits::Guard;
-use crate::metrics::{Metrics, Source};
-use crate::routes::Readiness;
+use crate::metrics::Metrics;
+use crate::options::Options;
 
 /// Services, options, and what is computed once.
 #[derive(Debug)]
 pub(crate) struct App {
+    pub(crate) door: Arc<FrontDoor>,
+    /// Those of the front door.
     pub(crate) services: Arc<Services>,
     pub(crate) options: Options,
-    pub(crate) hosts: Option<HostGuard>,
     pub(crate) metrics: Metrics,
-    pub(crate) readiness: Readiness,
-    pub(crate) limits: Arc<Guard>,
     /// The OpenAPI document, JSON.
     pub(crate) openapi: Bytes,
 }
@@ -29,25 +26,18 @@ pub(crate) struct App {
 pub(crate) type Shared = Arc<App>;
 
 impl App {
-    pub(crate) fn new(services: Arc<Services>, options: Options, document: &OpenApi) -> Self {
-        let hosts = options.allowed_hosts.as_deref().map(HostGuard::new);
+    pub(crate) fn new(door: Arc<FrontDoor>, mut options: Options, document: &OpenApi) -> Self {
+        let services = Arc::clone(door.services());
+        let sources = std::mem::take(&mut options.sources);
         // Serializing a document that is built from code does not fail.
-        // Where no key is needed, none is shown.
-        let mut limits = options.limits.clone();
-        if options.auth == AuthMode::Off {
-            limits.unauthenticated_per_second = 0;
-        }
         let openapi = serde_json::to_vec(document).unwrap_or_default().into();
-        let mut sources = options.sources.clone();
-        sources.push(Source::of_services(Arc::clone(&services)));
-        Self {
-            hosts,
-            metrics: Metrics::new(document, sources),
-            readiness: Readiness::default(),
-            limits: Guard::new(options.max_subscribers, &limits),
-            openapi,
-            services,
-            options,
-        }
+        let metrics = Metrics::new(door.traffic(), Arc::clone(&services), sources);
+        Self { door, services, options, metrics, openapi }
+    }
+}
+
+impl BehindFrontDoor for App {
+    fn front_door(&self) -> &FrontDoor {
+        &self.door
     }
 }

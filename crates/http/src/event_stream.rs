@@ -8,6 +8,7 @@ use http::HeaderMap;
 use sentinel_core::control::ControlState;
 use sentinel_core::event::{Event, RegistryChange};
 use sentinel_core::principal::{Principal, Role};
+use sentinel_ingress::limits::Place;
 use sentinel_service::ServiceError;
 use sentinel_service::bus::{EventId, Listening, Published};
 use sentinel_service::event_line::EventLine;
@@ -20,8 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::app::Shared;
-use crate::auth::{Caller, is_revoked};
-use crate::limits::{self, Place};
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::wire::KillAnswer;
 
@@ -118,7 +118,7 @@ pub(crate) async fn open(
 ) -> Result<impl Stream<Item = Heard> + Send + use<>, Problem> {
     require_listener(&caller)?;
     let filter = TypeFilter::parse(wanted.types.as_deref())?;
-    let place = limits::stream(&app.limits, caller.principal())?;
+    let place = app.door.open_stream(caller.principal())?;
     // Subscribe first, then read the state: a kill in between is in both, never in neither.
     let subscription = app.services.events.subscribe(last(headers, wanted));
     let state = app.services.control.refresh().await.map_err(ServiceError::from)?;
@@ -185,7 +185,7 @@ impl Subscriber {
         async_stream::stream! {
             yield Heard::Messages(vec![first]);
             let mut heartbeat = heartbeat(self.app.options.heartbeat);
-            let mut shutdown = self.app.options.shutdown.clone();
+            let mut shutdown = self.app.door.shutdown();
             loop {
                 match next(&mut events, &mut heartbeat, shutdown.as_mut()).await {
                     Next::Events(group) => {
@@ -262,7 +262,7 @@ impl Subscriber {
     }
 
     fn is_revoked(&self) -> bool {
-        is_revoked(&self.app.services, &self.principal)
+        !self.app.services.control.current().vouches_for(self.principal.credential())
     }
 }
 

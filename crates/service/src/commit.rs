@@ -1,4 +1,4 @@
-//! Commits decisions in groups and keeps what is in memory up with what was committed.
+//! Commits decisions in groups, and keeps what is in memory up to date with what was committed.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +8,8 @@ use sentinel_core::clock::Clock;
 use sentinel_core::commit::{Batch, Committed, Outcome, Pending, claims_expire_before};
 use sentinel_core::event::{Bus, Event};
 use sentinel_core::store::Store;
+use sentinel_telemetry::Links;
+use tracing::{Instrument as _, Span};
 
 use crate::ServiceError;
 use crate::control::Control;
@@ -35,16 +37,20 @@ impl GroupWriter for DecisionWriter {
         let mut batch = Batch::new(self.control.current());
         let mut answers = Vec::with_capacity(queue.len());
         let mut deferred = Vec::new();
+        let mut links = Links::default();
         let mut settled = Vec::new();
         let now = Instant::now();
-        for Waiting { item, answer } in queue.drain(..) {
+        for Waiting { item, span, answer } in queue.drain(..) {
             if item.is_late(now) {
                 settled.push((answer, Err(ServiceError::DeadlineExceeded)));
                 continue;
             }
             match batch.push(item) {
-                Ok(()) => answers.push(answer),
-                Err(item) => deferred.push(Waiting { item, answer }),
+                Ok(()) => {
+                    links.add(span);
+                    answers.push(answer);
+                }
+                Err(item) => deferred.push(Waiting { item, span, answer }),
             }
         }
         *queue = deferred;
@@ -56,7 +62,8 @@ impl GroupWriter for DecisionWriter {
             batch.at(written_at);
         }
         let expire = claims_expire_before(written_at);
-        match self.store.commit_decisions(batch, expire).await {
+        let span = span_of(&links, answers.len());
+        match self.store.commit_decisions(batch, expire).instrument(span).await {
             Ok(batch) => {
                 let outcomes = self.observe(batch.into_committed());
                 settled.extend(answers.into_iter().zip(outcomes.into_iter().map(Ok)));
@@ -69,6 +76,14 @@ impl GroupWriter for DecisionWriter {
         }
         settled
     }
+}
+
+/// The span of a batch, which links to those of its requests. Without any it costs nothing.
+fn span_of(links: &Links, decisions: usize) -> Span {
+    if links.is_empty() {
+        return Span::none();
+    }
+    tracing::info_span!("commit", decisions, %links)
 }
 
 impl DecisionWriter {

@@ -1,10 +1,11 @@
 //! Group commit: items that arrive while the store is busy are written together with the next
-//! write. Under load a group also waits a little for those who are about to come.
+//! write. Under load a group also waits a little for items that are about to arrive.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sentinel_telemetry::SpanContext;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,17 +18,19 @@ pub trait GroupWriter: Send + Sync + 'static {
     type Answer: Send;
 
     /// Takes a group out of `queue` (it is never empty) and writes it, leaving what has to wait.
-    /// Answers one result for each item taken, in the order of the items.
+    /// Returns one result for each item taken, in the order of the items.
     async fn write(
         &self,
         queue: &mut Vec<Waiting<Self::Item, Self::Answer>>,
     ) -> Vec<Settled<Self::Answer>>;
 }
 
-/// An item and whoever waits for it.
+/// An item, and the request that waits for it.
 #[derive(Debug)]
 pub struct Waiting<Item, Answer> {
     pub item: Item,
+    /// The span of the request: the task that writes is not the request's own.
+    pub span: Option<SpanContext>,
     pub answer: oneshot::Sender<Result<Answer, ServiceError>>,
 }
 
@@ -35,7 +38,7 @@ pub struct Waiting<Item, Answer> {
 pub type Settled<Answer> =
     (oneshot::Sender<Result<Answer, ServiceError>>, Result<Answer, ServiceError>);
 
-/// Takes those out of the front of `queue` that weigh `most` together at most, and the first in any
+/// Takes items out of the front of `queue` that together weigh at most `most`, and the first in any
 /// case.
 pub fn take_within<Item, Answer>(
     queue: &mut Vec<Waiting<Item, Answer>>,
@@ -59,20 +62,20 @@ pub struct Grouping {
     pub delay: Delay,
 }
 
-/// How long a group waits, under load, for those who are about to come. Each write has a cost of its
-/// own, which many writers that share a busy store would pay for many small groups.
+/// How long a group waits, under load, for items that are about to arrive. Each write has a cost of
+/// its own, which many writers that share a busy store would pay for many small groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delay {
-    /// Half of what the write before took, and [`Self::MOST`] at most: the slower the store, the
-    /// more a larger group is worth, and no item waits for long beside its write.
+    /// Half the time of the last write, and at most [`Self::MOST`]: the slower the store, the more a
+    /// larger group is worth, and the wait stays short beside the write.
     #[default]
     Adaptive,
-    /// So long; not at all when it is zero.
+    /// A fixed delay; zero disables it.
     Fixed(Duration),
 }
 
 impl Delay {
-    /// The longest wait that is not asked for.
+    /// Upper bound of the adaptive delay.
     pub const MOST: Duration = Duration::from_millis(1);
 
     fn after(self, write: Duration) -> Duration {
@@ -91,7 +94,7 @@ pub struct Group<Item, Answer> {
 
 impl<Item: Send + 'static, Answer: Send + 'static> Group<Item, Answer> {
     /// Starts the task that feeds `writer`. At most `capacity` items wait; more are refused. The
-    /// task ends once this is dropped and everything accepted is answered.
+    /// task ends once this is dropped and everything that was accepted is settled.
     pub fn start<W>(writer: Arc<W>, capacity: usize, grouping: Grouping) -> Self
     where
         W: GroupWriter<Item = Item, Answer = Answer>,
@@ -110,11 +113,12 @@ impl<Item: Send + 'static, Answer: Send + 'static> Group<Item, Answer> {
     /// Submits an item and waits until it is durable.
     ///
     /// # Errors
-    /// `Overloaded` when too many wait already; else what the writer answers. An item whose
-    /// waiter goes away is written all the same.
+    /// `Overloaded` when too many wait already; else the error of the writer. An item whose waiter
+    /// goes away is written all the same.
     pub async fn submit(&self, item: Item) -> Result<Answer, ServiceError> {
         let (answer, settled) = oneshot::channel();
-        self.sender.try_send(Waiting { item, answer }).map_err(|error| match error {
+        let waiting = Waiting { item, span: sentinel_telemetry::current(), answer };
+        self.sender.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ServiceError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
@@ -141,7 +145,7 @@ async fn feed<W: GroupWriter>(
             }
         }
         take_waiting(&mut receiver, &mut queue, grouping.most);
-        // Whoever was answered last asks again soon, if the load goes on.
+        // The callers that were answered last ask again soon, if the load goes on.
         let expected = (queue.len() + answered).min(grouping.most);
         let delay = grouping.delay.after(took);
         if !delay.is_zero() && answered >= WORTH_WAITING_FOR {
@@ -151,13 +155,13 @@ async fn feed<W: GroupWriter>(
         let settled = writer.write(&mut queue).await;
         (answered, took) = (settled.len(), started.elapsed());
         for (answer, result) in settled {
-            // A waiter that has gone away has no use for its answer; what it asked is recorded.
+            // A waiter that has gone away does not receive its result; its item is written.
             drop(answer.send(result));
         }
     }
 }
 
-/// A smaller group says that there is little load: then nothing is gained by a wait.
+/// After a smaller group there is little load, and a wait gains nothing.
 const WORTH_WAITING_FOR: usize = 8;
 
 fn take_waiting<T>(receiver: &mut mpsc::Receiver<T>, queue: &mut Vec<T>, most: usize) {

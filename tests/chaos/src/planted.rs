@@ -130,9 +130,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let epochs = if args.next { store.epochs() } else { silent };
     tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));
     let (stopping, shutdown) = watch::channel(false);
-    let options =
-        sentinel_http::Options { shutdown: Some(shutdown), ..sentinel_http::Options::default() };
-    let router = sentinel_http::router(services, options);
+    let options = sentinel_ingress::Options {
+        shutdown: Some(shutdown),
+        ..sentinel_ingress::Options::default()
+    };
+    let door = Arc::new(sentinel_ingress::FrontDoor::new(services, options));
+    let router = sentinel_http::router(door, sentinel_http::Options::default());
     let drain = config.field("drain_seconds").map_or(Ok(0), str::parse)?;
     let mut terminated = signal(SignalKind::terminate())?;
     let stopped = async move {

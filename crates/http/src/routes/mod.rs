@@ -6,7 +6,6 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 
-pub(crate) mod ask;
 mod authzen;
 mod docs;
 mod healthz;
@@ -24,7 +23,8 @@ mod register_list;
 mod register_tenants;
 mod v1;
 
-pub(crate) use readyz::{Readiness, not_ready};
+/// The path of a check. Its errors say `"allow": false`.
+pub(crate) const CHECK: &str = "/policy/check";
 
 /// Every endpoint.
 pub(crate) fn table() -> OpenApiRouter<Shared> {

@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use crate::app::Shared;
 use crate::body::Unread;
 use crate::problem::Problem;
-use crate::routes::ask::{Asked, Asker, ask};
 use crate::wire::{Reason, reason_code};
+use sentinel_ingress::ask::{Asked, Asker, ask};
 
 /// The call that is to be decided.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -133,7 +133,7 @@ pub(crate) async fn policy_check(
     body: Unread,
 ) -> Result<Response, Problem> {
     let body: CheckBody = body.object().await?;
-    let asked = ask(&app, body.into_request(asker)).await?;
+    let asked = ask(&app.door, body.into_request(asker)).await?;
     let decision = &asked.decision;
     if let Some(status) = refused(decision.code) {
         let problem = Problem::new(status, decision.code.as_str(), decision.reason.as_str());

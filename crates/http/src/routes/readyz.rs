@@ -1,25 +1,12 @@
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use jiff::Timestamp;
-use sentinel_service::Services;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Shared;
 use crate::problem::Problem;
-
-/// Time the store gets to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a result is answered again: whoever polls without a key must not keep the store busy.
-const REUSE: Duration = Duration::from_millis(500);
-
-/// The last result, with its time.
-#[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Option<(Instant, Vec<&'static str>)>>);
 
 /// The server decides.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,7 +43,7 @@ pub(crate) struct SelfTestAnswer {
     responses((status = 200, description = "ready", body = Ready)),
 )]
 pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Problem> {
-    let reasons = not_ready(&app).await;
+    let reasons = app.door.not_ready().await;
     if reasons.is_empty() {
         let last = app.services.self_tests.last().map(|report| SelfTestAnswer {
             outcome: report.outcome.as_str(),
@@ -68,59 +55,4 @@ pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<Ready>, Pro
     let detail = format!("not ready: {}", reasons.join(", "));
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail);
     Err(problem.reasons(reasons))
-}
-
-/// Why the server cannot decide; nothing when it can.
-pub(crate) async fn not_ready(app: &Shared) -> Vec<&'static str> {
-    let stopping = app.options.shutdown.as_ref().is_some_and(|shutdown| *shutdown.borrow());
-    match app.readiness.recent() {
-        _ if stopping => vec!["stopping"],
-        Some(reasons) => reasons,
-        None => {
-            let reasons = reasons(&app.services).await;
-            app.readiness.keep(reasons.clone());
-            reasons
-        }
-    }
-}
-
-async fn reasons(services: &Services) -> Vec<&'static str> {
-    let mut reasons = Vec::new();
-    match tokio::time::timeout(PATIENCE, services.store.ping()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "not ready: the store cannot write");
-            reasons.push("store_unavailable");
-        }
-        Err(_) => {
-            tracing::warn!("not ready: the store does not answer");
-            reasons.push("store_unavailable");
-        }
-    }
-    if !services.checker.is_running() || !services.provenance.is_running() {
-        reasons.push("writer_stopped");
-    }
-    if services.self_tests.has_failed() {
-        reasons.push("kill_switch_failed");
-    }
-    let policy = services.policy.status();
-    if policy.revision.is_none() {
-        reasons.push(if policy.engine == "opa" { "policy_unavailable" } else { "no_policy" });
-    }
-    if services.policy.is_stuck() {
-        reasons.push("policy_stuck");
-    }
-    reasons
-}
-
-impl Readiness {
-    fn recent(&self) -> Option<Vec<&'static str>> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(at, _)| at.elapsed() < REUSE).map(|(_, reasons)| reasons.clone())
-    }
-
-    fn keep(&self, reasons: Vec<&'static str>) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((Instant::now(), reasons));
-    }
 }

@@ -432,7 +432,7 @@ async fn a_key_of_one_agent_speaks_for_no_other() {
 #[tokio::test]
 async fn with_authentication_off_everyone_is_the_administrator() {
     let options =
-        sentinel_http::Options { auth: sentinel_http::AuthMode::Off, ..Default::default() };
+        sentinel_ingress::Options { auth: sentinel_ingress::AuthMode::Off, ..Default::default() };
     let app = App::with(options).await;
     app.send(app.request(Method::GET, "/v1/keys")).await.ok();
     // Except a page of somebody else's that the administrator's browser shows.
@@ -447,7 +447,7 @@ async fn with_authentication_off_everyone_is_the_administrator() {
 
 #[tokio::test]
 async fn other_names_of_the_server_are_refused_where_names_are_given() {
-    let options = sentinel_http::Options {
+    let options = sentinel_ingress::Options {
         allowed_hosts: Some(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]),
         ..Default::default()
     };

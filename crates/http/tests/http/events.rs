@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use sentinel_core::principal::Role;
-use sentinel_http::Options;
+use sentinel_ingress::Options;
 use serde_json::{Value, json};
 
 use crate::support::{App, Wanted};
@@ -152,7 +152,8 @@ async fn a_kill_is_heard_within_100_ms() {
 
 #[tokio::test]
 async fn heartbeats_keep_the_stream_alive() {
-    let options = Options { heartbeat: Duration::from_millis(50), ..Options::default() };
+    let heartbeat = Duration::from_millis(50);
+    let options = sentinel_http::Options { heartbeat, ..sentinel_http::Options::default() };
     let app = App::with(options).await;
     let mut listener = app.listen(&app.admin, "/v1/events", None).await;
     assert!(listener.block().await.unwrap().contains("event: sync"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinel_core::principal::Role;
-use sentinel_http::{Limits, Options};
+use sentinel_ingress::{Limits, Options};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use sentinel_http::Options;
+use sentinel_ingress::Options;
 use serde_json::{Value, json};
 
 use crate::support::{App, Mode};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use sentinel_core::principal::Role;
-use sentinel_http::{AuthMode, Options};
+use sentinel_ingress::{AuthMode, Options};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
@@ -13,8 +13,9 @@ use crate::support::{App, Wanted, websocket};
 
 const KILLS: &str = "/v1/ws?types=kill_switch.*";
 
-fn often() -> Options {
-    Options { heartbeat: Duration::from_millis(50), ..Options::default() }
+fn often() -> sentinel_http::Options {
+    let heartbeat = Duration::from_millis(50);
+    sentinel_http::Options { heartbeat, ..sentinel_http::Options::default() }
 }
 
 /// The status of the answer that refused a WebSocket.

@@ -5,7 +5,7 @@ use sentinel_core::audit::DecisionRecord;
 use sentinel_core::clock::Clock;
 use sentinel_core::principal::{Principal, Role};
 use sentinel_core::store::Store;
-use sentinel_http::Options;
+use sentinel_ingress::FrontDoor;
 use sentinel_provenance::EcdsaP256Signer;
 use sentinel_provenance::log::Ed25519NoteSigner;
 use sentinel_service::keys::KeySpec;
@@ -69,6 +69,25 @@ impl Wanted {
     }
 }
 
+/// How a server is started.
+#[derive(Default)]
+pub(crate) struct Offer {
+    door: sentinel_ingress::Options,
+    http: sentinel_http::Options,
+}
+
+impl From<sentinel_ingress::Options> for Offer {
+    fn from(door: sentinel_ingress::Options) -> Self {
+        Self { door, ..Self::default() }
+    }
+}
+
+impl From<sentinel_http::Options> for Offer {
+    fn from(http: sentinel_http::Options) -> Self {
+        Self { http, ..Self::default() }
+    }
+}
+
 /// A server that listens, with an administrator's key.
 pub(crate) struct App {
     pub(crate) services: Arc<Services>,
@@ -91,10 +110,11 @@ impl Drop for App {
 
 impl App {
     pub(crate) async fn start() -> Self {
-        Self::with(Options::default()).await
+        Self::with(Offer::default()).await
     }
 
-    pub(crate) async fn with(options: Options) -> Self {
+    pub(crate) async fn with(offer: impl Into<Offer>) -> Self {
+        let Offer { door, http } = offer.into();
         let directory = tempfile::tempdir().unwrap();
         let sqlite = Arc::new(SqliteStore::open(directory.path().join("sentinel.db")).unwrap());
         let store = Flaky::new(sqlite.clone());
@@ -118,14 +138,14 @@ impl App {
         let admin = key(&services, Wanted::role(Role::Admin)).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let interfaces = sentinel_http::interfaces(Arc::clone(&services), options);
+        let door = Arc::new(FrontDoor::new(Arc::clone(&services), door));
+        let ext_authz = sentinel_ext_authz::router(Arc::clone(&door));
+        let http = sentinel_http::router(door, http);
         let gateways = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = format!("http://{}", gateways.local_addr().unwrap());
-        let servers = [(listener, interfaces.http), (gateways, interfaces.ext_authz)].map(
-            |(listener, router)| {
-                tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
-            },
-        );
+        let servers = [(listener, http), (gateways, ext_authz)].map(|(listener, router)| {
+            tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+        });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let _directory = directory;
         Self { services, admin, base, gateway, client, policy, store, servers, _directory }

@@ -148,8 +148,11 @@ fn parts(data_dir: &DataDir, policy_dir: &Path, v0_compatible: bool) -> Parts {
 
 /// For this machine only.
 fn serving(args: &Args, format: LogFormat) -> Serving {
-    let auth =
-        if args.no_auth { sentinel_http::AuthMode::Off } else { sentinel_http::AuthMode::Keys };
+    let auth = if args.no_auth {
+        sentinel_ingress::AuthMode::Off
+    } else {
+        sentinel_ingress::AuthMode::Keys
+    };
     Serving {
         limits: server::Limits {
             connections: CONNECTIONS,
@@ -159,11 +162,12 @@ fn serving(args: &Args, format: LogFormat) -> Serving {
             drain: Duration::ZERO,
             grace: GRACE,
         },
-        interface: sentinel_http::Options {
+        door: sentinel_ingress::Options {
             auth,
             allowed_hosts: Some(loopback_hosts()),
-            ..sentinel_http::Options::default()
+            ..sentinel_ingress::Options::default()
         },
+        interface: sentinel_http::Options::default(),
         health_checks: (!args.no_health_checks).then_some(HEALTH_CHECKS),
         event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },
         destinations: Destinations::default(),

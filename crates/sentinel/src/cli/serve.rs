@@ -95,11 +95,14 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
     };
     let serving = Serving {
         limits: limits.connections,
-        interface: sentinel_http::Options {
-            auth: sentinel_http::AuthMode::Keys,
+        door: sentinel_ingress::Options {
+            auth: sentinel_ingress::AuthMode::Keys,
             allowed_hosts: Some(listen.allowed_hosts),
             max_subscribers: limits.event_streams,
             limits: limits.parties,
+            shutdown: None,
+        },
+        interface: sentinel_http::Options {
             public_log: transparency.public,
             ..sentinel_http::Options::default()
         },

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sentinel_core::clock::Clock;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
-use sentinel_http::Source;
 use sentinel_store_postgres::PostgresStore;
 use sentinel_store_sqlite::SqliteStore;
+use sentinel_telemetry::Source;
 use tokio::sync::watch;
 
 use crate::parts::archiving::{Archiver, Archiving};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
-use sentinel_http::Source;
 use sentinel_redis::RedisEvents;
 use sentinel_store_postgres::PostgresEvents;
+use sentinel_telemetry::Source;
 use tokio::sync::watch;
 
 use crate::parts::metrics;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use sentinel_core::rate::RateLimiter;
-use sentinel_http::Source;
 use sentinel_redis::{
     EventSettings, OnRedisLoss, RateSettings, RedisError, RedisEvents, RedisRates, RedisTarget,
 };
 use sentinel_service::Shared;
 use sentinel_service::bus::InProcessBus;
 use sentinel_service::rate::{LocalRates, SharedRates, UncountedRates};
+use sentinel_telemetry::Source;
 
 use crate::parts::backend::Backend;
 use crate::parts::carrier::Carrier;

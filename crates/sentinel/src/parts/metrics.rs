@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use sentinel_core::policy::PolicyEngine as _;
-use sentinel_http::{Durations, Labels, Measure, Source, Values};
 use sentinel_policy::{EmbeddedEngine, OpaEngine, ShadowEngine};
 use sentinel_policy_bundles::supply::Keeper;
 use sentinel_redis::{RedisEvents, RedisRates};
 use sentinel_store_postgres::{PostgresEvents, PostgresStore};
+use sentinel_telemetry::{Durations, Labels, Measure, Source, Values};
 use sentinel_transparency::OutletCounts;
 
 /// Counters with one label each.

@@ -213,7 +213,7 @@ impl Policy {
     }
 
     /// What it counts.
-    pub(crate) fn sources(&self) -> Vec<sentinel_http::Source> {
+    pub(crate) fn sources(&self) -> Vec<sentinel_telemetry::Source> {
         let opa = self.opa.iter().cloned().map(metrics::of_opa);
         let shadow = self.shadow.iter().cloned().map(metrics::of_shadow);
         let embedded = match &self.loader {

@@ -2,12 +2,30 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use sentinel_http::Interfaces;
+use axum::Router;
+use sentinel_ingress::FrontDoor;
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::runtime::server::{self, Limits};
+
+/// What is served, over one front door.
+#[derive(Debug)]
+pub(crate) struct Interfaces {
+    http: Router,
+    /// For gateways, by HTTP/2.
+    ext_authz: Router,
+}
+
+impl Interfaces {
+    pub(crate) fn new(door: FrontDoor, options: sentinel_http::Options) -> Self {
+        let door = Arc::new(door);
+        let ext_authz = sentinel_ext_authz::router(Arc::clone(&door));
+        Self { http: sentinel_http::router(door, options), ext_authz }
+    }
+}
 
 /// Bound sockets, one for each of [`Addresses`].
 #[derive(Debug)]

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use sentinel_core::clock::Clock;
-use sentinel_http::{AlsoTrusted, Source};
+use sentinel_http::AlsoTrusted;
+use sentinel_ingress::FrontDoor;
 use sentinel_service::housekeeping::Housekeeper;
 use sentinel_service::payloads::KeyWrapper;
 use sentinel_service::signing::Signing;
 use sentinel_service::{Ports, ServiceError, Services, Settings, rollouts, self_test};
+use sentinel_telemetry::Source;
 use sentinel_transparency::{Destinations, Outlets};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -25,7 +27,7 @@ use crate::parts::task::{Task, work};
 use crate::parts::{metrics, payload_key};
 use crate::runtime::clock::SystemClock;
 use crate::runtime::event_log::{EventLog, EventLogOptions};
-use crate::runtime::listeners::{Addresses, Listeners};
+use crate::runtime::listeners::{Addresses, Interfaces, Listeners};
 use crate::runtime::policy_record::{PolicyRecorder, ReloadOnHangup};
 use crate::runtime::server;
 use crate::runtime::signals::Stop;
@@ -58,7 +60,9 @@ pub(crate) struct Parts {
 pub(crate) struct Serving {
     /// What each listener may hold.
     pub(crate) limits: server::Limits,
-    /// The interface. What the node knows itself is filled in: what it counts, and when it stops.
+    /// The front door. The node fills in when it stops.
+    pub(crate) door: sentinel_ingress::Options,
+    /// The HTTP interface. The node fills in what it counts, and which logs are trusted besides.
     pub(crate) interface: sentinel_http::Options,
     /// `None` polls no health checks.
     pub(crate) health_checks: Option<HealthChecks>,
@@ -133,8 +137,8 @@ impl Node {
         ready: impl FnOnce(Addresses) -> Outcome,
     ) -> Outcome {
         let setup = || "cannot set up the server".to_owned();
-        let Serving { limits, interface, health_checks, event_log, destinations, self_test } =
-            serving;
+        let Serving { limits, door, interface, health_checks, event_log, .. } = serving;
+        let Serving { destinations, self_test, .. } = serving;
         let addresses = listeners.addresses()?;
         let limits = limits.within_open_files();
         let stop = Stop::new().or_fail(setup)?;
@@ -142,13 +146,11 @@ impl Node {
         let (stopping, shutdown) = watch::channel(false);
         let also_trusted = also_trusted(&destinations);
         let outlets = Outlets::new(Arc::clone(self.services.log.store()), destinations);
-        let interface = sentinel_http::Options {
-            shutdown: Some(shutdown),
-            also_trusted,
-            sources: self.sources_with(&outlets),
-            ..interface
-        };
-        let interfaces = sentinel_http::interfaces(Arc::clone(&self.services), interface);
+        let door = sentinel_ingress::Options { shutdown: Some(shutdown), ..door };
+        let door = FrontDoor::new(Arc::clone(&self.services), door);
+        let sources = self.sources_with(&outlets);
+        let interface = sentinel_http::Options { also_trusted, sources, ..interface };
+        let interfaces = Interfaces::new(door, interface);
         ready(addresses)?;
         let log = EventLog::start(&self.services.events, Arc::clone(&self.clock), event_log);
         let log = log.or_fail(setup)?;

@@ -10,7 +10,7 @@ use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sentinel_http::Network;
+use sentinel_ingress::Network;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 

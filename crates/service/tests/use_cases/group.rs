@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use sentinel_service::group::{Delay, Group, GroupWriter, Grouping, Settled, Waiting, take_within};
+use sentinel_telemetry::SpanContext;
 use tokio::time::{Instant, sleep};
 
 /// Takes a while for each group, and remembers how large it was.
@@ -25,7 +26,7 @@ impl GroupWriter for SlowWriter {
     async fn write(&self, queue: &mut Vec<Waiting<u32, u32>>) -> Vec<Settled<u32>> {
         self.groups.lock().unwrap().push(queue.len());
         sleep(WRITE).await;
-        queue.drain(..).map(|Waiting { item, answer }| (answer, Ok(item))).collect()
+        queue.drain(..).map(|Waiting { item, answer, .. }| (answer, Ok(item))).collect()
     }
 }
 
@@ -96,7 +97,7 @@ impl GroupWriter for WeighingWriter {
     async fn write(&self, queue: &mut Vec<Waiting<u32, u32>>) -> Vec<Settled<u32>> {
         let taken = take_within(queue, 100, |item| *item as usize);
         self.groups.lock().unwrap().push(taken.iter().map(|waiting| waiting.item).collect());
-        taken.into_iter().map(|Waiting { item, answer }| (answer, Ok(item))).collect()
+        taken.into_iter().map(|Waiting { item, answer, .. }| (answer, Ok(item))).collect()
     }
 }
 
@@ -109,6 +110,37 @@ async fn a_group_is_no_heavier_than_it_may_be_and_keeps_the_order() {
     let answers = join_all(items.map(|item| group.submit(item))).await;
     assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), items);
     let groups = writer.groups.lock().unwrap();
-    // What is too heavy by itself goes alone, since nobody else could take it along.
+    // What is too heavy by itself goes alone, since no other group could take it along.
     assert_eq!(*groups, [vec![40, 60], vec![1], vec![500], vec![99], vec![2]]);
+}
+
+/// Keeps the spans of what it writes.
+#[derive(Default)]
+struct TracedWriter {
+    spans: Mutex<Vec<Option<SpanContext>>>,
+}
+
+#[async_trait]
+impl GroupWriter for TracedWriter {
+    type Item = u32;
+    type Answer = u32;
+
+    async fn write(&self, queue: &mut Vec<Waiting<u32, u32>>) -> Vec<Settled<u32>> {
+        let write = |waiting: Waiting<u32, u32>| {
+            self.spans.lock().unwrap().push(waiting.span);
+            (waiting.answer, Ok(waiting.item))
+        };
+        queue.drain(..).map(write).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_span_of_a_request_goes_along_to_the_writer() {
+    let writer = Arc::new(TracedWriter::default());
+    let grouping = Grouping { most: 1024, delay: PROMPT };
+    let group = Group::start(Arc::clone(&writer), 1024, grouping);
+    let span = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    sentinel_telemetry::within(Some(span), group.submit(1)).await.unwrap();
+    group.submit(2).await.unwrap();
+    assert_eq!(*writer.spans.lock().unwrap(), [Some(span), None]);
 }

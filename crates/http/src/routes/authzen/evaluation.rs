@@ -5,7 +5,7 @@ use super::{Evaluated, EvaluationBody, evaluate};
 use crate::app::Shared;
 use crate::body::Unread;
 use crate::problem::Problem;
-use crate::routes::ask::Asker;
+use sentinel_ingress::ask::Asker;
 
 /// Decide a call, as AuthZEN
 ///

@@ -9,7 +9,7 @@ use super::{ActionBody, Entity, Evaluated, EvaluationBody, evaluate};
 use crate::app::Shared;
 use crate::body::Unread;
 use crate::problem::Problem;
-use crate::routes::ask::Asker;
+use sentinel_ingress::ask::Asker;
 
 /// Evaluations in one request.
 const MAX: usize = 100;

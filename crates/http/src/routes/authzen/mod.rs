@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 use crate::problem::Problem;
-use crate::routes::ask::{Asked, Asker, ask};
+use sentinel_ingress::ask::{Asked, Asker, ask};
 
 mod configuration;
 mod evaluation;
@@ -119,7 +119,7 @@ pub(crate) struct Failed {
 
 impl Evaluated {
     fn failed(problem: &Problem) -> Self {
-        let (status, code, message) = problem.told();
+        let (status, code, message) = problem.parts();
         let error = Failed { status, code, message: message.to_owned() };
         Self { decision: false, context: Told::Error { error } }
     }
@@ -146,7 +146,7 @@ impl From<Asked> for Evaluated {
 /// Has one evaluation decided.
 async fn evaluate(app: &Shared, body: EvaluationBody, asker: Asker) -> Result<Evaluated, Problem> {
     let request = request(body, asker)?;
-    Ok(ask(app, request).await?.into())
+    Ok(ask(&app.door, request).await?.into())
 }
 
 /// The check that an evaluation stands for. Nothing of it is left out: what a check has no field

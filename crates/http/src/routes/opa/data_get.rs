@@ -2,12 +2,12 @@ use axum::extract::State;
 use axum::response::Response;
 use sentinel_core::json::{Limits, parse_object_as};
 
-use super::{DataAnswer, DataQuery, Input, Rule, decide, undefined};
+use super::{DataAnswer, DataQuery, Input, Rule, decide, not_understood, undefined};
 use crate::app::Shared;
 use crate::path::Id;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::routes::ask::Asker;
+use sentinel_ingress::ask::Asker;
 
 /// Decide a call, as OPA, by GET
 ///
@@ -38,6 +38,6 @@ pub(crate) async fn opa_data_get(
     });
     match input {
         Ok(input) => decide(&app, rule, input, asker).await,
-        Err(problem) => Ok(problem.into_opa()),
+        Err(problem) => Ok(not_understood(&problem)),
     }
 }

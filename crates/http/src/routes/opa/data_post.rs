@@ -3,13 +3,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{DataAnswer, DataQuery, Input, Rule, decide, undefined};
+use super::{DataAnswer, DataQuery, Input, Rule, decide, not_understood, undefined};
 use crate::app::Shared;
 use crate::body::Unread;
 use crate::path::Id;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::routes::ask::Asker;
+use sentinel_ingress::ask::Asker;
 
 /// The question, as OPA takes it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,16 +41,16 @@ pub(crate) async fn opa_data_post(
     body: Unread,
 ) -> Result<Response, Problem> {
     match query {
-        Err(problem) => return Ok(problem.into_opa()),
+        Err(problem) => return Ok(not_understood(&problem)),
         Ok(Params(DataQuery { input: Some(_), .. })) => {
             let detail = "`input` belongs into the body of a POST";
-            return Ok(Problem::bad_request("invalid_query", detail).into_opa());
+            return Ok(not_understood(&Problem::bad_request("invalid_query", detail)));
         }
         Ok(_) => {}
     }
     let Some(rule) = Rule::of(&path) else { return Ok(undefined()) };
     match body.object::<Question>().await {
         Ok(Question { input }) => decide(&app, rule, input, asker).await,
-        Err(problem) => Ok(problem.into_opa()),
+        Err(problem) => Ok(not_understood(&problem)),
     }
 }

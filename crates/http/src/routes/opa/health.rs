@@ -5,7 +5,6 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::app::Shared;
-use crate::routes::readyz::not_ready;
 
 /// Health, as OPA
 ///
@@ -28,7 +27,7 @@ pub(crate) async fn opa_health(State(app): State<Shared>, RawQuery(query): RawQu
     let asked = query.unwrap_or_default();
     let names = asked.split('&').filter_map(|pair| pair.split('=').next());
     let deep = names.into_iter().any(|name| matches!(name, "bundles" | "plugins"));
-    let reasons = if deep { not_ready(&app).await } else { Vec::new() };
+    let reasons = if deep { app.door.not_ready().await } else { Vec::new() };
     if reasons.is_empty() {
         return Json(json!({})).into_response();
     }

@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::DecisionId;
@@ -15,8 +16,8 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 use crate::problem::Problem;
-use crate::routes::ask::{Asked, Asker, ask};
 use crate::wire::{Reason, reason_code};
+use sentinel_ingress::ask::{Asked, Asker, ask};
 
 mod data_get;
 mod data_post;
@@ -154,7 +155,7 @@ async fn decide(app: &Shared, rule: Rule, input: Input, asker: Asker) -> Result<
         arrived: asker.arrived,
         deadline: asker.deadline,
     };
-    let asked = ask(app, request).await?;
+    let asked = ask(&app.door, request).await?;
     let result = match rule {
         Rule::Allow => RuleResult::Allow(asked.allows()),
         Rule::Decision => RuleResult::Decision(Box::new(decision(&asked))),
@@ -182,7 +183,18 @@ fn decision(asked: &Asked) -> Decision<'_> {
     }
 }
 
-/// The answer about a rule that there is not, as OPA gives it.
+/// A request that cannot be understood, as OPA reports it.
+fn not_understood(problem: &Problem) -> Response {
+    let status = match problem.status() {
+        // OPA has no other status for what it cannot read.
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    let (_, _, detail) = problem.parts();
+    (status, Json(json!({"code": "invalid_parameter", "message": detail}))).into_response()
+}
+
+/// The response about a rule that does not exist, as OPA gives it.
 fn undefined() -> Response {
     Json(json!({})).into_response()
 }

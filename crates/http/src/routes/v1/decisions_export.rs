@@ -11,7 +11,7 @@ use sentinel_core::principal::{Principal, Role};
 
 use super::decision_filter::{ExportParams, ListParams};
 use crate::app::Shared;
-use crate::auth::{Caller, is_revoked};
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::Params;
 use crate::wire::DecisionAnswer;
@@ -58,7 +58,7 @@ fn stream(
             let next = found.next_cursor.take();
             yield lines(found.items)?;
             let Some(cursor) = next else { return };
-            if is_revoked(&app.services, &principal) {
+            if !app.services.control.current().vouches_for(principal.credential()) {
                 Err(Cut("the key was revoked"))?;
             }
             found = page(&app, &principal, &params, Some(cursor)).await.map_err(|problem| {

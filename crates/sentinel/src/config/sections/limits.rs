@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use sentinel_http::Network;
+use sentinel_ingress::Network;
 use sentinel_service::group::Delay;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ pub(crate) struct Limits {
     pub(crate) connections: server::Limits,
     pub(crate) event_streams: usize,
     /// Of one party.
-    pub(crate) parties: sentinel_http::Limits,
+    pub(crate) parties: sentinel_ingress::Limits,
 }
 
 impl Section for LimitsSection {
@@ -125,7 +125,7 @@ impl Section for LimitsSection {
                 grace: Duration::from_secs(self.shutdown_grace_seconds),
             },
             event_streams: self.max_event_streams,
-            parties: sentinel_http::Limits {
+            parties: sentinel_ingress::Limits {
                 streams_of_key: self.max_event_streams_per_key,
                 // So that no key can keep the others from being checked.
                 requests_of_key: self.max_waiting.div_ceil(2),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use sentinel_http::{Connection, Network};
+use sentinel_ingress::{Connection, Network};
 use tokio::task::AbortHandle;
 
 /// Silence after which a connection may be ended once places run short.

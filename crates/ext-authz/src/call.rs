@@ -1,4 +1,4 @@
-//! The check that a gateway's question stands for.
+//! Reads a check out of a gateway's question.
 //!
 //! Two parties speak in it. The operator of the gateway, in `context_extensions`, which Envoy takes
 //! from the configuration of the route and nowhere else; and the agent, in everything that it sends.
@@ -12,10 +12,9 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::json::{Limits, parse_object_as};
 use sentinel_core::name::{NameError, TenantSlug};
+use sentinel_ingress::ask::Asker;
+use sentinel_ingress::problem::Problem;
 use serde_json::{Map, Value, json};
-
-use crate::problem::Problem;
-use crate::routes::ask::Asker;
 
 /// Headers that a call may have.
 const MAX_HEADERS: usize = 256;
@@ -40,7 +39,7 @@ pub(super) fn request(
     bound: Option<TenantSlug>,
 ) -> Result<CheckRequest, Problem> {
     let http = attributes.request.and_then(|request| request.http);
-    let http = http.ok_or_else(|| unmapped("the question is about no request of HTTP"))?;
+    let http = http.ok_or_else(|| unmapped("the question is not about a request of HTTP"))?;
     let mut stated = Stated::new(attributes.context_extensions, &http)?;
     let source = attributes.source.unwrap_or_default();
     let tenant = match stated.take("tenant")? {
@@ -92,7 +91,7 @@ impl<'a> Stated<'a> {
         let names = listed.split(',').map(str::trim).filter(|name| !name.is_empty());
         let known = names.map(|name| {
             let known = FIELDS.into_iter().find(|field| *field == name);
-            known.ok_or_else(|| invalid("from_headers", &format!("`{name}` is no field")))
+            known.ok_or_else(|| invalid("from_headers", &format!("`{name}` is not a field")))
         });
         let from_headers = known.collect::<Result<_, _>>()?;
         Ok(Self { extensions, from_headers, http })
@@ -109,7 +108,7 @@ impl<'a> Stated<'a> {
         Ok(header(self.http, &name)?.or(stated))
     }
 
-    /// The agent, or with `agent_from: peer` whoever the gateway has authenticated by TLS.
+    /// The agent, or with `agent_from: peer` the peer that the gateway has authenticated by TLS.
     fn agent(&mut self, source: &Peer) -> Result<Option<String>, Problem> {
         let named = self.take("agent")?;
         match self.extensions.remove("agent_from").as_deref() {

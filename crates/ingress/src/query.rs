@@ -10,7 +10,7 @@ use crate::problem::Problem;
 
 /// The query as a `T`, which must be `deny_unknown_fields`.
 #[derive(Debug)]
-pub(crate) struct Params<T>(pub(crate) T);
+pub struct Params<T>(pub T);
 
 /// Most bytes of a parser's message that are repeated to the client.
 const MAX_DETAIL: usize = 300;
@@ -42,7 +42,10 @@ const DEFAULT_LIMIT: u32 = 100;
 const MAX_CURSOR: usize = 512;
 
 /// The page of a listing that is asked for.
-pub(crate) fn page(limit: Option<PageLimit>, cursor: Option<String>) -> Result<Page, Problem> {
+///
+/// # Errors
+/// `bad_cursor` when no store can have issued the cursor.
+pub fn page(limit: Option<PageLimit>, cursor: Option<String>) -> Result<Page, Problem> {
     if cursor.as_ref().is_some_and(|cursor| cursor.is_empty() || cursor.len() > MAX_CURSOR) {
         let detail = "bad cursor; pass `next_cursor` of the previous page unchanged";
         return Err(Problem::bad_request("bad_cursor", detail));
@@ -53,7 +56,7 @@ pub(crate) fn page(limit: Option<PageLimit>, cursor: Option<String>) -> Result<P
 /// A number of rows, 1 to 1,000.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "u32")]
-pub(crate) struct PageLimit(u32);
+pub struct PageLimit(u32);
 
 impl TryFrom<u32> for PageLimit {
     type Error = String;

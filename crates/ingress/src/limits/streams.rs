@@ -36,7 +36,7 @@ struct Open {
 
 /// A place of a stream, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     streams: Arc<Streams>,
     key: Option<KeyId>,
     tenant: Option<TenantId>,

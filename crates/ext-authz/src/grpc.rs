@@ -1,6 +1,6 @@
 //! As much of gRPC as a unary method takes: a message in, a message out, and the deadline. Written
-//! out, since a library of gRPC answers what it cannot read with a failed RPC, and here that has to
-//! be a deny.
+//! out, since a library of gRPC fails the RPC when it cannot read a message, and here that has to be
+//! a deny.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,8 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use prost::Message;
-
-use crate::problem::Problem;
+use sentinel_ingress::problem::Problem;
 
 /// Bytes before a message: whether it is compressed, and its length.
 pub(super) const PREFIX: usize = 5;
@@ -24,7 +23,7 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const OK: HeaderValue = HeaderValue::from_static("0");
 const UNIMPLEMENTED: HeaderValue = HeaderValue::from_static("12");
-/// Longer than any gateway waits, in seconds; deadlines beyond it are none.
+/// Longer than any gateway waits, in seconds; a longer deadline is ignored.
 const LONGEST: u64 = 600;
 
 /// Whether the request is one of gRPC with messages of protobuf.
@@ -82,12 +81,12 @@ pub(super) fn parse<M: Message + Default>(body: &[u8]) -> Result<M, Problem> {
     M::decode(message).map_err(|_| malformed("the message is not the one that the method takes"))
 }
 
-/// The answer that holds this message.
+/// The response that holds this message.
 pub(super) fn message(message: &impl Message) -> Response {
     let encoded = message.encode_to_vec();
     let mut framed = BytesMut::with_capacity(PREFIX + encoded.len());
     framed.put_u8(0);
-    // Answers have a few hundred bytes.
+    // Responses have a few hundred bytes.
     framed.put_u32(u32::try_from(encoded.len()).unwrap_or(u32::MAX));
     framed.put_slice(&encoded);
     let trailers = HeaderMap::from_iter([(STATUS, OK)]);
@@ -98,7 +97,7 @@ pub(super) fn message(message: &impl Message) -> Response {
     response
 }
 
-/// Answers whatever is no method of ours.
+/// The response to a method that is not ours.
 pub(super) async fn unimplemented() -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
@@ -108,7 +107,7 @@ pub(super) async fn unimplemented() -> Response {
     response
 }
 
-/// Answers what is no request of gRPC.
+/// The response to a request that is not one of gRPC.
 pub(super) fn unsupported() -> Response {
     StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response()
 }

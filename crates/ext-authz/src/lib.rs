@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts as _, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
@@ -20,66 +20,73 @@ use http::request::Parts;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::principal::Role;
+use sentinel_ingress::ask::{Asked, Asker, ask};
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::received::{Received, RequestId};
+use sentinel_ingress::{FrontDoor, RouteCounters, body, edge};
 
-use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body;
-use crate::edge;
-use crate::problem::Problem;
-use crate::request_id::{Received, RequestId};
-use crate::routes::ask::{Asked, Asker, ask};
-
-mod answer;
 mod call;
 mod grpc;
 mod health;
+mod response;
 
-/// The one method there is.
-pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+/// The one method of the service.
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// Bytes of a message: what a check may have, and the headers of the call.
 const MAX_MESSAGE: usize = 512 * 1024;
 
+/// What the methods share.
+#[derive(Debug)]
+struct Gateway {
+    door: Arc<FrontDoor>,
+    counters: Arc<RouteCounters>,
+}
+
+type Shared = Arc<Gateway>;
+
 /// The methods, to be served by HTTP/2.
-pub(crate) fn router(app: Shared) -> Router {
+pub fn router(door: Arc<FrontDoor>) -> Router {
+    let counters = door.traffic().route(CHECK, &http::Method::POST);
     Router::new()
         .route(CHECK, post(check))
         .route(health::CHECK, post(health::check))
         .fallback(grpc::unimplemented)
         .method_not_allowed_fallback(grpc::unimplemented)
-        .with_state(app)
+        .with_state(Arc::new(Gateway { door, counters }))
 }
 
-async fn check(State(app): State<Shared>, request: Request) -> Response {
+async fn check(State(gateway): State<Shared>, request: Request) -> Response {
     if !grpc::is_grpc(request.headers()) {
         return grpc::unsupported();
     }
     let mut received = Received::now(request.headers());
     let (parts, body) = request.into_parts();
-    let decided = match app.limits.request(&parts, Some(CHECK)) {
-        Ok(limited) => {
-            let decided = decide(&app, parts, body, &mut received);
-            limited.within(AssertUnwindSafe(decided).catch_unwind()).await
+    let decided = match gateway.door.admit(&parts, Some(CHECK)) {
+        Ok(under_way) => {
+            let decided = decide(&gateway.door, parts, body, &mut received);
+            under_way.within(AssertUnwindSafe(decided).catch_unwind()).await
         }
         Err(refused) => Ok(Err(refused)),
     };
     let decided =
         decided.unwrap_or_else(|panic| Err(Problem::internal(edge::message(panic.as_ref()))));
-    let (status, answer) = answered(decided, &received.id);
-    app.metrics.route(Some(CHECK), &http::Method::POST).count(status);
-    grpc::message(&answer)
+    let (status, response) = respond(decided, &received.id);
+    gateway.counters.count(status);
+    grpc::message(&response)
 }
 
 /// Reads who asks for what, and has it decided. The identifier in `received` becomes that of the
 /// call.
 async fn decide(
-    app: &Shared,
-    mut parts: Parts,
+    door: &FrontDoor,
+    parts: Parts,
     body: Body,
     received: &mut Received,
 ) -> Result<Asked, Problem> {
     let arrived = received.at;
     let deadline = grpc::timeout(&parts.headers)?.and_then(|wait| arrived.checked_add(wait));
-    let caller = Caller::from_request_parts(&mut parts, app).await?;
+    let caller = Caller::authenticate(door, &parts)?;
     caller.require(&[Role::Agent])?;
     let reading = body::read(body, MAX_MESSAGE + grpc::PREFIX);
     let bytes = match deadline {
@@ -93,28 +100,25 @@ async fn decide(
     let attributes = message.attributes.unwrap_or_default();
     received.id = RequestId::or_new(call::request_id(&attributes));
     let bound = caller.principal().tenant().and_then(|id| {
-        let control = app.services.control.current();
+        let control = door.services().control.current();
         control.tenant_by_id(id).map(|tenant| tenant.slug.clone())
     });
     let (principal, request_id) = (caller.into_principal(), Arc::clone(&received.id.0));
     let asker = Asker { principal, request_id, arrived, deadline };
-    ask(app, call::request(attributes, asker, bound)?).await
+    ask(door, call::request(attributes, asker, bound)?).await
 }
 
-/// The answer to the gateway, and the status that its client gets unless the call is forwarded.
-fn answered(
-    decided: Result<Asked, Problem>,
-    request_id: &RequestId,
-) -> (StatusCode, CheckResponse) {
+/// The response to the gateway, and the status that its client gets unless the call is forwarded.
+fn respond(decided: Result<Asked, Problem>, request_id: &RequestId) -> (StatusCode, CheckResponse) {
     match decided {
         Ok(Asked { decision, permit: Some(permit), .. }) if decision.allow => {
-            (StatusCode::OK, answer::allowed(&decision, permit))
+            (StatusCode::OK, response::allowed(&decision, permit))
         }
         Ok(Asked { decision, .. }) => {
             let problem = denial(&decision);
-            (problem.status(), answer::denied(problem, Some(&decision), request_id))
+            (problem.status(), response::denied(problem, Some(&decision), request_id))
         }
-        Err(problem) => (problem.status(), answer::denied(problem, None, request_id)),
+        Err(problem) => (problem.status(), response::denied(problem, None, request_id)),
     }
 }
 
@@ -126,7 +130,7 @@ fn denial(decision: &DecisionRecord) -> Problem {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, code, reason)
         }
         code if code.is_transient() => Problem::overloaded(code.as_str(), reason),
-        // An allow whose permit could not be made is none.
+        // An allow without its permit is a deny.
         ReasonCode::Allowed => Problem::internal("an allow came without a permit"),
         _ => Problem::forbidden(code, reason),
     };

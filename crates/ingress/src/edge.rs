@@ -1,5 +1,5 @@
-//! What holds for every request, in one layer: its identifier, the check of `Host`, panics,
-//! problem documents, the headers of answers, the count of requests.
+//! What holds for every request of HTTP, in one layer: its identifier, the check of `Host`, panics,
+//! problem documents, the headers of responses, the count of requests.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -15,21 +15,29 @@ use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue};
 use tower::{Layer, Service};
 
-use crate::app::Shared;
-use crate::metrics::RouteCounters;
+use crate::front_door::FrontDoor;
 use crate::problem::Problem;
-use crate::request_id::{self, Received, RequestId};
-
-/// Where checks are asked for.
-const CHECK: &str = "/policy/check";
+use crate::received::{self, Received, RequestId};
+use crate::traffic::{RouteCounters, Routes};
 
 /// Wraps every route in an [`Edge`].
 #[derive(Debug, Clone)]
-pub(crate) struct EdgeLayer(Shared);
+pub struct EdgeLayer(Arc<Shared>);
+
+/// In one allocation, since each request clones it.
+#[derive(Debug)]
+struct Shared {
+    door: Arc<FrontDoor>,
+    routes: Routes,
+    check: &'static str,
+}
 
 impl EdgeLayer {
-    pub(crate) const fn new(app: Shared) -> Self {
-        Self(app)
+    /// The edge of `routes`. `check` is the path whose errors say `"allow": false`, for clients that
+    /// read nothing else.
+    #[must_use]
+    pub fn new(door: Arc<FrontDoor>, routes: Routes, check: &'static str) -> Self {
+        Self(Arc::new(Shared { door, routes, check }))
     }
 }
 
@@ -37,14 +45,14 @@ impl<S> Layer<S> for EdgeLayer {
     type Service = Edge<S>;
 
     fn layer(&self, inner: S) -> Edge<S> {
-        Edge { app: Arc::clone(&self.0), inner }
+        Edge { shared: Arc::clone(&self.0), inner }
     }
 }
 
 /// A route with what holds for every request around it.
 #[derive(Debug, Clone)]
-pub(crate) struct Edge<S> {
-    app: Shared,
+pub struct Edge<S> {
+    shared: Arc<Shared>,
     inner: S,
 }
 
@@ -66,15 +74,16 @@ where
         let received = Received::now(&parts.headers);
         let id = received.id.clone();
         let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-        let is_check = path == Some(CHECK);
-        let counters = self.app.metrics.route(path, &parts.method);
-        if self.app.hosts.as_ref().is_some_and(|hosts| !hosts.admits(&parts)) {
+        let Shared { door, routes, check } = &*self.shared;
+        let is_check = path == Some(*check);
+        let counters = routes.find(path, &parts.method);
+        if door.hosts.as_ref().is_some_and(|hosts| !hosts.admits(&parts)) {
             let detail = "this server is not addressed by that name, or not from that page";
             let refused = Problem::forbidden("host_forbidden", detail).into_response();
             let response = finish(refused, &id, is_check, &counters);
             return Box::pin(std::future::ready(Ok(response)));
         }
-        let limited = match self.app.limits.request(&parts, path) {
+        let limited = match door.admit(&parts, path) {
             Ok(limited) => limited,
             Err(refused) => {
                 let response = finish(refused.into_response(), &id, is_check, &counters);
@@ -82,10 +91,10 @@ where
             }
         };
         parts.extensions.insert(received);
-        let answer = self.inner.call(Request::from_parts(parts, body));
-        let answer = limited.within(AssertUnwindSafe(answer).catch_unwind());
+        let response = self.inner.call(Request::from_parts(parts, body));
+        let response = limited.within(AssertUnwindSafe(response).catch_unwind());
         Box::pin(async move {
-            let response = match answer.await {
+            let response = match response.await {
                 Ok(Ok(response)) => response,
                 Err(panic) => Problem::internal(message(panic.as_ref())).into_response(),
             };
@@ -107,7 +116,7 @@ fn finish(
     counters.count(response.status());
     let headers = response.headers_mut();
     if let Some(value) = id.header() {
-        headers.insert(request_id::HEADER, value);
+        headers.insert(received::HEADER, value);
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -115,7 +124,8 @@ fn finish(
 }
 
 /// The message of a panic, for the log.
-pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> String {
+#[must_use]
+pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("a handler panicked: {}", text.unwrap_or("no message"))

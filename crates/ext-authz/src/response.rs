@@ -1,4 +1,4 @@
-//! What the gateway is told, and what it shows to the tool and to the agent.
+//! The response to the gateway, and what the gateway shows to the tool and to the agent.
 
 use std::collections::HashMap;
 
@@ -14,9 +14,8 @@ use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 use http::StatusCode;
 use sentinel_core::audit::DecisionRecord;
-
-use crate::problem::Problem;
-use crate::request_id::RequestId;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::received::RequestId;
 
 const DECISION_ID: &str = "x-sentinel-decision-id";
 const PERMIT: &str = "x-sentinel-permit";
@@ -34,10 +33,10 @@ mod code {
 }
 
 /// Lets the gateway forward the call. The tool gets the permit, the agent the decision's
-/// identifier; whatever either header held before is gone.
+/// identifier; the gateway replaces what either header held before.
 pub(super) fn allowed(decision: &DecisionRecord, permit: String) -> CheckResponse {
     let id = decision.id.to_string();
-    let answer = OkHttpResponse {
+    let response = OkHttpResponse {
         headers: vec![header(DECISION_ID, id.clone()), header(PERMIT, permit)],
         response_headers_to_add: vec![header(DECISION_ID, id)],
         ..OkHttpResponse::default()
@@ -45,11 +44,11 @@ pub(super) fn allowed(decision: &DecisionRecord, permit: String) -> CheckRespons
     CheckResponse {
         status: Some(Status { code: code::OK, ..Status::default() }),
         dynamic_metadata: Some(metadata(decision)),
-        http_response: Some(HttpResponse::OkResponse(answer)),
+        http_response: Some(HttpResponse::OkResponse(response)),
     }
 }
 
-/// Has the gateway answer the agent with the problem.
+/// Has the gateway send the problem to the agent.
 pub(super) fn denied(
     problem: Problem,
     decision: Option<&DecisionRecord>,
@@ -58,7 +57,7 @@ pub(super) fn denied(
     let (code, status) = statuses(problem.status());
     let problem = if problem.status() == StatusCode::UNAUTHORIZED {
         let detail = "the gateway shows no valid key, so nothing is decided for it";
-        Problem::forbidden(problem.told().1, detail)
+        Problem::forbidden(problem.parts().1, detail)
     } else {
         problem.with_status(status)
     };
@@ -69,8 +68,8 @@ pub(super) fn denied(
     ];
     headers.extend(decision.map(|decision| header(DECISION_ID, decision.id.to_string())));
     headers.extend(problem.retry_after().map(|wait| header("retry-after", wait.to_string())));
-    let (_, reason, _) = problem.told();
-    let answer = DeniedHttpResponse {
+    let (_, reason, _) = problem.parts();
+    let response = DeniedHttpResponse {
         status: Some(HttpStatus { code: status.as_u16().into() }),
         headers,
         body: problem.document(&request_id.0, true),
@@ -78,14 +77,14 @@ pub(super) fn denied(
     CheckResponse {
         status: Some(Status { code, message: reason.to_owned(), details: Vec::new() }),
         dynamic_metadata: Some(decision.map_or_else(|| refusal(reason), metadata)),
-        http_response: Some(HttpResponse::DeniedResponse(answer)),
+        http_response: Some(HttpResponse::DeniedResponse(response)),
     }
 }
 
 /// The code for the gateway and the status for its client, none of which lets a call through.
 fn statuses(status: StatusCode) -> (i32, StatusCode) {
     match status {
-        // It is the gateway that showed no valid key, which its client can do nothing about.
+        // The gateway showed no valid key, which its client cannot change.
         StatusCode::UNAUTHORIZED => (code::UNAUTHENTICATED, StatusCode::FORBIDDEN),
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
             (code::INVALID_ARGUMENT, StatusCode::BAD_REQUEST)
@@ -178,7 +177,7 @@ mod tests {
             let told = denied(problem, None, &RequestId::or_new(None));
             assert_ne!(told.status.unwrap().code, code::OK, "{status}");
             let Some(HttpResponse::DeniedResponse(shown)) = told.http_response else {
-                panic!("{status} is no deny")
+                panic!("{status} is not a deny")
             };
             let shown = EnvoyStatus::try_from(shown.status.unwrap().code).unwrap();
             assert!(shown as i32 >= 400, "{status}: {shown:?}");
@@ -186,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn load_is_told_as_load() {
+    fn overload_is_reported_as_overload() {
         let told = |status| statuses(status).1.as_u16();
         assert_eq!(told(StatusCode::TOO_MANY_REQUESTS), 429);
         let shed =
             denied(Problem::overloaded("overloaded", "probe"), None, &RequestId::or_new(None));
         let Some(HttpResponse::DeniedResponse(shed)) = shed.http_response else {
-            panic!("no deny")
+            panic!("not a deny")
         };
         assert_eq!(shed.status.unwrap().code, 503);
         let headers = shed.headers.into_iter().filter_map(|option| option.header);

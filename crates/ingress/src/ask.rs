@@ -10,28 +10,28 @@ use sentinel_core::check::CheckRequest;
 use sentinel_core::id::ManifestId;
 use sentinel_core::principal::{Principal, Role};
 
-use crate::app::Shared;
 use crate::auth::Caller;
 use crate::deadline;
+use crate::front_door::{BehindFrontDoor, FrontDoor};
 use crate::problem::Problem;
-use crate::request_id::Received;
+use crate::received::Received;
 
 /// A caller that may ask for decisions, and the request in which it asks. As a handler's argument
 /// it refuses callers of other roles.
 #[derive(Debug, Clone)]
-pub(crate) struct Asker {
-    pub(crate) principal: Principal,
-    pub(crate) request_id: Arc<str>,
-    pub(crate) arrived: Instant,
+pub struct Asker {
+    pub principal: Principal,
+    pub request_id: Arc<str>,
+    pub arrived: Instant,
     /// When the caller stops waiting, if it said so.
-    pub(crate) deadline: Option<Instant>,
+    pub deadline: Option<Instant>,
 }
 
-impl FromRequestParts<Shared> for Asker {
+impl<S: BehindFrontDoor> FromRequestParts<S> for Asker {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, app).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::authenticate(state.front_door(), parts)?;
         let Received { id, at } = Received::of(parts);
         let deadline = deadline::of(&parts.headers, at)?;
         caller.require(&[Role::Agent])?;
@@ -42,25 +42,30 @@ impl FromRequestParts<Shared> for Asker {
 
 /// A decision on disk, and the token that goes with an allow.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) decision: Arc<DecisionRecord>,
-    pub(crate) permit: Option<String>,
-    pub(crate) manifest_id: Option<ManifestId>,
+pub struct Asked {
+    pub decision: Arc<DecisionRecord>,
+    pub permit: Option<String>,
+    pub manifest_id: Option<ManifestId>,
 }
 
 impl Asked {
     /// Whether the call may be made. An allow without a permit is a deny, since the permit is what
     /// proves it.
-    pub(crate) fn allows(&self) -> bool {
+    #[must_use]
+    pub fn allows(&self) -> bool {
         self.decision.allow && self.permit.is_some()
     }
 }
 
 /// Has the call decided and recorded, on the one enforcement path, and counts it in the metrics.
-pub(crate) async fn ask(app: &Shared, request: CheckRequest) -> Result<Asked, Problem> {
+///
+/// # Errors
+/// When no decision could be recorded; nothing is allowed then.
+pub async fn ask(door: &FrontDoor, request: CheckRequest) -> Result<Asked, Problem> {
     let arrived = request.arrived;
-    let checked = app.services.checker.check(request).await?;
-    app.metrics.checked(&checked.decision, arrived.elapsed());
-    let permit = checked.permit.as_ref().map(|permit| app.services.checker.token(permit));
+    let checker = &door.services.checker;
+    let checked = checker.check(request).await?;
+    door.traffic.checked(&checked.decision, arrived.elapsed());
+    let permit = checked.permit.as_ref().map(|permit| checker.token(permit));
     Ok(Asked { decision: checked.decision, permit, manifest_id: checked.manifest_id })
 }

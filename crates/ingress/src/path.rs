@@ -9,7 +9,7 @@ use crate::problem::Problem;
 
 /// The last parameter of the path, parsed.
 #[derive(Debug)]
-pub(crate) struct Id<T>(pub(crate) T);
+pub struct Id<T>(pub T);
 
 impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;

@@ -1,4 +1,4 @@
-//! Figures that others keep: what stores, carriers and limiters count, read when they are asked for.
+//! Figures that stores, carriers and limiters keep, read at each scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use sentinel_service::Services;
 
 /// Names and values of labels. Both are part of the program, so none is a client's choice.
 pub type Labels = Vec<(&'static str, &'static str)>;
@@ -29,7 +28,7 @@ pub enum Values {
     Histograms(Vec<(Labels, Durations)>),
 }
 
-/// How often something took how long.
+/// How many times something took how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Durations {
     /// Upper bound in seconds, the last one infinite, and how many are in this bucket alone.
@@ -37,7 +36,7 @@ pub struct Durations {
     pub sum: Duration,
 }
 
-/// Somebody who keeps figures.
+/// A part that keeps figures.
 #[derive(Clone)]
 pub struct Source(Arc<dyn Fn() -> Vec<Measure> + Send + Sync>);
 
@@ -45,59 +44,6 @@ impl Source {
     /// A source that is read by calling `read`, which must neither wait nor fail.
     pub fn new(read: impl Fn() -> Vec<Measure> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
-    }
-
-    /// What the use cases count.
-    pub(crate) fn of_services(services: Arc<Services>) -> Self {
-        Self::new(move || {
-            let rates = services.checker.rate_decisions();
-            let control = services.control.current();
-            let monitored = control.policy().monitored.as_ref();
-            let report = monitored.and_then(|rollout| services.policy.rollout(rollout.id));
-            let report = report.unwrap_or_default();
-            let outcome = |outcome, count| (vec![("outcome", outcome)], count);
-            let tests = services.self_tests.counts();
-            let passed_at = services.self_tests.last().and_then(|report| report.passed_at);
-            vec![
-                Measure {
-                    name: "kill_self_tests",
-                    help: "Self-tests of the kill switch",
-                    values: Values::Counters(vec![
-                        outcome("passed", tests.passed),
-                        outcome("failed", tests.failed),
-                        outcome("not_tried", tests.not_tried),
-                    ]),
-                },
-                Measure {
-                    name: "kill_self_test_passed_timestamp_seconds",
-                    help: "When a self-test of the kill switch passed last; 0 before the first",
-                    values: Values::Gauges(vec![(
-                        Vec::new(),
-                        passed_at.map_or(0, |time| time.as_second()),
-                    )]),
-                },
-                Measure {
-                    name: "rate_limit_decisions",
-                    help: "Calls with rate limits",
-                    values: Values::Counters(vec![
-                        outcome("granted", rates.granted),
-                        outcome("limited", rates.limited),
-                        outcome("unavailable", rates.unavailable),
-                    ]),
-                },
-                Measure {
-                    name: "policy_rollout_comparisons",
-                    help: "Decisions compared with the candidate policy that is monitored now",
-                    values: Values::Counters(vec![
-                        outcome("agreed", report.agreed),
-                        outcome("newly_allowed", report.newly_allowed),
-                        outcome("newly_denied", report.newly_denied),
-                        outcome("otherwise", report.otherwise),
-                        outcome("dropped", report.dropped),
-                    ]),
-                },
-            ]
-        })
     }
 }
 
@@ -109,7 +55,7 @@ impl fmt::Debug for Source {
 
 /// Reads every source at each scrape.
 #[derive(Debug)]
-pub(crate) struct Sources(pub(crate) Vec<Source>);
+pub struct Sources(pub Vec<Source>);
 
 impl Collector for Sources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {

@@ -13,10 +13,11 @@ const MAX: usize = 64;
 
 /// The caller's own identifier if it sent a sane one, else a new UUID.
 #[derive(Debug, Clone)]
-pub(crate) struct RequestId(pub(crate) Arc<str>);
+pub struct RequestId(pub Arc<str>);
 
 impl RequestId {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(HEADER).iter();
         if let (Some(only), None) = (sent.next(), sent.next())
             && let Some(sane) = sane(only)
@@ -27,7 +28,8 @@ impl RequestId {
     }
 
     /// The identifier that a gateway gave to the request it asks about, if that is a sane one.
-    pub(crate) fn or_new(given: Option<&str>) -> Self {
+    #[must_use]
+    pub fn or_new(given: Option<&str>) -> Self {
         given.filter(|text| is_sane(text)).map_or_else(Self::new, |text| Self(Arc::from(text)))
     }
 
@@ -52,13 +54,14 @@ fn is_sane(text: &str) -> bool {
 
 /// A request as it was received. It travels in the request's extensions.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
-    pub(crate) id: RequestId,
-    pub(crate) at: Instant,
+pub struct Received {
+    pub id: RequestId,
+    pub at: Instant,
 }
 
 impl Received {
-    pub(crate) fn now(headers: &HeaderMap) -> Self {
+    #[must_use]
+    pub fn now(headers: &HeaderMap) -> Self {
         Self { id: RequestId::of(headers), at: Instant::now() }
     }
 

@@ -19,10 +19,10 @@ const JSON_PATCH: &str = "application/json-patch+json";
 /// Time in which a body must have arrived.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body that nobody has read yet. A handler reads it once it knows that the caller may do what
-/// the request asks for.
+/// A body that is not read yet. A handler reads it once it knows that the caller may do what the
+/// request asks for.
 #[derive(Debug)]
-pub(crate) struct Unread {
+pub struct Unread {
     headers: HeaderMap,
     body: Body,
 }
@@ -38,23 +38,29 @@ impl<S: Sync> FromRequest<S> for Unread {
 
 impl Unread {
     /// Reads the body, which must be one JSON object, as a `T`.
-    pub(crate) async fn object<T: DeserializeOwned>(self) -> Result<T, Problem> {
+    ///
+    /// # Errors
+    /// When it is too large, incomplete, late, not JSON, or not a `T`.
+    pub async fn object<T: DeserializeOwned>(self) -> Result<T, Problem> {
         let limits = Limits::REQUEST;
         let bytes = self.bytes(limits.max_bytes).await?;
         Ok(parse_object_as(&bytes, &limits)?)
     }
 
     /// Reads the body, any JSON value, as a `T`.
-    pub(crate) async fn value<T: DeserializeOwned>(self, limits: &Limits) -> Result<T, Problem> {
+    ///
+    /// # Errors
+    /// As [`Unread::object`].
+    pub async fn value<T: DeserializeOwned>(self, limits: &Limits) -> Result<T, Problem> {
         let bytes = self.bytes(limits.max_bytes).await?;
         Ok(parse_as(&bytes, limits)?)
     }
 
     /// Reads the body, a JSON Patch, which has a media type of its own, as a `T`.
-    pub(crate) async fn patch<T: DeserializeOwned>(
-        mut self,
-        limits: &Limits,
-    ) -> Result<T, Problem> {
+    ///
+    /// # Errors
+    /// As [`Unread::object`].
+    pub async fn patch<T: DeserializeOwned>(mut self, limits: &Limits) -> Result<T, Problem> {
         if self.headers.get(CONTENT_TYPE).is_some_and(|media| media == JSON_PATCH) {
             self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -78,8 +84,11 @@ impl Unread {
     }
 }
 
-/// Reads a body of any kind, no further than `limit`.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+/// Reads a body of any kind, no further than `limit` bytes.
+///
+/// # Errors
+/// When it is too large, incomplete or late, or when the requests under way hold too much already.
+pub async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     match tokio::time::timeout(TIMEOUT, collect(body, limit)).await {
         Ok(read) => read,
         Err(_) => {

@@ -1,20 +1,20 @@
 //! What one party may take, so that it does not lock out the rest: a key, a tenant, an address, a
 //! connection. What operators and administrators need to stop something is kept free for them.
 //!
-//! The limits of a request go along with its task: what authenticates the caller, or reads the
-//! body, does so within [`UnderWay::within`], and what the request holds is given back at its end.
+//! The limits of a request go along with its task: its caller is authenticated, and its body read,
+//! within [`UnderWay::within`]. What the request holds is given back at its end.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use sentinel_core::principal::{Principal, Role};
+use sentinel_telemetry::{SpanContext, TRACEPARENT};
 
-use crate::auth::API_KEY;
+use crate::auth::presents_key;
 use crate::problem::Problem;
 
 mod addresses;
@@ -23,13 +23,13 @@ mod shares;
 mod streams;
 
 pub use network::{Network, NoNetwork};
-pub(crate) use streams::Place;
+pub use streams::Place;
 
 use addresses::Addresses;
 use shares::{Exhausted, Share, Shares};
 use streams::{Most, Streams};
 
-/// Routes that are answered however often they are asked for: a balancer that gets no answer takes
+/// Routes that are served however often they are asked for: a balancer that gets no response takes
 /// the server out of service. They cost next to nothing.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -42,8 +42,8 @@ pub struct Limits {
     pub requests_of_key: usize,
     /// Requests without a valid key that one address may make in a second; 0 counts none.
     pub unauthenticated_per_second: u32,
-    /// Proxies whose `X-Forwarded-For` says whose request it is. Without any, no address is taken
-    /// for one client where streams are counted.
+    /// Proxies whose `X-Forwarded-For` is believed. Without any, streams are not counted by address,
+    /// since one address may be that of many clients.
     pub trusted_proxies: Vec<Network>,
 }
 
@@ -58,8 +58,8 @@ impl Default for Limits {
     }
 }
 
-/// A connection, for who accepted it and for who answers its requests. It comes with each request,
-/// as an extension.
+/// A connection, shared by the server that accepted it and the requests on it. It comes with each
+/// request, as an extension.
 #[derive(Debug)]
 pub struct Connection {
     peer: IpAddr,
@@ -91,12 +91,12 @@ impl Connection {
     }
 }
 
-/// Whether it is somebody who stops things.
+/// Whether the principal may stop things.
 pub(crate) fn is_privileged(principal: &Principal) -> bool {
     principal.has_role(&[Role::Operator])
 }
 
-/// Counts what everybody takes.
+/// Counts what all callers take.
 #[derive(Debug)]
 pub(crate) struct Guard {
     addresses: Addresses,
@@ -105,15 +105,17 @@ pub(crate) struct Guard {
     trusted: Vec<Network>,
 }
 
-/// What is known of a request, and what it holds.
+/// What is known of a request that is being served, and what it holds.
 #[derive(Debug)]
-pub(crate) struct UnderWay {
+pub struct UnderWay {
     guard: Arc<Guard>,
     connection: Option<Arc<Connection>>,
     address: Option<IpAddr>,
     /// Whether it was counted as one without a valid key.
     counted: Cell<bool>,
     share: RefCell<Share>,
+    /// The span that its caller sent with it.
+    span: Option<SpanContext>,
 }
 
 impl Drop for UnderWay {
@@ -155,9 +157,10 @@ impl Guard {
             address: client.map(network::subject),
             counted: Cell::new(false),
             share: RefCell::default(),
+            span: span(&parts.headers),
         };
         let is_health = path.is_some_and(|path| HEALTH.contains(&path));
-        if !is_health && !shows_key(&parts.headers) {
+        if !is_health && !presents_key(&parts.headers) {
             request.count_unauthenticated()?;
         }
         Ok(request)
@@ -165,9 +168,10 @@ impl Guard {
 }
 
 impl UnderWay {
-    /// Has the request answered by `answer`, within its limits.
-    pub(crate) fn within<F: Future>(self, answer: F) -> impl Future<Output = F::Output> {
-        REQUEST.scope(self, answer)
+    /// Serves the request by `work`, within its limits and as a part of its span.
+    pub fn within<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        let span = self.span;
+        REQUEST.scope(self, sentinel_telemetry::within(span, work))
     }
 
     /// Counts the request as one without a valid key, once.
@@ -200,13 +204,19 @@ impl UnderWay {
     }
 }
 
-fn shows_key(headers: &HeaderMap) -> bool {
-    headers.contains_key(AUTHORIZATION)
-        || headers.contains_key(API_KEY)
-        || headers.contains_key(SEC_WEBSOCKET_PROTOCOL)
+/// The span of the request. What cannot be read is left out, as the specification demands.
+fn span(headers: &HeaderMap) -> Option<SpanContext> {
+    const HEADER: HeaderName = HeaderName::from_static(TRACEPARENT);
+    let mut sent = headers.get_all(HEADER).iter();
+    let first = sent.next()?;
+    if sent.next().is_some() {
+        return None;
+    }
+    first.to_str().ok()?.parse().ok()
 }
 
-/// The request shows no valid key: `problem` says so, unless too many from that address did not.
+/// The request presents no valid credential: `problem` says so, unless too many such requests came
+/// from its address.
 pub(crate) fn refused(problem: Problem) -> Problem {
     let counted = REQUEST.try_with(UnderWay::count_unauthenticated);
     match counted {
@@ -218,16 +228,16 @@ pub(crate) fn refused(problem: Problem) -> Problem {
 /// The request is one of `principal`.
 ///
 /// # Errors
-/// When that has too many under way, or has nothing to do on this connection.
+/// When it has too many requests under way, or the connection is reserved for others.
 pub(crate) fn authenticated(principal: &Principal) -> Result<(), Problem> {
-    // Outside of a request, which only tests are, nothing is held.
+    // Only tests authenticate outside of a request; nothing is held then.
     REQUEST.try_with(|request| request.authenticated(principal)).unwrap_or(Ok(()))
 }
 
-/// The request has so many bytes more of its body in memory.
+/// The request holds `bytes` more of its body in memory.
 ///
 /// # Errors
-/// When that is more than it may have, or all may have together.
+/// When that is more than the key may hold, or all requests may hold together.
 pub(crate) fn reserve(bytes: usize) -> Result<(), Problem> {
     let reserve = |request: &UnderWay| {
         request.guard.shares.reserve(&mut request.share.borrow_mut(), bytes).map_err(exhausted)
@@ -241,7 +251,7 @@ pub(crate) fn reserve(bytes: usize) -> Result<(), Problem> {
 /// When all that it may have are taken.
 pub(crate) fn stream(guard: &Arc<Guard>, principal: &Principal) -> Result<Place, Problem> {
     let address = REQUEST.try_with(|request| request.address).ok().flatten();
-    // Unless proxies are declared, an address may be that of one, and stand for everybody.
+    // Unless proxies are declared, an address may be that of one, and of all clients behind it.
     let address = address.filter(|_| !guard.trusted.is_empty());
     guard.streams.take(principal, address).map_err(|full| match full {
         streams::Full::Everybody => Problem::overloaded("too_many_subscribers", full.as_str()),

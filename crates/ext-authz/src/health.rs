@@ -3,9 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::grpc;
-use crate::app::Shared;
-use crate::routes::not_ready;
+use crate::{Shared, grpc};
 
 /// Public, as `/readyz` is, of which it is a shorter form.
 pub(super) const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -19,8 +17,8 @@ struct HealthCheckResponse {
     status: i32,
 }
 
-/// Answers for every service: there is but one.
-pub(super) async fn check(State(app): State<Shared>) -> Response {
-    let ready = not_ready(&app).await.is_empty();
+/// The health of the one service, whichever is asked about.
+pub(super) async fn check(State(gateway): State<Shared>) -> Response {
+    let ready = gateway.door.not_ready().await.is_empty();
     grpc::message(&HealthCheckResponse { status: if ready { SERVING } else { NOT_SERVING } })
 }

@@ -11,7 +11,6 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::problem::ProblemDocument;
-use crate::routes;
 
 const BEARER: &str = "bearer";
 const API_KEY: &str = "api_key";
@@ -21,12 +20,6 @@ stopped everywhere at once.\n\nErrors are `application/problem+json` (RFC 9457) 
 `code`. Bodies are strict JSON: duplicate keys, unknown fields and anything on which parsers differ \
 are refused. Every answer carries `X-Request-Id`. Listings are paged by cursor: pass `next_cursor` \
 of one page as `cursor` of the next.";
-
-/// The document of every endpoint that [`crate::router`] serves.
-#[must_use]
-pub fn openapi() -> OpenApi {
-    complete(routes::table().into_openapi())
-}
 
 /// Adds to the paths what they have in common, and writes the router's `{*path}` as the `{path}` that
 /// its parameter is called.
@@ -61,8 +54,12 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// The methods that a path takes.
-pub(crate) fn methods(item: &PathItem) -> Vec<Method> {
+/// Every path, with the methods that it takes.
+pub(crate) fn routes(document: &OpenApi) -> impl Iterator<Item = (String, Vec<Method>)> {
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item)))
+}
+
+fn methods(item: &PathItem) -> Vec<Method> {
     let of = [
         (Method::GET, &item.get),
         (Method::POST, &item.post),

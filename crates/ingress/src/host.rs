@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 pub(crate) struct HostGuard(Vec<(String, Option<u16>)>);
 
 impl HostGuard {
-    /// Entries that are no host name match nothing.
+    /// Entries that are not host names match nothing.
     pub(crate) fn new(allowed: &[String]) -> Self {
         Self(allowed.iter().filter_map(|entry| split(entry)).collect())
     }
@@ -43,7 +43,7 @@ impl HostGuard {
     }
 }
 
-/// Whether the request comes from no page, or from one of the very server it is addressed to.
+/// Whether the request comes from no page, or from a page of the server that it is addressed to.
 pub(crate) fn is_same_origin(parts: &Parts) -> bool {
     match (only(&parts.headers, ORIGIN), only(&parts.headers, HOST)) {
         (Ok(None), _) => true,
@@ -70,7 +70,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
 
 fn split(authority: &str) -> Option<(String, Option<u16>)> {
     let parsed: Authority = authority.parse().ok()?;
-    // User information, and a port that is no number, are nothing that a `Host` has.
+    // A `Host` has no user information, and its port is a number.
     if authority.contains('@') || (parsed.port().is_some() && parsed.port_u16().is_none()) {
         return None;
     }

@@ -19,7 +19,7 @@ const RETRY_SECONDS: u32 = 1;
 
 /// An error on its way to the client.
 #[derive(Debug, Clone)]
-pub(crate) struct Problem(Box<Inner>);
+pub struct Problem(Box<Inner>);
 
 #[derive(Debug, Clone)]
 struct Inner {
@@ -37,7 +37,7 @@ struct Inner {
 /// An error: RFC 9457 `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(crate) struct ProblemDocument<'a> {
+pub struct ProblemDocument<'a> {
     /// `https://sentinel-mcp.dev/problems/` and the code.
     #[serde(rename = "type")]
     #[schema(value_type = String, format = "uri")]
@@ -66,7 +66,7 @@ pub(crate) struct ProblemDocument<'a> {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             status,
             code,
@@ -79,81 +79,71 @@ impl Problem {
         }))
     }
 
-    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    pub(crate) fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
     /// Nothing of that kind and identifier that the caller may see.
-    pub(crate) fn not_found(code: &'static str, what: &str, id: &dyn std::fmt::Display) -> Self {
+    pub fn not_found(code: &'static str, what: &str, id: &dyn std::fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, format!("{what} `{id}` not found"))
     }
 
-    pub(crate) fn unauthenticated() -> Self {
+    pub fn unauthenticated() -> Self {
         let detail = "an API key is needed; send `Authorization: Bearer snt_…`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).challenge("Bearer")
     }
 
-    pub(crate) fn invalid_key(detail: &str) -> Self {
+    pub fn invalid_key(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_key", detail)
             .challenge("Bearer error=\"invalid_token\"")
     }
 
-    pub(crate) fn overloaded(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn overloaded(code: &'static str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         problem.0.retry_after = Some(RETRY_SECONDS);
         problem
     }
 
     /// The client alone asks for too much, and may try again later.
-    pub(crate) fn too_many(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn too_many(code: &'static str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
         problem.0.retry_after = Some(RETRY_SECONDS);
         problem
     }
 
     /// What a client is told when a handler fails in a way that it should not.
-    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+    pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "the request could not be answered; nothing was allowed";
         let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
         problem.cause(cause.into())
     }
 
-    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+    pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
         self
     }
 
-    pub(crate) fn decision(mut self, id: DecisionId) -> Self {
+    pub fn decision(mut self, id: DecisionId) -> Self {
         self.0.decision_id = Some(id);
         self
     }
 
-    pub(crate) fn reasons(mut self, reasons: Vec<&'static str>) -> Self {
+    pub fn reasons(mut self, reasons: Vec<&'static str>) -> Self {
         self.0.reasons = reasons;
         self
     }
 
-    /// The error of a request that cannot be understood, in OPA's form, for OPA's clients.
-    pub(crate) fn into_opa(self) -> Response {
-        let status = match self.0.status {
-            // OPA knows no other status for what it cannot read.
-            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-            status => status,
-        };
-        let error = serde_json::json!({"code": "invalid_parameter", "message": self.0.detail});
-        (status, axum::Json(error)).into_response()
-    }
-
-    /// Status and words, for answers that hold several.
-    pub(crate) fn told(&self) -> (u16, &'static str, &str) {
+    /// Status, code and detail, for responses that hold several problems.
+    #[must_use]
+    pub fn parts(&self) -> (u16, &'static str, &str) {
         (self.0.status.as_u16(), self.0.code, &self.0.detail)
     }
 
@@ -167,16 +157,16 @@ impl Problem {
         self
     }
 
-    pub(crate) const fn status(&self) -> StatusCode {
+    pub const fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    pub(crate) const fn retry_after(&self) -> Option<u32> {
+    pub const fn retry_after(&self) -> Option<u32> {
         self.0.retry_after
     }
 
     /// The document, JSON. Writes the cause to the log.
-    pub(crate) fn document(&self, request_id: &str, is_check: bool) -> String {
+    pub fn document(&self, request_id: &str, is_check: bool) -> String {
         let Inner { status, code, detail, decision_id, reasons, cause, .. } = &*self.0;
         if let Some(cause) = cause {
             tracing::error!(request_id, code, cause, "a request failed");
@@ -270,13 +260,13 @@ impl From<JsonError> for Problem {
     }
 }
 
-/// Answers requests for paths that do not exist.
-pub(crate) async fn unknown_route() -> Problem {
+/// The response to a request for a path that does not exist.
+pub async fn unknown_route() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "unknown_route", "there is no such path; see `/docs`")
 }
 
-/// Answers requests with a method that the path does not take.
-pub(crate) async fn wrong_method() -> Problem {
+/// The response to a request with a method that the path does not take.
+pub async fn wrong_method() -> Problem {
     let detail = "the path does not take this method; see `/docs`";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
