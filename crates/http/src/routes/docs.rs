@@ -1,3 +1,7 @@
+//! `GET /docs`: shows the OpenAPI document as a page. Public.
+//!
+//! `GET /docs/{file}`: serves the files of the page. Public.
+
 use std::sync::{Arc, LazyLock};
 
 use axum::response::{Html, IntoResponse, Response};

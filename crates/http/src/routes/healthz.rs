@@ -1,3 +1,5 @@
+//! `GET /healthz`: says whether the process is alive. Public.
+
 use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;

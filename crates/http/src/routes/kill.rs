@@ -1,3 +1,5 @@
+//! `POST /kill`: stops calls. Roles: operator, admin.
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;

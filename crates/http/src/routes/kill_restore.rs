@@ -1,3 +1,5 @@
+//! `POST /kill/restore`: restores calls. Roles: operator, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::epoch::Epoch;

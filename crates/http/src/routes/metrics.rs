@@ -1,3 +1,6 @@
+//! `GET /metrics`: returns the metrics, for Prometheus.
+//! Roles: operator, auditor, admin, bound to no tenant.
+
 use axum::extract::State;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;

@@ -1,3 +1,5 @@
+//! `GET /openapi.json`: returns the OpenAPI document. Public.
+
 use axum::extract::State;
 use bytes::Bytes;
 use http::HeaderName;

@@ -1,3 +1,5 @@
+//! `POST /policy/check`: decides a call. Roles: agent, admin.
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

@@ -1,3 +1,5 @@
+//! `POST /provenance/sign`: signs an action. Roles: agent, admin.
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;

@@ -1,3 +1,5 @@
+//! `GET /provenance/verify/{id}`: verifies a manifest. Roles: agent, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;

@@ -1,3 +1,5 @@
+//! `GET /readyz`: says whether the server can decide. Public.
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;

@@ -1,3 +1,5 @@
+//! `POST /register`: registers a tool. Roles: admin.
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;

@@ -1,3 +1,5 @@
+//! `GET /register`: lists tools, unpaged. Roles: any.
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

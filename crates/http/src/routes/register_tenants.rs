@@ -1,3 +1,5 @@
+//! `GET /register/tenants`: lists tenants, unpaged. Roles: operator, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::page::Page;

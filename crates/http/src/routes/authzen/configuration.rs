@@ -1,3 +1,5 @@
+//! `GET /.well-known/authzen-configuration`: says where the endpoints of AuthZEN are. Public.
+
 use axum::Json;
 use http::header::HOST;
 use http::{HeaderMap, Uri};

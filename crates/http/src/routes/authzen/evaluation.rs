@@ -1,3 +1,5 @@
+//! `POST /access/v1/evaluation`: decides a call, as AuthZEN. Roles: agent, admin.
+
 use axum::Json;
 use axum::extract::State;
 

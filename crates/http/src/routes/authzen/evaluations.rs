@@ -1,3 +1,5 @@
+//! `POST /access/v1/evaluations`: decides several calls, as AuthZEN. Roles: agent, admin.
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

@@ -1,3 +1,5 @@
+//! `GET /v1/data/{*path}`: decides a call, as OPA, by GET. Roles: agent, admin.
+
 use axum::extract::State;
 use axum::response::Response;
 use sentinel_core::json::{Limits, parse_object_as};

@@ -1,3 +1,5 @@
+//! `POST /v1/data/{*path}`: decides a call, as OPA. Roles: agent, admin.
+
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;

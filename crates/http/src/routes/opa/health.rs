@@ -1,3 +1,5 @@
+//! `GET /health`: says whether the server is healthy, as OPA. Public.
+
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};

@@ -1,3 +1,9 @@
+//! `GET /v1/policies`: lists policy modules, as OPA.
+//! Roles: author, auditor, admin, bound to no tenant.
+//!
+//! `GET /v1/policies/`: lists policy modules, as some of OPA's clients ask.
+//! Roles: author, auditor, admin, bound to no tenant.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::principal::Role;

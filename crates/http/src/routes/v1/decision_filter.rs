@@ -1,3 +1,5 @@
+//! The filters of listings of decisions.
+
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionFilter;
 use sentinel_core::decision::ReasonCode;

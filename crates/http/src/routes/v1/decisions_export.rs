@@ -1,3 +1,5 @@
+//! `GET /v1/decisions/export`: exports decisions. Roles: auditor, admin.
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

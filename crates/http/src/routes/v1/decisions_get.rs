@@ -1,3 +1,5 @@
+//! `GET /v1/decisions/{id}`: returns a decision. Roles: operator, author, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::id::DecisionId;

@@ -1,3 +1,5 @@
+//! `GET /v1/events`: streams events, as server-sent events. Roles: agent, operator, auditor, admin.
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

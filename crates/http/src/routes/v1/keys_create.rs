@@ -1,3 +1,5 @@
+//! `POST /v1/keys`: makes a key. Roles: admin.
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;

@@ -1,3 +1,5 @@
+//! `GET /v1/keys`: lists keys. Roles: admin.
+
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;

@@ -1,3 +1,5 @@
+//! `DELETE /v1/keys/{id}`: revokes a key. Roles: admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::id::KeyId;

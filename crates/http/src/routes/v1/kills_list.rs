@@ -1,3 +1,5 @@
+//! `GET /v1/kills`: lists kills. Roles: operator, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::principal::Role;

@@ -1,4 +1,9 @@
 //! The files of the transparency log, as C2SP's tlog-tiles lays them out.
+//!
+//! `GET /v1/log/{*path}`: returns a file of the log that is open.
+//!
+//! `GET /v1/logs/{origin}/{*path}`: returns a file of the log with that name.
+//! Roles: any; public with `public_log`.
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};

@@ -1,3 +1,5 @@
+//! `GET /v1/manifests/{id}/bundle`: returns a manifest's bundle. Roles: agent, auditor, admin.
+
 use axum::extract::State;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;

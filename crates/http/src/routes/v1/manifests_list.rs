@@ -1,3 +1,5 @@
+//! `GET /v1/manifests`: lists manifests. Roles: auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::id::DecisionId;

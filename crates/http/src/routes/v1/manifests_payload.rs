@@ -1,3 +1,5 @@
+//! `GET /v1/manifests/{id}/payload`: returns a manifest's payload. Roles: agent, auditor, admin.
+
 use axum::extract::State;
 use http::HeaderName;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};

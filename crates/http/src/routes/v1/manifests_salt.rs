@@ -1,3 +1,5 @@
+//! `GET /v1/manifests/{id}/salt`: returns a manifest's salt. Roles: agent, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::id::ManifestId;

@@ -1,3 +1,6 @@
+//! `POST /v1/payload-keys/destroy`: destroys a tenant's payload key.
+//! Roles: admin, bound to no tenant.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::name::{Reason, TenantSlug};

@@ -1,3 +1,5 @@
+//! `POST /v1/permits/redeem`: redeems a permit. Roles: agent, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::check::Arguments;

@@ -1,3 +1,6 @@
+//! `GET /v1/policy/changes`: lists changes of policy.
+//! Roles: author, auditor, admin, bound to no tenant.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::principal::Role;

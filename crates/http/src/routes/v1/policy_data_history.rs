@@ -1,3 +1,6 @@
+//! `GET /v1/policy/data-history`: lists changes of policy data.
+//! Roles: author, auditor, admin, bound to no tenant.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::policy_data::DataPath;

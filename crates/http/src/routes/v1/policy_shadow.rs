@@ -1,3 +1,6 @@
+//! `GET /v1/policy/shadow`: compares the shadow engine.
+//! Roles: author, auditor, admin, bound to no tenant.
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;

@@ -1,3 +1,5 @@
+//! `GET /v1/policy`: returns the policy's status. Roles: author, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;

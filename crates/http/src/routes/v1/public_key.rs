@@ -1,3 +1,5 @@
+//! `GET /v1/provenance/public-key`: returns a public key. Roles: any.
+
 use axum::extract::State;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;

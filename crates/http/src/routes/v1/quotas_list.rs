@@ -1,3 +1,5 @@
+//! `GET /v1/quotas`: lists quotas. Roles: operator, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;

@@ -1,4 +1,9 @@
 //! The keys that sign manifests, as the log knows them.
+//!
+//! `GET /v1/provenance/keys`: lists them. Roles: any.
+//!
+//! `POST /v1/provenance/keys/retire`, `POST /v1/provenance/keys/revoke`: ends the trust in one.
+//! Roles: admin, bound to no tenant.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,3 +1,5 @@
+//! `POST /v1/tenants`: creates a tenant. Roles: admin, bound to no tenant.
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;

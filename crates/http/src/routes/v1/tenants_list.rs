@@ -1,3 +1,5 @@
+//! `GET /v1/tenants`: lists tenants. Roles: operator, auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::principal::Role;

@@ -1,3 +1,5 @@
+//! `GET /v1/tombstones/{id}/bundle`: returns a tombstone's bundle. Roles: auditor, admin.
+
 use axum::extract::State;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;

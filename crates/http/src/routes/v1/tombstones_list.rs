@@ -1,3 +1,5 @@
+//! `GET /v1/tombstones`: lists tombstones. Roles: auditor, admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::name::TenantSlug;

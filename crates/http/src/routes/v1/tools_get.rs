@@ -1,3 +1,5 @@
+//! `GET /v1/tools/{id}`: returns a tool. Roles: any.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::id::ToolId;

@@ -1,3 +1,5 @@
+//! `GET /v1/tools`: lists tools. Roles: any.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::name::TenantSlug;

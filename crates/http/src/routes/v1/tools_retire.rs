@@ -1,3 +1,5 @@
+//! `DELETE /v1/tools/{id}`: retires a tool. Roles: admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::id::ToolId;

@@ -1,3 +1,5 @@
+//! `PATCH /v1/tools/{id}`: changes a tool. Roles: admin.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::id::ToolId;

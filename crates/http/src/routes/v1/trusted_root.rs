@@ -1,3 +1,5 @@
+//! `GET /v1/trusted-root`: returns the trusted root. Roles: any; public with `public_log`.
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};

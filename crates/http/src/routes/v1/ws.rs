@@ -1,3 +1,5 @@
+//! `GET /v1/ws`: streams events, over a WebSocket. Roles: agent, operator, auditor, admin.
+
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;

@@ -1,3 +1,6 @@
+//! `DELETE /v1/policy/data/{*path}`: removes policy data that was put.
+//! Roles: author, admin, bound to no tenant.
+
 use axum::extract::State;
 use http::StatusCode;
 use sentinel_core::principal::Role;

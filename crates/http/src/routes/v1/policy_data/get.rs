@@ -1,3 +1,6 @@
+//! `GET /v1/policy/data/{*path}`: returns policy data that was put.
+//! Roles: author, auditor, admin, bound to no tenant.
+
 use axum::extract::State;
 use axum::response::Response;
 use sentinel_core::principal::Role;

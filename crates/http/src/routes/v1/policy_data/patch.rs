@@ -1,3 +1,6 @@
+//! `PATCH /v1/policy/data/{*path}`: changes a part of policy data.
+//! Roles: author, admin, bound to no tenant.
+
 use axum::extract::State;
 use axum::response::Response;
 use sentinel_core::json::Limits;

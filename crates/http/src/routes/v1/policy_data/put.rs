@@ -1,3 +1,5 @@
+//! `PUT /v1/policy/data/{*path}`: puts policy data. Roles: author, admin, bound to no tenant.
+
 use axum::extract::State;
 use axum::response::Response;
 use sentinel_core::json::Limits;

@@ -1,3 +1,5 @@
+//! `POST /v1/policy/rollout/drop`: drops the candidate. Roles: author, admin, bound to no tenant.
+
 use axum::extract::State;
 use http::StatusCode;
 use sentinel_core::principal::Role;

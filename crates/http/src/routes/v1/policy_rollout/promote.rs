@@ -1,3 +1,6 @@
+//! `POST /v1/policy/rollout/promote`: promotes the candidate.
+//! Roles: author, admin, bound to no tenant.
+
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::principal::Role;

@@ -1,3 +1,5 @@
+//! `POST /v1/policy/rollout`: starts a staged rollout. Roles: author, admin, bound to no tenant.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
