@@ -11,8 +11,8 @@ use crate::json;
 use crate::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
 use crate::principal::Principal;
 
-/// One call that a caller asks a decision for. Every field is validated; the values are exactly those
-/// that policy sees and that the permit is bound to.
+/// One call that a caller asks a decision for. Every field is validated; the values are exactly
+/// those that policy sees and that the permit is bound to.
 #[derive(Debug, Clone)]
 pub struct CheckRequest {
     pub principal: Principal,

@@ -118,9 +118,9 @@ impl ControlState {
         self.keys.values().filter(|key| key.revoked_at.is_none())
     }
 
-    /// Whether `credential` is still valid. This is the one rule of it: what authenticates a request,
-    /// decides a call, commits a decision, redeems a permit or goes on with a long response asks
-    /// here.
+    /// Whether `credential` is still valid. This is the one rule of it: what authenticates a
+    /// request, decides a call, commits a decision, redeems a permit or goes on with a long
+    /// response asks here.
     #[must_use]
     pub fn vouches_for(&self, credential: &Credential) -> bool {
         match credential {

@@ -1,8 +1,9 @@
 //! Reads a check out of a gateway's question.
 //!
 //! Two parties speak in it. The operator of the gateway, in `context_extensions`, which Envoy takes
-//! from the configuration of the route and nowhere else; and the agent, in everything that it sends.
-//! What is called is the operator's to say. The agent has a say in what `from_headers` lists.
+//! from the configuration of the route and nowhere else; and the agent, in everything that it
+//! sends. What is called is the operator's to say. The agent has a say in what `from_headers`
+//! lists.
 
 use std::collections::HashMap;
 

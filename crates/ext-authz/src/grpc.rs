@@ -1,6 +1,6 @@
 //! As much of gRPC as a unary method takes: a message in, a message out, and the deadline. Written
-//! out, since a library of gRPC fails the RPC when it cannot read a message, and here that has to be
-//! a deny.
+//! out, since a library of gRPC fails the RPC when it cannot read a message, and here that has to
+//! be a deny.
 
 use std::convert::Infallible;
 use std::time::Duration;

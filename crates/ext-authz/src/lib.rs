@@ -1,9 +1,9 @@
 //! Envoy's external authorization (`envoy.service.auth.v3`, gRPC), so that a gateway has each call
 //! decided before it forwards it.
 //!
-//! A gateway can be told to forward a call when the RPC fails (`failure_mode_allow`), and what makes
-//! one fail may be in the hands of the agent: a body that is too large. So no failure of ours ends
-//! the RPC: a request that is too large, unreadable or without a key is a deny like any other.
+//! A gateway can be told to forward a call when the RPC fails (`failure_mode_allow`), and what
+//! makes one fail may be in the hands of the agent: a body that is too large. So no failure of ours
+//! ends the RPC: a request that is too large, unreadable or without a key is a deny like any other.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

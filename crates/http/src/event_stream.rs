@@ -1,5 +1,4 @@
-//! Event streams: what a subscriber hears, whatever the form. The forms are server-sent events and
-//! WebSocket.
+//! Event streams: what a subscriber hears. The forms are server-sent events and WebSocket.
 
 use std::time::Duration;
 
@@ -109,7 +108,7 @@ pub(crate) struct Sync {
 /// Subscribes `caller`: the one way to every form of the stream.
 ///
 /// # Errors
-/// When the role may not, the wish cannot be read, too many listen, or the store does not answer.
+/// When the role may not listen, the query cannot be read, too many listen, or the store is away.
 pub(crate) async fn open(
     app: Shared,
     caller: Caller,
@@ -139,7 +138,7 @@ fn last(headers: &HeaderMap, wanted: &Wanted) -> Option<EventId> {
     Some(text.parse().unwrap_or(EventId { run: Uuid::nil(), position: 0 }))
 }
 
-/// Whoever listens.
+/// A caller that listens.
 #[derive(Debug)]
 struct Subscriber {
     app: Shared,
@@ -227,7 +226,7 @@ impl Subscriber {
         let state = match self.app.services.control.refresh().await {
             Ok(state) => state,
             Err(error) => {
-                tracing::warn!(%error, "a subscriber is told the state as last known");
+                tracing::warn!(%error, "a subscriber is sent the state as last known");
                 self.app.services.control.current()
             }
         };

@@ -1,4 +1,4 @@
-//! The time that a caller waits for an answer, stated in its request.
+//! The time that a caller waits for a response, stated in its request.
 
 use std::time::{Duration, Instant};
 

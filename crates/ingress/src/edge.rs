@@ -33,8 +33,8 @@ struct Shared {
 }
 
 impl EdgeLayer {
-    /// The edge of `routes`. `check` is the path whose errors say `"allow": false`, for clients that
-    /// read nothing else.
+    /// The edge of `routes`. `check` is the path whose errors say `"allow": false`, for clients
+    /// that read nothing else.
     #[must_use]
     pub fn new(door: Arc<FrontDoor>, routes: Routes, check: &'static str) -> Self {
         Self(Arc::new(Shared { door, routes, check }))

@@ -42,8 +42,8 @@ impl Default for Options {
     }
 }
 
-/// The use cases, and what stands guard in front of them. All ways in share one, so that limits and
-/// counts are those of all of them together.
+/// The use cases, and what guards them. All ways in share one, so that limits and counts are those
+/// of all of them together.
 #[derive(Debug)]
 pub struct FrontDoor {
     pub(crate) services: Arc<Services>,
@@ -80,7 +80,7 @@ impl FrontDoor {
     }
 
     /// Looks at a request before anything else does. `path` is the template of its route. What is
-    /// returned must answer it, by [`UnderWay::within`].
+    /// returned must serve it, by [`UnderWay::within`].
     ///
     /// # Errors
     /// When the request presents no key, and too many such requests come from its address.

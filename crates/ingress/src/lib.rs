@@ -1,8 +1,9 @@
 //! The front door: what every way in shares, whatever protocol it speaks.
 //!
-//! A [`FrontDoor`] holds the use cases and the limits. A request passes the [`edge`], which gives it
-//! an identifier and counts it; a [scheme](auth) authenticates its caller; the [`body`] is read
-//! within bounds; [`ask`](ask::ask) has a call decided. An error is a [`Problem`](problem::Problem).
+//! A [`FrontDoor`] holds the use cases and the limits. A request passes the [`edge`], which gives
+//! it an identifier and counts it; a [scheme](auth) authenticates its caller; the [`body`] is read
+//! within bounds; [`ask`](ask::ask) has a call decided. An error is a
+//! [`Problem`](problem::Problem).
 
 pub mod ask;
 pub mod auth;

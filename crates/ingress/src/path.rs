@@ -16,7 +16,10 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let invalid = || {
-            Problem::bad_request("invalid_id", "the last part of the path is no valid identifier")
+            Problem::bad_request(
+                "invalid_id",
+                "the last part of the path is not a valid identifier",
+            )
         };
         let params =
             RawPathParams::from_request_parts(parts, state).await.map_err(|_| invalid())?;

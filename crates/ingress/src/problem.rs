@@ -1,4 +1,4 @@
-//! Errors as they are answered: RFC 9457 problem documents with a stable code.
+//! Errors as they are sent: RFC 9457 problem documents with a stable code.
 //!
 //! A handler returns a [`Problem`]; the [`edge`](crate::edge) writes it out, since it knows the
 //! request's identifier and whether the request was a check.
@@ -193,16 +193,16 @@ impl Problem {
         let Inner { status, retry_after, challenge, .. } = *self.0;
         let mut response = Response::new(body.into());
         *response.status_mut() = status;
-        let answer = response.headers_mut();
+        let written = response.headers_mut();
         if let Some(allow) = headers.get(ALLOW) {
-            answer.insert(ALLOW, allow.clone());
+            written.insert(ALLOW, allow.clone());
         }
-        answer.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        written.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
-            answer.insert(RETRY_AFTER, seconds.into());
+            written.insert(RETRY_AFTER, seconds.into());
         }
         if let Some(challenge) = challenge {
-            answer.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            written.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

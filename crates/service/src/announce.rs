@@ -14,7 +14,7 @@ use sentinel_core::kill::{Kill, KillChange, KillScope};
 use crate::bus::InProcessBus;
 use crate::kill::KillView;
 
-/// Tells of kills.
+/// Announces kills.
 #[derive(Debug)]
 pub(crate) struct Announcer {
     /// Takes what happened here: to the subscribers, and as a hint to the other replicas.
@@ -61,8 +61,8 @@ impl Announcer {
         self.lock().state = state;
     }
 
-    /// Tells what happened up to the state that `newest` answers, unless that was told already.
-    /// Asked for it under the lock, so that events come in the order of states.
+    /// Announces what happened up to the state that `newest` returns, unless it was announced
+    /// already. `newest` is called under the lock, so that events come in the order of states.
     pub(crate) fn tell(&self, newest: impl Fn() -> Arc<ControlState>) {
         let mut told = self.lock();
         let state = newest();

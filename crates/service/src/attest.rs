@@ -27,8 +27,8 @@ pub enum Attest {
     All,
 }
 
-/// Signs decisions. What is to be signed is signed and on disk before it is answered: a caller
-/// never holds a permit of which the log knows nothing.
+/// Signs decisions. A statement is on disk before its decision is returned, so a caller never holds
+/// a permit that the log does not know.
 #[derive(Debug)]
 pub(crate) struct Attestor {
     pub(crate) which: Attest,
@@ -36,8 +36,9 @@ pub(crate) struct Attestor {
 }
 
 impl Attestor {
-    /// Signs a decision, if it is to be; answers the manifest. One that was `replayed` may have its
-    /// manifest already. Decisions about tenants that do not exist have nobody to be signed for.
+    /// Signs a decision, if it is to be signed; returns the manifest. A decision that was
+    /// `replayed` may have its manifest already. One about a tenant that does not exist is not
+    /// signed.
     ///
     /// # Errors
     /// When it cannot be signed or stored: then the decision must not be acted on.
@@ -47,7 +48,7 @@ impl Attestor {
         replayed: bool,
     ) -> Result<Option<ManifestId>, ServiceError> {
         match self.which {
-            // Nobody's call: the log is not for it.
+            // A self-test is not a call, so it is not in the log.
             _ if decision.is_self_test() => return Ok(None),
             Attest::Off => return Ok(None),
             Attest::Denials if decision.allow => return Ok(None),

@@ -24,7 +24,7 @@ pub struct Published {
 /// Where in the stream of which process a subscriber is; the `id` of a server-sent event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventId {
-    /// Identifies this run of the process; positions start anew with each.
+    /// Identifies this run of the process; positions start again with each.
     pub run: Uuid,
     pub position: u64,
 }
@@ -56,7 +56,7 @@ pub struct InProcessBus {
 }
 
 /// Groups of events a slow subscriber may lag behind before it is told that it missed some. They
-/// are no more than references: what they take in memory is the history's to bound.
+/// are only references: the history bounds what they take in memory.
 const LAG: usize = 4096;
 
 impl Default for InProcessBus {

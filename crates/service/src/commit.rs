@@ -35,7 +35,7 @@ impl GroupWriter for DecisionWriter {
 
     async fn write(&self, queue: &mut Vec<Waiting<Pending, Outcome>>) -> Vec<Settled<Outcome>> {
         let mut batch = Batch::new(self.control.current());
-        let mut answers = Vec::with_capacity(queue.len());
+        let mut senders = Vec::with_capacity(queue.len());
         let mut deferred = Vec::new();
         let mut links = Links::default();
         let mut settled = Vec::new();
@@ -48,7 +48,7 @@ impl GroupWriter for DecisionWriter {
             match batch.push(item) {
                 Ok(()) => {
                     links.add(span);
-                    answers.push(answer);
+                    senders.push(answer);
                 }
                 Err(item) => deferred.push(Waiting { item, span, answer }),
             }
@@ -62,16 +62,16 @@ impl GroupWriter for DecisionWriter {
             batch.at(written_at);
         }
         let expire = claims_expire_before(written_at);
-        let span = span_of(&links, answers.len());
+        let span = span_of(&links, senders.len());
         match self.store.commit_decisions(batch, expire).instrument(span).await {
             Ok(batch) => {
                 let outcomes = self.observe(batch.into_committed());
-                settled.extend(answers.into_iter().zip(outcomes.into_iter().map(Ok)));
+                settled.extend(senders.into_iter().zip(outcomes.into_iter().map(Ok)));
             }
             Err(error) => {
-                tracing::error!(%error, decisions = answers.len(), "decisions were not committed");
+                tracing::error!(%error, decisions = senders.len(), "decisions were not committed");
                 let error = ServiceError::from(error);
-                settled.extend(answers.into_iter().map(|answer| (answer, Err(error.clone()))));
+                settled.extend(senders.into_iter().map(|answer| (answer, Err(error.clone()))));
             }
         }
         settled

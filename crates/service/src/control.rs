@@ -38,7 +38,7 @@ impl Control {
         Ok(control)
     }
 
-    /// Lets `announcer` tell of what happens to kills from now on.
+    /// Has `announcer` announce changes of kills from now on.
     pub(crate) fn announcing(mut self, announcer: Announcer) -> Self {
         announcer.begin(self.current());
         self.announcer = Some(announcer);
@@ -87,8 +87,8 @@ impl Control {
         Ok(self.current())
     }
 
-    /// Catches up after a change that is committed. It holds whether or not this replica hears of it
-    /// now, since each commit reads the epoch, so a failure must not turn it into an error.
+    /// Catches up after a change that is committed. It holds whether or not this replica hears of
+    /// it now, since each commit reads the epoch, so a failure must not turn it into an error.
     pub(crate) async fn refresh_after(&self, change: &'static str) -> Arc<ControlState> {
         match self.refresh().await {
             Ok(state) => state,
@@ -109,7 +109,7 @@ impl Control {
         Ok(state)
     }
 
-    /// Adopts `state` if it is newer than what is known, and tells of the kills that it brings.
+    /// Adopts `state` if it is newer than what is known, and announces the kills that it brings.
     pub fn observe(&self, state: &Arc<ControlState>) {
         if state.epoch() <= self.state.load().epoch() {
             return;
@@ -120,9 +120,9 @@ impl Control {
         self.announce();
     }
 
-    /// Keeps the state up with the other replicas until `control` is dropped: at once when they
-    /// tell of a newer epoch, and each second in case nobody does. This only makes what is known
-    /// fresher; that a stale state never allows is seen to by each commit.
+    /// Keeps the state up to date with the other replicas until `control` is dropped: at once when
+    /// they announce a newer epoch, and each second in case none does. This only makes what is
+    /// known fresher; each commit sees to it that a stale state never allows.
     pub async fn follow(control: Weak<Self>, mut epochs: watch::Receiver<Epoch>) {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -151,7 +151,7 @@ impl Control {
     }
 
     /// The tenant of that slug, if `principal` may act there. A principal bound to another tenant
-    /// gets the same answer whether it exists or not.
+    /// gets the same error whether it exists or not.
     pub(crate) async fn tenant_for(
         &self,
         principal: &Principal,

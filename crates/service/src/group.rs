@@ -66,8 +66,8 @@ pub struct Grouping {
 /// its own, which many writers that share a busy store would pay for many small groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delay {
-    /// Half the time of the last write, and at most [`Self::MOST`]: the slower the store, the more a
-    /// larger group is worth, and the wait stays short beside the write.
+    /// Half the time of the last write, and at most [`Self::MOST`]: the slower the store, the more
+    /// a larger group is worth, and the wait stays short beside the write.
     #[default]
     Adaptive,
     /// A fixed delay; zero disables it.

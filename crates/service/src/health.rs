@@ -1,9 +1,9 @@
 //! Polls the health checks of registered tools, in the background.
 //!
-//! The addresses come from whoever registers tools, so a poll is a request that somebody else
-//! aims. It is dialled only to public addresses unless the configuration allows more, the check is
-//! made on the address that is dialled (not on an earlier answer of the resolver), and again on
-//! every redirect.
+//! The addresses come from the users who register tools, so a poll is a request that somebody else
+//! aims. Only public addresses are dialled unless the configuration allows more. The check is made
+//! on the address that is dialled (not on an earlier result of the resolver), and again on every
+//! redirect.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -225,8 +225,8 @@ impl HealthChecker {
     }
 }
 
-/// Says what went wrong in general terms: an exact error would tell whoever registered the tool
-/// which internal ports are open.
+/// Says what went wrong in general terms: an exact error would tell the user who registered the
+/// tool which internal ports are open.
 fn of_error(error: &reqwest::Error) -> (HealthStatus, Option<String>) {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(cause) = source {

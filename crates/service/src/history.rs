@@ -1,7 +1,7 @@
 //! What the bus keeps of the events of late: groups of them, bounded by what they take in memory.
 //!
-//! The history is the only owner of events. Subscribers have weak references and are told of a gap
-//! when what they refer to was let go, so that a thousand slow ones hold no more than one.
+//! The history is the only owner of events. Subscribers have weak references and are told about a
+//! gap when what they refer to was let go, so that a thousand slow ones hold no more than one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};

@@ -124,7 +124,8 @@ impl Keys {
         };
         let heard = self.control.refresh().await;
         self.publish(actor, RegistryChange::KeyRevoked, &key, epoch);
-        // Whoever asks is known from memory: until this server has heard of it, the key still reads.
+        // Callers are known from memory: until this server has refreshed it, the key can still
+        // read.
         heard?;
         Ok(Some(key))
     }

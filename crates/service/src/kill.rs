@@ -25,7 +25,7 @@ use crate::control::Control;
 use crate::lifetimes::Lifetimes;
 use crate::outstanding::Outstanding;
 
-/// Most tool names that one answer lists.
+/// Most tool names that one result lists.
 const MAX_LISTED: usize = 1000;
 
 /// Kills and restores.
@@ -97,7 +97,7 @@ pub struct Reached {
 
 /// The longest time ahead for which a kill can be made, or last, in days.
 const MAX_DAYS: i64 = 3660;
-/// Time that the store gets to count the replicas: the kill holds by then, and its answer must not
+/// Time that the store gets to count the replicas: the kill holds by then, and its result must not
 /// wait for a number.
 const COUNTING: Duration = Duration::from_millis(25);
 
@@ -302,7 +302,7 @@ impl KillSwitch {
     }
 }
 
-/// A kill with the names that its identifiers stand for.
+/// A kill with the names that belong to its identifiers.
 #[derive(Debug, Clone)]
 pub struct KillView {
     pub kill: Kill,

@@ -1,5 +1,5 @@
 //! The transparency log of this deployment: what is signed is appended with the transaction that
-//! stores it, sequenced into a tree, and proved to whoever asks.
+//! stores it, sequenced into a tree, and proved on request.
 
 mod keys;
 mod proofs;
@@ -61,7 +61,7 @@ pub type CheckpointSigners = Vec<Arc<dyn CheckpointSigner>>;
 /// The key of a deployment that was given none: its store keeps it, and all replicas share it.
 ///
 /// # Errors
-/// When the store is away, or `origin` is no name of a log.
+/// When the store is away, or `origin` cannot be the name of a log.
 pub async fn kept_signer(
     store: &dyn Store,
     origin: &str,

@@ -76,7 +76,7 @@ impl Outstanding {
         now: Timestamp,
     ) -> Option<u64> {
         let mut only = KillState::default();
-        // Counted as if it were in force, when it is still to come: nobody asks for the future.
+        // A kill that is still to come is counted as if it were in force.
         only.apply(Kill { starts_at: None, ..kill.clone() });
         let mut principals = HashMap::new();
         let mut covers = |tool: &Tool, agent: Option<&AgentName>, principal: &str| {

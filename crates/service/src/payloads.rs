@@ -1,9 +1,9 @@
 //! Payloads that are kept, sealed with a key of their tenant, and destroyed by destroying that key.
 //!
-//! With a key for the deployment, each tenant has a key of its own, wrapped by that one. It seals the
-//! payloads that are to be kept and makes the salts of all manifests. Destroying it takes both: no
-//! payload can be read any more, and no commitment can be tested against a guess. A tombstone in the
-//! log says so. The next manifest begins another key.
+//! With a key for the deployment, each tenant has a key of its own, wrapped by that one. It seals
+//! the payloads that are to be kept and makes the salts of all manifests. Destroying it takes both:
+//! no payload can be read any more, and no commitment can be tested against a guess. A tombstone in
+//! the log says so. The next manifest begins another key.
 
 mod ring;
 mod seal;
@@ -65,7 +65,7 @@ pub enum Kept {
     Broken,
 }
 
-/// A payload, for whoever may see it.
+/// A payload, for callers that may see it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeptPayload {
     /// Exactly as it was given.
@@ -104,7 +104,7 @@ pub struct Tombstone {
     bundle: String,
 }
 
-/// What [`Payloads`] stands on.
+/// What [`Payloads`] needs.
 #[derive(Debug)]
 pub(crate) struct Foundations {
     pub(crate) store: Arc<dyn PayloadStore>,
@@ -168,8 +168,8 @@ impl Payloads {
     /// The salt of a manifest's commitment.
     ///
     /// # Errors
-    /// `payload_destroyed` when its key was destroyed; when the store or the key of the deployment is
-    /// away.
+    /// `payload_destroyed` when its key was destroyed; when the store or the key of the deployment
+    /// is away.
     pub async fn salt(&self, tenant: &Tenant, manifest: &Manifest) -> Result<Salt, ServiceError> {
         let Some(generation) = manifest.key_generation else {
             return Ok(salt_of(tenant, manifest.id, None));
@@ -186,8 +186,8 @@ impl Payloads {
     /// When the store or the key of the deployment is away.
     pub async fn kept(&self, manifest: &Manifest) -> Result<Kept, ServiceError> {
         let Some(generation) = manifest.key_generation else { return Ok(Kept::No) };
-        // The payload first: who finds the key alive and then no payload, because both were destroyed
-        // in between, would say that there never was one.
+        // The payload first: who finds the key alive and then no payload, because both were
+        // destroyed in between, would say that there never was one.
         let sealed = self.store.payload(manifest.id).await?;
         let Some(key) = self.key_of(manifest.tenant_id, generation).await? else {
             let tombstone = self.tombstone_of(manifest.tenant_id, generation).await?;
@@ -201,7 +201,8 @@ impl Payloads {
     /// The payload of a manifest.
     ///
     /// # Errors
-    /// `payload_not_kept`, `payload_destroyed`; when the store or the key of the deployment is away.
+    /// `payload_not_kept`, `payload_destroyed`; when the store or the key of the deployment is
+    /// away.
     pub async fn payload(&self, manifest: &Manifest) -> Result<KeptPayload, ServiceError> {
         match self.kept(manifest).await? {
             Kept::Payload(payload) => Ok(payload),
@@ -238,8 +239,8 @@ impl Payloads {
     /// Destroys the key of a tenant: every payload and salt of it so far.
     ///
     /// # Errors
-    /// `no_payload_key` when there is none that is not destroyed already; when the tenant is unknown,
-    /// the principal is bound to one, or the store is away.
+    /// `no_payload_key` when there is none that is not destroyed already; when the tenant is
+    /// unknown, the principal is bound to one, or the store is away.
     pub async fn destroy(
         &self,
         principal: &Principal,

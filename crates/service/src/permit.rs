@@ -36,7 +36,7 @@ const PREFIX: &str = "snp_";
 const BODY: usize = 16 + 16 + 32 + 8;
 const MAC: usize = 32;
 
-/// One allowed call. Not `Clone`: whoever forwards the call consumes it.
+/// One allowed call. Not `Clone`: forwarding the call consumes it.
 #[derive(Debug)]
 pub struct Permit {
     decision_id: DecisionId,

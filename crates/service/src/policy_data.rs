@@ -17,7 +17,7 @@ use crate::ServiceError;
 use crate::control::Control;
 use crate::policy_log::PolicyLog;
 
-/// How often a change is worked out anew because another came first.
+/// How often a change is worked out again because another came first.
 const ATTEMPTS: u32 = 20;
 
 /// The data that was put, and its changes. It is the same for all tenants.
@@ -80,7 +80,7 @@ impl PolicyDocuments {
         Ok(value.map(|value| document(value, data.version())))
     }
 
-    /// Changes data; answers what is there afterwards, `None` when it was removed. A value that is
+    /// Changes data; returns what is there afterwards, `None` when it was removed. A value that is
     /// there already is left alone. No decision that commits after this returns rests on what was
     /// there before.
     ///

@@ -28,9 +28,9 @@ pub struct PolicyLog {
 }
 
 impl PolicyLog {
-    /// Records what the engine loaded or refused last from `source`, a directory or the address of a
-    /// bundle. To be called after each attempt; what was recorded already is not recorded again. A
-    /// source that is away has brought nothing.
+    /// Records what the engine loaded or refused last from `source`, a directory or the address of
+    /// a bundle. To be called after each attempt; what was recorded already is not recorded again.
+    /// A source that is away has brought nothing.
     ///
     /// # Errors
     /// When the store is away.

@@ -23,7 +23,7 @@ pub(crate) struct RateGuard {
     pub(crate) counts: RateCounts,
 }
 
-/// How calls with limits fared.
+/// How calls with limits were decided.
 #[derive(Debug, Default)]
 pub(crate) struct RateCounts {
     granted: AtomicU64,
@@ -145,9 +145,9 @@ fn limited_wording(rule: RateRule, retry_after: Duration) -> String {
 /// Counts within this process, by its monotonic clock.
 ///
 /// A tenant's subjects are bounded, and at the bound a new one is refused rather than another
-/// forgotten: forgetting would let whoever invents agent names wash away the counts that limit it.
-/// Subjects whose debt is paid are forgotten first, which changes nothing. The bound is for each
-/// tenant, so that one that invents names harms itself only.
+/// forgotten: forgetting would let a caller that invents agent names remove the counts that limit
+/// it. Subjects whose debt is paid are forgotten first, which changes nothing. The bound is for
+/// each tenant, so that one that invents names harms itself only.
 #[derive(Debug)]
 pub struct LocalRates {
     shards: [Mutex<Shard>; SHARDS],
@@ -155,8 +155,8 @@ pub struct LocalRates {
     subjects: usize,
 }
 
-/// Counts within this process for one of several replicas that share nothing to count in: each grants
-/// its share, so that together they never grant more than the whole.
+/// Counts within this process for one of several replicas that share nothing to count in: each
+/// grants its share, so that together they never grant more than the whole.
 #[derive(Debug)]
 pub struct SharedRates {
     replicas: u32,
@@ -180,7 +180,7 @@ impl RateLimiter for SharedRates {
         let shares: Vec<_> = demands.iter().map(|demand| demand.share(self.replicas)).collect();
         let verdict = self.local.take(&shares).await?;
         let RateVerdict::Limited { rule, retry_after } = verdict else { return Ok(verdict) };
-        // The limit is told as it was stated.
+        // The limit is reported as it was stated.
         let which = shares.iter().position(|share| share.rule == rule);
         let rule = which.and_then(|which| demands.get(which)).map_or(rule, |demand| demand.rule);
         Ok(RateVerdict::Limited { rule, retry_after })
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_can_count_is_not_granted() {
+    async fn what_cannot_be_counted_is_not_granted() {
         let demands = [demand(RateScope::Agent, 30, "a")];
         assert_eq!(UncountedRates.take(&demands).await, Err(RateError::Uncounted));
         assert_eq!(UncountedRates.take(&[]).await, Ok(RateVerdict::Granted));

@@ -1,5 +1,5 @@
-//! Redeeming permits: each once, in time, for the call it was made for, and only while that call would
-//! still be allowed.
+//! Redeeming permits: each once, in time, for the call it was made for, and only while that call
+//! would still be allowed.
 //!
 //! What a decision is checked for before it is committed is checked again: the call is decided once
 //! more, on the state of now, and the store marks the permit in a transaction that holds the epoch
@@ -41,7 +41,8 @@ pub struct Redeemer {
 }
 
 impl Redeemer {
-    /// Opens `token` for a call of `tool_id` with these arguments, and marks it used, for `redeemer`.
+    /// Opens `token` for a call of `tool_id` with these arguments, and marks it used, for
+    /// `redeemer`.
     ///
     /// # Errors
     /// `permit_invalid` when it is not ours, late, or made for another call, tenant or agent than
@@ -139,7 +140,7 @@ fn may_redeem(redeemer: &Principal, record: &DecisionRecord) -> Result<(), Servi
     if !record.tenant_id.is_some_and(|tenant| redeemer.may_access(tenant)) {
         return Err(invalid("it was issued in another tenant"));
     }
-    // Bound keys stand for their agent however it is spelt.
+    // A bound key is for its agent, in whatever letter case that is written.
     let bound = redeemer.agent().map(AsRef::<str>::as_ref);
     let of = record.agent.as_ref().map(AsRef::<str>::as_ref);
     let same = |bound: &str| of.is_some_and(|of: &str| of.eq_ignore_ascii_case(bound));

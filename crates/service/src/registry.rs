@@ -152,8 +152,8 @@ impl Registry {
         self.view(tool, None).map(Some)
     }
 
-    /// Refuses a change by which a tool would no longer be covered by a kill of one of its scopes or
-    /// tags that only a principal bound to no tenant may restore.
+    /// Refuses a change by which a tool would no longer be covered by a kill of one of its scopes
+    /// or tags that only a principal bound to no tenant may restore.
     async fn refuse_to_shed_kills(
         &self,
         principal: &Principal,

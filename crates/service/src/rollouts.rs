@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub struct Rollouts {
     pub(crate) control: Arc<Control>,
     pub(crate) log: PolicyLog,
-    /// Held while candidates come and go: one that is about to be monitored is not let go of because
-    /// it is not monitored yet.
+    /// Held while candidates come and go: one that is about to be monitored is not let go of
+    /// because it is not monitored yet.
     pub(crate) changing: Arc<Mutex<()>>,
 }
 
@@ -117,12 +117,12 @@ impl Rollouts {
         Ok((view(&control.policy().monitored), view(&control.policy().promoted)))
     }
 
-    /// Puts the monitored candidate in force, on every server: no decision that is answered after
+    /// Puts the monitored candidate in force, on every server: no decision that is returned after
     /// this returns was made by what decided before.
     ///
     /// # Errors
-    /// When none is monitored, it is not the one that is meant, this server does not hold it yet, or
-    /// the store is away.
+    /// When none is monitored, it is not the one that is meant, this server does not hold it yet,
+    /// or the store is away.
     pub async fn promote(
         &self,
         principal: &Principal,
@@ -244,9 +244,9 @@ impl Rollouts {
     }
 
     /// Loads the candidates that this server is to hold, and lets go of the others. A monitored one
-    /// that vetting refuses is dropped, for all servers and their next starts: it has no influence on
-    /// decisions, and whatever it does to a server it would do to each of them again. A promoted one
-    /// is not, since then something else would decide; without it every check is denied.
+    /// that vetting refuses is dropped, for all servers and their next starts: it has no influence
+    /// on decisions, and whatever it does to a server it would do to each of them again. A promoted
+    /// one is not, since then something else would decide; without it every check is denied.
     ///
     /// # Errors
     /// When the store is away, or one of them is refused here; the others are loaded all the same.

@@ -49,7 +49,7 @@ use crate::self_test::SelfTests;
 use crate::signing::{self, Signing, SigningKeys};
 use crate::usage::UsageCache;
 
-/// What the use cases stand on.
+/// What the use cases need.
 #[derive(Debug, Clone)]
 pub struct Ports {
     pub store: Arc<dyn Store>,
@@ -87,7 +87,7 @@ pub struct Settings {
     pub rate_limits: Vec<RateRule>,
     /// Which decisions are signed.
     pub attest: Attest,
-    /// Who must have cosigned the log for a manifest to be verified; `None` demands nobody.
+    /// Witnesses that must have cosigned the log for a manifest to be verified; `None` needs none.
     pub witnesses: Option<WitnessPolicy>,
     /// Whether a call that names no agent is denied.
     pub require_agent: bool,

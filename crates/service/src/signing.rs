@@ -1,9 +1,10 @@
 //! The keys with which a replica signs.
 //!
-//! Either one key signs everything, or a longer-lived key, which may be far away and slow, certifies
-//! a key that a replica makes in its own memory: nothing remote is then on the path of a manifest.
+//! Either one key signs everything, or a longer-lived key, which may be far away and slow,
+//! certifies a key that a replica makes in its own memory: nothing remote is then on the path of a
+//! manifest.
 //!
-//! - A key signs nothing before its certificate is stored and logged: whoever meets a manifest can
+//! - A key signs nothing before its certificate is stored and logged: the reader of a manifest can
 //!   find out who vouched for its key.
 //! - At half of its time a key is replaced. When that fails, the old one signs on until its time is
 //!   over, and then nothing is signed.
@@ -250,7 +251,7 @@ impl SigningKeys {
 
 fn expired() -> ServiceError {
     ServiceError::Unavailable(
-        "the time of this replica's signing key is over, and it could not be certified anew"
+        "the signing key of this replica has expired, and a new one could not be certified"
             .to_owned(),
     )
 }
@@ -273,8 +274,8 @@ pub async fn follow(keys: Weak<SigningKeys>) {
         if let Err(error) = keys.renew().await {
             tracing::error!(
                 %error,
-                "the key of this replica was not certified anew; the one before signs until its \
-                 time is over"
+                "a new signing key of this replica could not be certified; the one before signs \
+                 until it expires"
             );
             tokio::time::sleep(keys.pause()).await;
         }

@@ -154,8 +154,8 @@ impl Subscription {
         Some(Heard::Events(Events { group, from }))
     }
 
-    /// Goes on with what is still kept. A subscriber that falls behind a burst of decisions so hears of every
-    /// kill all the same, after the gap that the decisions leave.
+    /// Goes on with what is still kept. A subscriber that falls behind a burst of decisions so
+    /// hears of every kill all the same, after the gap that the decisions leave.
     fn catch_up(&mut self) -> Heard {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         // Events are sent under the lock, so none is between the two.

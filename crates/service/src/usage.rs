@@ -34,7 +34,7 @@ impl UsageCache {
     /// What was used of a window of the tool by `at`.
     ///
     /// # Errors
-    /// When the window lies outside the calendar.
+    /// When the window is outside the calendar.
     pub fn of(&self, tool: ToolId, window: Window, at: Timestamp) -> Result<u64, QuotaError> {
         let start = window.span(at)?.start;
         let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);

@@ -12,8 +12,8 @@ const MAX_PATTERNS: usize = 32;
 pub(crate) struct TypeFilter(Option<Vec<&'static str>>);
 
 impl TypeFilter {
-    /// Reads `kill_switch.*,policy.check.deny`. A pattern that no event has is refused: whoever
-    /// misspells a kill must not wait for it in vain.
+    /// Reads `kill_switch.*,policy.check.deny`. A pattern that no event has is refused: a
+    /// subscriber that misspells a kill must not wait for it in vain.
     pub(crate) fn parse(types: Option<&str>) -> Result<Self, Problem> {
         let Some(types) = types else { return Ok(Self(None)) };
         let patterns: Vec<_> = types.split(',').map(str::trim).collect();
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_stand_for_names() {
+    fn patterns_match_names() {
         let kills = vec!["kill_switch.disabled", "kill_switch.restored"];
         assert_eq!(names("kill_switch.*"), Some(kills));
         assert_eq!(

@@ -7,10 +7,10 @@ use futures::{Stream, StreamExt as _};
 
 use super::{Heard, Message};
 
-/// Milliseconds after which a client that lost its stream is to come back.
+/// Milliseconds after which a client that lost its stream connects again.
 const RETRY: u32 = 1000;
 
-/// The body of the answer.
+/// The body of the response.
 pub(crate) fn body(
     heard: impl Stream<Item = Heard>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {

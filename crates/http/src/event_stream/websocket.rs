@@ -11,13 +11,13 @@ use tokio_tungstenite::tungstenite;
 
 use super::{Closing, Heard, Message};
 
-/// Bytes that a client may send in one message. It has nothing to say, so this only bounds what is
-/// read before it is told so.
+/// Bytes that a client may send in one message. It has nothing to send, so this only bounds what is
+/// read before the connection is closed.
 pub(crate) const MAX_MESSAGE: usize = 4096;
-/// Heartbeats that a client may leave unanswered, and for whose time it may take nothing of what it
-/// is sent.
+/// Heartbeats that a client may leave unanswered, and for whose duration it may read nothing of
+/// what it is sent.
 const PATIENCE: u32 = 2;
-/// Time that a client gets to answer that the connection ends.
+/// Time that a client gets to confirm that the connection ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The text frame of one event.
@@ -31,14 +31,14 @@ struct Envelope<'a> {
 
 /// Why the connection ends.
 enum End {
-    /// The other side is gone, or takes nothing: there is nobody to tell.
+    /// The other side is gone, or reads nothing: it cannot be told why.
     Gone,
     Closed(Closing),
-    /// The client does not answer, though it takes what it is sent.
+    /// The client does not respond to heartbeats, though it reads what it is sent.
     Silent,
-    /// The client sent what is no answer to a heartbeat.
+    /// The client sent something other than a response to a heartbeat.
     Spoke,
-    /// The client sent more than anything it may send has.
+    /// The client sent more than any message it may send holds.
     SpokeTooMuch,
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn serve(
         if socket.send(Frame::Close(Some(frame))).await.is_err() {
             return;
         }
-        // Until the client agrees. Its answer is of no interest, nor is what it sent before.
+        // Until the client confirms. What it sends before or with that is ignored.
         while let Some(Ok(_)) = socket.recv().await {}
     };
     drop(timeout(FAREWELL, farewell).await);

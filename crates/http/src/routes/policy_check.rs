@@ -141,10 +141,10 @@ pub(crate) async fn policy_check(
         let problem = Problem::new(status, decision.code.as_str(), decision.reason.as_str());
         return Err(problem.decision(decision.id));
     }
-    Ok(Json(answer(&asked)).into_response())
+    Ok(Json(response(&asked)).into_response())
 }
 
-/// The decisions that are answered as errors, as the seed's clients expect.
+/// The status of decisions that are returned as errors, as the seed's clients expect.
 const fn refused(code: ReasonCode) -> Option<StatusCode> {
     match code {
         ReasonCode::UnknownTenant | ReasonCode::UnknownTool => Some(StatusCode::NOT_FOUND),
@@ -153,7 +153,7 @@ const fn refused(code: ReasonCode) -> Option<StatusCode> {
     }
 }
 
-fn answer(asked: &Asked) -> CheckAnswer<'_> {
+fn response(asked: &Asked) -> CheckAnswer<'_> {
     let decision = &asked.decision;
     CheckAnswer {
         allow: asked.allows(),

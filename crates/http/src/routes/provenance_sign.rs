@@ -102,7 +102,7 @@ pub(crate) async fn provenance_sign(
     };
     let signed = app.services.provenance.sign(caller.principal(), request).await?;
     app.metrics.signed();
-    let answer = SignedAnswer {
+    let response = SignedAnswer {
         manifest_id: signed.manifest.id,
         signature: signed.signature,
         timestamp: signed.manifest.created_at.as_millisecond(),
@@ -110,5 +110,5 @@ pub(crate) async fn provenance_sign(
         log_index: signed.place.index,
         salt: hex::encode(signed.salt.as_bytes()),
     };
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, Json(response)))
 }

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::query::Params;
 use crate::wire::ToolAnswer;
 
-/// Tools that one answer holds at most, in pages of [`Page::MAX_LIMIT`].
+/// Tools that one response holds at most, in pages of [`Page::MAX_LIMIT`].
 const MAX_PAGES: usize = 10;
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -10,7 +10,7 @@ use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::wire::TenantAnswer;
 
-/// Tenants that one answer holds at most, in pages of [`Page::MAX_LIMIT`].
+/// Tenants that one response holds at most, in pages of [`Page::MAX_LIMIT`].
 const MAX_PAGES: usize = 10;
 
 /// List tenants, unpaged

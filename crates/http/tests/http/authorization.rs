@@ -17,7 +17,7 @@ struct Route {
     body: Option<Value>,
     /// Requests that aim at the tenant `other`: what is appended to the path, and a body.
     foreign: Vec<(&'static str, Option<Value>)>,
-    /// Whether it answers decisions, so that a refused tenant is a deny rather than an error.
+    /// Whether it returns decisions, so that a refused tenant is a deny rather than an error.
     decides: bool,
 }
 
@@ -192,7 +192,7 @@ fn documented() -> Vec<(String, String, bool)> {
     paths.iter().flat_map(of_path).collect()
 }
 
-/// Sends and reads the answer; of an endless one the head only.
+/// Sends, and reads the response; of an endless one the head only.
 async fn send(
     app: &App,
     method: &str,
@@ -282,7 +282,7 @@ fn every_route_is_expected_and_every_expected_route_is_there() {
 }
 
 #[tokio::test]
-async fn without_a_valid_key_every_route_but_the_public_ones_answers_401() {
+async fn without_a_valid_key_every_route_but_the_public_ones_returns_401() {
     let app = App::start().await;
     let other = seed_other(&app).await;
     let revoked = app.key(Wanted::role(Admin)).await;
@@ -381,16 +381,16 @@ async fn a_key_of_another_tenant_reaches_nothing_and_changes_nothing() {
 async fn a_foreign_tenant_and_an_unknown_one_look_the_same() {
     let app = App::seeded().await;
     let key = app.key(Wanted::role(Agent).of("acme")).await;
-    let mut answers = Vec::new();
-    for tenant in ["other", "nobody"] {
+    let mut refusals = Vec::new();
+    for tenant in ["other", "absent"] {
         let answer = app.check_as(&key, json!({"tenant_slug": tenant})).await;
         let mut problem = answer.problem(403, "tenant_forbidden");
         assert!(problem["decision_id"].is_string() && problem["allow"] == false, "{problem}");
         problem["decision_id"] = Value::Null;
         problem["request_id"] = Value::Null;
-        answers.push(problem.to_string().replace(tenant, "TENANT"));
+        refusals.push(problem.to_string().replace(tenant, "TENANT"));
     }
-    assert_eq!(answers[0], answers[1]);
+    assert_eq!(refusals[0], refusals[1]);
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn a_request_keeps_its_identifier() {
 }
 
 #[tokio::test]
-async fn answers_are_not_cached_or_guessed_at() {
+async fn responses_are_not_cached_or_guessed_at() {
     let app = App::seeded().await;
     for path in ["/v1/tools", "/nowhere", "/healthz"] {
         let answer = app.get(&app.admin, path).await;
@@ -83,10 +83,10 @@ async fn a_store_that_fails_denies_and_shows_nothing_of_itself() {
     app.break_store(true);
     let answer = app.check(json!({})).await;
     assert_eq!(answer.problem(503, "store_unavailable")["allow"], false);
-    let mut answers = vec![answer];
+    let mut responses = vec![answer];
     let target = json!({"tenant_slug": "acme", "tool_name": "search", "reason": "drill"});
-    answers.push(app.kill(target).await);
-    answers.push(app.sign(json!({})).await);
+    responses.push(app.kill(target).await);
+    responses.push(app.sign(json!({})).await);
     for path in [
         "/register".to_owned(),
         "/register/tenants".to_owned(),
@@ -99,9 +99,9 @@ async fn a_store_that_fails_denies_and_shows_nothing_of_itself() {
         format!("/provenance/verify/{nil}"),
         format!("/v1/manifests/{nil}/bundle"),
     ] {
-        answers.push(app.get(&app.admin, &path).await);
+        responses.push(app.get(&app.admin, &path).await);
     }
-    for answer in &answers {
+    for answer in &responses {
         answer.problem(503, "store_unavailable");
         for secret in ["/var", "disk", "db.internal", "sqlite", "state.db"] {
             assert!(!answer.text.contains(secret), "{answer:?}");

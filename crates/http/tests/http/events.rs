@@ -121,7 +121,7 @@ async fn a_tenant_hears_its_own_events_and_what_reaches_into_it() {
     app.register("other", "secret-tool").await;
     app.register("third", "secret-tool").await;
     app.key(Wanted::role(Role::Agent)).await;
-    app.check(json!({"tenant_slug": "nobody"})).await.problem(404, "unknown_tenant");
+    app.check(json!({"tenant_slug": "unknown"})).await.problem(404, "unknown_tenant");
     app.check_as(&key, json!({"tenant_slug": "other"})).await.problem(403, "tenant_forbidden");
     app.check(json!({})).await.ok();
     app.kill(json!({"scope": "global", "reason": "all"})).await.ok();

@@ -419,7 +419,7 @@ async fn a_deadline_that_has_passed_decides_nothing() {
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
-/// Posts these bytes by HTTP/2 and answers status, `grpc-status` of the head, and body.
+/// Posts these bytes by HTTP/2 and returns status, `grpc-status` of the head, and body.
 async fn raw(
     app: &App,
     path: &str,

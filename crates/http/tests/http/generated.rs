@@ -13,7 +13,7 @@ fn document() -> String {
     text
 }
 
-/// `UPDATE_OPENAPI=1` writes it anew.
+/// `UPDATE_OPENAPI=1` writes it again.
 #[test]
 fn generated_openapi_is_committed() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
@@ -23,7 +23,7 @@ fn generated_openapi_is_committed() {
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == document(),
-        "docs/openapi.json is stale; `make docs` writes it anew, then commit it"
+        "docs/openapi.json is stale; `make docs` writes it again, then commit it"
     );
 }
 

@@ -68,10 +68,10 @@ async fn concurrent_repetitions_are_one_call() {
         let app = &app;
         async move { app.check(json!({"call_id": format!("c-{}", n % 4)})).await.ok() }
     });
-    let answers = futures::future::join_all(calls).await;
-    assert!(answers.iter().all(|answer| answer["allow"] == true));
+    let results = futures::future::join_all(calls).await;
+    assert!(results.iter().all(|result| result["allow"] == true));
     let decisions: HashSet<_> =
-        answers.iter().map(|answer| answer["decision_id"].to_string()).collect();
+        results.iter().map(|result| result["decision_id"].to_string()).collect();
     assert_eq!(decisions.len(), 4);
     let quotas = app.get(&app.admin, "/v1/quotas").await.ok();
     assert_eq!(quotas["items"][0]["usage"], 4, "{quotas}");

@@ -128,7 +128,7 @@ async fn large_bodies_are_refused_unread() {
     let body = reqwest::Body::wrap_stream(futures::StreamExt::take(endless, 1000));
     let request = app.request(Method::POST, "/policy/check").bearer_auth(&app.admin.secret);
     let sent = request.header("content-type", "application/json").body(body).send().await;
-    // The server answers and closes while the client still sends, so the client may not get to
+    // The server responds and closes while the client still sends, so the client may not get to
     // read the answer.
     if let Ok(answer) = sent {
         assert_eq!(answer.status(), 413);

@@ -1,4 +1,4 @@
-//! What policy attaches to a decision is in every answer about it.
+//! What policy attaches to a decision is in every response about it.
 
 use serde_json::{Value, json};
 

@@ -79,7 +79,7 @@ async fn denies_are_results_and_recorded() {
     let unknown = ask(&app, &app.admin, DECISION, json!({"tool": "nothing"})).await.ok();
     assert_eq!(unknown["result"]["code"], "unknown_tool");
     assert_eq!(recorded(&app, &unknown["decision_id"]).await["code"], "unknown_tool");
-    let tenant = ask(&app, &app.admin, ALLOW, json!({"tenant": "nobody"})).await.ok();
+    let tenant = ask(&app, &app.admin, ALLOW, json!({"tenant": "unknown"})).await.ok();
     assert_eq!(tenant["result"], false);
     app.policy(Mode::Deny);
     let denied = ask(&app, &app.admin, DECISION, json!({})).await.ok();

@@ -83,7 +83,7 @@ async fn what_was_not_given_to_be_kept_is_not_there() {
     let id = app.sign(json!({})).await.ok()["manifest_id"].as_str().unwrap().to_owned();
     let path = format!("/v1/manifests/{id}/payload");
     app.get(&app.admin, &path).await.problem(404, "payload_not_kept");
-    let unknown = json!({"tenant_slug": "nobody", "reason": "probe"});
+    let unknown = json!({"tenant_slug": "unknown", "reason": "probe"});
     app.post(&app.admin, "/v1/payload-keys/destroy", &unknown).await.problem(404, "unknown_tenant");
     let empty = json!({"tenant_slug": "acme", "reason": ""});
     let refused = app.post(&app.admin, "/v1/payload-keys/destroy", &empty).await;

@@ -98,7 +98,7 @@ async fn a_change_on_an_outdated_reading_is_refused() {
     weak.await.problem(400, "invalid_precondition");
     let fresh = send(&app, &app.admin, "PUT", "/b", &[("if-none-match", "*")], Some(json!(3)));
     fresh.await.ok();
-    // What lies elsewhere does not matter to a tag.
+    // What is stored elsewhere does not matter to a tag.
     let etag = app.get(&app.admin, "/v1/policy/data/a").await.header("etag").to_owned();
     send(&app, &app.admin, "PUT", "/a", &[("if-match", &etag)], Some(json!(4))).await.ok();
     assert_eq!(app.get(&app.admin, "/v1/policy/data/a").await.ok()["value"], 4);

@@ -1,5 +1,5 @@
-//! A repeated `call_id`: the earlier allow, only as long as the call would be allowed and its permit
-//! is good.
+//! A repeated `call_id`: the earlier allow, only as long as the call would be allowed and its
+//! permit is good.
 
 use sentinel_core::principal::Role;
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ fn has_fields(value: &Value, fields: &[&str]) {
 }
 
 #[tokio::test]
-async fn register_answers_the_tool() {
+async fn register_returns_the_tool() {
     let app = App::start().await;
     let body = json!({
         "tenant_slug": "acme", "name": "search", "url": "https://docs.example.com/mcp",
@@ -59,7 +59,7 @@ async fn register_lists_tools_and_tenants_as_plain_arrays() {
     let acme = app.get(&app.admin, "/register?tenant_slug=acme").await.ok();
     assert_eq!(acme.as_array().unwrap().len(), 1);
     assert_eq!(acme[0]["name"], "search");
-    app.get(&app.admin, "/register?tenant_slug=nobody").await.problem(404, "unknown_tenant");
+    app.get(&app.admin, "/register?tenant_slug=unknown").await.problem(404, "unknown_tenant");
     let tenants = app.get(&app.admin, "/register/tenants").await.ok();
     assert_eq!(tenants.as_array().unwrap().len(), 2);
     has_fields(&tenants[0], &["id", "slug", "display_name", "created_at"]);
@@ -121,7 +121,7 @@ async fn an_unknown_tenant_or_tool_is_404_and_recorded() {
     let app = App::seeded().await;
     let cases = [
         (json!({"tool_name": "nothing"}), "unknown_tool"),
-        (json!({"tenant_slug": "nobody"}), "unknown_tenant"),
+        (json!({"tenant_slug": "unknown"}), "unknown_tenant"),
     ];
     for (change, code) in cases {
         let problem = app.check(change).await.problem(404, code);
@@ -306,7 +306,7 @@ async fn any_json_value_is_a_payload_but_it_must_be_there() {
 async fn sign_and_verify_refuse_what_is_not_there() {
     let app = App::seeded().await;
     app.sign(json!({"tool_name": "nothing"})).await.problem(404, "unknown_tool");
-    app.sign(json!({"tenant_slug": "nobody"})).await.problem(404, "unknown_tenant");
+    app.sign(json!({"tenant_slug": "unknown"})).await.problem(404, "unknown_tenant");
     let nil = uuid::Uuid::nil();
     app.sign(json!({"decision_id": nil})).await.problem(404, "unknown_decision");
     let decision = app.check(json!({"action": "delete"})).await.ok()["decision_id"].clone();

@@ -18,7 +18,7 @@ fn often() -> sentinel_http::Options {
     sentinel_http::Options { heartbeat, ..sentinel_http::Options::default() }
 }
 
-/// The status of the answer that refused a WebSocket.
+/// The status of the response that refused a WebSocket.
 fn refused(error: &Error) -> (u16, String) {
     let Error::Http(response) = error else { panic!("{error}") };
     let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
@@ -137,7 +137,7 @@ async fn sockets_are_closed_when_the_server_stops() {
 }
 
 #[tokio::test]
-async fn a_client_that_answers_pings_stays_and_one_that_does_not_is_closed() {
+async fn a_client_that_responds_to_pings_stays_and_one_that_does_not_is_closed() {
     let app = App::with(often()).await;
     let mut socket = app.socket(&app.admin, KILLS).await;
     socket.named("sync").await;
@@ -235,7 +235,7 @@ async fn a_browser_shows_its_key_as_a_subprotocol() {
     app.send(request).await.problem(401, "unauthenticated");
 }
 
-/// A browser lets any page read a WebSocket; without keys, nothing else stands in between.
+/// A browser lets any page read a WebSocket; without keys, nothing else prevents that.
 #[tokio::test]
 async fn without_authentication_only_pages_of_the_server_itself_may_listen() {
     let app = App::with(Options { auth: AuthMode::Off, ..Options::default() }).await;

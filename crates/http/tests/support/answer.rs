@@ -31,7 +31,7 @@ impl Answer {
         self.json()
     }
 
-    /// Asserts that it is a well-formed problem of this status and code; answers it.
+    /// Asserts that it is a well-formed problem of this status and code, and returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");

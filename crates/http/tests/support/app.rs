@@ -171,7 +171,7 @@ impl App {
         self.store.set_broken(broken);
     }
 
-    /// Lets the store take changes, and fail whoever reads what changed.
+    /// Lets the store take changes, and fail every read of what changed.
     pub(crate) fn make_store_unreadable(&self, unreadable: bool) {
         self.store.set_unreadable(unreadable);
     }

@@ -58,7 +58,7 @@ impl Listener {
         }
     }
 
-    /// Whether nothing but comments comes for so long.
+    /// Whether nothing but comments arrives during that time.
     pub(crate) async fn is_silent(&mut self, wait: Duration) -> bool {
         tokio::time::timeout(wait, self.next()).await.is_err()
     }

@@ -9,7 +9,7 @@ use sentinel_core::policy_data::DataPath;
 use sentinel_core::quota::{Quota, Window};
 use sentinel_core::rollout::PolicyState;
 
-/// What the policy answers to everything.
+/// What the policy decides of every call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Allow,

@@ -37,7 +37,7 @@ pub(crate) struct Flaky {
     unreadable: AtomicBool,
     /// Whether it acknowledges kills and forgets them.
     loses_kills: AtomicBool,
-    /// The manifest whose bundle stands in every row, as if somebody had edited the database.
+    /// The manifest whose bundle is in every row, as if somebody had edited the database.
     planted: Mutex<Option<ManifestId>>,
     /// What was done to the rows of decisions.
     edit: Mutex<Option<fn(&mut DecisionRecord)>>,

@@ -87,7 +87,7 @@ impl Socket {
         self.0.send(frame).await.unwrap();
     }
 
-    /// Whether nothing but pings comes for so long.
+    /// Whether nothing but pings arrives during that time.
     pub(crate) async fn is_silent(&mut self, wait: Duration) -> bool {
         tokio::time::timeout(wait, self.next()).await.is_err()
     }

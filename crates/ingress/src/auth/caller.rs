@@ -9,7 +9,8 @@ use crate::front_door::{BehindFrontDoor, FrontDoor};
 use crate::limits;
 use crate::problem::Problem;
 
-/// The authenticated caller. As a handler's argument it refuses requests without a valid credential.
+/// The authenticated caller. As a handler's argument it refuses requests without a valid
+/// credential.
 #[derive(Debug)]
 pub struct Caller(Principal);
 

@@ -1,8 +1,8 @@
 //! Callers that need no credential, on loopback during development.
 //!
 //! Any page that a developer has open could send requests in the developer's name, if only by an
-//! image whose address is a check. Browsers say where a request comes from, and a page cannot change
-//! what they say.
+//! image whose address is a check. Browsers say where a request comes from, and a page cannot
+//! change what they say.
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -31,8 +31,8 @@ impl Scheme for Local {
     }
 }
 
-/// Any WebSocket, unless a page of another origin opens it: browsers let a page read what comes from
-/// any server.
+/// Any WebSocket, unless a page of another origin opens it: browsers let a page read what comes
+/// from any server.
 #[derive(Debug)]
 pub(super) struct LocalSocket;
 

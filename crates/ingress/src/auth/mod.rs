@@ -1,7 +1,7 @@
 //! Who is calling, and whether they may.
 //!
-//! A way of saying who calls is a [`Scheme`]. The schemes of a request are a list; the first that the
-//! request uses decides. A credential that is not valid never falls through to another scheme.
+//! A way of saying who calls is a [`Scheme`]. The schemes of a request are a list; the first that
+//! the request uses decides. A credential that is not valid never falls through to another scheme.
 
 mod caller;
 mod key;

@@ -44,8 +44,8 @@ impl Registry for Keys {
 /// The caller of a request, by the first of `schemes` that the request uses.
 ///
 /// # Errors
-/// When the request uses none, what it presents is not valid, or it uses another scheme besides: two
-/// parties that read different headers would take it for two callers.
+/// When the request uses none, what it presents is not valid, or it uses another scheme besides:
+/// two parties that read different headers would take it for two callers.
 pub(super) fn authenticate(
     schemes: &[&dyn Scheme],
     parts: &Parts,

@@ -1,5 +1,5 @@
-//! Who opens a WebSocket. A page can set none of its headers but the subprotocols that it offers, so a
-//! key may come as one of those.
+//! Who opens a WebSocket. A page can set none of its headers but the subprotocols that it offers,
+//! so a key may come as one of those.
 //!
 //! Where a key is needed this is harmless: the page itself presents it, and the browser never sends
 //! it along by itself, as it would a cookie.

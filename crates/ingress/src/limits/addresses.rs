@@ -1,6 +1,6 @@
 //! How fast an address may ask without showing a key that is one. A caller that shows
-//! one is never held up by its neighbours: behind a proxy that is not declared, all clients have one
-//! address.
+//! one is never held up by its neighbours: behind a proxy that is not declared, all clients have
+//! one address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -42,8 +42,8 @@ pub struct Limits {
     pub requests_of_key: usize,
     /// Requests without a valid key that one address may make in a second; 0 counts none.
     pub unauthenticated_per_second: u32,
-    /// Proxies whose `X-Forwarded-For` is believed. Without any, streams are not counted by address,
-    /// since one address may be that of many clients.
+    /// Proxies whose `X-Forwarded-For` is believed. Without any, streams are not counted by
+    /// address, since one address may be that of many clients.
     pub trusted_proxies: Vec<Network>,
 }
 

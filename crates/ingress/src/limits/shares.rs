@@ -1,5 +1,5 @@
-//! What the requests under way may hold together, and each key of it: their number, and the bytes of
-//! their bodies. A body of nothing but small values takes ten times its bytes once it is parsed.
+//! What the requests under way may hold together, and each key of it: their number, and the bytes
+//! of their bodies. A body of nothing but small values takes ten times its bytes once it is parsed.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Places for event streams: so many for everybody, for a key, for a tenant and for an address.
+//! Places for event streams: so many for all callers, for a key, for a tenant and for an address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,7 +10,7 @@ use sentinel_core::principal::Principal;
 
 use super::is_privileged;
 
-/// What of all places only operators and administrators get: one in so many.
+/// One in so many places is reserved for operators and administrators.
 const RESERVED: usize = 16;
 
 /// How many streams may be open.

@@ -1,5 +1,5 @@
 //! The keys that sign manifests, as far as the log knows them: introduced, certified, retired,
-//! revoked. A bundle names its key by the hint; whoever verifies looks here for it.
+//! revoked. A bundle names its key by the hint; verifiers look here for it.
 
 use std::collections::BTreeMap;
 

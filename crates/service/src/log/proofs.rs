@@ -87,8 +87,8 @@ impl TransparencyLog {
         Ok(self.refresh_shards().await?.iter().find(|shard| wanted(shard)).cloned())
     }
 
-    /// The entry of one leaf, under the newest checkpoint that witnesses saw, if that covers it, and
-    /// else under the newest.
+    /// The entry of one leaf, under the newest checkpoint that witnesses saw, if that covers it,
+    /// and else under the newest.
     async fn entry(
         &self,
         shard: &Shard,
@@ -174,7 +174,7 @@ impl TransparencyLog {
     /// What verifiers need to trust every shard.
     ///
     /// # Errors
-    /// When an origin is no host name.
+    /// When an origin is not a host name.
     pub fn trusted_root(&self) -> Result<TrustedRoot, ServiceError> {
         let shards = self.shards();
         let logs = shards.iter().map(Shard::trusted).collect::<Result<Vec<_>, _>>()?;

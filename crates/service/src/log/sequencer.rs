@@ -28,7 +28,7 @@ pub async fn follow(log: Weak<TransparencyLog>) {
     let mut failure: Option<String> = None;
     for round in 0_u32.. {
         let Some(log) = log.upgrade() else { return };
-        // Whoever is told to wake up at once need not wait for the rest of the interval.
+        // A notification ends the wait before the interval is over.
         drop(tokio::time::timeout(INTERVAL, log.wake.notified()).await);
         let sequenced = log.sequence(&mut lead).await;
         if sequenced.is_err() && lead.fence.take().is_some() {
@@ -63,17 +63,17 @@ impl TransparencyLog {
     /// Sequences everything that was appended so far, if this process leads.
     ///
     /// # Errors
-    /// When the store is away, what is stored contradicts itself, or nobody can sign.
+    /// When the store is away, what is stored contradicts itself, or no key can sign.
     pub async fn sequence_now(&self) -> Result<(), ServiceError> {
         self.sequence(&mut Lead::default()).await
     }
 
-    /// Takes or keeps the lead; `None` while another process holds it. For those who send the log to
-    /// other places, which one process at a time should do.
+    /// Takes or keeps the lead; `None` while another process holds it. For those who send the log
+    /// to other places, which one process at a time should do.
     ///
     /// # Errors
-    /// When the store is away, or this process could not go on with the log: whoever leads keeps
-    /// those from it who can.
+    /// When the store is away, or this process could not go on with the log: a leader that cannot
+    /// keeps those from it that can.
     pub async fn lead(&self) -> Result<Option<u64>, ServiceError> {
         if let Some(open) = self.shards().last() {
             self.require_signer(open)?;
@@ -104,7 +104,8 @@ impl TransparencyLog {
             self.require_new_name()?;
         }
         loop {
-            // What is far behind is brought up before it is ended: nothing can be appended meanwhile.
+            // What is far behind is brought up before it is ended: nothing can be appended
+            // meanwhile.
             let rotate = rotate && !self.has_leaf(open, u64::from(STEP)).await?;
             if !rotate && !self.has_leaf(open, 0).await? {
                 return Ok(());
@@ -132,7 +133,7 @@ impl TransparencyLog {
         match lead.fence {
             Some((fence, since)) if since.elapsed() < LEASE / 3 => Ok(Some(fence)),
             _ => {
-                // From before the answer: the store counts from a later moment.
+                // From before the response: the store counts from a later moment.
                 let asked = Instant::now();
                 let fence = self.lead().await?;
                 lead.fence = fence.map(|fence| (fence, asked));
@@ -141,8 +142,8 @@ impl TransparencyLog {
         }
     }
 
-    /// The head of a shard, which must not be behind what this process has seen: going on from there
-    /// would sign what contradicts it.
+    /// The head of a shard, which must not be behind what this process has seen: going on from
+    /// there would sign what contradicts it.
     pub(super) async fn head(&self, shard: &Shard) -> Result<LogHead, ServiceError> {
         // Read first, since another task may move the head.
         let seen = self.seen_checkpoint().filter(|seen| seen.origin == shard.shard.origin);

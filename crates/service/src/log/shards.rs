@@ -32,7 +32,7 @@ impl Shard {
     /// As a trusted root lists it.
     ///
     /// # Errors
-    /// When its origin is no host name.
+    /// When its origin is not a host name.
     pub fn trusted(&self) -> Result<TrustedLog, ServiceError> {
         let trusted = TrustedLog::new(self.key.clone(), self.shard.started_at);
         trusted.map_err(|error| broken(&error.to_string()))
@@ -126,8 +126,8 @@ impl TransparencyLog {
         self.signers.first().is_some_and(|signer| *signer.verifier_key() != open.key)
     }
 
-    /// Ends `open`, which `sequence` brings to its end, and begins the next shard. May be broken off
-    /// at any moment: whoever leads then goes on.
+    /// Ends `open`, which `sequence` brings to its end, and begins the next shard. It may be
+    /// interrupted at any moment: the next leader goes on.
     pub(super) async fn rotate(&self, open: &Shard, fence: u64) -> Result<(), ServiceError> {
         let key = self.signer()?.verifier_key().clone();
         self.store.seal_shard(open.shard.ordinal).await?;

@@ -17,15 +17,15 @@ use crate::keys::random_bytes;
 /// Times that a key may be destroyed while it is fetched.
 const ATTEMPTS: u32 = 3;
 
-/// Keys that are held. Only the newest key of a tenant can be one that is not destroyed: another one
-/// is added only after that.
+/// Keys that are held. Only the newest key of a tenant can be one that is not destroyed: another
+/// one is added only after that.
 #[derive(Debug)]
 pub(super) struct KeyRing {
     pub(super) store: Arc<dyn PayloadStore>,
     pub(super) wrapper: Arc<dyn KeyWrapper>,
     pub(super) clock: Arc<dyn Clock>,
     held: RwLock<HashMap<TenantId, Arc<DataKey>>>,
-    /// Whoever fetches a key, so that many who want one at once ask for it once.
+    /// Held while a key is fetched, so that many callers that want one at once fetch it once.
     fetching: Mutex<()>,
 }
 

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::wrap::RawKey;
 
-/// AES-256-GCM under one key, with a fresh random nonce for each message. AWS-LC erases the key when
-/// it is dropped.
+/// AES-256-GCM under one key, with a fresh random nonce for each message. AWS-LC erases the key
+/// when it is dropped.
 pub(super) struct Sealer(RandomizedNonceKey);
 
 impl Sealer {
@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn keys_follow_the_documented_derivation() {
-        // python3: salts = hmac.new(bytes([7] * 32), b"sentinel-mcp.dev/payload-key/salt/v1", "sha256")
+        // python3: salts = hmac.new(bytes([7] * 32), b"sentinel-mcp.dev/payload-key/salt/v1",
+        // "sha256")
         let root = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
         let salts = derived(&root, SALT_DOMAIN).unwrap();
         assert_eq!(hex(&*salts), SALTS);

@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(wrapper(1).unwrap_key(&changed, b"acme").await, refused, "byte {at}");
             assert_eq!(wrapper(1).unwrap_key(&wrapped[..at], b"acme").await, refused);
         }
-        // What is no key.
+        // A plaintext that cannot be a key.
         let short = wrapper(1).0.seal(b"acme", &[9; 31]).unwrap();
         assert_eq!(wrapper(1).unwrap_key(&short, b"acme").await, refused);
     }

@@ -1,4 +1,4 @@
-//! A store that fails or stands still where the test says, and tells what was published.
+//! A store that fails or hangs where the test says, and reports what was published.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ use uuid::Uuid;
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing is done, and an error is answered.
+    /// Nothing is done, and an error is returned.
     Refused,
-    /// It is done, and an error is answered.
+    /// It is done, and an error is returned.
     AnswerLost,
-    /// Nothing is done, and nothing is ever answered, as if the process was killed before.
+    /// Nothing is done, and nothing is ever returned, as if the process was killed before.
     KilledBefore,
-    /// It is done, and nothing is ever answered, as if the process was killed after.
+    /// It is done, and nothing is ever returned, as if the process was killed after.
     KilledAfter,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Faulty {
     lease: Duration,
     operations: AtomicU64,
     planted: Option<(u64, Fault)>,
-    /// Told when a fault stands still.
+    /// Notified when a fault hangs.
     pub(crate) stuck: Notify,
     pub(crate) published: Mutex<Vec<Published>>,
 }

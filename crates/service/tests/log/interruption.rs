@@ -11,7 +11,7 @@ use crate::scene::{RecordingSigner, Scene, assert_clean, open, try_open};
 const FAULTS: [Fault; 4] =
     [Fault::Refused, Fault::AnswerLost, Fault::KilledBefore, Fault::KilledAfter];
 
-/// Opens the log and sequences, until the fault; answers whether it came to pass.
+/// Opens the log and sequences, until the fault; returns whether it happened.
 async fn run_into(store: &Arc<Faulty>, signers: &[&Arc<RecordingSigner>]) -> bool {
     let run = async {
         let Ok(log) = try_open(store.clone(), signers).await else { return };

@@ -64,7 +64,7 @@ async fn those_who_sequence_at_once_never_both_publish() {
     assert_eq!(assert_clean(scene.store.as_ref(), &[&signer]).await, [leaves]);
     let published = assert_in_order(&store);
     let signed = signer.signed().len();
-    assert!(signed > published, "nobody was deposed: {signed} signed, {published} published");
+    assert!(signed > published, "no leader was deposed: {signed} signed, {published} published");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

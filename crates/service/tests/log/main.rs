@@ -1,4 +1,4 @@
-//! The transparency log over a real SQLite store that fails, stands still and is tampered with.
+//! The transparency log over a real SQLite store that fails, hangs and is tampered with.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -145,8 +145,8 @@ pub(crate) async fn try_open(
     TransparencyLog::open(store, signers, Arc::new(keys), clock).await
 }
 
-/// Whatever happened: the tree is the one that its leaves make at a stretch, its tiles included, and
-/// of everything that was ever signed, all is true of it. Answers the size of each shard.
+/// Whatever happened: the tree is the one that its leaves make at a stretch, its tiles included,
+/// and of everything that was ever signed, all is true of it. Returns the size of each shard.
 pub(crate) async fn assert_clean(store: &dyn LogStore, signers: &[&RecordingSigner]) -> Vec<u64> {
     let mut sizes = Vec::new();
     for shard in store.log_shards().await.unwrap() {

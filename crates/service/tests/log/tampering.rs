@@ -67,7 +67,7 @@ async fn an_edited_tile_stops_the_log() {
 async fn an_edited_head_stops_the_log() {
     for sql in [
         "UPDATE log_heads SET frontier = zeroblob(length(frontier))",
-        // Of the empty tree, whose beginning would be signed anew.
+        // Of the empty tree, whose beginning would be signed again.
         "UPDATE log_heads SET frontier = zeroblob(8), size = 0",
         "UPDATE log_heads SET size = 9",
         "UPDATE log_heads SET size = 11",

@@ -1,4 +1,4 @@
-//! Decisions that are signed before they are answered.
+//! Decisions that are signed before they are returned.
 
 use sentinel_core::check::CheckRequest;
 use sentinel_core::manifest::{ManifestFilter, Phase};
@@ -53,7 +53,7 @@ async fn only_what_is_asked_for_is_signed() {
     denials.policy.set(decision(false, None));
     assert!(said(&denials, denials.request()).await.is_some());
     // There is no tenant for whom it could be signed.
-    assert_eq!(said(&denials, request("nobody", "runbook")).await, None);
+    assert_eq!(said(&denials, request("unknown", "runbook")).await, None);
     let off = app(Attest::Off).await;
     off.policy.set(decision(false, None));
     assert_eq!(said(&off, off.request()).await, None);
@@ -71,7 +71,7 @@ async fn a_repeated_call_gets_the_statement_that_it_got() {
     assert_eq!(all.items.len(), 1);
 }
 
-/// Fails closed: without the statement there is no answer, hence no permit.
+/// Fails closed: without the statement there is no result, hence no permit.
 #[tokio::test]
 async fn a_decision_that_cannot_be_signed_is_not_answered() {
     let app = app(Attest::All).await;

@@ -75,7 +75,7 @@ async fn every_failure_of_policy_denies_with_its_own_code() {
 async fn what_is_unknown_is_denied_and_recorded() {
     let app = App::start().await;
     for (tenant, tool, expected) in [
-        ("nobody", "runbook", ReasonCode::UnknownTenant),
+        ("unknown", "runbook", ReasonCode::UnknownTenant),
         ("secops", "nothing", ReasonCode::UnknownTool),
     ] {
         let checked = check(&app, crate::support::request(tenant, tool)).await;
@@ -91,7 +91,7 @@ async fn a_key_of_another_tenant_is_denied_and_leaves_no_trace_there() {
     let app = App::start().await;
     register(&app.services, "support", "crm").await;
     let stranger = key(&app, Role::Agent, Some("support"), None).await;
-    for tenant in ["secops", "nobody"] {
+    for tenant in ["secops", "unknown"] {
         let request = CheckRequest {
             principal: stranger.clone(),
             ..crate::support::request(tenant, "runbook")
@@ -339,9 +339,9 @@ async fn what_is_decided_too_late_is_dropped_uncounted() {
 async fn more_than_the_queue_holds_is_refused_not_allowed() {
     let app = App::start_with(Settings { queue: 8, ..Settings::default() }).await;
     let checks = (0..1_000).map(|_| app.services.checker.check(app.request()));
-    let answers = futures::future::join_all(checks).await;
-    let refused = answers.iter().filter(|a| matches!(a, Err(ServiceError::Overloaded))).count();
-    let allowed = answers.iter().filter(|a| a.as_ref().is_ok_and(|c| c.decision.allow)).count();
+    let results = futures::future::join_all(checks).await;
+    let refused = results.iter().filter(|a| matches!(a, Err(ServiceError::Overloaded))).count();
+    let allowed = results.iter().filter(|a| a.as_ref().is_ok_and(|c| c.decision.allow)).count();
     assert_eq!(refused + allowed, 1_000);
     assert!(refused > 0, "the queue is bounded");
 }

@@ -1,4 +1,4 @@
-//! How items are gathered into groups, in a time that stands still unless everyone sleeps.
+//! How items are gathered into groups, in a time that advances only when every task sleeps.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -107,8 +107,8 @@ async fn a_group_is_no_heavier_than_it_may_be_and_keeps_the_order() {
     let grouping = Grouping { most: 1024, delay: PROMPT };
     let group = Group::start(Arc::clone(&writer), 1024, grouping);
     let items = [40, 60, 1, 500, 99, 2];
-    let answers = join_all(items.map(|item| group.submit(item))).await;
-    assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), items);
+    let results = join_all(items.map(|item| group.submit(item))).await;
+    assert_eq!(results.into_iter().map(Result::unwrap).collect::<Vec<_>>(), items);
     let groups = writer.groups.lock().unwrap();
     // What is too heavy by itself goes alone, since no other group could take it along.
     assert_eq!(*groups, [vec![40, 60], vec![1], vec![500], vec![99], vec![2]]);

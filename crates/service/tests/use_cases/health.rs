@@ -71,7 +71,7 @@ async fn checker(networks: Networks) -> HealthChecker {
     HealthChecker::new(app.store, app.clock, networks).unwrap()
 }
 
-/// A server that answers every request with `answer`, and counts the requests.
+/// A server that sends `answer` to every request, and counts the requests.
 async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

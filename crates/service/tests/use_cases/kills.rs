@@ -1,4 +1,5 @@
-//! Kills: who restores, how long they last, what they reach, and that nobody fails to hear of them.
+//! Kills: who restores, how long they last, what they reach, and that every subscriber hears about
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,7 @@ async fn next(subscription: &mut Subscription) -> Event {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("nobody told of it")
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it was not announced")
 }
 
 /// What was told before the subscription, of all that it asks for.
@@ -256,7 +257,8 @@ async fn a_clock_that_jumps_ends_no_kill() {
     let expires_at = build::NOW.checked_add(SignedDuration::from_secs(3600)).ok();
     kills.kill_as(&ADMIN, KillOrder { expires_at, ..order(tool()) }).await.unwrap();
     kills.turn().await.unwrap();
-    // Hours ahead, with no time passed: an hour later at the earliest by the clock that never jumps.
+    // Hours ahead, with no time passed: an hour later at the earliest by the clock that never
+    // jumps.
     app.clock.set(build::NOW.checked_add(SignedDuration::from_hours(5)).unwrap());
     for _ in 0..3 {
         kills.turn().await.unwrap();
@@ -328,7 +330,7 @@ async fn a_stream_hears_of_every_kill_though_every_message_is_lost() {
     let Event::Restored(event) = next(&mut listening).await else { panic!("it is restored") };
     assert_eq!((event.kill.id, event.epoch), (killed.kills[0], restored.epoch));
     assert_eq!(event.actor, ADMIN.id());
-    // Both while nobody looked: still told, and in an order that ends as things are.
+    // Both between two looks: still announced, and in an order that ends as things are.
     let first = killer.kills.kill(&ADMIN, &tool(), name("first")).await.unwrap();
     killer.kills.restore(&ADMIN, &tool()).await.unwrap();
     let second = killer.kills.kill(&ADMIN, &tool(), name("second")).await.unwrap();

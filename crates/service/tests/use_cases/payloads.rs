@@ -264,8 +264,8 @@ async fn what_was_moved_to_another_place_is_refused() {
         assert_eq!(kept(&reading, second.id).await.unwrap(), PAYLOAD);
     }
     let key = (first.tenant_id, beside.tenant_id);
-    let nobody = ManifestId(uuid::Uuid::nil());
-    let edited = Edited { inner: Arc::clone(&app.store), payload: (nobody, nobody), key };
+    let none = ManifestId(uuid::Uuid::nil());
+    let edited = Edited { inner: Arc::clone(&app.store), payload: (none, none), key };
     let ports = Ports { payloads: Arc::new(edited), key_wrapper: wrapper(1), ..app.ports() };
     let reading = Services::start(ports, Settings::default()).await.unwrap();
     assert_eq!(kept(&reading, first.id).await.unwrap_err().code(), "store_unavailable");

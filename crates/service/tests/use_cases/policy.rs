@@ -23,7 +23,7 @@ fn put(path: &str, value: Value) -> DataRequest {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_replica_that_heard_nothing_decides_on_the_newest_data() {
     let app = App::start().await;
-    // Follows nobody: it learns of changes only where a commit finds them.
+    // Follows no replica: it learns of changes only where a commit finds them.
     let deaf = app.replica(Settings::default(), Shared::default()).await;
     for round in 0..20 {
         app.services.policy_data.change(&ADMIN, put("/blocked", json!(round))).await.unwrap();
@@ -92,7 +92,7 @@ async fn of_two_authors_who_read_the_same_one_has_to_read_again() {
         assert_eq!(refused.map(|error| error.code()).collect::<Vec<_>>(), ["policy_data_changed"]);
         tag = done.into_iter().flatten().flatten().next().unwrap().tag;
     }
-    // Whoever states nothing overwrites, and loses nothing elsewhere.
+    // A change that states no version overwrites, and loses nothing elsewhere.
     let tasks: Vec<_> = (0..8)
         .map(|index| {
             let data = data.clone();

@@ -39,7 +39,7 @@ async fn code_of(services: &Services, request: CheckRequest) -> ReasonCode {
     checked.decision.code
 }
 
-/// Answers what the test says, and remembers what was asked.
+/// Returns what the test says, and remembers what was asked.
 #[derive(Debug)]
 struct Scripted {
     answer: Result<RateVerdict, RateError>,

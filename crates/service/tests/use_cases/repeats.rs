@@ -1,4 +1,5 @@
-//! Repeats of a call, and permits, on replicas that share a store: neither outlives what allowed it.
+//! Repeats of a call, and permits, on replicas that share a store: neither outlives what allowed
+//! it.
 use std::sync::Arc;
 
 use crate::support::{ADMIN, App, arguments, decision};

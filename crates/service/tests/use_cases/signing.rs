@@ -193,7 +193,7 @@ async fn what_a_key_signs_outside_of_its_time_is_told() {
 }
 
 #[tokio::test]
-async fn a_certificate_by_nobody_who_is_trusted_says_nothing() {
+async fn a_certificate_by_an_untrusted_authority_says_nothing() {
     let app = App::start().await;
     let long_lived = LongLived::new();
     let replica = app.signing(long_lived.certifies(DAY), Vec::new()).await.unwrap();
@@ -229,7 +229,7 @@ async fn keys_of_before_verify_as_long_as_they_are_listed() {
     }
 }
 
-/// Stores a certificate for a day, beginning so long after now.
+/// Stores a certificate for a day, beginning that long after now.
 async fn certify(app: &App, by: &EcdsaP256Signer, key: &PublicKey, after: SignedDuration) {
     use sentinel_core::clock::Clock as _;
     let id = Uuid::now_v7();

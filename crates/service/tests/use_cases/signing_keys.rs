@@ -9,8 +9,8 @@ use serde_json::Map;
 
 use crate::support::{ADMIN, App};
 
-/// A point of the curve, whose other half nobody here has.
-const KEY_OF_NOBODY: [u8; 32] = [9; 32];
+/// A point of the curve, whose other half is not known here.
+const UNKNOWN_KEY: [u8; 32] = [9; 32];
 
 async fn hints(app: &App) -> Vec<(String, Vec<KeyEventKind>)> {
     let keys = app.services.log.keys().await.unwrap();
@@ -40,7 +40,7 @@ async fn a_key_ends_once_and_never_that_of_a_running_server() {
     let app = app.restart().await;
     assert_eq!(hints(&app).await.len(), 2);
     let log = &app.services.log;
-    let unknown = log.end_key("SHA256:nobody", KeyEventKind::Retired, None).await.unwrap_err();
+    let unknown = log.end_key("SHA256:unknown", KeyEventKind::Retired, None).await.unwrap_err();
     assert!(matches!(unknown, ServiceError::NotFound { code: "unknown_signing_key", .. }));
     let retired = log.end_key(&old, KeyEventKind::Retired, None).await.unwrap();
     assert!(retired.is_over() && retired.revoked_at().is_none());
@@ -87,8 +87,8 @@ fn request() -> SignRequest {
 /// What the server says is what a verifier that demands those witnesses would say.
 #[tokio::test]
 async fn witnesses_that_are_demanded_and_have_not_seen_the_log_fail_a_manifest() {
-    let nobody = VerifierKey::new("w.example", KeyKind::CosignatureV1, KEY_OF_NOBODY).unwrap();
-    let witnesses = Some(WitnessPolicy::new(1, vec![nobody]).unwrap());
+    let unknown = VerifierKey::new("w.example", KeyKind::CosignatureV1, UNKNOWN_KEY).unwrap();
+    let witnesses = Some(WitnessPolicy::new(1, vec![unknown]).unwrap());
     let app = App::start_with(Settings { witnesses, ..Settings::default() }).await;
     let signed = app.services.provenance.sign(&ADMIN, request()).await.unwrap();
     let verified = app.services.provenance.verify(&ADMIN, signed.manifest.id).await.unwrap();

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 pub(crate) type Rule = Box<dyn Fn(&PolicyInput<'_>) -> Answer + Send>;
 pub(crate) type Answer = Result<PolicyDecision, PolicyError>;
 
-/// Answers what the test says, unless data was put at `/blocked`, and remembers the usage it was
+/// Decides what the test says, unless data was put at `/blocked`, and remembers the usage it was
 /// shown.
 pub(crate) struct ScriptedPolicy {
     answer: Mutex<Answer>,
@@ -144,7 +144,7 @@ impl App {
         Services::start_shared(ports, settings, shared).await.unwrap()
     }
 
-    /// What another replica on the same store stands on.
+    /// What another replica on the same store needs.
     pub(crate) fn ports(&self) -> Ports {
         ports(Arc::clone(&self.store), &self.policy, &self.clock)
     }

@@ -24,8 +24,8 @@ async fn codes(app: &App, action: &str, count: usize) -> Vec<ReasonCode> {
     codes
 }
 
-/// `read` may be done three times a day, by a condition; `write` twice an hour, by a condition and a
-/// quota; nothing else at all.
+/// `read` may be done three times a day, by a condition; `write` twice an hour, by a condition and
+/// a quota; nothing else at all.
 fn two_windows(input: &PolicyInput<'_>) -> Answer {
     match input.action.as_str() {
         "read" if input.usage < 3 => decision(true, None),

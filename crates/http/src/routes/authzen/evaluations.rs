@@ -101,17 +101,17 @@ pub(crate) async fn authzen_evaluations(
         async { evaluated.await.unwrap_or_else(|problem| Evaluated::failed(&problem)) }
     });
     let mut decided = futures::stream::iter(all).buffered(together);
-    let mut answers = Vec::new();
-    while let Some(answer) = decided.next().await {
+    let mut results = Vec::new();
+    while let Some(result) = decided.next().await {
         let ends = match semantic {
             Semantic::ExecuteAll => false,
-            Semantic::DenyOnFirstDeny => !answer.decision,
-            Semantic::PermitOnFirstPermit => answer.decision,
+            Semantic::DenyOnFirstDeny => !result.decision,
+            Semantic::PermitOnFirstPermit => result.decision,
         };
-        answers.push(answer);
+        results.push(result);
         if ends {
             break;
         }
     }
-    Ok(Json(EvaluationsAnswer { evaluations: answers }).into_response())
+    Ok(Json(EvaluationsAnswer { evaluations: results }).into_response())
 }

@@ -149,8 +149,8 @@ async fn evaluate(app: &Shared, body: EvaluationBody, asker: Asker) -> Result<Ev
     Ok(ask(&app.door, request).await?.into())
 }
 
-/// The check that an evaluation stands for. Nothing of it is left out: what a check has no field
-/// for is its context, where policy sees it.
+/// The check that an evaluation describes. Nothing of it is left out: what a check has no field for
+/// becomes its context, where policy sees it.
 fn request(body: EvaluationBody, asker: Asker) -> Result<CheckRequest, Problem> {
     let subject = body.subject.ok_or_else(|| missing("subject"))?;
     let action = body.action.ok_or_else(|| missing("action"))?;
@@ -182,7 +182,10 @@ fn request(body: EvaluationBody, asker: Asker) -> Result<CheckRequest, Problem> 
     for (name, properties) in of_entities.into_iter().filter(|(_, all)| !all.is_empty()) {
         let key = format!("{name}_properties");
         if context.contains_key(&key) {
-            return Err(invalid(&format!("context.{key}"), "stands for the entity's properties"));
+            return Err(invalid(
+                &format!("context.{key}"),
+                "is reserved for the entity's properties",
+            ));
         }
         context.insert(key, Value::Object(properties));
     }

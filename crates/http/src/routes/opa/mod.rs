@@ -138,7 +138,7 @@ pub(crate) struct Decision<'a> {
     permit: Option<&'a str>,
 }
 
-/// Has the call decided, and answers what `rule` comes to.
+/// Has the call decided, and returns the value of `rule`.
 async fn decide(app: &Shared, rule: Rule, input: Input, asker: Asker) -> Result<Response, Problem> {
     let request = CheckRequest {
         principal: asker.principal,

@@ -39,7 +39,7 @@ pub(crate) async fn decisions_export(
     caller.require(&[Role::Auditor])?;
     let params = ListParams::from(params);
     let principal = caller.into_principal();
-    // The first page is read before anything is answered, so that errors are problem documents.
+    // The first page is read before the response begins, so that errors are problem documents.
     let first = page(&app, &principal, &params, None).await?;
     let mut response = Body::from_stream(stream(app, principal, params, first)).into_response();
     let ndjson = HeaderValue::from_static("application/x-ndjson");
@@ -71,7 +71,7 @@ fn stream(
     }
 }
 
-/// Ends the connection before the answer is complete.
+/// Ends the connection before the response is complete.
 #[derive(Debug)]
 struct Cut(&'static str);
 

@@ -17,7 +17,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 
-/// Who may read the log: whoever has a key, and everybody where the log is public.
+/// A reader of the log: any caller with a key, and every caller where the log is public.
 #[derive(Debug)]
 pub(crate) struct LogReader;
 
@@ -102,7 +102,7 @@ pub(crate) async fn log_file(
     path: Result<OfOpenShard, Problem>,
 ) -> Result<Response, Problem> {
     let OfOpenShard(path) = path?;
-    answer(&app, None, path).await
+    respond(&app, None, path).await
 }
 
 /// Get a file of a log by the log's name
@@ -129,10 +129,10 @@ pub(crate) async fn log_shard_file(
     shard: Result<OfShard, Problem>,
 ) -> Result<Response, Problem> {
     let OfShard { origin, path } = shard?;
-    answer(&app, Some(&origin), path).await
+    respond(&app, Some(&origin), path).await
 }
 
-async fn answer(app: &Shared, origin: Option<&str>, path: LogPath) -> Result<Response, Problem> {
+async fn respond(app: &Shared, origin: Option<&str>, path: LogPath) -> Result<Response, Problem> {
     let log = &app.services.log;
     let found = match &path {
         LogPath::Checkpoint => log.checkpoint(origin).await?,

@@ -89,6 +89,6 @@ pub(crate) async fn policy_rollout_start(
     let percent = percent.unwrap_or(Percent::ALL);
     let request = RolloutRequest { files, tenants, percent, reason };
     let (view, candidate) = app.services.rollouts.start(caller.principal(), request).await?;
-    let answer = StartedAnswer { rollout: view.into(), warnings: candidate.warnings };
-    Ok((StatusCode::CREATED, Json(answer)))
+    let response = StartedAnswer { rollout: view.into(), warnings: candidate.warnings };
+    Ok((StatusCode::CREATED, Json(response)))
 }
