@@ -234,7 +234,7 @@ impl From<ServiceError> for Problem {
                 Self::new(StatusCode::CONFLICT, code, detail)
             }
             ServiceError::Stale { .. } => Self::new(StatusCode::PRECONDITION_FAILED, code, detail),
-            ServiceError::Invalid { code: "bad_cursor", .. } => Self::bad_request(code, detail),
+            ServiceError::BadCursor => Self::bad_request(code, detail),
             ServiceError::Invalid { .. } => Self::unprocessable(code, detail),
             ServiceError::Forbidden { .. } => Self::forbidden(code, detail),
             ServiceError::Gone { .. } => Self::new(StatusCode::GONE, code, detail),

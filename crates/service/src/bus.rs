@@ -83,7 +83,7 @@ impl InProcessBus {
             }
             Some(_) => (Since { gap: true, ..Since::default() }, newest),
         };
-        Subscription::new(&self.history, since, live, (after, position))
+        Subscription::new(&self.history, since, live, after, position)
     }
 
     /// The identifier of an event of this process.

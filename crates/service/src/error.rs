@@ -20,6 +20,9 @@ pub enum ServiceError {
     /// The request makes no sense, whatever the state.
     #[error("{detail}")]
     Invalid { code: &'static str, detail: String },
+    /// The cursor of a listing was not issued here.
+    #[error("{}", StoreError::BadCursor)]
+    BadCursor,
     /// The caller may not do this there.
     #[error("{detail}")]
     Forbidden { code: &'static str, detail: String },
@@ -66,6 +69,7 @@ impl ServiceError {
             | Self::Forbidden { code, .. }
             | Self::Gone { code, .. } => code,
             Self::Overloaded | Self::GaveUp { .. } => "overloaded",
+            Self::BadCursor => "bad_cursor",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::PayloadKey(_) => "payload_key_missing",
             Self::LogBehind { .. } => "log_behind",
@@ -105,7 +109,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict(conflict) => of_conflict(&conflict),
-            StoreError::BadCursor => Self::invalid("bad_cursor", error.to_string()),
+            StoreError::BadCursor => Self::BadCursor,
             StoreError::Unavailable(_)
             | StoreError::InUse { .. }
             | StoreError::SchemaTooNew { .. }

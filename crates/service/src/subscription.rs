@@ -64,7 +64,8 @@ impl Subscription {
         history: &Arc<Mutex<History>>,
         Since { groups, gap }: Since,
         live: broadcast::Receiver<Weak<Group>>,
-        (after, position): (u64, EventId),
+        after: u64,
+        position: EventId,
     ) -> Self {
         Self { gap, position, history: Arc::clone(history), waiting: groups, live, after }
     }
