@@ -262,3 +262,28 @@ pub(crate) fn stream(guard: &Arc<Guard>, principal: &Principal) -> Result<Place,
 fn exhausted(what: Exhausted) -> Problem {
     Problem::overloaded("overloaded", what.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn read(values: &[&'static str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(TRACEPARENT, HeaderValue::from_static(value));
+        }
+        span(&headers).map(|span| span.to_string())
+    }
+
+    #[test]
+    fn a_request_has_the_span_of_its_one_traceparent() {
+        assert_eq!(read(&[VALID]).as_deref(), Some(VALID));
+        for without in [&[][..], &["", VALID], &[VALID, VALID], &["00-0-0-01"]] {
+            assert_eq!(read(without), None, "{without:?}");
+        }
+    }
+}
