@@ -39,13 +39,13 @@ pub enum BundleError {
     /// `mediaType` names another format or version.
     #[error("media type is not `{MEDIA_TYPE}`")]
     MediaType,
-    /// Its envelope is not sound.
+    /// Its envelope is invalid.
     #[error("envelope: {0}")]
     Envelope(#[from] EnvelopeError),
     /// The envelope's `keyid` and the bundle's `hint` name different keys.
     #[error("keyid of the envelope and hint of the bundle differ")]
     Hint,
-    /// A list is longer than any sound bundle needs.
+    /// A list is longer than any valid bundle needs.
     #[error("`{field}` has {actual} items, the limit is {limit}")]
     TooMany {
         /// The list's name in JSON.
@@ -66,7 +66,7 @@ pub struct Bundle {
     pub envelope: Envelope,
 }
 
-/// What a verifier needs beside the envelope and its trusted keys.
+/// What a verifier needs in addition to the envelope and its trusted keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerificationMaterial {
@@ -218,14 +218,13 @@ impl Bundle {
         Ok(json::write(&wire, MAX_BUNDLE_BYTES)?)
     }
 
-    /// Fingerprint of the key that is said to have signed; look the trusted key
-    /// up by it.
+    /// Fingerprint of the claimed signing key. Look up the trusted key by it.
     #[must_use]
     pub fn hint(&self) -> &str {
         &self.verification_material.public_key.hint
     }
 
-    /// Checks what the types leave open.
+    /// Checks what the types do not enforce.
     pub(crate) fn validate(&self) -> Result<(), BundleError> {
         if self.envelope.keyid().is_some_and(|keyid| keyid != self.hint()) {
             return Err(BundleError::Hint);
@@ -251,7 +250,7 @@ fn at_most(field: &'static str, limit: usize, actual: usize) -> Result<(), Bundl
     Ok(())
 }
 
-/// Read first, so that another version is named as such, not as malformed.
+/// Read first, so that another version is reported as such, not as malformed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Header {

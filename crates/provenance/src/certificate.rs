@@ -1,4 +1,4 @@
-//! Keys that a longer-lived key vouches for.
+//! Keys that a longer-lived key certifies.
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -14,19 +14,19 @@ pub enum CertificateError {
     /// The longer-lived key did not sign it.
     #[error(transparent)]
     Signature(#[from] SignatureMismatch),
-    /// It is not a sound statement about a signing key.
+    /// It is not a valid statement about a signing key.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// It says something else of the key.
+    /// It states something else about the key.
     #[error("statement does not certify a key")]
     Event,
-    /// The key that it names cannot be read.
+    /// Its key cannot be read.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// Its subject or hint is that of another key.
     #[error("certificate names two keys")]
     Incoherent,
-    /// It says no end, or one that is not after its beginning.
+    /// It has no end, or its end is not after its beginning.
     #[error("certificate has no sound end")]
     Validity,
 }
@@ -44,7 +44,7 @@ impl KeyCertificate {
     /// [`SigningKeyEvent`], whose subject is the PEM of the key.
     ///
     /// # Errors
-    /// [`CertificateError`] says what is wrong.
+    /// [`CertificateError`].
     pub fn verify(envelope: &Envelope, certifier: &PublicKey) -> Result<Self, CertificateError> {
         envelope.verify(certifier)?;
         let statement = Statement::<SigningKeyEvent>::parse(envelope.payload())?;
@@ -71,13 +71,13 @@ impl KeyCertificate {
         &self.public_key
     }
 
-    /// From when on nothing is signed with the key any more.
+    /// The time at which the key expires.
     #[must_use]
     pub fn until(&self) -> Timestamp {
         self.until
     }
 
-    /// Whether the key was certified at that time, by the clock of who signs.
+    /// Whether the key was certified at that time, by the signer's clock.
     #[must_use]
     pub fn covers(&self, at: Timestamp) -> bool {
         (self.from..self.until).contains(&at)
@@ -134,7 +134,7 @@ mod tests {
             let envelope = signed(event, subject, &certifier);
             KeyCertificate::verify(&envelope, certifier.public_key()).unwrap_err()
         };
-        // A leaf cannot certify another: only who is trusted can.
+        // A certified key cannot certify another; only a trusted key can.
         let by_leaf = signed(sound.clone(), &pem, &leaf);
         assert_eq!(
             KeyCertificate::verify(&by_leaf, certifier.public_key()).unwrap_err(),

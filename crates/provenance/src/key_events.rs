@@ -1,4 +1,4 @@
-//! What statements about signing keys prove.
+//! Statements about signing keys, and what they prove.
 
 use std::collections::BTreeMap;
 
@@ -12,40 +12,40 @@ use crate::log_trust::{LogTrust, Logged, Revocation, RevokedAt, in_force};
 use crate::public_key::PublicKey;
 use crate::statement::{KeyEventKind, SigningKeyEvent, Statement, StatementError};
 
-/// Why a statement about a key is not believed.
+/// Why a statement about a key is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyEventError {
     /// It is not a bundle.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// It is another statement, or unsound.
+    /// It is another kind of statement, or invalid.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// Who signed it may not say such a thing.
+    /// Its signer is not entitled to make it.
     #[error("`{hint}` signed it, which is not trusted for that")]
     Signer {
         /// Fingerprint of the key that is said to have signed.
         hint: String,
     },
-    /// The signature does not hold.
+    /// The signature is invalid.
     #[error("signature does not match")]
     Signature,
-    /// It certifies no key.
+    /// It does not certify a key.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The key that it is about is none, or has another fingerprint.
+    /// Its key is invalid, or has another fingerprint.
     #[error("key is not the one that is named")]
     Key,
-    /// It is in no trusted log, or was not believed any more when it came there.
+    /// It is in no trusted log, or its signer had been revoked when it was logged.
     #[error("{0}")]
     Log(String),
 }
 
-/// The keys that longer-lived keys vouch for, and those that were revoked.
+/// The keys that longer-lived keys certify, and the keys that were revoked.
 ///
-/// Only a key that is trusted itself can vouch for another. A key is revoked by one
-/// that is trusted, that introduced itself in the same logs, or by itself: only their
-/// operator gets a statement into them, and to believe too little is the safe side.
+/// Only a trusted key can certify another. A key can be revoked by a trusted key, by a key
+/// that introduced itself in the same logs, or by itself. Only the operator can put a
+/// statement into these logs, and accepting a revocation too many is safe.
 ///
 /// ```
 /// use sentinel_provenance::{KeyEvents, LogTrust, Trust};
@@ -80,8 +80,8 @@ impl KeyEvents {
     /// Reads statements, each a bundle with its log entry, in any order.
     ///
     /// # Errors
-    /// [`KeyEventError`], and the position of the statement. None is left out: one
-    /// that cannot be believed could be the one that revokes.
+    /// [`KeyEventError`], and the position of the statement. No statement is skipped,
+    /// because an invalid one could be the one that revokes.
     pub fn read(
         bundles: &[Vec<u8>],
         trusted: &[PublicKey],
@@ -124,7 +124,7 @@ impl KeyEvents {
         self.trusted.get(hint).or_else(|| self.certificate(hint).map(KeyCertificate::public_key))
     }
 
-    /// What vouches for that key, unless it is trusted itself.
+    /// The certificate of that key, unless it is trusted itself.
     #[must_use]
     pub fn certificate(&self, hint: &str) -> Option<&KeyCertificate> {
         if self.trusted.contains_key(hint) { None } else { self.certified.get(hint) }
@@ -136,7 +136,7 @@ impl KeyEvents {
         &self.revocations
     }
 
-    /// From which entry of `log` on keys are not believed any more.
+    /// The entries of `log` from which on keys are revoked.
     #[must_use]
     pub fn revoked_in(&self, log: &TrustedLog, logs: &LogTrust) -> Vec<Revoked> {
         let id = log.key().id_hash();
@@ -157,7 +157,7 @@ impl KeyEvents {
     }
 }
 
-/// A statement about a key that is sound in itself.
+/// A statement about a key that is valid in itself.
 struct Said {
     bundle: Bundle,
     event: KeyEventKind,
@@ -165,7 +165,7 @@ struct Said {
 }
 
 impl Said {
-    /// Read before the signature is verified: the key may be speaking of itself.
+    /// Read before the signature is verified, because the key may be that of the signer.
     fn read(json: &[u8]) -> Result<Self, KeyEventError> {
         let bundle = Bundle::parse(json)?;
         let statement = Statement::<SigningKeyEvent>::parse(bundle.envelope.payload())?;
@@ -178,7 +178,7 @@ impl Said {
         Ok(Self { bundle, event, key })
     }
 
-    /// That it is signed by who may say it, and in a trusted log.
+    /// Verifies that its signer is entitled to make it, and that it is in a trusted log.
     fn prove(
         self,
         trusted: &BTreeMap<String, PublicKey>,
@@ -206,7 +206,7 @@ impl Said {
     }
 }
 
-/// One that is signed by who may say it, and in a trusted log.
+/// A statement whose signer is entitled to make it, and that is in a trusted log.
 struct Proven {
     bundle: Bundle,
     event: KeyEventKind,

@@ -1,4 +1,4 @@
-//! What a bundle says about its place in a log.
+//! The place of a bundle in a log.
 
 use crate::bundle::{
     Bundle, BundleError, Checkpoint as CheckpointNote, InclusionProof, KindVersion, LogId,
@@ -12,7 +12,7 @@ use crate::log::{
 
 impl TransparencyLogEntry {
     /// States that `leaf` is at `index` of the log whose key is `log`, up to
-    /// `checkpoint`. The proof is verified, so that no worthless one gets out.
+    /// `checkpoint`. The proof is verified before it is used.
     ///
     /// ```
     /// use sentinel_provenance::bundle::TransparencyLogEntry;

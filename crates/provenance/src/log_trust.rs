@@ -1,4 +1,4 @@
-//! What a verifier knows of logs, and what a bundle proves to it.
+//! The logs that a verifier knows, and what a bundle proves with them.
 
 use crate::bundle::{Bundle, InclusionProof, KindVersion, TransparencyLogEntry};
 use crate::digest::Sha256Digest;
@@ -8,7 +8,7 @@ use crate::log::{
 };
 use crate::public_key::PublicKey;
 
-/// The logs that a verifier trusts, and the witnesses it demands.
+/// The logs that a verifier trusts, and the witnesses it requires.
 ///
 /// ```
 /// use sentinel_provenance::log::TrustedRoot;
@@ -34,12 +34,12 @@ pub struct LogTrust {
     pub witnesses: Option<WitnessPolicy>,
 }
 
-/// That a key is not believed any more from an entry of a log on.
+/// The revocation of a key, from an entry of a log on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
     /// Fingerprint of the key.
     pub key: String,
-    /// Where it was logged. It may be in several logs, and is the same revocation in each.
+    /// Where it was logged. The same revocation may be in several logs.
     pub places: Vec<RevokedAt>,
 }
 
@@ -53,9 +53,8 @@ pub struct RevokedAt {
 }
 
 impl Revocation {
-    /// That entries were made before it; or why they were not. A log that has both tells which
-    /// came first. Where none has, a log that began after one with the revocation is later as a
-    /// whole.
+    /// Verifies that entries were made before it. A log that contains both shows which came first.
+    /// Otherwise, a log that began after a log with the revocation is later as a whole.
     pub(crate) fn is_after(
         &self,
         entries: &[(Sha256Digest, u64)],
@@ -82,14 +81,14 @@ impl Revocation {
     }
 }
 
-/// An entry of a trusted log whose checkpoint holds, and is that of its proof.
+/// An entry of a trusted log with a valid checkpoint, which is that of its proof.
 pub(crate) struct Logged<'a> {
     entry: &'a TransparencyLogEntry,
     checkpoint: SignedCheckpoint,
 }
 
 impl<'a> Logged<'a> {
-    /// The entries of trusted logs, at least one; or why they are not sound.
+    /// The entries of trusted logs, at least one; or why they are invalid.
     pub(crate) fn find(bundle: &'a Bundle, logs: &LogTrust) -> Result<Vec<Self>, String> {
         let entries = &bundle.verification_material.tlog_entries;
         let mut found = Vec::new();
@@ -119,12 +118,12 @@ impl<'a> Logged<'a> {
         format!("log `{}` of {} entries", checkpoint.origin(), checkpoint.size())
     }
 
-    /// Which log, and which entry.
+    /// The log and the entry, in words.
     pub(crate) fn place(&self) -> (Sha256Digest, u64) {
         (self.entry.log_id.key_id, self.entry.log_index)
     }
 
-    /// Where the envelope is in the log; or why it is not.
+    /// The place of the envelope in the log; or why it is not there.
     pub(crate) fn inclusion(&self, bundle: &Bundle, key: &PublicKey) -> Result<String, String> {
         let entry = self.entry;
         let InclusionProof { log_index, hashes, .. } = &entry.inclusion_proof;
@@ -132,8 +131,8 @@ impl<'a> Logged<'a> {
         if entry.kind_version != KindVersion::hashed_rekord() {
             return Err(format!("entry of log `{origin}` is not a `{LEAF_KIND}` {LEAF_VERSION}"));
         }
-        // Byte equality with what this envelope and key give leaves nothing in
-        // the entry that could mean something else.
+        // The entry must be byte for byte what this envelope and key give, so that it
+        // cannot mean anything else.
         if entry.canonicalized_body != HashedRekord::of(&bundle.envelope, key).to_bytes() {
             return Err(format!("entry of log `{origin}` is about another envelope"));
         }
@@ -147,7 +146,7 @@ impl<'a> Logged<'a> {
         Ok(format!("entry {log_index} of log `{origin}`"))
     }
 
-    /// Who saw the state of the log; or why that is not enough.
+    /// The witnesses that saw the state of the log; or why they are not enough.
     pub(crate) fn witnessed(&self, policy: &WitnessPolicy) -> Result<String, WitnessPolicyError> {
         let cosignatures = self.checkpoint.cosignatures(policy)?;
         let names = cosignatures.iter().map(|by| format!("`{}`", by.witness));
@@ -156,7 +155,7 @@ impl<'a> Logged<'a> {
     }
 }
 
-/// That `key` was not revoked when the entries were made; or since when it was.
+/// Verifies that `key` was not revoked when the entries were made.
 pub(crate) fn in_force(
     entries: &[Logged<'_>],
     logs: &LogTrust,

@@ -1,4 +1,4 @@
-//! What another log answered about a leaf of ours.
+//! Receipts of other logs for our leaves.
 
 use thiserror::Error;
 
@@ -24,16 +24,16 @@ pub enum LogEntryError {
     /// It is about another leaf.
     #[error("entry is about another leaf")]
     Leaf,
-    /// Entry and proof name different places.
+    /// Entry and proof name different indexes.
     #[error("entry and proof name different indexes")]
     Index,
-    /// Its checkpoint is none of the log's.
+    /// Its checkpoint is not one of the log.
     #[error("checkpoint of the entry: {0}")]
     Checkpoint(#[from] CheckpointError),
     /// The proof leads to another state than the checkpoint.
     #[error("proof and checkpoint state different trees")]
     State,
-    /// The proof does not hold.
+    /// The proof is invalid.
     #[error(transparent)]
     Proof(#[from] ProofMismatch),
 }
@@ -55,7 +55,7 @@ impl TransparencyLogEntry {
         json::write(self, MAX_LOG_ENTRY_BYTES)
     }
 
-    /// Verifies that the log whose key is `log` has `leaf`, and gives the checkpoint that says so.
+    /// Verifies that the log with the key `log` contains `leaf`, and returns the checkpoint.
     ///
     /// # Errors
     /// [`LogEntryError`] when it shows anything else.

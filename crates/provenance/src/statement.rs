@@ -11,7 +11,7 @@
 //!
 //! Actions of agents ([`AgentAction`]) are most of them; the others are about the keys, logs and
 //! payloads that make those verifiable ([`SigningKeyEvent`], [`LogShardStart`],
-//! [`PayloadDestroyed`]). As in-toto demands, readers ignore fields they do not know, so that
+//! [`PayloadDestroyed`]). As in-toto requires, readers ignore unknown fields, so that
 //! predicates can grow without a new type.
 
 mod action;
@@ -74,7 +74,7 @@ pub enum StatementError {
     },
 }
 
-/// What a statement says of its subject.
+/// The predicate of a statement about its subject.
 pub trait Predicate: Serialize + DeserializeOwned {
     /// `predicateType` of it.
     const TYPE: &'static str;
@@ -82,7 +82,7 @@ pub trait Predicate: Serialize + DeserializeOwned {
     /// The id of the statement, a UUIDv7.
     fn id(&self) -> Uuid;
 
-    /// When it was made, by the clock of who signs.
+    /// When it was made, by the signer's clock.
     fn timestamp_mut(&mut self) -> &mut Timestamp;
 
     /// Texts that must not be empty, by their names in JSON.
@@ -97,8 +97,8 @@ pub struct Statement<P = AgentAction> {
 }
 
 impl<P: Predicate> Statement<P> {
-    /// States `predicate` about what has `subject_digest`: for an action, the commitment to its
-    /// payload. The timestamp is cut to whole milliseconds.
+    /// States `predicate` about the subject with `subject_digest`: for an action, the commitment
+    /// to its payload. The timestamp is truncated to whole milliseconds.
     ///
     /// # Errors
     /// [`StatementError::Id`] or [`StatementError::Empty`].
@@ -151,13 +151,13 @@ impl<P: Predicate> Statement<P> {
         json::write(&wire, MAX_PAYLOAD_BYTES)
     }
 
-    /// What is stated.
+    /// The predicate.
     #[must_use]
     pub fn predicate(&self) -> &P {
         &self.predicate
     }
 
-    /// SHA-256 of what it is stated of: for an action, the salted commitment to its payload.
+    /// SHA-256 of the subject: for an action, the salted commitment to its payload.
     #[must_use]
     pub fn subject_digest(&self) -> &Sha256Digest {
         &self.subject_digest
@@ -179,7 +179,7 @@ fn subject_name<P: Predicate>(predicate: &P) -> String {
     predicate.id().urn().to_string()
 }
 
-/// Read first, so that a foreign statement is named as such, not as malformed.
+/// Read first, so that an unknown statement is reported as such, not as malformed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Header {

@@ -15,13 +15,13 @@ use crate::statement::{AgentAction, Statement};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CheckName {
-    /// The document is a bundle with one sound envelope.
+    /// The document is a bundle with one valid envelope.
     Envelope,
     /// The trusted key signed the payload.
     Signature,
-    /// The payload is a sound statement about an agent's action.
+    /// The payload is a valid statement about an agent's action.
     Statement,
-    /// A trusted log signed the state to which the proof leads.
+    /// A trusted log signed the state that the proof leads to.
     Checkpoint,
     /// The envelope, as the key signed it, is in that log.
     Inclusion,
@@ -46,13 +46,13 @@ impl CheckName {
     ];
 }
 
-/// How a check ended.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was made and holds.
+    /// It was made and passed.
     Passed,
-    /// It was made and does not hold.
+    /// It was made and failed.
     Failed,
     /// It was not made.
     Skipped,
@@ -63,9 +63,9 @@ pub enum Outcome {
 pub struct Check {
     /// What was checked.
     pub name: CheckName,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// Why, for people. Holds digests and key fingerprints, and no content.
+    /// The reason, for people. Contains digests and key fingerprints, but no content.
     pub detail: String,
 }
 
@@ -78,9 +78,9 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether the trusted key signed a sound statement and nothing failed.
-    /// What was skipped, for want of an artifact or of trusted logs, does not
-    /// count against it.
+    /// Whether the trusted key signed a valid statement and no check failed. Checks
+    /// that were skipped, because there is no artifact or no trusted log, do not
+    /// count.
     #[must_use]
     pub fn verified(&self) -> bool {
         let passed = |name| self.outcome(name) == Some(Outcome::Passed);
@@ -95,21 +95,21 @@ impl Verification {
         &self.checks
     }
 
-    /// How the check `name` ended.
+    /// The outcome of the check `name`.
     #[must_use]
     pub fn outcome(&self, name: CheckName) -> Option<Outcome> {
         self.checks.iter().find(|check| check.name == name).map(|check| check.outcome)
     }
 
-    /// The statement, when the trusted key signed it and it is sound. It is
-    /// present also when the artifact does not match.
+    /// The statement, if the trusted key signed it and it is valid. It is present
+    /// even if the artifact does not match.
     #[must_use]
     pub fn statement(&self) -> Option<&Statement> {
         self.statement.as_ref()
     }
 }
 
-/// Whom a verifier believes.
+/// What a verifier trusts.
 ///
 /// ```
 /// use sentinel_provenance::{CheckName, Outcome, Revocation, RevokedAt, Trust};
@@ -137,9 +137,9 @@ impl Verification {
 pub struct Trust<'a> {
     /// The key that signs manifests.
     pub key: &'a PublicKey,
-    /// The logs in which they must be; `None` demands none.
+    /// The logs that must contain them; `None` requires no log.
     pub logs: Option<&'a LogTrust>,
-    /// What vouches for the key, unless it is trusted itself.
+    /// The certificate of the key, unless it is trusted itself.
     pub certificate: Option<&'a KeyCertificate>,
     /// The keys that were revoked; `None` when that is not known.
     pub revocations: Option<&'a [Revocation]>,
@@ -202,7 +202,7 @@ impl Trust<'_> {
         let Some(policy) = &logs.witnesses else {
             return checks.skipped(CheckName::Witness, "no witnesses were demanded");
         };
-        // Of several logs one is enough: witnesses follow the one, and the leaf is in it.
+        // One of several logs is enough: its witnesses follow it, and it contains the leaf.
         let (mut seen, mut refused) = (Vec::new(), None);
         for entry in &logged {
             match entry.witnessed(policy) {
@@ -245,8 +245,8 @@ impl Trust<'_> {
 /// Verifies a bundle's JSON; any bytes may be given.
 ///
 /// `artifact` is `salt ‖ payload`, see [`crate::commitment`]. Log entries and
-/// timestamps in the bundle are not looked at; [`verify_logged_bundle_json`]
-/// demands a log entry.
+/// timestamps in the bundle are ignored; [`verify_logged_bundle_json`] requires a
+/// log entry.
 #[must_use]
 pub fn verify_bundle_json(
     bytes: &[u8],
@@ -257,11 +257,10 @@ pub fn verify_bundle_json(
         .verify_json(bytes, artifact)
 }
 
-/// Verifies a bundle's JSON, and that what it says is in a trusted log.
+/// Verifies a bundle's JSON, and that the statement is in a trusted log.
 ///
-/// Every entry that names a trusted log must hold, and there must be one. Those
-/// of other logs are not looked at: they prove nothing to who does not know
-/// their keys.
+/// Every entry that names a trusted log must be valid, and there must be one.
+/// Entries of other logs are ignored: without their keys they prove nothing.
 #[must_use]
 pub fn verify_logged_bundle_json(
     bytes: &[u8],
@@ -367,7 +366,7 @@ impl Checks {
         self.0.push(Check { name, outcome: Outcome::Skipped, detail: detail.to_owned() });
     }
 
-    /// Lists what was not reached as skipped, so that a report is always whole.
+    /// Lists the remaining checks as skipped, so that a report is always complete.
     fn finish(mut self, statement: Option<Statement>) -> Verification {
         for name in CheckName::ALL {
             if self.0.iter().all(|check| check.name != name) {

@@ -1,10 +1,10 @@
 //! Leaves of the log: Rekor v2's `hashedrekord` 0.0.2.
 //!
-//! A leaf says that a key signed a digest: it holds SHA-256 of what the envelope's
-//! signature covers, the signature and the key, and nothing of the payload. Its
-//! bytes are those that Rekor v2 would log for the same envelope, and that
-//! Sigstore's verifiers recompute: canonical JSON (RFC 8785), for which a fixed
-//! template will do, since every value is base64.
+//! A leaf states that a key signed a digest. It contains the SHA-256 of what the
+//! envelope's signature covers, the signature and the key, but nothing of the
+//! payload. Its bytes are those that Rekor v2 would log for the same envelope and
+//! that Sigstore's verifiers recompute: canonical JSON (RFC 8785). A fixed template
+//! is enough, because every value is base64.
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -38,12 +38,12 @@ pub enum LeafError {
     /// It is of another kind or version, or about another kind of key.
     #[error("leaf is not a `{LEAF_KIND}` {LEAF_VERSION} of an ECDSA P-256 key")]
     Kind,
-    /// Its values are sound, but it is not written in the one canonical way.
+    /// Its values are valid, but it is not in canonical form.
     #[error("leaf is not in canonical form")]
     NotCanonical,
 }
 
-/// What a leaf says.
+/// The content of a leaf.
 ///
 /// ```
 /// use sentinel_provenance::log::HashedRekord;
@@ -65,7 +65,7 @@ pub struct HashedRekord {
 }
 
 impl HashedRekord {
-    /// The leaf of an envelope that `key` signed; that it did is not verified.
+    /// The leaf of an envelope that `key` signed. The signature is not verified.
     #[must_use]
     pub fn of(envelope: &Envelope, key: &PublicKey) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl HashedRekord {
         leaf_hash(&self.to_bytes())
     }
 
-    /// Verifies that the key signed what has this digest.
+    /// Verifies that the key signed the message with this digest.
     ///
     /// # Errors
     /// [`SignatureMismatch`] when it did not.

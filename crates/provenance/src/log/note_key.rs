@@ -44,12 +44,12 @@ pub enum NoteKeyError {
     Unavailable,
 }
 
-/// What a key signs.
+/// The kind of texts that a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
-    /// The text of a note, `0x01`: what logs do.
+    /// The text of a note, `0x01`; used by logs.
     Ed25519,
-    /// A checkpoint and a time, `0x04` (`cosignature/v1`): what witnesses do.
+    /// A checkpoint and a time, `0x04` (`cosignature/v1`); used by witnesses.
     CosignatureV1,
 }
 
@@ -237,11 +237,11 @@ impl fmt::Debug for VerifierKey {
 /// Signs notes with one Ed25519 key, under one name. Implementations may block
 /// on a remote key service.
 pub trait NoteSigner: Send + Sync + fmt::Debug {
-    /// Signs exactly `message`, and gives the 64 bytes of the signature. Ed25519
-    /// is deterministic: signing again gives the same.
+    /// Signs exactly `message`, and returns the 64 bytes of the signature. Ed25519
+    /// is deterministic: signing again gives the same signature.
     ///
     /// # Errors
-    /// [`SignError`] when there is no signature; the caller must not go on.
+    /// [`SignError`] when there is no signature; the caller must not continue.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
 
     /// The key that verifies what [`Self::sign`] makes.
@@ -255,8 +255,8 @@ pub struct Ed25519NoteSigner {
 }
 
 impl Ed25519NoteSigner {
-    /// Generates a key. Its randomness comes from AWS-LC's own generator and is
-    /// deliberately no parameter: a key must not be steerable.
+    /// Generates a key. Its randomness comes from AWS-LC's own generator. It is
+    /// deliberately not a parameter, so that no caller can influence a key.
     ///
     /// # Errors
     /// [`NoteKeyError`] when the name is not sound or the generator fails.

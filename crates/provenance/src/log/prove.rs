@@ -2,7 +2,7 @@
 //!
 //! Each function that makes a proof takes a closure that reads a tile, and has
 //! a sibling that lists the tiles beforehand, for callers who must fetch them
-//! first. Each tile is read once, and may be answered with a wider one.
+//! first. Each tile is read once; the reader may return a wider one.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,8 +37,8 @@ pub enum ProveError<E> {
 }
 
 /// Proves that the leaf at `index` is in the tree of `size` leaves. The hashes
-/// go from the leaf upwards; verify them before handing them out, since damaged
-/// tiles make a worthless proof. Each tile is read once, and a wider one will do.
+/// go from the leaf upwards. Verify the proof before publishing it, because damaged
+/// tiles give an invalid one. Each tile is read once; a wider one is accepted.
 ///
 /// ```
 /// use std::collections::BTreeMap;

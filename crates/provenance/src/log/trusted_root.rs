@@ -48,7 +48,7 @@ pub enum TrustedRootError {
     LogId,
 }
 
-/// A log whose checkpoints are believed: its key, whose name is the log's origin.
+/// A trusted log: its key, whose name is the log's origin.
 ///
 /// ```
 /// use sentinel_provenance::log::{Ed25519NoteSigner, NoteSigner as _, TrustedLog, TrustedRoot};
@@ -70,7 +70,7 @@ pub struct TrustedLog {
 
 impl TrustedLog {
     /// Trusts the log with this key. `valid_from` is when the log began, which
-    /// verifiers insist on; nothing in a bundle is compared with it here.
+    /// verifiers require; nothing in a bundle is compared with it here.
     ///
     /// # Errors
     /// [`TrustedRootError::Kind`] for the key of a witness,
@@ -118,7 +118,7 @@ pub struct TrustedAuthority {
     pub uri: String,
     /// Its certificates in DER: the signing certificate first, the root last.
     pub certificates: Vec<Vec<u8>>,
-    /// Since when its tokens are believed.
+    /// From when on its tokens are trusted.
     pub valid_from: Timestamp,
 }
 
@@ -131,8 +131,8 @@ pub struct TrustedRoot {
 
 impl TrustedRoot {
     /// Reads a trusted root's JSON, ours or another's. Logs with keys other than
-    /// Ed25519 are left out: none of their checkpoints could be verified, so
-    /// nothing is believed that should not be.
+    /// Ed25519 are skipped: their checkpoints cannot be verified, so they are not
+    /// trusted.
     ///
     /// # Errors
     /// [`TrustedRootError`] says what is wrong, without repeating the document.

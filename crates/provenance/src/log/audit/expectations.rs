@@ -1,4 +1,4 @@
-//! What an auditor knows of a log before reading it.
+//! What an auditor knows about a log before reading it.
 
 use crate::bundle::{Bundle, TransparencyLogEntry};
 use crate::digest::Sha256Digest;
@@ -10,7 +10,7 @@ use crate::log::note_key::VerifierKey;
 use crate::log::proof::verify_inclusion;
 use crate::log::witness::WitnessPolicy;
 
-/// Label of the checkpoint that the log itself has.
+/// Label of the checkpoint that the log serves.
 pub(super) const SERVED: &str = "checkpoint";
 
 /// What the log must agree with.
@@ -22,7 +22,7 @@ pub struct Expectations {
     pub revoked: Vec<Revoked>,
     pub(super) retained: Vec<Retained>,
     pub(super) entries: Vec<KnownEntry>,
-    /// What is wrong with what was kept.
+    /// Problems with what was kept.
     pub(super) findings: Vec<Finding>,
 }
 
@@ -35,12 +35,12 @@ pub struct Retained {
     pub label: String,
 }
 
-/// A key whose entries are not believed any more.
+/// A revoked key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoked {
     /// Fingerprint of the key.
     pub key: String,
-    /// Index of the revocation in this log; from there on nothing is believed.
+    /// Index of the revocation in this log. Entries from there on are rejected.
     pub since: u64,
 }
 
@@ -85,9 +85,9 @@ impl Expectations {
         Ok(())
     }
 
-    /// A bundle that was kept: its entry must be in the log, and its checkpoint must
-    /// hold. One that is not sound counts against the log. Gives how many of the
-    /// bundle's entries are of this log.
+    /// A bundle that was kept: its entry must be in the log, and its checkpoint must be
+    /// valid. An invalid bundle is a finding. Returns how many of the bundle's entries
+    /// are in this log.
     pub fn keep_bundle(&mut self, json: &[u8], key: &VerifierKey, label: &str) -> usize {
         match self.bundle(json, key, label) {
             Ok(count) => count,
@@ -98,7 +98,7 @@ impl Expectations {
         }
     }
 
-    /// Something that is wrong with what was kept.
+    /// Adds a problem with what was kept.
     pub fn report(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
@@ -141,7 +141,7 @@ impl Expectations {
         self.retained.len()
     }
 
-    /// How many bundles are not sound.
+    /// How many bundles are invalid.
     #[must_use]
     pub fn findings(&self) -> usize {
         self.findings.len()

@@ -49,10 +49,10 @@ pub fn log_files(size: u64) -> impl Iterator<Item = TilePath> {
     })
 }
 
-/// What a source has where a file should be.
+/// What a source returned for a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogFile {
-    /// Nothing.
+    /// There is no file.
     Absent,
     /// The file.
     Found(Vec<u8>),
@@ -60,8 +60,8 @@ pub enum LogFile {
     Grown(Vec<u8>),
 }
 
-/// A file that was read on its own: parsed and hashed, each entry checked. This
-/// is what costs time, and does not depend on the order.
+/// A file that was processed on its own: parsed and hashed, with each entry checked.
+/// This is the expensive part, and it does not depend on the order.
 #[derive(Debug, Clone)]
 pub struct ReadFile {
     pub(super) content: Content,
@@ -77,9 +77,9 @@ pub(super) enum Content {
 #[derive(Debug, Clone)]
 pub(super) struct Leaf {
     pub(super) hash: Sha256Digest,
-    /// Digest of the statement; of the entry itself, where that is not sound.
+    /// Digest of the statement, or of the entry itself if it is invalid.
     pub(super) about: Sha256Digest,
-    /// Fingerprint of the key that signed, if it is sound.
+    /// Fingerprint of the signing key, if the entry is valid.
     pub(super) key: Option<String>,
 }
 

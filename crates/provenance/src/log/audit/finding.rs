@@ -1,4 +1,4 @@
-//! What an audit can find, and what it means.
+//! The findings of an audit, and their meaning.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::log::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::log::tile::TilePath;
 use crate::log::witness::WitnessPolicyError;
 
-/// Something that is wrong with a log, or with what was kept of it.
+/// A problem with a log, or with what was kept of it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Finding {
@@ -22,7 +22,7 @@ pub enum Finding {
         .0.other.size(), .0.one_label, .0.one.size()
     )]
     Rollback(Box<Contradiction>),
-    /// The checkpoint is not one that the log signed.
+    /// The log did not sign the checkpoint.
     #[error("checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
     /// Too few witnesses saw the checkpoint.
@@ -34,7 +34,7 @@ pub enum Finding {
         /// Where it should be.
         path: TilePath,
     },
-    /// A file of the log is not one of its kind.
+    /// A file of the log is malformed.
     #[error("`{path}`: {reason}")]
     Malformed {
         /// Where it is.
@@ -42,7 +42,7 @@ pub enum Finding {
         /// What is wrong with it.
         reason: String,
     },
-    /// A hash tile is not the one over the entries.
+    /// A hash tile does not match the entries.
     #[error("`{path}` does not have the hash of {}", Entries(*.first, *.last))]
     Hash {
         /// The tile.
@@ -52,7 +52,7 @@ pub enum Finding {
         /// Last entry below it.
         last: u64,
     },
-    /// An entry is not a sound leaf.
+    /// An entry is not a valid leaf.
     #[error("entry {index}: {reason}")]
     Leaf {
         /// Its index.
@@ -86,13 +86,13 @@ pub enum Finding {
     Root {
         /// How many entries.
         size: u64,
-        /// What they lead to.
+        /// Their root.
         computed: Sha256Digest,
-        /// What was signed.
+        /// The signed root.
         signed: Sha256Digest,
-        /// The size of the largest kept checkpoint that the entries do lead to.
+        /// The size of the largest kept checkpoint that the entries match.
         sound: Option<u64>,
-        /// The size of the smallest one that they do not lead to.
+        /// The size of the smallest kept checkpoint that they do not match.
         unsound: Option<u64>,
     },
     /// A bundle proves another entry than the log serves.
@@ -103,7 +103,7 @@ pub enum Finding {
         /// Which bundle.
         label: String,
     },
-    /// A bundle that was kept is not sound.
+    /// A bundle that was kept is invalid.
     #[error("bundle `{label}`: {reason}")]
     Bundle {
         /// Which bundle.
@@ -210,7 +210,7 @@ impl Finding {
         }
     }
 
-    /// A text that holds both notes of a contradiction and says what they show.
+    /// A text with both notes of a contradiction and an explanation.
     #[must_use]
     pub fn evidence(&self) -> Option<String> {
         let (title, Contradiction { one, one_label, other, other_label }) = match self {
@@ -237,7 +237,7 @@ impl Finding {
         Some(text)
     }
 
-    /// The gravest comes first; what has the same rank stays in the order of the log.
+    /// The most severe finding comes first. Findings of one rank keep the order of the log.
     pub(super) const fn rank(&self) -> u8 {
         match self {
             Self::Fork(_) => 0,

@@ -65,24 +65,24 @@ use crate::log::merkle::perfect_root;
 use crate::log::note_key::VerifierKey;
 use crate::log::tile::{TILE_WIDTH, Tile, TilePath};
 
-/// Most findings that are listed; the others are counted. Damage spreads, and the
-/// first ones say where it begins.
+/// The most findings that are listed; further ones are counted. Damage spreads, and the
+/// first findings show where it begins.
 const MAX_FINDINGS: usize = 100;
 
-/// Most keys whose entries are counted one by one.
+/// The most keys whose entries are counted separately.
 const MAX_KEYS: usize = 1000;
 
-/// Entries for which there is room from the beginning: more are believed when they are seen.
+/// Entries for which memory is reserved at the start. The claimed size is not trusted.
 const MAX_RESERVED: usize = 1 << 24;
 
-/// An audit that has begun: the checkpoint is the log's.
+/// An audit in progress, of a log whose checkpoint is valid.
 #[derive(Debug)]
 pub struct Audit {
     checkpoint: SignedCheckpoint,
     expected: Expectations,
     /// How many of the expected checkpoints and entries were reached.
     reached: Reached,
-    /// Which of the checkpoints that were kept the entries do not lead to.
+    /// The kept checkpoints that the entries do not match.
     contradicted: Vec<Retained>,
     frontier: Frontier,
     /// The hashes of the tile at the right edge of each level.
@@ -105,25 +105,25 @@ struct Reached {
     found: usize,
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug)]
 pub struct AuditReport {
     /// The checkpoint that was audited.
     pub checkpoint: SignedCheckpoint,
-    /// Entries that were read and are sound, by the fingerprint of their key.
+    /// Valid entries, by the fingerprint of their key.
     pub signers: BTreeMap<String, u64>,
-    /// How many of the checkpoints that were kept hold.
+    /// How many of the kept checkpoints match.
     pub retained: usize,
-    /// How many entries of bundles were found where they must be.
+    /// How many entries of bundles are at their places.
     pub entries: usize,
-    /// What is wrong, the gravest first.
+    /// The findings, the most severe first.
     pub findings: Vec<Finding>,
-    /// How many findings more there are.
+    /// How many further findings there are.
     pub omitted: u64,
 }
 
 impl AuditReport {
-    /// Whether nothing is wrong.
+    /// Whether there is no finding.
     #[must_use]
     pub fn sound(&self) -> bool {
         self.findings.is_empty()
@@ -140,7 +140,7 @@ impl Audit {
     /// Begins with the log's checkpoint, which `key` must have signed.
     ///
     /// # Errors
-    /// [`Finding::Checkpoint`] when it did not: there is nothing to audit then.
+    /// [`Finding::Checkpoint`] when it did not. Then there is nothing to audit.
     pub fn begin(
         note: &str,
         key: &VerifierKey,
@@ -196,7 +196,7 @@ impl Audit {
         }
     }
 
-    /// What was found, after the last file.
+    /// The report, after the last file.
     #[must_use]
     pub fn finish(mut self) -> AuditReport {
         self.find_twice();
@@ -249,7 +249,7 @@ impl Audit {
         }
     }
 
-    /// What can be seen from the notes alone.
+    /// Compares the notes alone.
     fn compare_notes(&mut self) {
         if let Some(policy) = &self.expected.witnesses
             && let Err(error) = self.checkpoint.cosignatures(policy)
@@ -271,7 +271,7 @@ impl Audit {
                 found.push(one.against(other).fork());
             }
         }
-        // One rollback says it all: the largest.
+        // Only the largest rollback is reported.
         if let Some(last) = self.expected.retained.last()
             && last.checkpoint.size() > served.checkpoint.size()
         {
@@ -284,7 +284,7 @@ impl Audit {
     fn lowest(&mut self, tile: Tile, hashes: Option<&[Sha256Digest]>) {
         let first = tile.index() * u64::from(TILE_WIDTH);
         let read = self.leaves.take();
-        // Where the entries are lost, their hashes still show whether the others are sound.
+        // If entries are lost, their hashes still show whether the others are valid.
         let row: Vec<_> = match &read {
             Some(leaves) => leaves.iter().map(|leaf| leaf.hash).collect(),
             None => hashes.unwrap_or_default().to_vec(),
@@ -361,7 +361,7 @@ impl Audit {
         }
     }
 
-    /// One leaf more: whatever is known of this place must agree with it.
+    /// Adds a leaf, which must agree with everything that is known about its place.
     fn append(&mut self, hash: Sha256Digest) {
         let index = self.frontier.size();
         if self.frontier.append(hash).is_err() {
@@ -392,9 +392,9 @@ impl Audit {
         }
     }
 
-    /// Each statement has an identifier of its own, so that no two are the same. The
-    /// first 64 bits of a digest tell them apart: in ten million, two that differ share
-    /// them with odds of three in a million.
+    /// Each statement has its own identifier, so no two are the same. They are compared by
+    /// the first 64 bits of a digest. Among ten million different statements, two share
+    /// these bits with a probability of three in a million.
     fn find_twice(&mut self) {
         let mut seen = mem::take(&mut self.seen);
         seen.sort_unstable();

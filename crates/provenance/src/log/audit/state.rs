@@ -14,7 +14,7 @@ pub const MAX_AUDIT_STATE_BYTES: usize = 4 * 1024 * 1024;
 
 const VERSION: u32 = 1;
 
-/// Why a file is not what an audit keeps.
+/// Why a file is not a valid state of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AuditStateError {
     /// It is not a JSON document of that shape.
@@ -23,7 +23,7 @@ pub enum AuditStateError {
     /// It is of a later version.
     #[error("version is not {VERSION}")]
     Version,
-    /// One of the notes is none.
+    /// One of the notes is malformed.
     #[error(transparent)]
     Note(#[from] NoteError),
     /// One of the notes is not a checkpoint.
