@@ -53,7 +53,7 @@ pub enum OutletError {
     /// Another party has a larger checkpoint of this log than we have.
     #[error(
         "{who} has a checkpoint of log `{origin}` with {theirs} leaves, and the log has {ours}: THE \
-         LOG WAS ROLLED BACK, or somebody else signs with its key"
+         LOG WAS ROLLED BACK, or another party signs with its key"
     )]
     RolledBack { who: String, origin: String, theirs: u64, ours: u64 },
 }

@@ -33,7 +33,7 @@ obligations := set()
 
 reasons contains {"code": "no_time_window", "msg": "the tool has no time window"} if not window
 
-reasons contains {"code": "time_invalid", "msg": "the time is no moment in utc"} if not now
+reasons contains {"code": "time_invalid", "msg": "the time is not a valid time in utc"} if not now
 
 reasons contains {"code": "day_not_allowed", "msg": "the tool may not be used on this day"} if {
 	window

@@ -55,7 +55,8 @@ impl KeyService for CommandKey {
         &self.half
     }
 
-    /// The caller verifies what this returns, so a program that fails or lies signs nothing.
+    /// The caller verifies what this returns, so a program that fails or returns a wrong signature
+    /// signs nothing.
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignersError> {
         let signed = tokio::time::timeout(LIMIT, self.run(message)).await;
         signed.map_err(|_| self.away(&"it took too long"))?.map_err(|error| self.away(&error))

@@ -1,4 +1,5 @@
-//! What is not ours on the other side: a KMS that others wrote, and their client for a stand-in.
+//! Independent software on the other side: a KMS of others, and a client of others for our test
+//! server.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ fn tool(name: &str) -> PathBuf {
 }
 
 /// A running local-kms, an implementation of AWS KMS for tests. It does not look at signatures of
-/// requests, which the stand-in does.
+/// requests, which our test server does.
 struct LocalKms {
     child: Child,
     host: String,
@@ -99,10 +100,10 @@ async fn a_kms_that_others_wrote_signs_manifests() {
     signs_manifests(key).await.unwrap();
 }
 
-/// The stand-in for Vault is shown to a client that knows the real one: what it takes from us would
-/// else prove little.
+/// A client of the real Vault accepts our test server. Without this, tests with that server would
+/// prove little.
 #[tokio::test]
-async fn cosign_takes_the_stand_in_for_vault() {
+async fn cosign_accepts_the_test_server_as_vault() {
     let vault = StandInVault::start("hvs.secret", None, 0);
     let cosign = |args: &[&str]| {
         let mut command = Command::new(tool("cosign"));
