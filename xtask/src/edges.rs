@@ -10,6 +10,7 @@ use serde_json::Value;
 pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-core", &[]),
     ("sentinel-provenance", &[]),
+    ("sentinel-api", &["sentinel-core"]),
     ("sentinel-objects", &[]),
     ("sentinel-policy-analysis", &["sentinel-core"]),
     ("sentinel-policy", &["sentinel-core", "sentinel-policy-analysis"]),
@@ -23,17 +24,21 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("sentinel-redis", &["sentinel-core"]),
     ("sentinel-signers", &["sentinel-provenance"]),
-    ("sentinel-archive", &["sentinel-core", "sentinel-objects"]),
+    ("sentinel-archive", &["sentinel-core", "sentinel-api", "sentinel-objects"]),
     ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive"]),
     ("sentinel-store-sqlite", &["sentinel-core"]),
     ("sentinel-telemetry", &[]),
     ("sentinel-service", &["sentinel-core", "sentinel-provenance", "sentinel-telemetry"]),
     ("sentinel-transparency", &["sentinel-core", "sentinel-provenance", "sentinel-objects"]),
-    ("sentinel-ingress", &["sentinel-core", "sentinel-service", "sentinel-telemetry"]),
+    (
+        "sentinel-ingress",
+        &["sentinel-core", "sentinel-api", "sentinel-service", "sentinel-telemetry"],
+    ),
     (
         "sentinel-http",
         &[
             "sentinel-core",
+            "sentinel-api",
             "sentinel-ingress",
             "sentinel-provenance",
             "sentinel-service",
@@ -45,6 +50,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
         "sentinel",
         &[
             "sentinel-core",
+            "sentinel-api",
             "sentinel-archive",
             "sentinel-objects",
             "sentinel-provenance",

@@ -1,112 +1,73 @@
-//! One decision as one line of JSON, as `/v1/decisions/export` writes it.
+//! One decision as one line of JSON: as `/v1/decisions/export` writes it, without `obligations`,
+//! which are in `event_metadata`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use sentinel_api::Decision;
 use sentinel_core::audit::DecisionRecord;
-use sentinel_core::check::ArgumentHash;
-use sentinel_core::decision::ReasonCode;
-use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{DecisionId, TenantId, ToolId};
-use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
-use sentinel_core::policy::PolicyReason;
-use sentinel_core::quota::Quota;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny};
 
 /// A longer line is neither written nor read. Bytes; a request has at most a tenth of that.
 pub(crate) const MAX_LINE: usize = 16 * 1024 * 1024;
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A decision, and the fields that this version does not know.
+#[derive(Deserialize)]
 struct Line {
-    id: DecisionId,
-    sequence: u64,
-    epoch: Epoch,
-    tenant: TenantSlug,
-    tenant_id: Option<TenantId>,
-    tool: ToolName,
-    tool_id: Option<ToolId>,
-    decision: Verdict,
-    code: ReasonCode,
-    reason: String,
-    reasons: Vec<PolicyReason>,
-    quota: Option<Quota>,
-    quota_remaining: Option<u64>,
-    policy_revision: Option<Arc<str>>,
-    principal: String,
-    agent: Option<AgentName>,
-    action: Action,
-    purpose: Option<Purpose>,
-    argument_hash: ArgumentHash,
-    call_id: Option<CallId>,
-    event_metadata: Map<String, Value>,
-    created_at: Timestamp,
-    duration_us: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    Allow,
-    Deny,
+    #[serde(flatten)]
+    decision: Decision,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, IgnoredAny>,
 }
 
 /// Writes a decision, without the end of the line.
 pub(crate) fn write(record: DecisionRecord) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Line {
-        id: record.id,
-        sequence: record.sequence,
-        epoch: record.epoch,
-        tenant: record.tenant,
-        tenant_id: record.tenant_id,
-        tool: record.tool,
-        tool_id: record.tool_id,
-        decision: if record.allow { Verdict::Allow } else { Verdict::Deny },
-        code: record.code,
-        reason: record.reason,
-        reasons: record.reasons,
-        quota: record.quota,
-        quota_remaining: record.quota_remaining,
-        policy_revision: record.policy_revision,
-        principal: record.principal,
-        agent: record.agent,
-        action: record.action,
-        purpose: record.purpose,
-        argument_hash: record.argument_hash,
-        call_id: record.call_id,
-        event_metadata: record.event_metadata,
-        created_at: record.created_at,
-        duration_us: record.duration_us,
-    })
+    serde_json::to_vec(&Decision::archived(record))
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write`] wrote. A line with an unknown field is refused: an archive of a newer
+/// version is not half read.
 pub(crate) fn read(line: &[u8]) -> serde_json::Result<DecisionRecord> {
-    let line: Line = serde_json::from_slice(line)?;
-    Ok(DecisionRecord {
-        id: line.id,
-        sequence: line.sequence,
-        epoch: line.epoch,
-        tenant: line.tenant,
-        tenant_id: line.tenant_id,
-        tool: line.tool,
-        tool_id: line.tool_id,
-        allow: line.decision == Verdict::Allow,
-        code: line.code,
-        reason: line.reason,
-        reasons: line.reasons,
-        quota: line.quota,
-        quota_remaining: line.quota_remaining,
-        policy_revision: line.policy_revision,
-        principal: line.principal,
-        agent: line.agent,
-        action: line.action,
-        purpose: line.purpose,
-        argument_hash: line.argument_hash,
-        call_id: line.call_id,
-        event_metadata: line.event_metadata,
-        created_at: line.created_at,
-        duration_us: line.duration_us,
-    })
+    let Line { decision, unknown } = serde_json::from_slice(line)?;
+    if let Some(field) = unknown.keys().next() {
+        return Err(serde_json::Error::custom(format_args!("unknown field `{field}`")));
+    }
+    decision.try_into().map_err(serde_json::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = concat!(
+        r#"{"id":"00000000-0000-0000-0000-000000000001","sequence":7,"epoch":3,"#,
+        r#""tenant":"platform-eng","tenant_id":null,"tool":"search","tool_id":null,"#,
+        r#""decision":"allow","code":"allowed","reason":"ok","reasons":[],"#,
+        r#""quota":{"limit":5,"window":"1d"},"quota_remaining":4,"policy_revision":"1.0","#,
+        r#""principal":"key:1","agent":"Bot","action":"invoke","purpose":null,"#,
+        r#""argument_hash":"sha256:0909090909090909090909090909090909090909090909090909090909090909","#,
+        r#""call_id":null,"event_metadata":{"obligations":[{"type":"alert"}],"#,
+        r#""usage":2.5},"created_at":"1970-01-01T00:00:00Z","duration_us":250}"#,
+    );
+
+    #[test]
+    fn a_line_is_read_and_written_without_a_change() {
+        let record = read(LINE.as_bytes()).unwrap();
+        assert_eq!((record.allow, record.obligations().len()), (true, 1));
+        assert_eq!(String::from_utf8(write(record).unwrap()).unwrap(), LINE);
+    }
+
+    #[test]
+    fn a_line_that_is_not_understood_as_a_whole_is_refused() {
+        for (from, to) in [
+            ("\"sequence\"", "\"newer\":1,\"sequence\""),
+            ("\"sequence\":7,", ""),
+            ("\"sequence\":7,", "\"sequence\":7,\"sequence\":7,"),
+            ("\"allow\"", "\"ALLOW\""),
+            ("\"allowed\"", "\"of_tomorrow\""),
+        ] {
+            let line = LINE.replace(from, to);
+            assert!(read(line.as_bytes()).is_err(), "{line}");
+        }
+    }
 }

@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use futures::Stream;
 use http::HeaderMap;
+use sentinel_api::{ClosedEvent, EventLine, SyncEvent};
 use sentinel_core::control::ControlState;
 use sentinel_core::event::{Event, RegistryChange};
 use sentinel_core::principal::{Principal, Role};
 use sentinel_ingress::limits::Place;
 use sentinel_service::ServiceError;
 use sentinel_service::bus::{EventId, Listening, Published};
-use sentinel_service::event_line::EventLine;
 use sentinel_service::kill::KillView;
 use sentinel_service::subscription::{self, Events, Subscription};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
-use crate::wire::KillAnswer;
+use crate::wire;
 
 mod filter;
 pub(crate) mod sse;
@@ -85,24 +85,9 @@ impl Closing {
     }
 
     fn message(self) -> Message {
-        let data = serde_json::json!({ "event": "closed", "code": self.as_str() });
+        let data = ClosedEvent { event: "closed".into(), code: self.as_str().into() };
         Message::new(None, "closed", &data)
     }
-}
-
-/// The state of the kill switch, sent first and whenever events were missed.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SyncEvent)]
-pub(crate) struct Sync {
-    /// Always `sync`.
-    event: &'static str,
-    /// The epoch that this is the state of. A kill event whose `metadata.epoch` is not greater is
-    /// in it already.
-    epoch: u64,
-    /// Whether events were missed that are not sent again.
-    gap: bool,
-    /// Every kill in force that reaches what the caller may see.
-    kills: Vec<KillAnswer>,
 }
 
 /// Subscribes `caller`: the one way to every form of the stream.
@@ -237,11 +222,13 @@ impl Subscriber {
         let bound = self.principal.tenant();
         let reaches = |tenant| bound.is_none() || tenant == bound || Option::is_none(&tenant);
         let kills = state.kills().in_force().filter(|kill| reaches(kill.scope.tenant_id()));
-        let sync = Sync {
-            event: "sync",
+        let sync = SyncEvent {
+            event: "sync".into(),
             epoch: state.epoch().0,
             gap,
-            kills: kills.map(|kill| KillView::of(state, kill.as_ref().clone()).into()).collect(),
+            kills: kills
+                .map(|kill| wire::kill(KillView::of(state, kill.as_ref().clone())))
+                .collect(),
         };
         Message::new(at, "sync", &sync)
     }

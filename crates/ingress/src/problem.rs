@@ -3,14 +3,15 @@
 //! A handler returns a [`Problem`]; the [`edge`](crate::edge) writes it out, since it knows the
 //! request's identifier and whether the request was a check.
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+pub use sentinel_api::Problem as ProblemDocument;
 use sentinel_core::id::DecisionId;
 use sentinel_core::json::JsonError;
 use sentinel_service::ServiceError;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 /// The prefix of every problem's `type`.
 const TYPES: &str = "https://sentinel-mcp.dev/problems/";
@@ -32,37 +33,6 @@ struct Inner {
     challenge: Option<&'static str>,
     /// For the log only.
     cause: Option<String>,
-}
-
-/// An error: RFC 9457 `application/problem+json`.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub struct ProblemDocument<'a> {
-    /// `https://sentinel-mcp.dev/problems/` and the code.
-    #[serde(rename = "type")]
-    #[schema(value_type = String, format = "uri")]
-    kind: String,
-    /// The code in words.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What went wrong, for people.
-    detail: &'a str,
-    /// What went wrong, for programs; stable.
-    code: &'a str,
-    /// Identifier of the request, also in the header `X-Request-Id`.
-    request_id: &'a str,
-    /// Always `false`; present in answers of `/policy/check`, so that a client that reads nothing
-    /// else stays closed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    allow: Option<bool>,
-    /// The recorded decision that this error is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>)]
-    decision_id: Option<DecisionId>,
-    /// Each of the reasons, where there can be several.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    reasons: &'a [&'static str],
 }
 
 impl Problem {
@@ -175,12 +145,12 @@ impl Problem {
             kind: format!("{TYPES}{code}"),
             title: title(code),
             status: status.as_u16(),
-            detail,
-            code,
-            request_id,
+            detail: Cow::Borrowed(detail),
+            code: Cow::Borrowed(code),
+            request_id: Cow::Borrowed(request_id),
             allow: is_check.then_some(false),
             decision_id: *decision_id,
-            reasons,
+            reasons: reasons.iter().copied().map(Cow::Borrowed).collect(),
         };
         // Writing strings and numbers to memory does not fail.
         serde_json::to_string(&document).unwrap_or_default()

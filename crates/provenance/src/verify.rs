@@ -34,6 +34,21 @@ pub enum CheckName {
 }
 
 impl CheckName {
+    /// The name as it is serialized.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Envelope => "envelope",
+            Self::Signature => "signature",
+            Self::Statement => "statement",
+            Self::Checkpoint => "checkpoint",
+            Self::Inclusion => "inclusion",
+            Self::Key => "key",
+            Self::Witness => "witness",
+            Self::PayloadCommitment => "payload_commitment",
+        }
+    }
+
     const ALL: [Self; 8] = [
         Self::Envelope,
         Self::Signature,

@@ -11,7 +11,6 @@ pub mod check;
 pub mod commit;
 pub mod control;
 pub mod error;
-pub mod event_line;
 pub mod group;
 pub mod health;
 mod history;

@@ -2,77 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
+use sentinel_api::{self as api, CheckOutcome, Manifest, VerifyAnswer, payload_hash};
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::principal::Role;
-use sentinel_provenance::{AgentAction, Check, CheckName, Outcome, Phase};
+use sentinel_provenance::{AgentAction, Check, CheckName, Outcome};
 use sentinel_service::payloads::Kept;
 use sentinel_service::provenance::{DecisionLink, Verified};
-use serde::Serialize;
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use serde_json::Map;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::wire::payload_hash;
-
-/// The result of verifying a manifest.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = VerifyAnswer)]
-pub(crate) struct VerifiedAnswer {
-    #[schema(value_type = uuid::Uuid)]
-    manifest_id: ManifestId,
-    /// Whether every check that could be made passed.
-    verified: bool,
-    manifest: ManifestShown,
-    checks: Vec<CheckShown>,
-}
-
-/// What the manifest says. When its signature does not hold, these are the columns under which it
-/// is stored, and `verified` is false.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Manifest)]
-pub(crate) struct ManifestShown {
-    #[schema(value_type = uuid::Uuid)]
-    id: ManifestId,
-    timestamp: Timestamp,
-    tenant: Option<String>,
-    tool: String,
-    action: String,
-    purpose: Option<String>,
-    agent: Option<String>,
-    principal: Option<String>,
-    /// SHA-256 of salt and payload.
-    payload_hash: String,
-    /// The DSSE signature, base64; `null` when the envelope cannot be read.
-    signature: Option<String>,
-    #[schema(value_type = Object)]
-    metadata: Map<String, Value>,
-    #[schema(value_type = Option<uuid::Uuid>)]
-    decision_id: Option<DecisionId>,
-    /// What was decided, as signed; `false` with an outcome says that a denied call was made all the
-    /// same. `null` when no decision is linked, or the signature does not hold.
-    decision_allow: Option<bool>,
-    /// `decision` (made before the call) or `outcome` (what became of it); `null` when the signature
-    /// does not hold.
-    #[schema(value_type = Option<String>)]
-    phase: Option<Phase>,
-}
-
-/// One check and its evidence.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Check)]
-pub(crate) struct CheckShown {
-    /// `envelope`, `signature`, `statement`, `checkpoint`, `inclusion`, `key`, `witness`,
-    /// `payload_commitment`, `record_match`, `decision_link`.
-    name: Value,
-    /// `passed`, `failed` or `skipped`.
-    #[schema(value_type = String)]
-    outcome: Outcome,
-    detail: String,
-}
 
 /// Verify a manifest
 ///
@@ -84,13 +25,13 @@ pub(crate) struct CheckShown {
 #[utoipa::path(
     get, path = "/provenance/verify/{id}", tag = "provenance",
     params(("id" = uuid::Uuid, Path, description = "the manifest")),
-    responses((status = 200, description = "what verifying it showed", body = VerifiedAnswer)),
+    responses((status = 200, description = "what verifying it showed", body = VerifyAnswer)),
 )]
 pub(crate) async fn provenance_verify(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<ManifestId>,
-) -> Result<Json<VerifiedAnswer>, Problem> {
+) -> Result<Json<VerifyAnswer>, Problem> {
     caller.require(&[Role::Agent, Role::Auditor])?;
     let verified = app.services.provenance.verify(caller.principal(), id).await?;
     let verified =
@@ -98,7 +39,7 @@ pub(crate) async fn provenance_verify(
     let control = app.services.control.current();
     let tenant = control.tenant_by_id(verified.manifest.tenant_id);
     let tenant = tenant.map(|tenant| tenant.slug.to_string());
-    Ok(Json(VerifiedAnswer {
+    Ok(Json(VerifyAnswer {
         manifest_id: id,
         verified: verified.verified(),
         checks: checks(&verified),
@@ -106,28 +47,33 @@ pub(crate) async fn provenance_verify(
     }))
 }
 
-fn checks(verified: &Verified) -> Vec<CheckShown> {
+fn checks(verified: &Verified) -> Vec<api::Check> {
     let of_bundle = verified.verification.checks().iter().map(|check| {
         let (outcome, detail) = match check.name {
             CheckName::PayloadCommitment => commitment(check, &verified.kept),
             _ => (check.outcome, check.detail.clone()),
         };
-        CheckShown { name: serde_json::to_value(check.name).unwrap_or_default(), outcome, detail }
+        shown_check(check.name.as_str(), outcome, detail)
     });
-    let record = CheckShown {
-        name: Value::from("record_match"),
-        outcome: outcome(verified.record_match),
-        detail: match verified.record_match {
-            Some(true) => "the manifest is stored under what its statement says",
-            Some(false) => "the manifest is stored under something else than its statement says",
-            None => "there is no sound statement to compare",
-        }
-        .to_owned(),
+    let detail = match verified.record_match {
+        Some(true) => "the manifest is stored under what its statement says",
+        Some(false) => "the manifest is stored under something else than its statement says",
+        None => "there is no sound statement to compare",
     };
+    let record = shown_check("record_match", outcome(verified.record_match), detail.to_owned());
     of_bundle.chain([record, link(&verified.decision_link)]).collect()
 }
 
-fn link(link: &DecisionLink) -> CheckShown {
+fn shown_check(name: &'static str, outcome: Outcome, detail: String) -> api::Check {
+    let outcome = match outcome {
+        Outcome::Passed => CheckOutcome::Passed,
+        Outcome::Failed => CheckOutcome::Failed,
+        Outcome::Skipped => CheckOutcome::Skipped,
+    };
+    api::Check { name: name.into(), outcome, detail }
+}
+
+fn link(link: &DecisionLink) -> api::Check {
     let (outcome, detail) = match link {
         DecisionLink::Holds { allowed: true } => {
             (Outcome::Passed, "the decision is recorded as it was signed: an allow".to_owned())
@@ -146,7 +92,7 @@ fn link(link: &DecisionLink) -> CheckShown {
             (Outcome::Skipped, detail.to_owned())
         }
     };
-    CheckShown { name: Value::from("decision_link"), outcome, detail }
+    shown_check("decision_link", outcome, detail)
 }
 
 /// Why the payload was not compared, where it was not.
@@ -176,11 +122,11 @@ const fn outcome(holds: Option<bool>) -> Outcome {
     }
 }
 
-fn shown(verified: Verified, tenant: Option<String>) -> ManifestShown {
+fn shown(verified: Verified, tenant: Option<String>) -> Manifest {
     let Verified { manifest, verification, signature, .. } = verified;
     let stored_hash = payload_hash(&manifest);
     let Some(statement) = verification.statement() else {
-        return ManifestShown {
+        return Manifest {
             id: manifest.id,
             timestamp: manifest.created_at,
             tenant,
@@ -202,7 +148,7 @@ fn shown(verified: Verified, tenant: Option<String>) -> ManifestShown {
         statement.predicate().clone();
     let metadata = statement.predicate().metadata.clone();
     let decision = statement.predicate().decision.as_ref();
-    ManifestShown {
+    Manifest {
         id: ManifestId(id),
         timestamp,
         tenant: Some(tenant),
@@ -216,6 +162,6 @@ fn shown(verified: Verified, tenant: Option<String>) -> ManifestShown {
         metadata,
         decision_id: decision.map(|decision| DecisionId(decision.id)),
         decision_allow: decision.map(|decision| decision.allow),
-        phase: Some(statement.predicate().phase),
+        phase: Some(statement.predicate().phase.as_str().into()),
     }
 }

@@ -3,39 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use sentinel_core::name::{DisplayName, Owner, TenantSlug, ToolName};
+use sentinel_api::{RegisterRequest, Tool};
+use sentinel_core::name::{DisplayName, TenantSlug};
 use sentinel_core::store::{TenantSpec, ToolSpec};
-use serde::Deserialize;
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
 use crate::problem::Problem;
-use crate::wire::{Address, ToolAnswer};
-
-/// The tool that is to be registered.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = RegisterRequest)]
-pub(crate) struct RegisterBody {
-    /// Created when new.
-    #[schema(value_type = String, example = "platform-eng")]
-    tenant_slug: TenantSlug,
-    #[schema(value_type = String, example = "langsmith-docs-search")]
-    name: ToolName,
-    #[schema(value_type = String, example = "https://docs.example.com/mcp")]
-    url: Address,
-    #[schema(value_type = String, example = "platform@example.com")]
-    owner: Owner,
-    scopes: Option<Vec<String>>,
-    #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
-    /// Absolute `http` or `https` address that is polled for the tool's health.
-    #[schema(value_type = Option<String>)]
-    healthcheck: Option<Address>,
-}
+use crate::wire;
 
 /// Register a tool
 ///
@@ -45,16 +21,16 @@ pub(crate) struct RegisterBody {
 /// Roles: `admin`. A key bound to a tenant registers tools of that tenant only.
 #[utoipa::path(
     post, path = "/register", tag = "registry",
-    request_body = RegisterBody,
-    responses((status = 201, description = "the tool as registered", body = ToolAnswer)),
+    request_body = RegisterRequest,
+    responses((status = 201, description = "the tool as registered", body = Tool)),
 )]
 pub(crate) async fn register(
     State(app): State<Shared>,
     caller: Caller,
     body: Unread,
-) -> Result<(StatusCode, Json<ToolAnswer>), Problem> {
+) -> Result<(StatusCode, Json<Tool>), Problem> {
     caller.require(&[])?;
-    let body: RegisterBody = body.object().await?;
+    let body: RegisterRequest = body.object().await?;
     let tenant =
         TenantSpec { display_name: named_after(&body.tenant_slug)?, slug: body.tenant_slug };
     let tool = ToolSpec {
@@ -66,7 +42,7 @@ pub(crate) async fn register(
         healthcheck: body.healthcheck.map(|address| address.0),
     };
     let view = app.services.registry.register(caller.principal(), tenant, tool).await?;
-    Ok((StatusCode::CREATED, Json(view.into())))
+    Ok((StatusCode::CREATED, Json(wire::tool(view))))
 }
 
 /// The name for people of a tenant that was given none.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::LINK;
+use sentinel_api::Tool;
 use sentinel_core::name::TenantSlug;
 use sentinel_core::page::Page;
 use sentinel_core::principal::Role;
@@ -15,7 +16,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::wire::ToolAnswer;
+use crate::wire;
 
 /// Tools that one response holds at most, in pages of [`Page::MAX_LIMIT`].
 const MAX_PAGES: usize = 10;
@@ -39,7 +40,7 @@ pub(crate) struct Filter {
 #[utoipa::path(
     get, path = "/register", tag = "registry",
     params(Filter),
-    responses((status = 200, description = "the tools, oldest first", body = [ToolAnswer])),
+    responses((status = 200, description = "the tools, oldest first", body = [Tool])),
 )]
 pub(crate) async fn register_list(
     State(app): State<Shared>,
@@ -53,7 +54,7 @@ pub(crate) async fn register_list(
     let mut page = Page::first(Page::MAX_LIMIT);
     for _ in 0..MAX_PAGES {
         let found = registry.tools(caller.principal(), tenant, page.clone()).await?;
-        tools.extend(found.items.into_iter().map(ToolAnswer::from));
+        tools.extend(found.items.into_iter().map(wire::tool));
         page.cursor = found.next_cursor;
         if page.cursor.is_none() {
             break;

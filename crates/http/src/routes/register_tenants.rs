@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::Tenant;
 use sentinel_core::page::Page;
 use sentinel_core::principal::Role;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
-use crate::wire::TenantAnswer;
 
 /// Tenants that one response holds at most, in pages of [`Page::MAX_LIMIT`].
 const MAX_PAGES: usize = 10;
@@ -20,18 +20,18 @@ const MAX_PAGES: usize = 10;
 /// Roles: `operator`, `auditor`, `admin`; a key bound to a tenant sees that one.
 #[utoipa::path(
     get, path = "/register/tenants", tag = "registry",
-    responses((status = 200, description = "the tenants, by slug", body = [TenantAnswer])),
+    responses((status = 200, description = "the tenants, by slug", body = [Tenant])),
 )]
 pub(crate) async fn register_tenants(
     State(app): State<Shared>,
     caller: Caller,
-) -> Result<Json<Vec<TenantAnswer>>, Problem> {
+) -> Result<Json<Vec<Tenant>>, Problem> {
     caller.require(&[Role::Operator, Role::Auditor])?;
     let mut tenants = Vec::new();
     let mut page = Page::first(Page::MAX_LIMIT);
     for _ in 0..MAX_PAGES {
         let found = app.services.registry.tenants(caller.principal(), page.clone()).await?;
-        tenants.extend(found.items.into_iter().map(TenantAnswer::from));
+        tenants.extend(found.items.into_iter().map(Tenant::from));
         page.cursor = found.next_cursor;
         if page.cursor.is_none() {
             break;

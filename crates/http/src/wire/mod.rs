@@ -1,43 +1,74 @@
-//! The forms of what is listed and shown by more than one endpoint.
+//! From what use cases return to what is sent ([`sentinel_api`]), and back from a target to kill.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use sentinel_api::{
+    ApiKey, Kill, ManifestRecord, PolicyRollout, RolloutComparison, Tombstone, Tool,
+};
+use sentinel_core::control::ControlState;
+use sentinel_core::{manifest, principal};
+use sentinel_service::kill::KillView;
+use sentinel_service::payloads;
+use sentinel_service::registry::ToolView;
+use sentinel_service::rollouts::RolloutView;
 
-mod address;
-mod decision;
-mod key;
-mod kill;
-mod manifest;
-mod policy_change;
-mod reason;
-mod tenant;
-mod tombstone;
-mod tool;
+mod target;
 
-pub(crate) use address::Address;
-pub(crate) use decision::DecisionAnswer;
-pub(crate) use key::KeyAnswer;
-pub(crate) use kill::{KillAnswer, ScopeName, TargetBody};
-pub(crate) use manifest::{ManifestAnswer, payload_hash};
-pub(crate) use policy_change::PolicyChangeAnswer;
-pub(crate) use reason::{Reason, reason_code};
-pub(crate) use tenant::TenantAnswer;
-pub(crate) use tombstone::TombstoneAnswer;
-pub(crate) use tool::ToolAnswer;
+pub(crate) use target::target;
 
-use sentinel_core::page::Paged;
-
-/// One page of a listing.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct List<T> {
-    pub(crate) items: Vec<T>,
-    /// Pass it as `cursor` to get the next page; `null` on the last.
-    pub(crate) next_cursor: Option<String>,
+pub(crate) fn tool(view: ToolView) -> Tool {
+    let ToolView { tool, tenant, is_active, health } = view;
+    Tool::new(tool, tenant, is_active, health)
 }
 
-impl<T> List<T> {
-    pub(crate) fn of<R>(page: Paged<R>, form: impl FnMut(R) -> T) -> Self {
-        let items = page.items.into_iter().map(form).collect();
-        Self { items, next_cursor: page.next_cursor }
+pub(crate) fn kill(view: KillView) -> Kill {
+    let KillView { kill, tenant, tool } = view;
+    Kill::new(kill, tenant, tool)
+}
+
+pub(crate) fn key(control: &ControlState, key: principal::ApiKey) -> ApiKey {
+    let tenant = key.tenant_id.and_then(|id| control.tenant_by_id(id));
+    let slug = tenant.map(|tenant| tenant.slug.clone());
+    ApiKey::new(key, slug)
+}
+
+pub(crate) fn manifest(control: &ControlState, manifest: manifest::Manifest) -> ManifestRecord {
+    let slug = control.tenant_by_id(manifest.tenant_id).map(|tenant| tenant.slug.clone());
+    ManifestRecord::new(manifest, slug)
+}
+
+pub(crate) fn tombstone(tombstone: payloads::Tombstone) -> Tombstone {
+    let payloads::Tombstone { id, said, place, .. } = tombstone;
+    Tombstone {
+        id,
+        tenant: said.tenant,
+        key_generation: said.key_generation,
+        principal: said.principal,
+        reason: said.reason,
+        destroyed_at: said.timestamp,
+        log_shard: place.shard,
+        log_index: place.index,
+    }
+}
+
+pub(crate) fn rollout(view: RolloutView) -> PolicyRollout {
+    let RolloutView { rollout, loaded, report } = view;
+    PolicyRollout {
+        id: rollout.id,
+        revision: rollout.revision.clone(),
+        digest: rollout.digest.clone(),
+        state: rollout.state.as_str().into(),
+        tenants: rollout.tenants.clone(),
+        percent: rollout.percent.get(),
+        loaded,
+        actor: rollout.actor.clone(),
+        started_at: rollout.started_at,
+        comparison: report.map(|report| RolloutComparison {
+            agreed: report.agreed,
+            newly_allowed: report.newly_allowed,
+            newly_denied: report.newly_denied,
+            otherwise: report.otherwise,
+            errors: report.errors,
+            dropped: report.dropped,
+            examples: report.examples.into_iter().map(Into::into).collect(),
+        }),
     }
 }

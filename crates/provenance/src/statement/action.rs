@@ -36,6 +36,17 @@ pub enum Phase {
     Outcome,
 }
 
+impl Phase {
+    /// The name as it is serialized.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decision => "decision",
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
 /// The decision under which an action was carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

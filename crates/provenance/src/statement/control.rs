@@ -50,6 +50,19 @@ pub enum KeyEventKind {
     Revoked,
 }
 
+impl KeyEventKind {
+    /// The name as it is serialized.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Introduced => "introduced",
+            Self::Certified => "certified",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 impl Predicate for SigningKeyEvent {
     const TYPE: &'static str = "https://sentinel-mcp.dev/attestation/signing-key/v1";
 

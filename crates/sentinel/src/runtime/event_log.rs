@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use sentinel_api::EventLine;
 use sentinel_core::clock::Clock;
 use sentinel_core::event::Event;
 use sentinel_service::bus::{InProcessBus, Published};
-use sentinel_service::event_line::EventLine;
 use sentinel_service::subscription::{Heard, Silence, Subscription};
 use serde_json::{Value, json};
 
@@ -130,10 +130,10 @@ impl<W: Write> Log<W> {
 
 fn skipped_line(skipped: u64, now: Timestamp) -> EventLine<'static> {
     EventLine {
-        event: "log.skipped",
+        event: "log.skipped".into(),
         tenant: None,
         tool: None,
-        reason: Some("the log fell behind; the audit has every decision"),
+        reason: Some("the log fell behind; the audit has every decision".into()),
         timestamp: now,
         metadata: json!({ "skipped": skipped }),
     }
@@ -141,13 +141,13 @@ fn skipped_line(skipped: u64, now: Timestamp) -> EventLine<'static> {
 
 /// One aligned line for people: time, event, what it concerns, why, and what else there is.
 fn text(line: &EventLine<'_>, colours: bool) -> String {
-    let colour = match line.event {
+    let colour = match &*line.event {
         "policy.check.allow" | "kill_switch.restored" => "32",
         "policy.check.deny" | "kill_switch.disabled" => "31",
         "log.skipped" => "33",
         _ => "36",
     };
-    let subject = match (line.tenant, line.tool) {
+    let subject = match (line.tenant.as_deref(), line.tool.as_deref()) {
         (Some(tenant), Some(tool)) => format!("{tenant}/{tool}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) => "-".to_owned(),
@@ -159,7 +159,7 @@ fn text(line: &EventLine<'_>, colours: bool) -> String {
         line.timestamp.strftime("%H:%M:%S%.3f"),
         line.event,
         printable(&subject),
-        printable(line.reason.unwrap_or("")),
+        printable(line.reason.as_deref().unwrap_or("")),
     );
     if let Value::Object(metadata) = &line.metadata {
         for (name, value) in metadata.iter().filter(|(_, value)| !value.is_null()) {

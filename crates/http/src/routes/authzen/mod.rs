@@ -93,7 +93,7 @@ pub(crate) struct Decided {
     /// The recorded decision.
     #[schema(value_type = uuid::Uuid)]
     id: DecisionId,
-    #[schema(schema_with = crate::wire::reason_code)]
+    #[schema(schema_with = sentinel_api::reason_code)]
     code: ReasonCode,
     reason: String,
     #[schema(value_type = Vec<Object>)]

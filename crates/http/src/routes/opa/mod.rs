@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use sentinel_api::{Reason, reason_code};
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::DecisionId;
@@ -16,7 +17,6 @@ use utoipa_axum::routes;
 
 use crate::app::Shared;
 use crate::problem::Problem;
-use crate::wire::{Reason, reason_code};
 use sentinel_ingress::ask::{Asked, Asker, ask};
 
 mod data_get;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::Stream;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use sentinel_api::Decision;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::{Principal, Role};
@@ -16,7 +17,6 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::wire::DecisionAnswer;
 
 /// Export decisions
 ///
@@ -97,7 +97,7 @@ async fn page(
 fn lines(records: Vec<DecisionRecord>) -> Result<Bytes, Cut> {
     let mut text = Vec::with_capacity(records.len() * 512);
     for record in records {
-        serde_json::to_writer(&mut text, &DecisionAnswer::from(record))
+        serde_json::to_writer(&mut text, &Decision::from(record))
             .map_err(|_| Cut("a decision cannot be written"))?;
         text.push(b'\n');
     }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::Decision;
 use sentinel_core::id::DecisionId;
 use sentinel_core::principal::Role;
 
@@ -9,7 +10,6 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::wire::DecisionAnswer;
 
 /// Get a decision
 ///
@@ -17,13 +17,13 @@ use crate::wire::DecisionAnswer;
 #[utoipa::path(
     get, path = "/v1/decisions/{id}", tag = "audit",
     params(("id" = uuid::Uuid, Path, description = "the decision")),
-    responses((status = 200, description = "the decision", body = DecisionAnswer)),
+    responses((status = 200, description = "the decision", body = Decision)),
 )]
 pub(crate) async fn decisions_get(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<DecisionId>,
-) -> Result<Json<DecisionAnswer>, Problem> {
+) -> Result<Json<Decision>, Problem> {
     caller.require(&[Role::Operator, Role::Author, Role::Auditor])?;
     let found = app.services.audit.decision(caller.principal(), id).await?;
     let record = found.ok_or_else(|| Problem::not_found("unknown_decision", "decision", &id))?;

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{Decision, List};
 use sentinel_core::principal::Role;
 
 use super::decision_filter::ListParams;
@@ -9,7 +10,6 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{Params, page};
-use crate::wire::{DecisionAnswer, List};
 
 /// List decisions
 ///
@@ -17,17 +17,17 @@ use crate::wire::{DecisionAnswer, List};
 #[utoipa::path(
     get, path = "/v1/decisions", tag = "audit",
     params(ListParams),
-    responses((status = 200, description = "decisions, newest first", body = List<DecisionAnswer>)),
+    responses((status = 200, description = "decisions, newest first", body = List<Decision>)),
 )]
 pub(crate) async fn decisions_list(
     State(app): State<Shared>,
     caller: Caller,
     Params(params): Params<ListParams>,
-) -> Result<Json<List<DecisionAnswer>>, Problem> {
+) -> Result<Json<List<Decision>>, Problem> {
     caller.require(&[Role::Operator, Role::Author, Role::Auditor])?;
     let filter = params.filter();
     let page = page(params.limit, params.cursor)?;
     let audit = &app.services.audit;
     let found = audit.decisions(caller.principal(), params.tenant.as_ref(), filter, page).await?;
-    Ok(Json(List::of(found, DecisionAnswer::from)))
+    Ok(Json(List::of(found, Decision::from)))
 }

@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use sentinel_api::SyncEvent;
 
 use crate::app::Shared;
 use crate::auth::Caller;
-use crate::event_stream::{self, Sync, Wanted, sse};
+use crate::event_stream::{self, Wanted, sse};
 use crate::problem::Problem;
 use crate::query::Params;
 
@@ -28,7 +29,7 @@ use crate::query::Params;
         Wanted,
         ("Last-Event-ID" = Option<String>, Header, description = "`id` of the last event received"),
     ),
-    responses((status = 200, description = "the events; the schema is that of `sync`", body = Sync,
+    responses((status = 200, description = "the events; the schema is that of `sync`", body = SyncEvent,
         content_type = "text/event-stream")),
 )]
 pub(crate) async fn events(

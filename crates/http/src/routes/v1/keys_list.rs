@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{ApiKey, List};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -9,7 +10,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::{KeyAnswer, List};
+use crate::wire;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -28,16 +29,16 @@ pub(crate) struct Filter {
 #[utoipa::path(
     get, path = "/v1/keys", tag = "keys",
     params(Filter),
-    responses((status = 200, description = "keys, newest first", body = List<KeyAnswer>)),
+    responses((status = 200, description = "keys, newest first", body = List<ApiKey>)),
 )]
 pub(crate) async fn keys_list(
     State(app): State<Shared>,
     caller: Caller,
     Params(filter): Params<Filter>,
-) -> Result<Json<List<KeyAnswer>>, Problem> {
+) -> Result<Json<List<ApiKey>>, Problem> {
     caller.require(&[])?;
     let page = page(filter.limit, filter.cursor)?;
     let found = app.services.keys.list(caller.principal(), page).await?;
     let control = app.services.control.current();
-    Ok(Json(List::of(found, |key| KeyAnswer::of(&control, key))))
+    Ok(Json(List::of(found, |key| wire::key(&control, key))))
 }

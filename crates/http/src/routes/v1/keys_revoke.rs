@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::ApiKey;
 use sentinel_core::id::KeyId;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::wire::KeyAnswer;
+use crate::wire;
 
 /// Revoke a key
 ///
@@ -18,15 +19,15 @@ use crate::wire::KeyAnswer;
 #[utoipa::path(
     delete, path = "/v1/keys/{id}", tag = "keys",
     params(("id" = uuid::Uuid, Path, description = "the key's identifier")),
-    responses((status = 200, description = "the key as revoked", body = KeyAnswer)),
+    responses((status = 200, description = "the key as revoked", body = ApiKey)),
 )]
 pub(crate) async fn keys_revoke(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<KeyId>,
-) -> Result<Json<KeyAnswer>, Problem> {
+) -> Result<Json<ApiKey>, Problem> {
     caller.require(&[])?;
     let revoked = app.services.keys.revoke(caller.principal(), id).await?;
     let key = revoked.ok_or_else(|| Problem::not_found("unknown_key", "key", &id))?;
-    Ok(Json(KeyAnswer::of(&app.services.control.current(), key)))
+    Ok(Json(wire::key(&app.services.control.current(), key)))
 }

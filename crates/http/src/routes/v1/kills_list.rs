@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{Kill, List};
 use sentinel_core::principal::Role;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -10,7 +11,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::{KillAnswer, List};
+use crate::wire;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -31,16 +32,16 @@ pub(crate) struct Filter {
 #[utoipa::path(
     get, path = "/v1/kills", tag = "kill switch",
     params(Filter),
-    responses((status = 200, description = "kills, newest first", body = List<KillAnswer>)),
+    responses((status = 200, description = "kills, newest first", body = List<Kill>)),
 )]
 pub(crate) async fn kills_list(
     State(app): State<Shared>,
     caller: Caller,
     Params(filter): Params<Filter>,
-) -> Result<Json<List<KillAnswer>>, Problem> {
+) -> Result<Json<List<Kill>>, Problem> {
     caller.require(&[Role::Operator, Role::Auditor])?;
     let page = page(filter.limit, filter.cursor)?;
     let in_force = filter.in_force.unwrap_or(false);
     let found = app.services.kills.history(caller.principal(), in_force, page).await?;
-    Ok(Json(List::of(found, KillAnswer::from)))
+    Ok(Json(List::of(found, wire::kill)))
 }

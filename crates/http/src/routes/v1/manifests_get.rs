@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::ManifestRecord;
 use sentinel_core::id::ManifestId;
 use sentinel_core::manifest::Manifest;
 use sentinel_core::principal::Role;
@@ -10,7 +11,7 @@ use crate::app::{App, Shared};
 use crate::auth::Caller;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::wire::ManifestAnswer;
+use crate::wire;
 
 /// Get a manifest
 ///
@@ -20,15 +21,15 @@ use crate::wire::ManifestAnswer;
 #[utoipa::path(
     get, path = "/v1/manifests/{id}", tag = "provenance",
     params(("id" = uuid::Uuid, Path, description = "the manifest")),
-    responses((status = 200, description = "the manifest", body = ManifestAnswer)),
+    responses((status = 200, description = "the manifest", body = ManifestRecord)),
 )]
 pub(crate) async fn manifests_get(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<ManifestId>,
-) -> Result<Json<ManifestAnswer>, Problem> {
+) -> Result<Json<ManifestRecord>, Problem> {
     let manifest = seen(&app, &caller, id).await?;
-    Ok(Json(ManifestAnswer::of(&app.services.control.current(), manifest)))
+    Ok(Json(wire::manifest(&app.services.control.current(), manifest)))
 }
 
 /// The manifest, for whoever may see it.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{List, ManifestRecord};
 use sentinel_core::id::DecisionId;
 use sentinel_core::manifest::ManifestFilter;
 use sentinel_core::name::{TenantSlug, ToolName};
@@ -13,7 +14,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::{List, ManifestAnswer};
+use crate::wire;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -39,13 +40,13 @@ pub(crate) struct Filter {
 #[utoipa::path(
     get, path = "/v1/manifests", tag = "provenance",
     params(Filter),
-    responses((status = 200, description = "manifests, newest first", body = List<ManifestAnswer>)),
+    responses((status = 200, description = "manifests, newest first", body = List<ManifestRecord>)),
 )]
 pub(crate) async fn manifests_list(
     State(app): State<Shared>,
     caller: Caller,
     Params(params): Params<Filter>,
-) -> Result<Json<List<ManifestAnswer>>, Problem> {
+) -> Result<Json<List<ManifestRecord>>, Problem> {
     caller.require(&[Role::Auditor])?;
     let page = page(params.limit, params.cursor)?;
     let Filter { tenant, tool, decision_id, .. } = params;
@@ -53,5 +54,5 @@ pub(crate) async fn manifests_list(
     let provenance = &app.services.provenance;
     let found = provenance.manifests(caller.principal(), tenant.as_ref(), filter, page).await?;
     let control = app.services.control.current();
-    Ok(Json(List::of(found, |manifest| ManifestAnswer::of(&control, manifest))))
+    Ok(Json(List::of(found, |manifest| wire::manifest(&control, manifest))))
 }

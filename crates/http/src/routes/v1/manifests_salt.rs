@@ -2,25 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::Salt;
 use sentinel_core::id::ManifestId;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::manifests_get::seen;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::path::Id;
 use crate::problem::Problem;
-
-/// The salt of a payload commitment.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Salt)]
-pub(crate) struct SaltAnswer {
-    #[schema(value_type = uuid::Uuid)]
-    manifest_id: ManifestId,
-    /// Hex.
-    salt: String,
-}
 
 /// Get a manifest's salt
 ///
@@ -32,14 +21,14 @@ pub(crate) struct SaltAnswer {
 #[utoipa::path(
     get, path = "/v1/manifests/{id}/salt", tag = "provenance",
     params(("id" = uuid::Uuid, Path, description = "the manifest")),
-    responses((status = 200, description = "the salt", body = SaltAnswer)),
+    responses((status = 200, description = "the salt", body = Salt)),
 )]
 pub(crate) async fn manifests_salt(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<ManifestId>,
-) -> Result<Json<SaltAnswer>, Problem> {
+) -> Result<Json<Salt>, Problem> {
     let manifest = seen(&app, &caller, id).await?;
     let salt = app.services.provenance.salt(&manifest).await?;
-    Ok(Json(SaltAnswer { manifest_id: id, salt: hex::encode(salt.as_bytes()) }))
+    Ok(Json(Salt { manifest_id: id, salt: hex::encode(salt.as_bytes()) }))
 }

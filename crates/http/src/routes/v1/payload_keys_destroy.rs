@@ -3,36 +3,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use sentinel_core::name::{Reason, TenantSlug};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use sentinel_api::{DestroyAnswer, DestroyRequest};
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
 use crate::problem::Problem;
-use crate::wire::TombstoneAnswer;
-
-/// Whose payloads are to be destroyed.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = DestroyRequest)]
-pub(crate) struct DestroyBody {
-    #[schema(value_type = String, example = "platform-eng")]
-    tenant_slug: TenantSlug,
-    /// Why, for people. It becomes part of the signed tombstone.
-    #[schema(value_type = String, example = "erasure request 4711")]
-    reason: Reason,
-}
-
-/// What was destroyed.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = DestroyAnswer)]
-pub(crate) struct DestroyedAnswer {
-    /// Payloads that were kept under the key.
-    payloads_destroyed: u64,
-    tombstone: TombstoneAnswer,
-}
+use crate::wire;
 
 /// Destroy a tenant's payload key
 ///
@@ -45,21 +22,21 @@ pub(crate) struct DestroyedAnswer {
 /// Roles: `admin`, with a key that is bound to no tenant.
 #[utoipa::path(
     post, path = "/v1/payload-keys/destroy", tag = "provenance",
-    request_body = DestroyBody,
-    responses((status = 200, description = "destroyed", body = DestroyedAnswer)),
+    request_body = DestroyRequest,
+    responses((status = 200, description = "destroyed", body = DestroyAnswer)),
 )]
 pub(crate) async fn payload_keys_destroy(
     State(app): State<Shared>,
     caller: Caller,
     body: Unread,
-) -> Result<Json<DestroyedAnswer>, Problem> {
+) -> Result<Json<DestroyAnswer>, Problem> {
     caller.require(&[])?;
     caller.require_unbound()?;
-    let DestroyBody { tenant_slug, reason } = body.object().await?;
+    let DestroyRequest { tenant_slug, reason } = body.object().await?;
     let payloads = &app.services.payloads;
     let destroyed = payloads.destroy(caller.principal(), &tenant_slug, &reason).await?;
-    Ok(Json(DestroyedAnswer {
+    Ok(Json(DestroyAnswer {
         payloads_destroyed: destroyed.payloads,
-        tombstone: destroyed.tombstone.into(),
+        tombstone: wire::tombstone(destroyed.tombstone),
     }))
 }

@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{List, PolicyChange};
 use sentinel_core::principal::Role;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -11,7 +12,6 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::{List, PolicyChangeAnswer};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -32,15 +32,15 @@ pub(crate) struct Which {
 #[utoipa::path(
     get, path = "/v1/policy/changes", tag = "policy",
     params(Which),
-    responses((status = 200, description = "newest first", body = List<PolicyChangeAnswer>)),
+    responses((status = 200, description = "newest first", body = List<PolicyChange>)),
 )]
 pub(crate) async fn policy_changes(
     State(app): State<Shared>,
     caller: Caller,
     Params(which): Params<Which>,
-) -> Result<Json<List<PolicyChangeAnswer>>, Problem> {
+) -> Result<Json<List<PolicyChange>>, Problem> {
     caller.require(&[Role::Author, Role::Auditor])?;
     caller.require_unbound()?;
     let found = app.services.policy_log.changes(page(which.limit, which.cursor)?).await?;
-    Ok(Json(List::of(found, PolicyChangeAnswer::from)))
+    Ok(Json(List::of(found, PolicyChange::from)))
 }

@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use sentinel_api::PolicyData;
 use sentinel_core::name::Reason;
 use sentinel_core::policy_data::DataPath;
 use sentinel_service::policy_data::{Document, Expected};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -28,31 +28,16 @@ pub(super) use get::*;
 pub(super) use patch::*;
 pub(super) use put::*;
 
-/// What was put.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PolicyData)]
-pub(crate) struct DataAnswer {
-    /// A JSON pointer; empty for everything.
-    path: String,
-    #[schema(value_type = Object)]
-    value: Value,
-    /// What the header `ETag` says: of this value alone.
-    etag: String,
-    /// Of all data; decisions name it after their revision: `1.0+data.17`.
-    version: u64,
-}
-
-impl DataAnswer {
-    fn of(path: Option<&DataPath>, Document { value, tag, version }: Document) -> Response {
-        let path = path.map(ToString::to_string).unwrap_or_default();
-        let etag = format!("\"{tag}\"");
-        let header = HeaderValue::from_str(&etag);
-        let mut response = Json(Self { path, value, etag, version }).into_response();
-        if let Ok(header) = header {
-            response.headers_mut().insert(ETAG, header);
-        }
-        response
+/// A value as it was put, with its tag in the header too.
+fn shown(path: Option<&DataPath>, Document { value, tag, version }: Document) -> Response {
+    let path = path.map(ToString::to_string).unwrap_or_default();
+    let etag = format!("\"{tag}\"");
+    let header = HeaderValue::from_str(&etag);
+    let mut response = Json(PolicyData { path, value, etag, version }).into_response();
+    if let Ok(header) = header {
+        response.headers_mut().insert(ETAG, header);
     }
+    response
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -3,18 +3,17 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{List, PolicyDataChange};
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::Role;
 use sentinel_core::store::RecordedData;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::{List, PolicyChangeAnswer};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -29,24 +28,6 @@ pub(crate) struct Which {
     cursor: Option<String>,
 }
 
-/// A change of policy data.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PolicyDataChange)]
-pub(crate) struct DataChangeAnswer {
-    #[serde(flatten)]
-    change: PolicyChangeAnswer,
-    /// What was put at the path; absent when it was removed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    value: Option<Value>,
-}
-
-impl From<RecordedData> for DataChangeAnswer {
-    fn from(RecordedData { change, value }: RecordedData) -> Self {
-        Self { change: change.into(), value }
-    }
-}
-
 /// List changes of policy data
 ///
 /// Each with the value that was put, its author and the reason.
@@ -55,18 +36,21 @@ impl From<RecordedData> for DataChangeAnswer {
 #[utoipa::path(
     get, path = "/v1/policy/data-history", tag = "policy",
     params(Which),
-    responses((status = 200, description = "newest first", body = List<DataChangeAnswer>)),
+    responses((status = 200, description = "newest first", body = List<PolicyDataChange>)),
 )]
 pub(crate) async fn policy_data_history(
     State(app): State<Shared>,
     caller: Caller,
     Params(which): Params<Which>,
-) -> Result<Json<List<DataChangeAnswer>>, Problem> {
+) -> Result<Json<List<PolicyDataChange>>, Problem> {
     caller.require(&[Role::Author, Role::Auditor])?;
     caller.require_unbound()?;
     let path = which.path.map(|path| path.parse::<DataPath>()).transpose();
     let path = path.map_err(|error| Problem::bad_request("invalid_query", error.to_string()))?;
     let page = page(which.limit, which.cursor)?;
     let found = app.services.policy_data.history(path, page).await?;
-    Ok(Json(List::of(found, DataChangeAnswer::from)))
+    Ok(Json(List::of(found, |RecordedData { change, value }| PolicyDataChange {
+        change: change.into(),
+        value,
+    })))
 }

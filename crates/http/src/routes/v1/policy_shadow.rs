@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use sentinel_api::Reason;
 use sentinel_core::principal::Role;
 use sentinel_core::quota::Quota;
 use sentinel_core::shadow::{Disagreement, ShadowAnswer, ShadowReport};
@@ -13,7 +14,6 @@ use utoipa::ToSchema;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
-use crate::wire::Reason;
 
 /// How the shadow engine compares with the one that decides, since the start of this server.
 #[derive(Debug, Serialize, ToSchema)]

@@ -2,20 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
-use sentinel_core::id::{TenantId, ToolId};
-use sentinel_core::name::{TenantSlug, ToolName};
+use sentinel_api::{List, QuotaUsage};
+use sentinel_core::name::TenantSlug;
 use sentinel_core::principal::Role;
-use sentinel_core::quota::Window;
-use sentinel_service::quotas::QuotaView;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::List;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -29,49 +25,6 @@ pub(crate) struct Filter {
     limit: Option<PageLimit>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
-}
-
-/// What is used of one tool's quota in the window under way.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = QuotaUsage)]
-pub(crate) struct QuotaUsage {
-    #[schema(value_type = String)]
-    tenant: TenantSlug,
-    #[schema(value_type = uuid::Uuid)]
-    tenant_id: TenantId,
-    #[schema(value_type = String)]
-    tool: ToolName,
-    #[schema(value_type = uuid::Uuid)]
-    tool_id: ToolId,
-    /// Allows in this window.
-    usage: u64,
-    /// The limit that applied when it was last used; `null` when counted without one.
-    limit: Option<u64>,
-    remaining: Option<u64>,
-    /// `15m`, `1h`, `1d`, `30d` or `month`.
-    #[schema(value_type = String, example = "1d")]
-    window: Window,
-    window_start: Timestamp,
-    /// When the next window starts, and usage with it at 0.
-    resets_at: Timestamp,
-}
-
-impl From<QuotaView> for QuotaUsage {
-    fn from(view: QuotaView) -> Self {
-        let QuotaView { counter, tenant, tool } = view;
-        Self {
-            tenant,
-            tenant_id: counter.key.tenant_id,
-            tool,
-            tool_id: counter.key.tool_id,
-            usage: counter.used,
-            limit: counter.limit,
-            remaining: counter.limit.map(|limit| limit.saturating_sub(counter.used)),
-            window: counter.key.window,
-            window_start: counter.key.span.start,
-            resets_at: counter.key.span.end,
-        }
-    }
 }
 
 /// List quotas
@@ -93,5 +46,5 @@ pub(crate) async fn quotas_list(
     let page = page(filter.limit, filter.cursor)?;
     let quotas = &app.services.quotas;
     let found = quotas.usage(caller.principal(), filter.tenant.as_ref(), page).await?;
-    Ok(Json(List::of(found, QuotaUsage::from)))
+    Ok(Json(List::of(found, |view| QuotaUsage::new(view.counter, view.tenant, view.tool))))
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{List, Tenant};
 use sentinel_core::principal::Role;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -10,7 +11,6 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::{List, TenantAnswer};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -29,15 +29,15 @@ pub(crate) struct Filter {
 #[utoipa::path(
     get, path = "/v1/tenants", tag = "registry",
     params(Filter),
-    responses((status = 200, description = "tenants, by slug", body = List<TenantAnswer>)),
+    responses((status = 200, description = "tenants, by slug", body = List<Tenant>)),
 )]
 pub(crate) async fn tenants_list(
     State(app): State<Shared>,
     caller: Caller,
     Params(filter): Params<Filter>,
-) -> Result<Json<List<TenantAnswer>>, Problem> {
+) -> Result<Json<List<Tenant>>, Problem> {
     caller.require(&[Role::Operator, Role::Auditor])?;
     let page = page(filter.limit, filter.cursor)?;
     let found = app.services.registry.tenants(caller.principal(), page).await?;
-    Ok(Json(List::of(found, TenantAnswer::from)))
+    Ok(Json(List::of(found, Tenant::from)))
 }

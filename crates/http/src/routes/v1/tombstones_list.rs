@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{List, Tombstone};
 use sentinel_core::name::TenantSlug;
 use sentinel_core::principal::Role;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::wire::{List, TombstoneAnswer};
+use crate::wire;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -29,15 +30,15 @@ pub(crate) struct Filter {
 #[utoipa::path(
     get, path = "/v1/tombstones", tag = "provenance",
     params(Filter),
-    responses((status = 200, description = "tombstones, oldest first", body = List<TombstoneAnswer>)),
+    responses((status = 200, description = "tombstones, oldest first", body = List<Tombstone>)),
 )]
 pub(crate) async fn tombstones_list(
     State(app): State<Shared>,
     caller: Caller,
     Params(Filter { tenant }): Params<Filter>,
-) -> Result<Json<List<TombstoneAnswer>>, Problem> {
+) -> Result<Json<List<Tombstone>>, Problem> {
     caller.require(&[Role::Auditor])?;
     let found = app.services.payloads.tombstones(caller.principal(), tenant.as_ref()).await?;
-    let items = found.into_iter().map(TombstoneAnswer::from).collect();
+    let items = found.into_iter().map(wire::tombstone).collect();
     Ok(Json(List { items, next_cursor: None }))
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::Tool;
 use sentinel_core::id::ToolId;
 use sentinel_core::principal::Role;
 
@@ -9,7 +10,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::wire::ToolAnswer;
+use crate::wire;
 
 /// Get a tool
 ///
@@ -18,15 +19,15 @@ use crate::wire::ToolAnswer;
 #[utoipa::path(
     get, path = "/v1/tools/{id}", tag = "registry",
     params(("id" = uuid::Uuid, Path, description = "the tool")),
-    responses((status = 200, description = "the tool", body = ToolAnswer)),
+    responses((status = 200, description = "the tool", body = Tool)),
 )]
 pub(crate) async fn tools_get(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<ToolId>,
-) -> Result<Json<ToolAnswer>, Problem> {
+) -> Result<Json<Tool>, Problem> {
     caller.require(&[Role::Agent, Role::Operator, Role::Author, Role::Auditor])?;
     let found = app.services.registry.tool(caller.principal(), id).await?;
     let tool = found.ok_or_else(|| Problem::not_found("unknown_tool", "tool", &id))?;
-    Ok(Json(tool.into()))
+    Ok(Json(wire::tool(tool)))
 }

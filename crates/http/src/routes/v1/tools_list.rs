@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{List, Tool};
 use sentinel_core::name::TenantSlug;
 use sentinel_core::principal::Role;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::query::{PageLimit, Params, page};
-use crate::wire::{List, ToolAnswer};
+use crate::wire;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -34,16 +35,16 @@ pub(crate) struct Filter {
 #[utoipa::path(
     get, path = "/v1/tools", tag = "registry",
     params(Filter),
-    responses((status = 200, description = "tools, oldest first", body = List<ToolAnswer>)),
+    responses((status = 200, description = "tools, oldest first", body = List<Tool>)),
 )]
 pub(crate) async fn tools_list(
     State(app): State<Shared>,
     caller: Caller,
     Params(filter): Params<Filter>,
-) -> Result<Json<List<ToolAnswer>>, Problem> {
+) -> Result<Json<List<Tool>>, Problem> {
     caller.require(&[Role::Agent, Role::Operator, Role::Author, Role::Auditor])?;
     let page = page(filter.limit, filter.cursor)?;
     let registry = &app.services.registry;
     let found = registry.tools(caller.principal(), filter.tenant.as_ref(), page).await?;
-    Ok(Json(List::of(found, ToolAnswer::from)))
+    Ok(Json(List::of(found, wire::tool)))
 }

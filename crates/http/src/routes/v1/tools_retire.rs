@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::Tool;
 use sentinel_core::id::ToolId;
 use sentinel_core::tool::ToolChange;
 
@@ -9,7 +10,7 @@ use crate::app::Shared;
 use crate::auth::Caller;
 use crate::path::Id;
 use crate::problem::Problem;
-use crate::wire::ToolAnswer;
+use crate::wire;
 
 /// Retire a tool
 ///
@@ -19,13 +20,13 @@ use crate::wire::ToolAnswer;
 #[utoipa::path(
     delete, path = "/v1/tools/{id}", tag = "registry",
     params(("id" = uuid::Uuid, Path, description = "the tool")),
-    responses((status = 200, description = "the tool as retired", body = ToolAnswer)),
+    responses((status = 200, description = "the tool as retired", body = Tool)),
 )]
 pub(crate) async fn tools_retire(
     State(app): State<Shared>,
     caller: Caller,
     Id(id): Id<ToolId>,
-) -> Result<Json<ToolAnswer>, Problem> {
+) -> Result<Json<Tool>, Problem> {
     caller.require(&[])?;
     let change = ToolChange {
         url: None,
@@ -37,5 +38,5 @@ pub(crate) async fn tools_retire(
     };
     let retired = app.services.registry.update(caller.principal(), id, change).await?;
     let tool = retired.ok_or_else(|| Problem::not_found("unknown_tool", "tool", &id))?;
-    Ok(Json(tool.into()))
+    Ok(Json(wire::tool(tool)))
 }

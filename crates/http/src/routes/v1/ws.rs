@@ -5,11 +5,12 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
+use sentinel_api::SyncEvent;
 
 use crate::app::Shared;
 use crate::auth::{PROTOCOL, SocketCaller};
 use crate::event_stream::websocket::{MAX_MESSAGE, serve};
-use crate::event_stream::{self, Sync, Wanted};
+use crate::event_stream::{self, Wanted};
 use crate::problem::Problem;
 use crate::query::Params;
 
@@ -34,7 +35,7 @@ use crate::query::Params;
     ),
     responses(
         (status = 101, description = "the connection is a WebSocket from here on; the schema is \
-            that of `data` of the event `sync`", body = Sync),
+            that of `data` of the event `sync`", body = SyncEvent),
         (status = 426, description = "the request is none for a WebSocket"),
     ),
 )]

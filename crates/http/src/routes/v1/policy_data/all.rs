@@ -3,9 +3,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use sentinel_api::PolicyData;
 use sentinel_core::principal::Role;
 
-use super::DataAnswer;
+use super::shown;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
@@ -17,7 +18,7 @@ use crate::problem::Problem;
 /// Roles: `author`, `auditor`, `admin`; not for keys that are bound to a tenant.
 #[utoipa::path(
     get, path = "/v1/policy/data", tag = "policy",
-    responses((status = 200, description = "one document", body = DataAnswer)),
+    responses((status = 200, description = "one document", body = PolicyData)),
 )]
 pub(crate) async fn policy_data_all(
     State(app): State<Shared>,
@@ -27,5 +28,5 @@ pub(crate) async fn policy_data_all(
     caller.require_unbound()?;
     let found = app.services.policy_data.get(None).await?;
     let found = found.ok_or_else(|| Problem::not_found("unknown_policy_data", "data at", &"/"))?;
-    Ok(DataAnswer::of(None, found))
+    Ok(shown(None, found))
 }

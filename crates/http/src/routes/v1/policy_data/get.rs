@@ -3,9 +3,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use sentinel_api::PolicyData;
 use sentinel_core::principal::Role;
 
-use super::{At, DataAnswer};
+use super::{At, shown};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::problem::Problem;
@@ -17,7 +18,7 @@ use crate::problem::Problem;
     get, path = "/v1/policy/data/{*path}", tag = "policy",
     params(("path" = String, Path, description = "names, parted by `/`; a slash in one is `%2F`")),
     responses(
-        (status = 200, description = "what lies there, and below it", body = DataAnswer),
+        (status = 200, description = "what lies there, and below it", body = PolicyData),
         (status = 404, description = "nothing was put there"),
     ),
 )]
@@ -31,5 +32,5 @@ pub(crate) async fn policy_data_get(
     let At(path) = at?;
     let found = app.services.policy_data.get(Some(&path)).await?;
     let found = found.ok_or_else(|| Problem::not_found("unknown_policy_data", "data at", &path))?;
-    Ok(DataAnswer::of(Some(&path), found))
+    Ok(shown(Some(&path), found))
 }

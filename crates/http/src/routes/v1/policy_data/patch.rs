@@ -3,12 +3,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use sentinel_api::PolicyData;
 use sentinel_core::json::Limits;
 use sentinel_core::json::patch::PatchOperation;
 use sentinel_core::principal::Role;
 use sentinel_service::policy_data::{DataEdit, DataRequest};
 
-use super::{At, DataAnswer, Precondition, Why};
+use super::{At, Precondition, Why, shown};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
@@ -33,7 +34,7 @@ use crate::query::Params;
         example = json!([{"op": "add", "path": "/search", "value": 5}]),
     ),
     responses(
-        (status = 200, description = "what lies there now", body = DataAnswer),
+        (status = 200, description = "what lies there now", body = PolicyData),
         (status = 404, description = "nothing was put there"),
         (status = 409, description = "the patch does not fit, or the place belongs to the policy"),
         (status = 412, description = "something else is there"),
@@ -55,5 +56,5 @@ pub(crate) async fn policy_data_patch(
     let request = DataRequest { path: path.clone(), edit, expected, reason: why.reason };
     let changed = app.services.policy_data.change(caller.principal(), request).await?;
     let changed = changed.ok_or_else(|| Problem::internal("what was put is not there"))?;
-    Ok(DataAnswer::of(Some(&path), changed))
+    Ok(shown(Some(&path), changed))
 }

@@ -2,12 +2,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use sentinel_api::PolicyData;
 use sentinel_core::json::Limits;
 use sentinel_core::principal::Role;
 use sentinel_service::policy_data::{DataEdit, DataRequest};
 use serde_json::Value;
 
-use super::{At, DataAnswer, Precondition, Why};
+use super::{At, Precondition, Why, shown};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
@@ -33,7 +34,7 @@ use crate::query::Params;
     ),
     request_body(content = Value, description = "any JSON value"),
     responses(
-        (status = 200, description = "what lies there now", body = DataAnswer),
+        (status = 200, description = "what lies there now", body = PolicyData),
         (status = 409, description = "the place belongs to the policy or lies below no object"),
         (status = 412, description = "something else is there"),
     ),
@@ -54,5 +55,5 @@ pub(crate) async fn policy_data_put(
     let request = DataRequest { path: path.clone(), edit, expected, reason: why.reason };
     let changed = app.services.policy_data.change(caller.principal(), request).await?;
     let changed = changed.ok_or_else(|| Problem::internal("what was put is not there"))?;
-    Ok(DataAnswer::of(Some(&path), changed))
+    Ok(shown(Some(&path), changed))
 }

@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use http::StatusCode;
+use sentinel_api::RolloutStep;
 use sentinel_core::principal::Role;
 
-use super::StepBody;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
@@ -18,7 +18,7 @@ use crate::problem::Problem;
 /// Roles: `author`, `admin`; not for keys that are bound to a tenant.
 #[utoipa::path(
     post, path = "/v1/policy/rollout/drop", tag = "policy",
-    request_body = StepBody,
+    request_body = RolloutStep,
     responses(
         (status = 204, description = "it is over"),
         (status = 404, description = "there is no candidate"),
@@ -32,7 +32,7 @@ pub(crate) async fn policy_rollout_drop(
 ) -> Result<StatusCode, Problem> {
     caller.require(&[Role::Author])?;
     caller.require_unbound()?;
-    let StepBody { rollout_id, reason } = body.object().await?;
+    let RolloutStep { rollout_id, reason } = body.object().await?;
     app.services.rollouts.drop(caller.principal(), rollout_id, reason).await?;
     Ok(StatusCode::NO_CONTENT)
 }

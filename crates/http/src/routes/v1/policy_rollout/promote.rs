@@ -3,13 +3,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_api::{PolicyRollout, RolloutStep};
 use sentinel_core::principal::Role;
 
-use super::{RolloutAnswer, StepBody};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
 use crate::problem::Problem;
+use crate::wire;
 
 /// Promote the candidate
 ///
@@ -20,9 +21,9 @@ use crate::problem::Problem;
 /// Roles: `author`, `admin`; not for keys that are bound to a tenant.
 #[utoipa::path(
     post, path = "/v1/policy/rollout/promote", tag = "policy",
-    request_body = StepBody,
+    request_body = RolloutStep,
     responses(
-        (status = 200, description = "it decides", body = RolloutAnswer),
+        (status = 200, description = "it decides", body = PolicyRollout),
         (status = 404, description = "none is monitored"),
         (status = 412, description = "it is not the one that is meant"),
     ),
@@ -31,10 +32,10 @@ pub(crate) async fn policy_rollout_promote(
     State(app): State<Shared>,
     caller: Caller,
     body: Unread,
-) -> Result<Json<RolloutAnswer>, Problem> {
+) -> Result<Json<PolicyRollout>, Problem> {
     caller.require(&[Role::Author])?;
     caller.require_unbound()?;
-    let StepBody { rollout_id, reason } = body.object().await?;
+    let RolloutStep { rollout_id, reason } = body.object().await?;
     let view = app.services.rollouts.promote(caller.principal(), rollout_id, reason).await?;
-    Ok(Json(view.into()))
+    Ok(Json(wire::rollout(view)))
 }

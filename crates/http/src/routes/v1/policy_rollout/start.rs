@@ -1,23 +1,19 @@
 //! `POST /v1/policy/rollout`: starts a staged rollout. Roles: author, admin, bound to no tenant.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use sentinel_api::{RolloutRequest, StartedRollout};
 use sentinel_core::json::Limits;
-use sentinel_core::name::{Reason, TenantSlug};
 use sentinel_core::principal::Role;
 use sentinel_core::rollout::Percent;
-use sentinel_service::rollouts::RolloutRequest;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use sentinel_service::rollouts;
 
-use super::RolloutAnswer;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::body::Unread;
 use crate::problem::Problem;
+use crate::wire;
 
 /// A policy of a few megabytes, with its data.
 const LIMITS: Limits = Limits {
@@ -30,35 +26,6 @@ const LIMITS: Limits = Limits {
 /// Most tenants that one rollout names.
 const MAX_TENANTS: usize = 1_000;
 
-/// A candidate, and whose calls it is compared on.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = RolloutRequest)]
-pub(crate) struct RolloutBody {
-    /// The files of the policy by path: `*.rego`, `data.json`, `.manifest`.
-    files: BTreeMap<String, String>,
-    /// Slugs of the tenants whose calls are compared; all when left out.
-    #[serde(default)]
-    #[schema(value_type = Option<Vec<String>>)]
-    tenants: BTreeSet<TenantSlug>,
-    /// The share of their calls that is compared, 1 to 100; 100 when left out.
-    #[schema(value_type = Option<u8>)]
-    percent: Option<Percent>,
-    /// Kept in the record of changes.
-    #[schema(value_type = Option<String>)]
-    reason: Option<Reason>,
-}
-
-/// A candidate that is monitored from now on.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = StartedRollout)]
-pub(crate) struct StartedAnswer {
-    #[serde(flatten)]
-    rollout: RolloutAnswer,
-    /// What vetting found that does not speak against it.
-    warnings: Vec<String>,
-}
-
 /// Start a staged rollout
 ///
 /// The candidate is vetted as every policy, then evaluated beside what decides, for some tenants or a
@@ -67,9 +34,9 @@ pub(crate) struct StartedAnswer {
 /// Roles: `author`, `admin`; not for keys that are bound to a tenant.
 #[utoipa::path(
     post, path = "/v1/policy/rollout", tag = "policy",
-    request_body = RolloutBody,
+    request_body = RolloutRequest,
     responses(
-        (status = 201, description = "the candidate is monitored", body = StartedAnswer),
+        (status = 201, description = "the candidate is monitored", body = StartedRollout),
         (status = 409, description = "another one is monitored already"),
         (status = 422, description = "the candidate is refused; `detail` says why"),
     ),
@@ -78,17 +45,17 @@ pub(crate) async fn policy_rollout_start(
     State(app): State<Shared>,
     caller: Caller,
     body: Unread,
-) -> Result<(StatusCode, Json<StartedAnswer>), Problem> {
+) -> Result<(StatusCode, Json<StartedRollout>), Problem> {
     caller.require(&[Role::Author])?;
     caller.require_unbound()?;
-    let RolloutBody { files, tenants, percent, reason } = body.value(&LIMITS).await?;
+    let RolloutRequest { files, tenants, percent, reason } = body.value(&LIMITS).await?;
     if tenants.len() > MAX_TENANTS {
         let detail = format!("`tenants` names at most {MAX_TENANTS}; leave it out for all");
         return Err(Problem::unprocessable("invalid_rollout", detail));
     }
     let percent = percent.unwrap_or(Percent::ALL);
-    let request = RolloutRequest { files, tenants, percent, reason };
+    let request = rollouts::RolloutRequest { files, tenants, percent, reason };
     let (view, candidate) = app.services.rollouts.start(caller.principal(), request).await?;
-    let response = StartedAnswer { rollout: view.into(), warnings: candidate.warnings };
+    let response = StartedRollout { rollout: wire::rollout(view), warnings: candidate.warnings };
     Ok((StatusCode::CREATED, Json(response)))
 }

@@ -1,0 +1,217 @@
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::event::{Event, KillEvent, ProvenanceEvent, RegistryEvent};
+use sentinel_core::id::DecisionId;
+use sentinel_core::policy_change::PolicyChange;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::{Code, Kill};
+
+/// An event as people and programs read it: one JSON object with the seed's fields, in the stream of
+/// events and in the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventLine<'a> {
+    /// Its name, as clients subscribe to it: `kill_switch.disabled`.
+    pub event: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Cow<'a, str>>,
+    pub timestamp: Timestamp,
+    /// What else there is to know; never a payload, an argument or a key.
+    pub metadata: Value,
+}
+
+/// The metadata of `policy.check.allow` and `policy.check.deny`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckedEvent<'a> {
+    pub decision_id: DecisionId,
+    pub sequence: u64,
+    pub code: Code,
+    pub action: Cow<'a, str>,
+    pub purpose: Option<Cow<'a, str>>,
+    pub agent: Option<Cow<'a, str>>,
+    pub principal: Cow<'a, str>,
+    pub policy_revision: Option<Cow<'a, str>>,
+    pub quota_remaining: Option<u64>,
+    pub duration_us: u64,
+    pub request_id: Option<Cow<'a, Value>>,
+    pub obligations: Cow<'a, [Value]>,
+}
+
+impl<'a> EventLine<'a> {
+    /// The line of an event.
+    #[must_use]
+    pub fn of(event: &'a Event) -> Self {
+        match event {
+            Event::Checked(record) => of_decision(event.name(), record),
+            Event::Killed(kill) | Event::Restored(kill) => of_kill(event.name(), kill),
+            Event::Signed(signed) | Event::Verified(signed) => of_manifest(event.name(), signed),
+            Event::Registry(change) => of_registry(event.name(), change),
+            Event::Policy(change) => of_policy(event.name(), change),
+        }
+    }
+}
+
+impl EventLine<'_> {
+    /// What a check came to; `None` when the event is not about one, or cannot be read.
+    #[must_use]
+    pub fn checked(&self) -> Option<CheckedEvent<'static>> {
+        let is_check = self.event.starts_with("policy.check.");
+        is_check.then(|| CheckedEvent::deserialize(&self.metadata).ok())?
+    }
+}
+
+fn text<T: AsRef<str>>(name: &T) -> Cow<'_, str> {
+    Cow::Borrowed(name.as_ref())
+}
+
+fn of_decision<'a>(event: &'static str, record: &'a DecisionRecord) -> EventLine<'a> {
+    let metadata = CheckedEvent {
+        decision_id: record.id,
+        sequence: record.sequence,
+        code: Code::Known(record.code),
+        action: text(&record.action),
+        purpose: record.purpose.as_ref().map(text),
+        agent: record.agent.as_ref().map(text),
+        principal: text(&record.principal),
+        policy_revision: record.policy_revision.as_ref().map(text),
+        quota_remaining: record.quota_remaining,
+        duration_us: record.duration_us,
+        request_id: record.event_metadata.get("request_id").map(Cow::Borrowed),
+        obligations: Cow::Borrowed(record.obligations()),
+    };
+    EventLine {
+        event: Cow::Borrowed(event),
+        tenant: Some(text(&record.tenant)),
+        tool: Some(text(&record.tool)),
+        reason: Some(text(&record.reason)),
+        timestamp: record.created_at,
+        // Strings, numbers and JSON values: turning them into one does not fail.
+        metadata: serde_json::to_value(metadata).unwrap_or_default(),
+    }
+}
+
+fn of_kill<'a>(event: &'static str, kill: &'a KillEvent) -> EventLine<'a> {
+    EventLine {
+        event: Cow::Borrowed(event),
+        tenant: kill.tenant.as_ref().map(text),
+        tool: kill.tool.as_ref().map(text),
+        reason: Some(text(&kill.kill.reason)),
+        timestamp: kill.at,
+        metadata: json!({
+            "kill_id": kill.kill.id,
+            "scope": kill.kill.scope.kind(),
+            "agent": kill.kill.scope.agent(),
+            "label": kill.kill.scope.label(),
+            "expires_at": kill.kill.expires_at,
+            "actor": kill.actor,
+            "epoch": kill.epoch,
+        }),
+    }
+}
+
+fn of_manifest<'a>(event: &'static str, signed: &'a ProvenanceEvent) -> EventLine<'a> {
+    EventLine {
+        event: Cow::Borrowed(event),
+        tenant: Some(text(&signed.tenant)),
+        tool: Some(text(&signed.tool)),
+        reason: None,
+        timestamp: signed.at,
+        metadata: json!({ "manifest_id": signed.manifest_id, "verified": signed.verified }),
+    }
+}
+
+fn of_registry<'a>(event: &'static str, change: &'a RegistryEvent) -> EventLine<'a> {
+    EventLine {
+        event: Cow::Borrowed(event),
+        tenant: change.tenant.as_ref().map(text),
+        tool: None,
+        reason: None,
+        timestamp: change.at,
+        metadata: json!({
+            "subject": change.subject,
+            "actor": change.actor,
+            "epoch": change.epoch,
+        }),
+    }
+}
+
+fn of_policy<'a>(event: &'static str, change: &'a PolicyChange) -> EventLine<'a> {
+    EventLine {
+        event: Cow::Borrowed(event),
+        tenant: None,
+        tool: None,
+        reason: change.reason.as_ref().map(text),
+        timestamp: change.at,
+        metadata: json!({
+            "change_id": change.id,
+            "actor": change.actor,
+            "author": change.author,
+            "revision": change.revision,
+            "path": change.path,
+            "data_version": change.data_version,
+            "rollout_id": change.rollout_id,
+            "detail": change.detail,
+            "epoch": change.epoch,
+        }),
+    }
+}
+
+/// The state of the kill switch, sent first and whenever events were missed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SyncEvent {
+    /// Always `sync`.
+    #[schema(value_type = String)]
+    pub event: Cow<'static, str>,
+    /// The epoch that this is the state of. A kill event whose `metadata.epoch` is not greater is
+    /// in it already.
+    pub epoch: u64,
+    /// Whether events were missed that are not sent again.
+    pub gap: bool,
+    /// Every kill in force that reaches what the caller may see.
+    pub kills: Vec<Kill>,
+}
+
+/// The last event of a stream that the server ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedEvent {
+    /// Always `closed`.
+    pub event: Cow<'static, str>,
+    /// `key_revoked` or `shutting_down`.
+    pub code: Cow<'static, str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sentinel_core::epoch::Epoch;
+    use sentinel_core::event::RegistryChange;
+
+    use super::*;
+
+    #[test]
+    fn an_event_survives_the_wire() {
+        let event = Event::Registry(Arc::new(RegistryEvent {
+            kind: RegistryChange::KeyCreated,
+            tenant_id: None,
+            tenant: Some("lab".parse().unwrap()),
+            subject: "ci".to_owned(),
+            actor: "key:1".to_owned(),
+            epoch: Epoch(4),
+            at: Timestamp::UNIX_EPOCH,
+        }));
+        let line = EventLine::of(&event);
+        let json = serde_json::to_string(&line).unwrap();
+        let read: EventLine<'static> = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, line);
+        assert_eq!((read.event.as_ref(), read.checked()), ("registry.key_created", None));
+    }
+}
