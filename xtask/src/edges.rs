@@ -11,6 +11,8 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-core", &[]),
     ("sentinel-provenance", &[]),
     ("sentinel-api", &["sentinel-core"]),
+    ("sentinel-client", &["sentinel-api", "sentinel-core"]),
+    ("sentinel-evidence", &["sentinel-api", "sentinel-provenance"]),
     ("sentinel-objects", &[]),
     ("sentinel-policy-analysis", &["sentinel-core"]),
     ("sentinel-policy", &["sentinel-core", "sentinel-policy-analysis"]),
@@ -51,6 +53,8 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "sentinel-core",
             "sentinel-api",
+            "sentinel-client",
+            "sentinel-evidence",
             "sentinel-archive",
             "sentinel-objects",
             "sentinel-provenance",
@@ -77,6 +81,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sentinel-chaos",
         &[
+            "sentinel-client",
             "sentinel-core",
             "sentinel-http",
             "sentinel-ingress",

@@ -1,6 +1,5 @@
 //! The one binary of Sentinel MCP: the server and the commands that talk to it.
 
-mod api_key;
 mod cli;
 mod client;
 mod config;

@@ -1,7 +1,7 @@
 //! What commands print: for people by default, JSON for programs.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,8 +18,8 @@ pub(crate) fn json(value: &impl Serialize) -> Outcome {
 /// Whether the reader of standard output has gone away.
 static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
 
-/// Writes one line to standard output. A reader that has gone away is no failure: what the command
-/// found out is in its exit status.
+/// Writes one line to standard output. A reader that has gone away is not a failure: what the
+/// command found out is in its exit status.
 pub(crate) fn line(text: &str) -> Outcome {
     written(writeln!(io::stdout().lock(), "{text}"))
 }
@@ -30,8 +30,8 @@ pub(crate) fn bytes(bytes: &[u8]) -> Outcome {
     written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
-/// Whether nothing that is written to standard output can be read any more, so that what would be
-/// written without end can end.
+/// Whether nothing that is written to standard output can be read any more, so that output without
+/// an end of its own can end.
 pub(crate) fn reader_is_gone() -> bool {
     READER_IS_GONE.load(Ordering::Relaxed)
 }
@@ -49,8 +49,8 @@ fn written(result: io::Result<()>) -> Outcome {
     }
 }
 
-/// Writes one line to standard error, if anybody reads it: `eprintln!` would panic where nobody does,
-/// and the exit status would not be that of the command.
+/// Writes one line to standard error. A failure is ignored: `eprintln!` would panic where standard
+/// error is closed, and the exit status would not be that of the command.
 pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -74,8 +74,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// JSON in which characters that JSON lets pass, but terminals act upon, are escaped. Such
-/// characters stand only in strings, so the value stays the same.
+/// JSON in which the characters that JSON allows, but terminals act upon, are escaped. Such
+/// characters occur only in strings, so the value stays the same.
 pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     let escaped = |c: char| is_unsafe(c) && c != '\n';
     if json.is_ascii() && !json.contains('\u{7f}') || !json.chars().any(escaped) {
@@ -149,6 +149,11 @@ impl Table {
         }
         out
     }
+}
+
+/// A value as text; nothing for one that is absent.
+pub(crate) fn shown(value: Option<&impl Display>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Names and values below one another, the values aligned.

@@ -21,7 +21,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Place {
-    /// Where the archive lies: `file:///directory` or `s3://bucket/folder`.
+    /// Where the archive is: `file:///directory` or `s3://bucket/folder`.
     #[arg(long, env = "SENTINEL_AUDIT_ARCHIVE_URL", value_name = "URL")]
     archive: String,
 }

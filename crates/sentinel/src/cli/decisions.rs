@@ -5,15 +5,16 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
+use sentinel_client::api::{CheckedEvent, EventLine, Verdict};
+use sentinel_client::{DecisionFilter, StreamEvent, Streamed};
 use sentinel_core::principal::Role;
-use serde_json::Value;
 
-use crate::client::{Client, Connection, text};
+use crate::client::{Client, Connection, OrExplain as _};
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::output::{self, Table};
+use crate::output::{self, Table, shown};
 
-/// A line of the event stream longer than this is not ours. Bytes.
-const MAX_LINE: usize = 1024 * 1024;
+/// The event of a check that was allowed.
+const ALLOW: &str = "policy.check.allow";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -63,7 +64,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     if let Some(path) = &args.export {
         return export(&client, &args, path).await;
     }
-    let decisions = client.list(&["v1", "decisions"], &args.query(), args.limit).await?;
+    let decisions = client.api.decisions(&args.filter()).collect(args.limit).await;
+    let decisions = decisions.or_explain(&client)?;
     if json {
         return output::json(&decisions);
     }
@@ -71,58 +73,56 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let mut table = Table::new(&headings);
     for decision in &decisions {
         table.row(vec![
-            text(decision, "created_at"),
-            text(decision, "decision"),
-            text(decision, "tenant"),
-            text(decision, "tool"),
-            text(decision, "code"),
-            text(decision, "agent"),
-            text(decision, "reason"),
+            decision.created_at.to_string(),
+            decision.decision.as_str().to_owned(),
+            decision.tenant.to_string(),
+            decision.tool.to_string(),
+            decision.code.to_string(),
+            shown(decision.agent.as_ref()),
+            decision.reason.clone(),
         ]);
     }
     table.print("no decisions")
 }
 
 impl Args {
-    fn query(&self) -> Vec<(&'static str, Option<String>)> {
-        let decision = match (self.allowed, self.denied) {
-            (true, _) => Some("allow".to_owned()),
-            (_, true) => Some("deny".to_owned()),
+    fn filter(&self) -> DecisionFilter {
+        let verdict = match (self.allowed, self.denied) {
+            (true, _) => Some(Verdict::Allow),
+            (_, true) => Some(Verdict::Deny),
             _ => None,
         };
-        vec![
-            ("tenant", self.tenant.clone()),
-            ("tool", self.tool.clone()),
-            ("agent", self.agent.clone()),
-            ("decision", decision),
-            ("code", self.code.clone()),
-            ("from", self.from.map(|time| time.to_string())),
-            ("to", self.to.map(|time| time.to_string())),
-        ]
+        DecisionFilter {
+            tenant: self.tenant.clone(),
+            tool: self.tool.clone(),
+            agent: self.agent.clone(),
+            verdict,
+            code: self.code.clone(),
+            from: self.from.map(|time| time.to_string()),
+            to: self.to.map(|time| time.to_string()),
+        }
     }
 
     /// Whether an event of the stream is about what was asked for.
-    fn wants(&self, event: &Value) -> bool {
-        let metadata = event.get("metadata").unwrap_or(&Value::Null);
-        let is = |wanted: &Option<String>, found: String| {
-            wanted.as_ref().is_none_or(|wanted| *wanted == found)
+    fn wants(&self, line: &EventLine<'_>, checked: &CheckedEvent<'_>) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_ref().is_none_or(|wanted| found == Some(wanted.as_str()))
         };
-        let name = text(event, "event");
         let verdict = match (self.allowed, self.denied) {
-            (true, _) => name == "policy.check.allow",
-            (_, true) => name == "policy.check.deny",
-            _ => name.starts_with("policy.check."),
+            (true, _) => line.event == ALLOW,
+            (_, true) => line.event != ALLOW,
+            _ => true,
         };
         verdict
-            && is(&self.tenant, text(event, "tenant"))
-            && is(&self.tool, text(event, "tool"))
-            && is(&self.agent, text(metadata, "agent"))
-            && is(&self.code, text(metadata, "code"))
+            && is(&self.tenant, line.tenant.as_deref())
+            && is(&self.tool, line.tool.as_deref())
+            && is(&self.agent, checked.agent.as_deref())
+            && is(&self.code, Some(checked.code.as_str()))
     }
 }
 
 async fn export(client: &Client, args: &Args, path: &Path) -> Outcome {
-    let mut stream = client.stream(&["v1", "decisions", "export"], &args.query()).await?;
+    let mut stream = client.api.export(&args.filter()).await.or_explain(client)?;
     let failed = || format!("cannot write `{}`", path.display());
     let to_file = path != Path::new("-");
     let file = to_file.then(|| File::create(path).or_fail(failed)).transpose()?;
@@ -130,7 +130,7 @@ async fn export(client: &Client, args: &Args, path: &Path) -> Outcome {
     let mut lines = 0;
     let mut whole = true;
     while let Some(part) = stream.next().await {
-        let part = part?;
+        let part = part.or_explain(client)?;
         lines += part.iter().filter(|byte| **byte == b'\n').count();
         whole = part.last().map_or(whole, |byte| *byte == b'\n');
         match &mut out {
@@ -152,48 +152,38 @@ async fn export(client: &Client, args: &Args, path: &Path) -> Outcome {
 }
 
 async fn follow(client: &Client, args: &Args, json: bool) -> Outcome {
-    let mut stream = client.stream(&["v1", "events"], &[]).await?;
-    let mut buffer = Vec::new();
-    while let Some(part) = stream.next().await {
-        buffer.extend(part?);
-        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = buffer.drain(..=end).collect();
-            show_event(&line, args, json)?;
-            if output::reader_is_gone() {
-                return Ok(());
-            }
+    let mut events = client.api.events(None, None).await.or_explain(client)?;
+    while let Some(Streamed { event, .. }) = events.next().await.or_explain(client)? {
+        let StreamEvent::Event(line) = event else { continue };
+        if let Some(checked) = line.checked().filter(|checked| args.wants(&line, checked)) {
+            show_event(&line, &checked, json)?;
         }
-        if buffer.len() > MAX_LINE {
-            return Err(Failure::new("the server's event stream is malformed"));
+        if output::reader_is_gone() {
+            return Ok(());
         }
     }
     Err(Failure::new("the server ended the stream").help("it stopped, or follow fell behind"))
 }
 
-/// Shows the event in one `data:` line of the stream, if it is a wanted decision.
-fn show_event(line: &[u8], args: &Args, json: bool) -> Outcome {
-    let Some(data) = line.strip_prefix(b"data:") else { return Ok(()) };
-    let Ok(event) = serde_json::from_slice::<Value>(data) else { return Ok(()) };
-    if !args.wants(&event) {
-        return Ok(());
-    }
+/// Shows a decision of the stream.
+fn show_event(line: &EventLine<'_>, checked: &CheckedEvent<'_>, json: bool) -> Outcome {
     if json {
-        return output::line(&output::escape_json(&event.to_string()));
+        let text = serde_json::to_string(line).or_fail(|| "cannot write JSON".to_owned())?;
+        return output::line(&output::escape_json(&text));
     }
-    let metadata = event.get("metadata").unwrap_or(&Value::Null);
-    let allow = text(&event, "event") == "policy.check.allow";
-    let (style, verdict) = if allow { (output::GREEN, "allow") } else { (output::RED, "deny ") };
+    let (style, verdict) =
+        if line.event == ALLOW { (output::GREEN, "allow") } else { (output::RED, "deny ") };
     let rest = format!(
         "{}/{}  {}  {}  {}",
-        text(&event, "tenant"),
-        text(&event, "tool"),
-        text(metadata, "code"),
-        text(&event, "reason"),
-        text(metadata, "agent"),
+        shown(line.tenant.as_ref()),
+        shown(line.tool.as_ref()),
+        checked.code,
+        shown(line.reason.as_ref()),
+        shown(checked.agent.as_ref()),
     );
     output::line(&format!(
         "{}  {}  {}",
-        output::printable(&text(&event, "timestamp")),
+        line.timestamp,
         output::styled(style, verdict),
         output::printable(rest.trim_end())
     ))

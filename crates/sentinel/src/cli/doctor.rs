@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, civil};
 use sentinel_core::principal::Role;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::{Connection, text};
+use crate::client::{Connection, OrExplain as _};
 use crate::dev::data_dir::DataDir;
 use crate::failure::{Failure, Outcome};
 use crate::output;
@@ -146,13 +146,14 @@ const SELF_TEST_LATE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 async fn kill_switch(connection: &Connection, now: Timestamp) -> Option<Finding> {
     const CHECK: &str = "kill switch";
     let fix = "look at the log of the server, and do not rely on kills at it until this passes";
-    let (ready, readiness) = connection.client(Role::Auditor).ok()?.readiness_told().await?;
-    let failed = readiness.get("reasons").and_then(|reasons| reasons.as_array());
+    let readiness = connection.client(Role::Auditor).ok()?.api.readiness().await?;
+    let document = &readiness.document;
+    let failed = document.get("reasons").and_then(|reasons| reasons.as_array());
     if failed.is_some_and(|reasons| reasons.iter().any(|reason| reason == "kill_switch_failed")) {
         let detail = "a kill did not stop a call in the self-test of the server";
         return Some(Finding::bad(CHECK, detail, fix));
     }
-    let test = readiness.get("kill_self_test").filter(|_| ready)?;
+    let test = document.get("kill_self_test").filter(|_| readiness.is_ready)?;
     let passed = test.get("passed_at").and_then(|time| time.as_str()?.parse::<Timestamp>().ok());
     Some(match passed {
         Some(at) if now.duration_since(at) <= SELF_TEST_LATE => {
@@ -174,7 +175,7 @@ async fn server(connection: &Connection, config: Option<&Path>) -> Finding {
         Ok(client) => client,
         Err(failure) => return Finding::failed(CHECK, &failure),
     };
-    match client.readiness().await {
+    match client.api.readiness().await.map(|readiness| readiness.is_ready) {
         Some(true) => Finding::good(CHECK, format!("`{url}` is ready")),
         Some(false) => Finding::bad(
             CHECK,
@@ -206,7 +207,7 @@ async fn server(connection: &Connection, config: Option<&Path>) -> Finding {
 async fn policy_in_force(connection: &Connection) -> Option<Finding> {
     const CHECK: &str = "in force";
     let client = connection.client(Role::Auditor).ok()?;
-    let policy = match client.get(&["v1", "policy"], &[]).await {
+    let policy = match client.api.policy_status().await.or_explain(&client) {
         Ok(policy) => policy,
         Err(failure) => {
             let (what, help) = failure.summary();
@@ -214,17 +215,18 @@ async fn policy_in_force(connection: &Connection) -> Option<Finding> {
             return Some(Finding::good(CHECK, detail));
         }
     };
-    let refused = policy.get("error").and_then(Value::as_str);
     let fix = "correct the policy; `sentinel policy check DIR` says what is wrong with it, and \
                 `sentinel policy log` when it was refused";
-    Some(match (text(&policy, "revision").as_str(), refused) {
-        ("", why) => {
-            let why = why.unwrap_or("none was loaded");
+    Some(match (&policy.revision, &policy.error) {
+        (None, why) => {
+            let why = why.as_deref().unwrap_or("none was loaded");
             Finding::bad(CHECK, format!("no policy decides, so every check is denied: {why}"), fix)
         }
-        (revision, None) => Finding::good(CHECK, format!("policy revision {revision} decides")),
-        (revision, Some(why)) => {
-            let since = text(&policy, "refused_at");
+        (Some(revision), None) => {
+            Finding::good(CHECK, format!("policy revision {revision} decides"))
+        }
+        (Some(revision), Some(why)) => {
+            let since = output::shown(policy.refused_at.as_ref());
             let detail = format!("revision {revision} decides; refused since {since}: {why}");
             Finding::bad(CHECK, detail, fix)
         }

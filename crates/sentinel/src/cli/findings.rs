@@ -25,7 +25,7 @@ pub(crate) fn refused(error: &SupplyError, json: bool) -> Outcome {
     Err(Failure::new(format!("the policy is refused; errors: {errors}")))
 }
 
-/// The findings for programs, each with what it means and how to mend it.
+/// The findings for programs, each with what it means and how to fix it.
 pub(crate) fn as_json(findings: &[Finding]) -> Vec<Value> {
     let one = |found: &Finding| {
         let place = found.place.as_ref();
@@ -61,7 +61,7 @@ fn lines(found: &Finding) -> Vec<String> {
         (Some(file), Some(place)) => {
             let number = place.line.to_string();
             let margin = " ".repeat(number.len());
-            // A tab is as wide as it is shown here, or the caret would not stand where it should.
+            // A tab is as wide as it is shown here, or the caret would be in the wrong place.
             let (before, _) = split(&place.source, place.column);
             let indent = " ".repeat(before.replace('\t', "    ").chars().count());
             let rest = place.source.chars().count().saturating_sub(before.chars().count()).max(1);

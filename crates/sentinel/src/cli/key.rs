@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sentinel_client::api::{KeyRequest, NewApiKey};
+use sentinel_core::id::KeyId;
 use sentinel_core::principal::{Principal, Role};
 use sentinel_core::store::{Store, StoreError};
-use sentinel_service::keys::{KeySpec, Keys};
-use serde_json::{Value, json};
+use sentinel_service::keys::{KeySpec, Keys, NewKey};
+use serde_json::json;
 
 use super::migrate::Named;
-use crate::client::{Connection, request, text};
+use crate::client::{Connection, OrExplain as _, name, name_if};
 use crate::failure::{OrFail as _, Outcome};
-use crate::output::{self, Table};
+use crate::output::{self, Table, shown};
 use crate::parts::database::open_failure;
 use crate::runtime::clock::SystemClock;
 
@@ -64,26 +66,38 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::List { connection } => list(&connection, json).await,
         Command::Revoke { id, connection } => {
             let client = connection.client(Role::Admin)?;
-            let answer = client.delete(&["v1", "keys", &id.to_string()]).await?;
-            if json { output::json(&answer) } else { output::line(&format!("revoked  {id}")) }
+            let key = client.api.revoke_key(KeyId(id)).await.or_explain(&client)?;
+            if json { output::json(&key) } else { output::line(&format!("revoked  {id}")) }
         }
     }
 }
 
 impl Create {
     async fn run(self, json: bool) -> Outcome {
-        let answer = match self.store().await? {
-            Some(store) => self.in_store(store).await?,
-            None => self.over_http().await?,
-        };
-        if json {
-            return output::json(&answer);
+        match self.store().await? {
+            Some(store) => {
+                let NewKey { key, secret } = self.in_store(store).await?;
+                if json {
+                    return output::json(&json!({
+                        "id": key.id,
+                        "secret": secret,
+                        "name": key.name,
+                        "role": key.role,
+                        "agent": key.agent,
+                        "owner": key.owner,
+                        "created_at": key.created_at,
+                    }));
+                }
+                show(key.id, key.role, &secret)
+            }
+            None => {
+                let made = self.over_http().await?;
+                if json {
+                    return output::json(&made);
+                }
+                show(made.key.id, made.key.role, made.secret.expose())
+            }
         }
-        output::line(&text(&answer, "secret"))?;
-        // The key stands alone on standard output, so that it can be piped.
-        let (id, role) = (text(&answer, "id"), text(&answer, "role"));
-        output::tell(&format!("Key {id} of role {role}; it is not shown again."));
-        Ok(())
     }
 
     /// The store that is named, unless it is that of a data directory whose server is running: that
@@ -104,18 +118,19 @@ impl Create {
         }
     }
 
-    async fn over_http(&self) -> Outcome<Value> {
-        let body = request(json!({
-            "name": self.name,
-            "role": self.role,
-            "tenant_slug": self.tenant,
-            "agent": self.agent,
-            "owner": self.owner,
-        }));
-        self.connection.client(Role::Admin)?.post(&["v1", "keys"], &body).await
+    async fn over_http(&self) -> Outcome<NewApiKey> {
+        let request = KeyRequest {
+            name: name("--name", &self.name)?,
+            role: self.role,
+            tenant_slug: name_if("--tenant", self.tenant.as_ref())?,
+            agent: name_if("--agent", self.agent.as_ref())?,
+            owner: name_if("--owner", self.owner.as_ref())?,
+        };
+        let client = self.connection.client(Role::Admin)?;
+        client.api.create_key(&request).await.or_explain(&client)
     }
 
-    async fn in_store(self, store: Arc<dyn Store>) -> Outcome<Value> {
+    async fn in_store(self, store: Arc<dyn Store>) -> Outcome<NewKey> {
         let doing = || "cannot make the key".to_owned();
         let keys = Keys::offline(store, Arc::new(SystemClock)).await.or_fail(doing)?;
         let spec = KeySpec {
@@ -125,31 +140,37 @@ impl Create {
             agent: self.agent.map(|agent| agent.parse()).transpose().or_fail(doing)?,
             owner: self.owner.map(|owner| owner.parse()).transpose().or_fail(doing)?,
         };
-        // Whoever can open the store may do anything to it.
-        let made = keys.create(&Principal::LOCAL, spec).await.or_fail(doing)?;
-        Ok(json!({
-            "id": made.key.id,
-            "secret": made.secret,
-            "name": made.key.name,
-            "role": made.key.role,
-            "agent": made.key.agent,
-            "owner": made.key.owner,
-            "created_at": made.key.created_at,
-        }))
+        // A user who can open the store may do anything to it.
+        keys.create(&Principal::LOCAL, spec).await.or_fail(doing)
     }
+}
+
+/// Writes the key alone to standard output, so that it can be piped.
+fn show(id: KeyId, role: Role, secret: &str) -> Outcome {
+    output::line(secret)?;
+    output::tell(&format!("Key {id} of role {}; it is not shown again.", role.as_str()));
+    Ok(())
 }
 
 async fn list(connection: &Connection, json: bool) -> Outcome {
     let client = connection.client(Role::Admin)?;
-    let keys = client.list(&["v1", "keys"], &[], usize::MAX).await?;
+    let keys = client.api.keys().collect(usize::MAX).await.or_explain(&client)?;
     if json {
         return output::json(&keys);
     }
     let mut table =
         Table::new(&["id", "role", "tenant", "agent", "owner", "name", "created", "revoked"]);
     for key in &keys {
-        let fields = ["id", "role", "tenant", "agent", "owner", "name", "created_at", "revoked_at"];
-        table.row(fields.map(|field| text(key, field)).to_vec());
+        table.row(vec![
+            key.id.to_string(),
+            key.role.as_str().to_owned(),
+            shown(key.tenant_slug.as_ref()),
+            shown(key.agent.as_ref()),
+            shown(key.owner.as_ref()),
+            key.name.to_string(),
+            key.created_at.to_string(),
+            shown(key.revoked_at.as_ref()),
+        ]);
     }
     table.print("no keys")
 }

@@ -1,11 +1,11 @@
 //! `sentinel kill`: stops something at once.
 
+use sentinel_client::api::{KillReached, KillRequest, KillTarget};
 use sentinel_core::principal::Role;
-use serde_json::{Value, json};
 
-use crate::client::{Connection, request, text};
+use crate::client::{Connection, OrExplain as _, name, name_if};
 use crate::failure::{Failure, Outcome};
-use crate::output;
+use crate::output::{self, shown};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -53,27 +53,29 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The request to kill, for a reason, or to restore, for none.
+    /// What the request names.
     ///
     /// # Errors
-    /// When nothing is named.
-    pub(crate) fn body(&self, reason: Option<&str>) -> Outcome<Value> {
+    /// When nothing is named, or a name breaks the rules.
+    pub(crate) fn named(&self) -> Outcome<KillTarget> {
+        if self.global {
+            return Ok(KillTarget::global());
+        }
         let named = [&self.tenant, &self.agent, &self.principal, &self.tool_scope, &self.tool_tag];
-        if !self.global && named.iter().all(|name| name.is_none()) {
+        if named.iter().all(|name| name.is_none()) {
             let message = "nothing is named: give --tenant, --tool with it, --agent, --principal, \
                  --tool-scope, --tool-tag, or --global";
             return Err(Failure::usage(message));
         }
-        Ok(request(json!({
-            "scope": self.global.then_some("global"),
-            "tenant_slug": self.tenant,
-            "tool_name": self.tool,
-            "agent": self.agent,
-            "principal": self.principal,
-            "tool_scope": self.tool_scope,
-            "tool_tag": self.tool_tag,
-            "reason": reason,
-        })))
+        Ok(KillTarget {
+            scope: None,
+            tenant_slug: name_if("--tenant", self.tenant.as_ref())?,
+            tool_name: name_if("--tool", self.tool.as_ref())?,
+            agent: name_if("--agent", self.agent.as_ref())?,
+            principal: name_if("--principal", self.principal.as_ref())?,
+            tool_scope: name_if("--tool-scope", self.tool_scope.as_ref())?,
+            tool_tag: name_if("--tool-tag", self.tool_tag.as_ref())?,
+        })
     }
 
     /// The target in words.
@@ -99,13 +101,14 @@ impl Target {
 }
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
-    let mut body = args.target.body(Some(&args.reason))?;
-    for (name, time) in [("starts_at", args.from), ("expires_at", args.until)] {
-        if let (Some(fields), Some(time)) = (body.as_object_mut(), time) {
-            fields.insert(name.to_owned(), json!(time));
-        }
-    }
-    let answer = args.connection.client(Role::Operator)?.post(&["kill"], &body).await?;
+    let target = args.target.named()?;
+    let request = KillRequest {
+        starts_at: args.from,
+        expires_at: args.until,
+        ..KillRequest::new(target, name("--reason", &args.reason)?)
+    };
+    let client = args.connection.client(Role::Operator)?;
+    let answer = client.api.kill(&request).await.or_explain(&client)?;
     if json {
         return output::json(&answer);
     }
@@ -115,29 +118,47 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         output::printable(&args.target.words())
     ))?;
     output::fields(&[
-        ("kill", text(&answer, "kill_id")),
-        ("epoch", text(&answer, "epoch")),
-        ("affects", affected(&answer)),
-        ("reached", reached(&answer)),
+        ("kill", shown(answer.kill_id.as_ref())),
+        ("epoch", answer.epoch.to_string()),
+        ("affects", affected(&answer.affected_tools)),
+        ("reached", reached(&answer.reached)),
     ])
 }
 
 /// What a kill reached, in words.
-fn reached(answer: &Value) -> String {
-    let count = |what: &str| {
-        let count = answer.get("reached").and_then(|reached| reached.get(what)?.as_u64());
-        format!("{} {what}", count.map_or_else(|| "unknown".to_owned(), |count| count.to_string()))
-    };
-    ["replicas", "streams", "permits", "calls"].map(count).join(", ")
+fn reached(reached: &KillReached) -> String {
+    let counts = [
+        (reached.replicas, "replica"),
+        (Some(reached.streams), "stream"),
+        (reached.permits, "permit"),
+        (Some(reached.calls), "call"),
+    ];
+    let words = counts.map(|(count, what)| match count {
+        Some(1) => format!("1 {what}"),
+        Some(count) => format!("{count} {what}s"),
+        None => format!("unknown {what}s"),
+    });
+    words.join(", ")
 }
 
 /// The tools that an answer names, in words.
-pub(crate) fn affected(answer: &Value) -> String {
-    let tools = answer.get("affected_tools").and_then(Value::as_array);
-    let tools: Vec<&str> = tools.into_iter().flatten().filter_map(Value::as_str).collect();
+pub(crate) fn affected(tools: &[String]) -> String {
     match tools.len() {
         0 => "no tool yet".to_owned(),
         1..=8 => tools.join(", "),
         many => format!("{many} tools"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kill_reached_is_counted_in_words() {
+        let none = KillReached { replicas: None, streams: 0, permits: Some(1), calls: 2 };
+        assert_eq!(reached(&none), "unknown replicas, 0 streams, 1 permit, 2 calls");
+        let one = KillReached { replicas: Some(1), streams: 1, permits: None, calls: 1 };
+        assert_eq!(reached(&one), "1 replica, 1 stream, unknown permits, 1 call");
     }
 }

@@ -1,11 +1,11 @@
 //! `sentinel kills`: lists kills.
 
+use sentinel_client::api::Kill;
 use sentinel_core::principal::Role;
-use serde_json::Value;
 
-use crate::client::{Connection, text};
+use crate::client::{Connection, OrExplain as _};
 use crate::failure::Outcome;
-use crate::output::{self, Table};
+use crate::output::{self, Table, shown};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,28 +21,31 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let client = args.connection.client(Role::Auditor)?;
-    let in_force = (!args.all).then(|| "true".to_owned());
-    let query = [("in_force", in_force)];
-    let kills = client.list(&["v1", "kills"], &query, args.limit).await?;
+    let kills = client.api.kills(!args.all).collect(args.limit).await.or_explain(&client)?;
     if json {
         return output::json(&kills);
     }
     let mut table = Table::new(&["kill", "state", "scope", "of", "until", "reason"]);
     for kill in &kills {
         table.row(vec![
-            text(kill, "kill_id"),
-            text(kill, "state"),
-            text(kill, "scope"),
+            kill.kill_id.to_string(),
+            kill.state.as_str().to_owned(),
+            kill.scope.to_string(),
             of(kill),
-            text(kill, "expires_at"),
-            text(kill, "reason"),
+            shown(kill.expires_at.as_ref()),
+            kill.reason.to_string(),
         ]);
     }
     table.print(if args.all { "nothing was killed yet" } else { "no kill is in force" })
 }
 
 /// What a kill names.
-fn of(kill: &Value) -> String {
-    let named = ["tenant", "tool", "agent", "label"].into_iter();
-    named.filter_map(|field| kill.get(field)?.as_str()).collect::<Vec<_>>().join("/")
+fn of(kill: &Kill) -> String {
+    let named = [
+        kill.tenant.as_ref().map(|tenant| tenant.as_str()),
+        kill.tool.as_ref().map(|tool| tool.as_str()),
+        kill.agent.as_ref().map(|agent| agent.as_str()),
+        kill.label.as_ref().map(|label| label.as_str()),
+    ];
+    named.into_iter().flatten().collect::<Vec<_>>().join("/")
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
+use sentinel_client::{ApiKey, same_origin};
 use sentinel_provenance::LogTrust;
 use sentinel_provenance::log::{
     Audit as Auditing, AuditReport, AuditState, Checkpoint, Expectations, Finding, KeyKind,
@@ -17,8 +18,8 @@ use sentinel_provenance::log::{
     log_files,
 };
 
-use crate::api_key::{ApiKey, same_origin};
 use crate::cli::log::source::Source;
+use crate::client::key_of_environment;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::files::{self, read, read_text};
 
@@ -65,8 +66,9 @@ pub(crate) struct Audit {
     /// Keys whose statements about other keys are believed, PEM.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "key_events")]
     signing_key: Vec<PathBuf>,
-    /// API key, for a log that is not public: goes to the one server that the logs are at. By default
-    /// that of the variable `SENTINEL_API_KEY`, which goes to the server of `SENTINEL_URL` only.
+    /// API key, for a log that is not public: goes to the one server that the logs are at. By
+    /// default that of the variable `SENTINEL_API_KEY`, which goes to the server of `SENTINEL_URL`
+    /// only.
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// Where that key goes, when the logs are at several servers.
@@ -154,7 +156,7 @@ impl Audit {
 
     /// The API key with the origin that it is for.
     fn api_key(&self) -> Outcome<Option<ApiKey>> {
-        let Some(key) = &self.api_key else { return ApiKey::of_environment() };
+        let Some(key) = &self.api_key else { return key_of_environment() };
         if let Some(home) = &self.api_key_for {
             return Ok(Some(ApiKey::given(key, home)));
         }
@@ -315,7 +317,7 @@ async fn open(place: &str, keys: &[VerifierKey], api_key: Option<&ApiKey>) -> Ou
     let source = Source::open(place, api_key)?;
     let note = source.checkpoint().await?.ok_or_else(|| {
         Failure::new(format!("`{place}` has no checkpoint"))
-            .help("it is no log, or has lost what makes it one")
+            .help("it is not a log, or it has lost its checkpoint")
     })?;
     let note = String::from_utf8_lossy(&note).into_owned();
     let key = match (origin(&note), keys) {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use sentinel_client::api::{DestroyRequest, Tombstone};
+use sentinel_core::id::ManifestId;
 use sentinel_core::principal::Role;
-use serde_json::{Value, json};
 
-use crate::client::{Connection, text};
+use crate::client::{Connection, OrExplain as _, name};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
 
@@ -58,7 +59,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 async fn get(id: uuid::Uuid, to: Option<PathBuf>, connection: &Connection) -> Outcome {
     let client = connection.client(Role::Auditor)?;
-    let payload = client.bytes(&["v1", "manifests", &id.to_string(), "payload"]).await?;
+    let payload = client.api.payload(ManifestId(id)).await.or_explain(&client)?;
     match to {
         Some(path) => {
             std::fs::write(&path, payload).or_fail(|| format!("cannot write `{}`", path.display()))
@@ -74,19 +75,22 @@ impl Destroy {
         if !self.yes {
             self.confirm()?;
         }
-        let body = json!({"tenant_slug": self.tenant, "reason": self.reason});
-        let answer = client.post(&["v1", "payload-keys", "destroy"], &body).await?;
+        let request = DestroyRequest {
+            tenant_slug: name("--tenant", &self.tenant)?,
+            reason: name("--reason", &self.reason)?,
+        };
+        let answer = client.api.destroy_payloads(&request).await.or_explain(&client)?;
         if json {
             return output::json(&answer);
         }
-        let tombstone = answer.get("tombstone").unwrap_or(&Value::Null);
+        let tombstone = &answer.tombstone;
         let tenant = output::printable(&self.tenant).into_owned();
         output::line(&format!("{}  {tenant}", output::styled(output::RED, "destroyed")))?;
         output::fields(&[
-            ("payloads", text(&answer, "payloads_destroyed")),
-            ("key", text(tombstone, "key_generation")),
-            ("tombstone", text(tombstone, "id")),
-            ("log index", text(tombstone, "log_index")),
+            ("payloads", answer.payloads_destroyed.to_string()),
+            ("key", tombstone.key_generation.to_string()),
+            ("tombstone", tombstone.id.to_string()),
+            ("log index", tombstone.log_index.to_string()),
         ])
     }
 
@@ -108,15 +112,14 @@ impl Destroy {
 
 async fn tombstones(tenant: Option<String>, connection: &Connection, json: bool) -> Outcome {
     let client = connection.client(Role::Auditor)?;
-    let answer = client.get(&["v1", "tombstones"], &[("tenant", tenant)]).await?;
+    let listed = client.api.tombstones(tenant.as_deref()).await.or_explain(&client)?;
     if json {
-        return output::json(&answer);
+        return output::json(&listed);
     }
-    for tombstone in answer.get("items").and_then(Value::as_array).into_iter().flatten() {
-        let [at, tenant, key, id, reason] =
-            ["destroyed_at", "tenant", "key_generation", "id", "reason"]
-                .map(|field| output::printable(&text(tombstone, field)).into_owned());
-        output::line(&format!("{at}  {tenant}/{key}  {id}  {reason}"))?;
+    for Tombstone { destroyed_at, tenant, key_generation, id, reason, .. } in &listed.items {
+        let reason = reason.as_deref().unwrap_or_default();
+        let line = format!("{destroyed_at}  {tenant}/{key_generation}  {id}  {reason}");
+        output::line(&output::printable(&line))?;
     }
     Ok(())
 }

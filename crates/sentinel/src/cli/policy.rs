@@ -7,17 +7,18 @@ mod eval;
 mod log;
 mod replay;
 mod rollout;
+mod source;
 mod test;
 
 use std::path::{Path, PathBuf};
 
 use sentinel_policy::Vetter;
-use sentinel_policy_analysis::{SourceLimits, Vetted};
 use sentinel_policy_bundles::SupplyError;
 use serde_json::json;
 
+use self::source::{Version, directory, is_rego};
 use crate::cli::findings;
-use crate::failure::{Failure, OrFail as _, Outcome};
+use crate::failure::{OrFail as _, Outcome};
 use crate::output;
 
 #[derive(Debug, clap::Subcommand)]
@@ -52,21 +53,6 @@ pub(crate) enum Command {
     Rollout(rollout::Command),
 }
 
-/// In which version of Rego a policy is that does not say so.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Version {
-    /// Reads files as Rego v0 where neither they nor the `.manifest` state a version.
-    #[arg(long)]
-    v0_compatible: bool,
-}
-
-impl Version {
-    /// How a directory is read.
-    pub(crate) fn limits(self) -> SourceLimits {
-        SourceLimits { v0_compatible: self.v0_compatible, ..SourceLimits::default() }
-    }
-}
-
 pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     // Vetting waits for a process and the interpreter does not yield: neither is for this thread
     // of the runtime, nor is there anything else for it to do.
@@ -82,30 +68,6 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Data(command) => data::run(command, json).await,
         Command::Rollout(command) => rollout::run(command, json).await,
     }
-}
-
-/// Refuses a file where a directory of policy is meant.
-fn directory(dir: &Path) -> Outcome {
-    if !dir.is_file() {
-        return Ok(());
-    }
-    let message = format!("`{}` is a file", dir.display());
-    Err(Failure::usage(message).help(if is_rego(dir) {
-        "give the directory, not a single .rego file"
-    } else {
-        "give the directory of the policy; a bundle is unpacked with `tar -xkzf FILE -C DIR`"
-    }))
-}
-
-fn is_rego(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "rego")
-}
-
-/// Vets what is worked on, and decides nothing yet.
-fn vet(dir: &Path, version: Version) -> Outcome<Vetted> {
-    directory(dir)?;
-    let vetter = Vetter::own().or_fail(|| "cannot find this program".to_owned())?;
-    vetter.vet_draft(dir, &version.limits()).map_err(|error| Failure::new(error.to_string()))
 }
 
 fn check(dir: &Path, version: Version, json: bool) -> Outcome {

@@ -4,15 +4,19 @@ mod keys;
 
 use std::path::PathBuf;
 
+use sentinel_client::api::CheckOutcome;
+use sentinel_core::id::ManifestId;
 use sentinel_core::principal::Role;
 use sentinel_provenance::log::TrustedRoot;
-use sentinel_provenance::{Bundle, KeyEvents, LogTrust, PublicKey, Salt, Trust, Verification};
-use serde_json::{Value, json};
+use sentinel_provenance::{
+    Bundle, KeyEvents, LogTrust, Outcome as Checked, PublicKey, Salt, Trust, Verification,
+};
+use serde_json::json;
 
-use crate::client::{Connection, text};
+use crate::client::{Connection, OrExplain as _};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::files::{self, read};
-use crate::output;
+use crate::output::{self, shown};
 
 /// Largest key and bundle that are read, in bytes; both are far smaller.
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
@@ -21,8 +25,8 @@ const MAX_ARTIFACT: usize = 1024 * 1024 * 1024;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Verifies a manifest's bundle offline; needs no server. With the trusted root, also that it is
-    /// in the log.
+    /// Verifies a manifest's bundle offline; needs no server. With the trusted root, also that it
+    /// is in the log.
     Verify(Verify),
     /// Shows a manifest and what the server finds when it verifies it.
     Show {
@@ -87,10 +91,14 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         Command::Verify(verify) => verify.run(json),
         Command::Show { id, connection } => show(id, &connection, json).await,
         Command::Fetch { id, output, connection } => {
-            fetch(&["v1", "manifests", &id.to_string(), "bundle"], output, &connection).await
+            let client = connection.client(Role::Auditor)?;
+            let bundle = client.api.bundle(ManifestId(id)).await.or_explain(&client)?;
+            deliver(&bundle, output)
         }
         Command::TrustedRoot { output, connection } => {
-            fetch(&["v1", "trusted-root"], output, &connection).await
+            let client = connection.client(Role::Auditor)?;
+            let root = client.api.trusted_root().await.or_explain(&client)?;
+            deliver(&root, output)
         }
         Command::Keys(command) => keys::run(command, json).await,
     }
@@ -161,18 +169,30 @@ fn report_json(verification: &Verification) -> Outcome {
 fn report(verification: &Verification) -> Outcome {
     verdict(verification.verified())?;
     for check in verification.checks() {
-        let check = json!(check);
-        show_check(&check)?;
+        let outcome = match check.outcome {
+            Checked::Passed => CheckOutcome::Passed,
+            Checked::Failed => CheckOutcome::Failed,
+            Checked::Skipped => CheckOutcome::Skipped,
+        };
+        show_check(check.name.as_str(), outcome, &check.detail)?;
     }
     let Some(statement) = verification.statement() else { return Ok(()) };
-    let manifest = json!(statement.predicate());
-    let shown = ["tenant", "tool", "action", "purpose", "agent", "principal", "timestamp"];
+    let action = statement.predicate();
     output::line("")?;
-    output::fields(&shown.map(|field| (field, text(&manifest, field))))?;
+    output::fields(&[
+        ("tenant", action.tenant.clone()),
+        ("tool", action.tool.clone()),
+        ("action", action.action.clone()),
+        ("purpose", shown(action.purpose.as_ref())),
+        ("agent", shown(action.agent.as_ref())),
+        ("principal", action.principal.clone()),
+        ("timestamp", format!("{:.3}", action.timestamp)),
+    ])?;
     if statement.predicate().is_outcome_of_deny() { denied_outcome() } else { Ok(()) }
 }
 
-/// What an auditor must not overlook: the manifest is sound, and the call should not have been made.
+/// What an auditor must not overlook: the manifest is sound, and the call should not have been
+/// made.
 fn denied_outcome() -> Outcome {
     output::line("")?;
     let what = "this call was made though it was denied";
@@ -187,47 +207,49 @@ fn verdict(verified: bool) -> Outcome {
     })
 }
 
-fn show_check(check: &Value) -> Outcome {
-    let mark = match text(check, "outcome").as_str() {
-        "passed" => output::styled(output::GREEN, "✓"),
-        "failed" => output::styled(output::RED, "✗"),
-        _ => output::styled(output::DIM, "-"),
+fn show_check(name: &str, outcome: CheckOutcome, detail: &str) -> Outcome {
+    let mark = match outcome {
+        CheckOutcome::Passed => output::styled(output::GREEN, "✓"),
+        CheckOutcome::Failed => output::styled(output::RED, "✗"),
+        CheckOutcome::Skipped => output::styled(output::DIM, "-"),
     };
-    let (name, detail) = (text(check, "name"), text(check, "detail"));
-    output::line(&format!("  {mark} {name:<18}  {}", output::printable(&detail)))
+    output::line(&format!("  {mark} {name:<18}  {}", output::printable(detail)))
 }
 
 async fn show(id: uuid::Uuid, connection: &Connection, json: bool) -> Outcome {
     let client = connection.client(Role::Auditor)?;
-    let answer = client.get(&["provenance", "verify", &id.to_string()], &[]).await?;
-    let verified = answer.get("verified") == Some(&Value::Bool(true));
+    let answer = client.api.verify(ManifestId(id)).await.or_explain(&client)?;
     if json {
         output::json(&answer)?;
     } else {
-        verdict(verified)?;
-        for check in answer.get("checks").and_then(Value::as_array).into_iter().flatten() {
-            show_check(check)?;
+        verdict(answer.verified)?;
+        for check in &answer.checks {
+            show_check(&output::printable(&check.name), check.outcome, &check.detail)?;
         }
-        let manifest = answer.get("manifest").unwrap_or(&Value::Null);
-        let shown = ["id", "timestamp", "tenant", "tool", "action", "purpose", "payload_hash"];
+        let manifest = &answer.manifest;
         output::line("")?;
-        output::fields(&shown.map(|field| (field, text(manifest, field))))?;
-        if text(manifest, "phase") == "outcome"
-            && manifest.get("decision_allow") == Some(&Value::Bool(false))
-        {
+        output::fields(&[
+            ("id", manifest.id.to_string()),
+            ("timestamp", manifest.timestamp.to_string()),
+            ("tenant", shown(manifest.tenant.as_ref())),
+            ("tool", manifest.tool.clone()),
+            ("action", manifest.action.clone()),
+            ("purpose", shown(manifest.purpose.as_ref())),
+            ("payload_hash", manifest.payload_hash.clone()),
+        ])?;
+        if manifest.phase.as_deref() == Some("outcome") && manifest.decision_allow == Some(false) {
             denied_outcome()?;
         }
     }
-    if verified { Ok(()) } else { Err(Failure::silent()) }
+    if answer.verified { Ok(()) } else { Err(Failure::silent()) }
 }
 
-async fn fetch(path: &[&str], to: Option<PathBuf>, connection: &Connection) -> Outcome {
-    let client = connection.client(Role::Auditor)?;
-    let document = client.bytes(path).await?;
+/// Writes a document to a file or to standard output.
+fn deliver(document: &[u8], to: Option<PathBuf>) -> Outcome {
     match to {
         Some(path) => {
             std::fs::write(&path, document).or_fail(|| format!("cannot write `{}`", path.display()))
         }
-        None => output::line(&String::from_utf8_lossy(&document)),
+        None => output::line(&String::from_utf8_lossy(document)),
     }
 }

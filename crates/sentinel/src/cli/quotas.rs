@@ -2,7 +2,7 @@
 
 use sentinel_core::principal::Role;
 
-use crate::client::{Connection, text};
+use crate::client::{Connection, OrExplain as _};
 use crate::failure::Outcome;
 use crate::output::{self, Table};
 
@@ -17,20 +17,20 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let client = args.connection.client(Role::Auditor)?;
-    let quotas = client.list(&["v1", "quotas"], &[("tenant", args.tenant)], usize::MAX).await?;
+    let quotas = client.api.quotas(args.tenant.as_deref()).collect(usize::MAX).await;
+    let quotas = quotas.or_explain(&client)?;
     if json {
         return output::json(&quotas);
     }
     let mut table = Table::new(&["tenant", "tool", "used", "limit", "window", "resets at"]);
     for quota in &quotas {
-        let limit = text(quota, "limit");
         table.row(vec![
-            text(quota, "tenant"),
-            text(quota, "tool"),
-            text(quota, "usage"),
-            if limit.is_empty() { "-".to_owned() } else { limit },
-            text(quota, "window"),
-            text(quota, "resets_at"),
+            quota.tenant.to_string(),
+            quota.tool.to_string(),
+            quota.usage.to_string(),
+            quota.limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string()),
+            quota.window.to_string(),
+            quota.resets_at.to_string(),
         ]);
     }
     table.print("nothing was counted yet in the windows under way")

@@ -1,10 +1,9 @@
 //! `sentinel restore`: ends a kill.
 
 use sentinel_core::principal::Role;
-use serde_json::Value;
 
 use super::kill::{Target, affected};
-use crate::client::Connection;
+use crate::client::{Connection, OrExplain as _};
 use crate::failure::Outcome;
 use crate::output;
 
@@ -17,14 +16,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
-    let body = args.target.body(None)?;
+    let target = args.target.named()?;
     let client = args.connection.client(Role::Operator)?;
-    let answer = client.post(&["kill", "restore"], &body).await?;
+    let answer = client.api.restore(&target).await.or_explain(&client)?;
     if json {
         return output::json(&answer);
     }
-    let ended = answer.get("kills").and_then(Value::as_array);
-    if ended.is_some_and(Vec::is_empty) {
+    if answer.kills.is_empty() {
         let words = output::printable(&args.target.words()).into_owned();
         return output::line(&format!("nothing was killed  {words}"));
     }
@@ -33,5 +31,5 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         output::styled(output::GREEN, "restored"),
         output::printable(&args.target.words())
     ))?;
-    output::fields(&[("affects", affected(&answer))])
+    output::fields(&[("affects", affected(&answer.affected_tools))])
 }

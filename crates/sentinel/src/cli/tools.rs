@@ -1,11 +1,12 @@
 //! `sentinel tools`: the registry.
 
+use sentinel_client::api::{Address, RegisterRequest, Tool};
 use sentinel_core::principal::Role;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Connection, request, text};
+use crate::client::{Client, Connection, OrExplain as _, name};
 use crate::failure::{Failure, Outcome};
-use crate::output::{self, Table};
+use crate::output::{self, Table, shown};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -79,10 +80,10 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
         }
         Command::Retire { named, connection } => {
             let client = connection.client(Role::Admin)?;
-            let id = text(&named.find(&client).await?, "id");
-            let answer = client.delete(&["v1", "tools", &id]).await?;
+            let id = named.find(&client).await?.id;
+            let retired = client.api.retire_tool(id).await.or_explain(&client)?;
             if json {
-                return output::json(&answer);
+                return output::json(&retired);
             }
             output::line(&format!("retired  {}/{}", named.tenant, named.tool))
         }
@@ -91,10 +92,10 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 impl Named {
     /// The registered tool of that name.
-    async fn find(&self, client: &Client) -> Outcome<Value> {
-        let query = [("tenant", Some(self.tenant.clone()))];
-        let tools = client.list(&["v1", "tools"], &query, usize::MAX).await?;
-        tools.into_iter().find(|tool| text(tool, "name") == self.tool).ok_or_else(|| {
+    async fn find(&self, client: &Client) -> Outcome<Tool> {
+        let tools = client.api.tools(Some(&self.tenant)).collect(usize::MAX).await;
+        let mut tools = tools.or_explain(client)?.into_iter();
+        tools.find(|tool| tool.name.as_str() == self.tool).ok_or_else(|| {
             Failure::new(format!("tenant `{}` has no tool `{}`", self.tenant, self.tool))
                 .help("`sentinel tools list` shows those there are")
         })
@@ -103,53 +104,53 @@ impl Named {
 
 async fn list(tenant: Option<String>, connection: &Connection, json: bool) -> Outcome {
     let client = connection.client(Role::Admin)?;
-    let tools = client.list(&["v1", "tools"], &[("tenant", tenant)], usize::MAX).await?;
+    let tools = client.api.tools(tenant.as_deref()).collect(usize::MAX).await;
+    let tools = tools.or_explain(&client)?;
     if json {
         return output::json(&tools);
     }
     let mut table = Table::new(&["tenant", "tool", "state", "owner", "health"]);
     for tool in &tools {
-        let health = tool.get("health").unwrap_or(&Value::Null);
+        let health = tool.health.as_ref().map_or("", |health| health.status.as_str());
         table.row(vec![
-            text(tool, "tenant_slug"),
-            text(tool, "name"),
+            tool.tenant_slug.to_string(),
+            tool.name.to_string(),
             state(tool).to_owned(),
-            text(tool, "owner"),
-            text(health, "status"),
+            tool.owner.to_string(),
+            health.to_owned(),
         ]);
     }
     table.print("no tools; `sentinel tools register` adds one")
 }
 
-fn state(tool: &Value) -> &'static str {
-    match (tool.get("is_active"), tool.get("retired_at")) {
-        (Some(Value::Bool(true)), _) => "active",
-        (_, Some(Value::String(_))) => "retired",
-        _ => "killed",
+const fn state(tool: &Tool) -> &'static str {
+    match (tool.is_active, tool.retired_at) {
+        (true, _) => "active",
+        (false, Some(_)) => "retired",
+        (false, None) => "killed",
     }
 }
 
-fn show(tool: &Value, json: bool) -> Outcome {
+fn show(tool: &Tool, json: bool) -> Outcome {
     if json {
         return output::json(tool);
     }
-    output::line(&output::printable(&format!(
-        "{}/{}",
-        text(tool, "tenant_slug"),
-        text(tool, "name")
-    )))?;
+    output::line(&output::printable(&format!("{}/{}", tool.tenant_slug, tool.name)))?;
     output::fields(&[
-        ("id", text(tool, "id")),
+        ("id", tool.id.to_string()),
         ("state", state(tool).to_owned()),
-        ("url", text(tool, "url")),
-        ("owner", text(tool, "owner")),
-        ("scopes", text(tool, "scopes")),
-        ("metadata", text(tool, "metadata")),
-        ("healthcheck", text(tool, "healthcheck")),
-        ("health", text(tool, "health")),
-        ("digest", text(tool, "digest")),
-        ("created", text(tool, "created_at")),
-        ("updated", text(tool, "updated_at")),
+        ("url", tool.url.clone()),
+        ("owner", tool.owner.to_string()),
+        ("scopes", json!(tool.scopes).to_string()),
+        ("metadata", json!(tool.metadata).to_string()),
+        ("healthcheck", shown(tool.healthcheck.as_ref())),
+        (
+            "health",
+            tool.health.as_ref().map_or_else(String::new, |health| json!(health).to_string()),
+        ),
+        ("digest", tool.digest.clone()),
+        ("created", tool.created_at.to_string()),
+        ("updated", tool.updated_at.to_string()),
     ])
 }
 
@@ -157,21 +158,35 @@ impl Register {
     async fn run(&self, json: bool) -> Outcome {
         let metadata: Value = serde_json::from_str(&self.metadata)
             .map_err(|error| Failure::usage(format!("--metadata is not JSON: {error}")))?;
-        let body = request(json!({
-            "tenant_slug": self.named.tenant,
-            "name": self.named.tool,
-            "url": self.tool_url,
-            "owner": self.owner,
-            "scopes": self.scopes,
-            "metadata": metadata,
-            "healthcheck": self.healthcheck,
-        }));
+        let Value::Object(metadata) = metadata else {
+            return Err(Failure::new("--metadata is not a JSON object"));
+        };
+        let request = RegisterRequest {
+            tenant_slug: name("--tenant", &self.named.tenant)?,
+            name: name("--tool", &self.named.tool)?,
+            url: address("--tool-url", &self.tool_url)?,
+            owner: name("--owner", &self.owner)?,
+            scopes: Some(self.scopes.clone()),
+            metadata: Some(metadata),
+            healthcheck: self
+                .healthcheck
+                .as_deref()
+                .map(|url| address("--healthcheck", url))
+                .transpose()?,
+        };
         let client = self.connection.client(Role::Admin)?;
-        let tool = client.post(&["register"], &body).await?;
+        let tool = client.api.register(&request).await.or_explain(&client)?;
         if json {
             return output::json(&tool);
         }
         output::line(&format!("registered  {}/{}", self.named.tenant, self.named.tool))?;
-        output::fields(&[("id", text(&tool, "id"))])
+        output::fields(&[("id", tool.id.to_string())])
     }
+}
+
+fn address(option: &str, text: &str) -> Outcome<Address> {
+    let url = text.parse().map_err(|error| {
+        Failure::new(format!("{option}: `{text}` is not an absolute address: {error}"))
+    })?;
+    Ok(Address(url))
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use reqwest::{StatusCode, Url};
+use sentinel_client::{ApiKey, is_loopback};
 use sentinel_provenance::log::{
     EntryTile, LogFile, MAX_LOG_FILE_BYTES, TILE_WIDTH, Tile, TilePath,
 };
 
-use crate::api_key::{ApiKey, is_loopback};
 use crate::failure::{Failure, OrFail as _, Outcome};
 
 /// One answer takes no longer than this.

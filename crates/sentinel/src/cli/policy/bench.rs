@@ -6,6 +6,7 @@ use sentinel_policy_analysis::Lint;
 use sentinel_policy_workbench::{BenchReport, Scan, bench, recorded_input, sample_inputs};
 use serde_json::{Value, json};
 
+use super::source::{Version, vet};
 use crate::cli::findings;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output::{self, Table, printable, styled};
@@ -32,11 +33,11 @@ pub(crate) struct Args {
     #[arg(long)]
     deny_scans: bool,
     #[command(flatten)]
-    pub(crate) version: super::Version,
+    pub(crate) version: Version,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
-    let policy = super::vet(&args.dir, args.version)?;
+    let policy = vet(&args.dir, args.version)?;
     let inputs = match (&args.input, &args.decisions) {
         (Some(path), _) => read(path)?,
         (None, Some(path)) => {

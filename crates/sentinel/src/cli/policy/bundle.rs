@@ -11,8 +11,8 @@ use sentinel_policy_bundles::{
 };
 use serde_json::{Value, json};
 
+use super::source::{Version, directory};
 use crate::cli::findings;
-use crate::cli::policy::Version;
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
 
@@ -85,7 +85,7 @@ pub(crate) struct SigningArgs {
 pub(crate) fn run(command: &Command, json: bool) -> Outcome {
     match command {
         Command::Build { dir, output, revision, signing, unvetted, version } => {
-            super::directory(dir)?;
+            directory(dir)?;
             to_a_file(Some(output))?;
             let bundle = Bundle::from_directory(dir, &version.limits(), revision.as_deref());
             let vetted = bundle.and_then(|bundle| {
@@ -147,7 +147,7 @@ fn vet(bundle: &Bundle, version: Version) -> Result<Vetted, SupplyError> {
     Ok(vetter.vet_source(if version.v0_compatible { source.v0_compatible() } else { source })?)
 }
 
-/// Vets the policy in a bundle, whoever made it.
+/// Vets the policy in a bundle, whether or not a known signer made it.
 pub(super) fn vet_unverified(
     path: &Path,
     version: Version,

@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use reqwest::Method;
+use sentinel_client::Precondition;
+use sentinel_client::api::{PolicyData, PolicyDataChange};
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::Role;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::log::by;
-use crate::client::{Connection, text};
+use crate::client::{Connection, OrExplain as _};
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::output::{self, Table};
+use crate::output::{self, Table, shown};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -76,16 +77,20 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
                 (Some(text), None) => given(text)?,
                 (None, None) => return Err(Failure::usage("give a value, or --file")),
             };
-            let answer = change.send(Method::PUT, &path, Some(value)).await?;
+            let client = change.connection.client(Role::Author)?;
+            let data = client.api.put_policy_data(&path, value, &change.precondition()).await;
+            let data = data.or_explain(&client)?;
             if json {
-                return output::json(&answer);
+                return output::json(&data);
             }
             output::line(&format!("put  {path}"))?;
-            output::fields(&[("etag", text(&answer, "etag")), ("data", text(&answer, "version"))])
+            version(&data)
         }
         Command::Delete { path, change } => {
-            let answer = change.send(Method::DELETE, &path, None).await?;
-            if json { output::json(&answer) } else { output::line(&format!("deleted  {path}")) }
+            let client = change.connection.client(Role::Author)?;
+            let deleted = client.api.delete_policy_data(&path, &change.precondition()).await;
+            deleted.or_explain(&client)?;
+            if json { output::json(&()) } else { output::line(&format!("deleted  {path}")) }
         }
         Command::History { path, limit, connection } => {
             history(path.as_ref(), limit, &connection, json).await
@@ -93,7 +98,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     }
 }
 
-/// The value as JSON, byte for byte where it is JSON: written anew it might say something else.
+/// The value as JSON, byte for byte where it is JSON: written again it might say something else.
 ///
 /// What begins like JSON and is none was meant to be JSON. As a string it would replace what
 /// policies look into, and they would find nothing there that denies.
@@ -122,28 +127,24 @@ fn read(file: &Path) -> Outcome<Vec<u8>> {
     Ok(text.into_bytes())
 }
 
-fn address(path: Option<&DataPath>) -> Vec<&str> {
-    let parts = path.into_iter().flat_map(|path| path.parts()).map(String::as_str);
-    ["v1", "policy", "data"].into_iter().chain(parts).collect()
+impl Change {
+    fn precondition(&self) -> Precondition {
+        Precondition { if_match: self.if_match.clone(), reason: self.reason.clone() }
+    }
 }
 
-impl Change {
-    async fn send(&self, method: Method, path: &DataPath, body: Option<Vec<u8>>) -> Outcome<Value> {
-        let client = self.connection.client(Role::Author)?;
-        let quoted = |tag: &String| format!("\"{}\"", tag.trim_matches('"'));
-        let precondition = self.if_match.as_ref().map(|tag| ("if-match", quoted(tag)));
-        let query = [("reason", self.reason.clone())];
-        client.change(method, &address(Some(path)), &query, precondition, body).await
-    }
+fn version(data: &PolicyData) -> Outcome {
+    output::fields(&[("etag", data.etag.clone()), ("data", data.version.to_string())])
 }
 
 async fn get(path: Option<&DataPath>, connection: &Connection, json: bool) -> Outcome {
-    let answer = connection.client(Role::Author)?.get(&address(path), &[]).await?;
+    let client = connection.client(Role::Author)?;
+    let data = client.api.policy_data(path).await.or_explain(&client)?;
     if json {
-        return output::json(&answer);
+        return output::json(&data);
     }
-    output::json(answer.get("value").unwrap_or(&Value::Null))?;
-    output::fields(&[("etag", text(&answer, "etag")), ("data", text(&answer, "version"))])
+    output::json(&data.value)?;
+    version(&data)
 }
 
 async fn history(
@@ -152,25 +153,24 @@ async fn history(
     connection: &Connection,
     json: bool,
 ) -> Outcome {
-    let query = [("path", path.map(ToString::to_string))];
     let client = connection.client(Role::Author)?;
-    let changes = client.list(&["v1", "policy", "data-history"], &query, limit).await?;
+    let changes = client.api.policy_data_history(path).collect(limit).await.or_explain(&client)?;
     if json {
         return output::json(&changes);
     }
     let mut table = Table::new(&["data", "time", "path", "value", "by", "why"]);
-    for change in &changes {
-        let value = match change.get("value") {
+    for PolicyDataChange { change, value } in &changes {
+        let value = match value {
             Some(value) => shortened(&value.to_string()),
             None => "(deleted)".to_owned(),
         };
         table.row(vec![
-            text(change, "data_version"),
-            text(change, "at"),
-            text(change, "path"),
+            shown(change.data_version.as_ref()),
+            change.at.to_string(),
+            shown(change.path.as_ref()),
             value,
             by(change),
-            text(change, "reason"),
+            shown(change.reason.as_ref()),
         ]);
     }
     table.print("no data was put")

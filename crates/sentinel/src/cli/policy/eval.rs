@@ -6,6 +6,7 @@ use sentinel_core::json::{Limits, parse_object_as};
 use sentinel_policy_workbench::{Evaluation, ExplainedBody, ExplainedRule, Explanation, explain};
 use serde_json::Value;
 
+use super::source::{Version, vet};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output::{self, printable, styled};
 
@@ -24,16 +25,16 @@ pub(crate) struct Args {
     /// The rule to evaluate.
     #[arg(long, default_value = "data.sentinel.policy.decision", value_name = "PATH")]
     rule: String,
-    /// Tells of every rule what it came to, and which conditions held, with the values in them.
+    /// Shows the result of every rule, and which conditions held, with the values in them.
     #[arg(long)]
     explain: bool,
     #[command(flatten)]
-    pub(crate) version: super::Version,
+    pub(crate) version: Version,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
     let input = read(&args.input)?;
-    let policy = super::vet(&args.dir, args.version)?;
+    let policy = vet(&args.dir, args.version)?;
     if args.explain {
         let explanation = explain(&policy, &args.rule, &input)
             .map_err(|error| Failure::new(error.to_string()))?;

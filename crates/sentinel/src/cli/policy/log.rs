@@ -1,11 +1,11 @@
 //! `sentinel policy log`: the record of changes of policy.
 
+use sentinel_client::api::PolicyChange;
 use sentinel_core::principal::Role;
-use serde_json::Value;
 
-use crate::client::{Connection, text};
+use crate::client::{Connection, OrExplain as _};
 use crate::failure::Outcome;
-use crate::output::{self, Table};
+use crate::output::{self, Table, shown};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,15 +18,15 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let client = args.connection.client(Role::Auditor)?;
-    let changes = client.list(&["v1", "policy", "changes"], &[], args.limit).await?;
+    let changes = client.api.policy_changes().collect(args.limit).await.or_explain(&client)?;
     if json {
         return output::json(&changes);
     }
     let mut table = Table::new(&["time", "change", "what", "by", "why"]);
     for change in &changes {
         table.row(vec![
-            text(change, "at"),
-            text(change, "kind"),
+            change.at.to_string(),
+            change.kind.to_string(),
             what(change),
             by(change),
             why(change),
@@ -35,25 +35,21 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     table.print("no change of policy is recorded")
 }
 
-fn what(change: &Value) -> String {
-    let version = text(change, "data_version");
-    match (text(change, "path"), version.is_empty()) {
-        (path, false) => format!("{path} (data {version})"),
-        _ => text(change, "revision"),
+fn what(change: &PolicyChange) -> String {
+    match change.data_version {
+        Some(version) => format!("{} (data {version})", shown(change.path.as_ref())),
+        None => shown(change.revision.as_ref()),
     }
 }
 
-/// The name with what stands behind it, or that alone.
-pub(super) fn by(change: &Value) -> String {
-    match text(change, "author") {
-        author if author.is_empty() => text(change, "actor"),
-        author => format!("{author} ({})", text(change, "actor")),
+/// The author with the principal, or the principal alone.
+pub(super) fn by(change: &PolicyChange) -> String {
+    match &change.author {
+        Some(author) => format!("{author} ({})", change.actor),
+        None => change.actor.clone(),
     }
 }
 
-fn why(change: &Value) -> String {
-    match text(change, "reason") {
-        reason if reason.is_empty() => text(change, "detail"),
-        reason => reason,
-    }
+fn why(change: &PolicyChange) -> String {
+    shown(change.reason.as_ref().or(change.detail.as_ref()))
 }

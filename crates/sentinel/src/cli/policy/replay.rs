@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use sentinel_client::DecisionFilter;
 use sentinel_core::principal::Role;
 use sentinel_policy_workbench::{Replayed, Replayer};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::client::{Connection, text};
+use super::source::{Version, vet};
+use crate::client::{Connection, OrExplain as _};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output::{self, Table};
 
-/// A recorded decision that is longer is none of ours. Bytes.
+/// A longer line is not a recorded decision. Bytes.
 const MAX_LINE: u64 = 1024 * 1024;
 /// Pairs of tenant and tool that are counted each on its own; the rest are counted together.
 const MAX_PAIRS: usize = 1000;
@@ -52,11 +54,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
-    pub(crate) version: super::Version,
+    pub(crate) version: Version,
 }
 
 pub(crate) async fn run(args: &Args, json: bool) -> Outcome {
-    let policy = super::vet(&args.dir, args.version)?;
+    let policy = vet(&args.dir, args.version)?;
     let replayer = Replayer::new(&policy).map_err(|error| Failure::new(error.to_string()))?;
     let mut replay = Replay::new(args, replayer);
     match &args.decisions {
@@ -157,18 +159,19 @@ impl<'a> Replay<'a> {
     async fn server(&mut self) -> Outcome {
         let args = self.args;
         let client = args.connection.client(Role::Auditor)?;
-        let query = [
-            ("tenant", args.tenant.clone()),
-            ("tool", args.tool.clone()),
-            ("from", args.from.map(|time| time.to_string())),
-            ("to", args.to.map(|time| time.to_string())),
-        ];
-        let mut stream = client.stream(&["v1", "decisions", "export"], &query).await?;
+        let filter = DecisionFilter {
+            tenant: args.tenant.clone(),
+            tool: args.tool.clone(),
+            from: args.from.map(|time| time.to_string()),
+            to: args.to.map(|time| time.to_string()),
+            ..DecisionFilter::default()
+        };
+        let mut stream = client.api.export(&filter).await.or_explain(&client)?;
         // How many there are is not known; from the newest to `--from` it is so many milliseconds.
         self.watch(args.from.map(|from| millis(jiff::Timestamp::now(), from)));
         let mut rest = Vec::new();
         while let Some(part) = stream.next().await {
-            rest.extend(part?);
+            rest.extend(part.or_explain(&client)?);
             let mut from = 0;
             while let Some(length) =
                 rest.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
@@ -219,7 +222,7 @@ impl<'a> Replay<'a> {
         match record {
             Ok(record) if self.wants(&record) => self.record(&record),
             Ok(record) if is_record(&record) => self.passed_over += 1,
-            // What is no decision must not pass for one that was not asked for.
+            // A line that is not a decision must not pass for one that was not asked for.
             Ok(_) | Err(_) => self.total.unreadable += 1,
         }
     }
@@ -392,6 +395,12 @@ impl<'a> Replay<'a> {
         }
         Ok(())
     }
+}
+
+/// A field of a recorded decision as text; nothing for one that is absent or null.
+// Not `sentinel_api::Decision`: records of earlier versions have fewer fields, and can be replayed.
+fn text(record: &Value, field: &str) -> String {
+    record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn is_record(value: &Value) -> bool {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sentinel_client::api::{PolicyRollouts, RolloutRequest, RolloutSide, RolloutStep};
+use sentinel_core::name::{Reason, TenantSlug};
 use sentinel_core::principal::Role;
+use sentinel_core::rollout::Percent;
 use sentinel_policy_analysis::PolicySource;
-use serde_json::{Value, json};
 
-use crate::cli::policy::Version;
-use crate::client::{Connection, request, text};
-use crate::failure::{Failure, Outcome};
+use super::source::{Version, directory};
+use crate::client::{Client, Connection, OrExplain as _, name, name_if};
+use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output::{self, Table};
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,7 +31,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         step: Step,
     },
-    /// Shows what the candidate answers otherwise.
+    /// Shows where the candidate decides differently.
     Status {
         #[command(flatten)]
         connection: Connection,
@@ -52,52 +54,54 @@ pub(crate) struct Step {
 pub(crate) async fn run(command: Command, json: bool) -> Outcome {
     match command {
         Command::Start { dir, tenant, percent, version, step } => {
-            let body = request(json!({
-                "files": files(&dir, version)?, "percent": percent, "reason": step.reason,
-                "tenants": (!tenant.is_empty()).then_some(tenant),
-            }));
-            let path = ["v1", "policy", "rollout"];
-            let answer = step.connection.client(Role::Author)?.post(&path, &body).await?;
+            let tenants = tenant.iter().map(|slug| name("--tenant", slug));
+            let request = RolloutRequest {
+                files: files(&dir, version)?,
+                tenants: tenants.collect::<Outcome<_>>()?,
+                percent: percent
+                    .map(Percent::try_from)
+                    .transpose()
+                    .or_fail(|| "--percent".to_owned())?,
+                reason: step.reason()?,
+            };
+            let client = step.connection.client(Role::Author)?;
+            let started = client.api.start_rollout(&request).await.or_explain(&client)?;
             if json {
-                return output::json(&answer);
+                return output::json(&started);
             }
-            output::line(&format!("monitored  {}", text(&answer, "revision")))?;
-            let warnings = answer.get("warnings").and_then(Value::as_array);
-            warnings.into_iter().flatten().filter_map(Value::as_str).try_for_each(|warning| {
+            output::line(&format!("monitored  {}", started.rollout.revision))?;
+            started.warnings.iter().try_for_each(|warning| {
                 output::line(&format!("  warning: {}", output::printable(warning)))
             })
         }
         Command::Status { connection } => {
-            let answer =
-                connection.client(Role::Author)?.get(&["v1", "policy", "rollout"], &[]).await?;
-            if json { output::json(&answer) } else { show(&answer) }
+            let client = connection.client(Role::Author)?;
+            let rollouts = client.api.rollouts().await.or_explain(&client)?;
+            if json { output::json(&rollouts) } else { show(&rollouts) }
         }
         Command::Promote(step) => {
-            let before = step.before().await?;
+            let client = step.connection.client(Role::Author)?;
+            let before = client.api.rollouts().await.or_explain(&client)?;
             if before.monitored.is_none() {
                 return Err(none_monitored());
             }
-            let answer = step.send("promote").await?;
+            let promoted = client.api.promote_rollout(&step.request()?).await;
+            let promoted = promoted.or_explain(&client)?;
             if json {
-                return output::json(&answer);
+                return output::json(&promoted);
             }
-            output::line(&format!("promoted  {}", text(&answer, "revision")))
+            output::line(&format!("promoted  {}", promoted.revision))
         }
         Command::Drop(step) => {
-            let before = step.before().await?;
+            let client = step.connection.client(Role::Author)?;
+            let before = client.api.rollouts().await.or_explain(&client)?;
             if before.monitored.is_none() && before.promoted.is_none() {
                 return Err(none_monitored());
             }
-            let answer = step.send("drop").await?;
-            if json { output::json(&answer) } else { step.dropped(&before).await }
+            client.api.drop_rollout(&step.request()?).await.or_explain(&client)?;
+            if json { output::json(&()) } else { dropped(&client, &before).await }
         }
     }
-}
-
-/// The revisions of the candidates that there are.
-struct Before {
-    monitored: Option<String>,
-    promoted: Option<String>,
 }
 
 fn none_monitored() -> Failure {
@@ -105,97 +109,83 @@ fn none_monitored() -> Failure {
 }
 
 impl Step {
-    async fn before(&self) -> Outcome<Before> {
-        let client = self.connection.client(Role::Author)?;
-        let answer = client.get(&["v1", "policy", "rollout"], &[]).await?;
-        let of = |name| {
-            let rollout = answer.get(name).filter(|rollout: &&Value| rollout.is_object());
-            rollout.map(|rollout| text(rollout, "revision"))
-        };
-        Ok(Before { monitored: of("monitored"), promoted: of("promoted") })
+    fn reason(&self) -> Outcome<Option<Reason>> {
+        name_if("--reason", self.reason.as_ref())
     }
 
-    /// Says what became of it: to give a candidate up changes no decision, to take one back does.
-    async fn dropped(&self, before: &Before) -> Outcome {
-        let client = self.connection.client(Role::Author)?;
-        // It is over, whether or not the server says what decides now.
-        let policy = client.get(&["v1", "policy"], &[]).await.unwrap_or_default();
-        let decides = match text(&policy, "revision") {
-            revision if revision.is_empty() => "the source's policy".to_owned(),
-            revision => revision,
-        };
-        let line = match (&before.monitored, &before.promoted) {
-            (Some(monitored), _) => {
-                format!("dropped {monitored}, which was monitored; {decides} decides as before")
-            }
-            (None, promoted) => {
-                let promoted = promoted.as_deref().unwrap_or_default();
-                format!("taken back {promoted}; {decides} decides again")
-            }
-        };
-        output::line(&output::printable(&line))
-    }
-
-    async fn send(&self, step: &str) -> Outcome<Value> {
-        let body = request(json!({"reason": self.reason}));
-        let client = self.connection.client(Role::Author)?;
-        client.post(&["v1", "policy", "rollout", step], &body).await
+    fn request(&self) -> Outcome<RolloutStep> {
+        Ok(RolloutStep { rollout_id: None, reason: self.reason()? })
     }
 }
 
+/// Says what became of it: to give a candidate up changes no decision, to take one back does.
+async fn dropped(client: &Client, before: &PolicyRollouts) -> Outcome {
+    // It is over, whether or not the server says what decides now.
+    let policy = client.api.policy_status().await.ok();
+    let decides = policy.and_then(|policy| policy.revision);
+    let decides = decides.unwrap_or_else(|| "the source's policy".to_owned());
+    let line = match (&before.monitored, &before.promoted) {
+        (Some(monitored), _) => {
+            let revision = &monitored.revision;
+            format!("dropped {revision}, which was monitored; {decides} decides as before")
+        }
+        (None, promoted) => {
+            let revision = promoted.as_ref().map_or("", |promoted| &promoted.revision);
+            format!("taken back {revision}; {decides} decides again")
+        }
+    };
+    output::line(&output::printable(&line))
+}
+
 fn files(dir: &Path, version: Version) -> Outcome<BTreeMap<String, String>> {
-    super::directory(dir)?;
+    directory(dir)?;
     let source = PolicySource::read(dir, &version.limits());
     let source = source.map_err(|error| Failure::new(error.to_string()))?;
     Ok(source.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect())
 }
 
-fn show(answer: &Value) -> Outcome {
-    let rollout = |name| answer.get(name).filter(|rollout: &&Value| rollout.is_object());
-    if let Some(promoted) = rollout("promoted") {
-        output::line(&format!("promoted  {}", text(promoted, "revision")))?;
+fn show(rollouts: &PolicyRollouts) -> Outcome {
+    if let Some(promoted) = &rollouts.promoted {
+        output::line(&format!("promoted  {}", promoted.revision))?;
     }
-    let Some(monitored) = rollout("monitored") else {
+    let Some(monitored) = &rollouts.monitored else {
         return output::line("no candidate is monitored");
     };
-    output::line(&format!("monitored  {}", text(monitored, "revision")))?;
-    let nothing = Value::Null;
-    let compared = monitored.get("comparison").unwrap_or(&nothing);
-    let tenants = monitored.get("tenants").and_then(Value::as_array);
-    let tenants: Vec<&str> = tenants.into_iter().flatten().filter_map(Value::as_str).collect();
+    output::line(&format!("monitored  {}", monitored.revision))?;
+    let tenants: Vec<&str> = monitored.tenants.iter().map(TenantSlug::as_str).collect();
     let of = if tenants.is_empty() { "all tenants".to_owned() } else { tenants.join(", ") };
+    let compares = format!("{} % of the calls of {of}", monitored.percent);
+    let Some(comparison) = &monitored.comparison else {
+        return output::fields(&[("compares", compares)]);
+    };
     output::fields(&[
-        ("compares", format!("{} % of the calls of {of}", text(monitored, "percent"))),
-        ("agreed", text(compared, "agreed")),
-        ("newly allowed", text(compared, "newly_allowed")),
-        ("newly denied", text(compared, "newly_denied")),
-        ("otherwise", text(compared, "otherwise")),
-        ("errors", text(compared, "errors")),
-        ("dropped", text(compared, "dropped")),
+        ("compares", compares),
+        ("agreed", comparison.agreed.to_string()),
+        ("newly allowed", comparison.newly_allowed.to_string()),
+        ("newly denied", comparison.newly_denied.to_string()),
+        ("otherwise", comparison.otherwise.to_string()),
+        ("errors", comparison.errors.to_string()),
+        ("dropped", comparison.dropped.to_string()),
     ])?;
+    if comparison.examples.is_empty() {
+        return Ok(());
+    }
     let mut table = Table::new(&["time", "tenant", "tool", "decided", "candidate", "decision"]);
-    let examples = compared.get("examples").and_then(Value::as_array);
-    let examples: Vec<&Value> = examples.into_iter().flatten().take(10).collect();
-    for example in &examples {
+    for example in comparison.examples.iter().take(10) {
         table.row(vec![
-            text(example, "at"),
-            text(example, "tenant"),
-            text(example, "tool"),
-            side(example.get("decided")),
-            side(example.get("candidate")),
-            text(example, "decision_id"),
+            example.at.to_string(),
+            example.tenant.clone(),
+            example.tool.clone(),
+            side(&example.decided),
+            side(&example.candidate),
+            example.decision_id.to_string(),
         ]);
     }
-    if examples.is_empty() { Ok(()) } else { table.print("") }
+    table.print("")
 }
 
 /// `deny quota_exceeded`.
-fn side(answer: Option<&Value>) -> String {
-    let Some(answer) = answer else { return String::new() };
-    let allow = answer.get("allow").and_then(Value::as_bool).unwrap_or(false);
-    let reasons = answer.get("reasons").and_then(Value::as_array);
-    let reasons: Vec<&str> = reasons.into_iter().flatten().filter_map(Value::as_str).collect();
-    let error = text(answer, "error");
-    let why = if error.is_empty() { reasons.join(", ") } else { error };
-    format!("{} {why}", if allow { "allow" } else { "deny" }).trim_end().to_owned()
+fn side(side: &RolloutSide) -> String {
+    let why = side.error.clone().unwrap_or_else(|| side.reasons.join(", "));
+    format!("{} {why}", if side.allow { "allow" } else { "deny" }).trim_end().to_owned()
 }

@@ -10,6 +10,7 @@ use sentinel_policy_workbench::{
 };
 use serde_json::json;
 
+use super::source::{Version, vet};
 use crate::failure::{Failure, OrFail as _, Outcome};
 use crate::output;
 
@@ -33,14 +34,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) version: super::Version,
+    pub(crate) version: Version,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
     let selects = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
     let coverage = args.coverage || args.threshold.is_some();
     let report = sentinel_policy_workbench::run_selected(
-        &super::vet(&args.dir, args.version)?,
+        &vet(&args.dir, args.version)?,
         selects,
         coverage,
     )

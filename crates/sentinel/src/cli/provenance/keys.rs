@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use sentinel_client::api::{EndSigningKey, SigningKey, SigningKeyEvent};
 use sentinel_core::principal::Role;
-use serde_json::{Value, json};
 
-use crate::client::{Connection, request, text};
-use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::output::{self, Table};
+use crate::client::{Client, Connection, OrExplain as _, name_if};
+use crate::failure::{OrFail as _, Outcome};
+use crate::output::{self, Table, shown};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -41,65 +41,70 @@ pub(crate) struct End {
 pub(super) async fn run(command: Command, json: bool) -> Outcome {
     match command {
         Command::List { bundles, connection } => list(bundles.as_deref(), &connection, json).await,
-        Command::Retire(end) => end.run("retire", json).await,
-        Command::Revoke(end) => end.run("revoke", json).await,
+        Command::Retire(end) => {
+            let (client, request) = end.request()?;
+            let key = client.api.retire_signing_key(&request).await.or_explain(&client)?;
+            ended(&key, json)
+        }
+        Command::Revoke(end) => {
+            let (client, request) = end.request()?;
+            let key = client.api.revoke_signing_key(&request).await.or_explain(&client)?;
+            ended(&key, json)
+        }
     }
 }
 
 async fn list(bundles: Option<&Path>, connection: &Connection, json: bool) -> Outcome {
     let client = connection.client(Role::Auditor)?;
-    let answer = client.get(&["v1", "provenance", "keys"], &[]).await?;
-    let keys = || answer.get("items").and_then(Value::as_array).into_iter().flatten();
+    let keys = client.api.signing_keys().await.or_explain(&client)?;
     if let Some(dir) = bundles {
-        write_bundles(dir, keys().flat_map(events))?;
+        write_bundles(dir, keys.items.iter().flat_map(|key| &key.events))?;
     }
     if json {
-        return output::json(&answer);
+        return output::json(&keys);
     }
     let mut table = Table::new(&["KEY", "STATE", "EVENT", "AT", "ENTRY", "REASON"]);
-    for key in keys() {
-        for event in events(key) {
+    for key in &keys.items {
+        for event in &key.events {
             table.row(vec![
-                text(key, "hint"),
-                text(key, "state"),
-                text(event, "event"),
-                text(event, "at"),
-                text(event, "log_index"),
-                text(event, "reason"),
+                key.hint.clone(),
+                key.state.to_string(),
+                event.event.clone(),
+                event.at.to_string(),
+                shown(event.log_index.as_ref()),
+                shown(event.reason.as_ref()),
             ]);
         }
     }
     table.print("no key has signed here")
 }
 
-fn events(key: &Value) -> impl Iterator<Item = &Value> {
-    key.get("events").and_then(Value::as_array).into_iter().flatten()
-}
-
-fn write_bundles<'v>(dir: &Path, events: impl Iterator<Item = &'v Value>) -> Outcome {
+fn write_bundles<'e>(dir: &Path, events: impl Iterator<Item = &'e SigningKeyEvent>) -> Outcome {
     std::fs::create_dir_all(dir).or_fail(|| format!("cannot make `{}`", dir.display()))?;
     // Numbered, since each shard of the log has an entry of the same index.
     for (number, event) in (1..).zip(events) {
-        let bundle = event.get("bundle").map(Value::to_string);
-        let bundle = bundle.ok_or_else(|| Failure::new("the server sent no bundle"))?;
         let path = dir.join(format!("key-event-{number:04}.json"));
-        std::fs::write(&path, bundle).or_fail(|| format!("cannot write `{}`", path.display()))?;
+        let written = std::fs::write(&path, event.bundle.get());
+        written.or_fail(|| format!("cannot write `{}`", path.display()))?;
     }
     Ok(())
 }
 
 impl End {
-    async fn run(self, how: &str, json: bool) -> Outcome {
-        let client = self.connection.client(Role::Admin)?;
-        let body = request(json!({"hint": self.hint, "reason": self.reason}));
-        let key = client.post(&["v1", "provenance", "keys", how], &body).await?;
-        if json {
-            return output::json(&key);
-        }
-        let entry = events(&key).last().map(|event| text(event, "log_index")).unwrap_or_default();
-        let (hint, state) = (text(&key, "hint"), text(&key, "state"));
-        output::line(&format!("{hint} is {state}: entry {entry} of the log says so"))
+    fn request(&self) -> Outcome<(Client, EndSigningKey)> {
+        let reason = name_if("--reason", self.reason.as_ref())?;
+        let request = EndSigningKey { hint: self.hint.clone(), reason };
+        Ok((self.connection.client(Role::Admin)?, request))
     }
+}
+
+fn ended(key: &SigningKey, json: bool) -> Outcome {
+    if json {
+        return output::json(key);
+    }
+    let entry = key.events.last().and_then(|event| event.log_index);
+    let (hint, state, entry) = (&key.hint, &key.state, shown(entry.as_ref()));
+    output::line(&format!("{hint} is {state}: entry {entry} of the log says so"))
 }
 
 #[cfg(test)]
@@ -109,7 +114,14 @@ mod tests {
     #[test]
     fn events_of_the_same_index_in_two_shards_are_both_written() {
         let dir = tempfile::tempdir().unwrap();
-        let events = [json!({"log_index": 0, "bundle": 1}), json!({"log_index": 0, "bundle": 2})];
+        let event = |bundle: &str| SigningKeyEvent {
+            event: "introduced".to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            reason: None,
+            log_index: Some(0),
+            bundle: serde_json::from_str(bundle).unwrap(),
+        };
+        let events = [event("1"), event("2")];
         assert!(write_bundles(dir.path(), events.iter()).is_ok());
         let files = std::fs::read_dir(dir.path()).unwrap();
         let mut written: Vec<_> =

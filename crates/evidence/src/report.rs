@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use sentinel_api::Decision;
 use uuid::Uuid;
 
-use super::archive::Spool;
-use super::list::{Decision, Tally};
-use super::{About, DECISIONS, bundle_file};
-use crate::failure::Outcome;
+use crate::layout::{About, DECISIONS, bundle_file};
+use crate::tally::Tally;
+use crate::{Error, Spool};
 
 /// Decisions that are shown; all of them are in the archive.
 const MAX_ROWS: u64 = 10_000;
@@ -20,7 +20,8 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;ma
     td.n{text-align:right;font-variant-numeric:tabular-nums}";
 
 /// Gathers what the report says, one decision after the other.
-pub(super) struct Report {
+#[derive(Debug)]
+pub struct Report {
     rows: Spool,
     shown: u64,
     allowed: u64,
@@ -31,7 +32,11 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new() -> Outcome<Self> {
+    /// A report of nothing so far.
+    ///
+    /// # Errors
+    /// When there is no place for temporary files.
+    pub fn new() -> Result<Self, Error> {
         Ok(Self {
             rows: Spool::new()?,
             shown: 0,
@@ -43,33 +48,38 @@ impl Report {
         })
     }
 
-    pub(super) fn decision(
+    /// Takes the next decision, and the manifests that point to it.
+    ///
+    /// # Errors
+    /// When it cannot be written to a temporary file.
+    pub fn decision(
         &mut self,
         decision: &Decision,
         manifests: &BTreeMap<Uuid, Vec<Uuid>>,
-    ) -> Outcome {
-        let allowed = decision.allowed();
+    ) -> Result<(), Error> {
+        let allowed = decision.is_allowed();
         if allowed {
             self.allowed += 1;
         } else {
             self.denied += 1;
         }
-        self.who.count(decision.who(), allowed);
-        self.tools.count(&decision.tool, allowed);
-        self.codes.count(&decision.code, allowed);
+        self.who.count(who(decision), allowed);
+        self.tools.count(decision.tool.as_str(), allowed);
+        self.codes.count(decision.code.as_str(), allowed);
         if self.shown >= MAX_ROWS {
             return Ok(());
         }
         self.shown += 1;
         let mut row = String::from("<tr>");
-        let verdict = if allowed { "allow" } else { "deny" };
+        let verdict = decision.decision.as_str();
+        let at = decision.created_at.to_string();
         let texts = [
-            &decision.created_at.to_string(),
-            decision.agent.as_deref().unwrap_or_default(),
+            at.as_str(),
+            decision.agent.as_ref().map_or("", |agent| agent.as_str()),
             &decision.principal,
-            &decision.tool,
-            &decision.action,
-            decision.purpose.as_deref().unwrap_or_default(),
+            decision.tool.as_str(),
+            decision.action.as_str(),
+            decision.purpose.as_ref().map_or("", |purpose| purpose.as_str()),
         ];
         for text in texts {
             // Writing to a string does not fail.
@@ -77,15 +87,19 @@ impl Report {
         }
         let _ = write!(row, "<td class={verdict}>{verdict}</td>");
         let why = escaped(&decision.reason);
-        let _ = write!(row, "<td><code>{}</code> {why}</td><td>", escaped(&decision.code));
-        for id in manifests.get(&decision.id).into_iter().flatten() {
+        let _ = write!(row, "<td><code>{}</code> {why}</td><td>", escaped(decision.code.as_str()));
+        for id in manifests.get(&decision.id.0).into_iter().flatten() {
             let _ = write!(row, "<a href=\"{}\">manifest</a> ", bundle_file(*id));
         }
         row.push_str("</td></tr>\n");
         self.rows.write(row.as_bytes())
     }
 
-    pub(super) fn finish(mut self, about: &About) -> Outcome<Spool> {
+    /// The page.
+    ///
+    /// # Errors
+    /// When it cannot be written to a temporary file.
+    pub fn finish(mut self, about: &About) -> Result<Spool, Error> {
         let mut page = Spool::new()?;
         let mut head = format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -134,6 +148,11 @@ impl Report {
         page.write(b"</table>\n</html>\n")?;
         Ok(page)
     }
+}
+
+/// Who acted: the agent, or the holder of the key.
+fn who(decision: &Decision) -> &str {
+    decision.agent.as_ref().map_or(decision.principal.as_str(), |agent| agent.as_str())
 }
 
 /// Text that came from elsewhere, within HTML.

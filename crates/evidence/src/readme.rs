@@ -3,12 +3,13 @@
 use sentinel_provenance::{AgentAction, Bundle, PREDICATE_TYPE, Statement};
 use uuid::Uuid;
 
-use super::{
+use crate::layout::{
     About, CHECKPOINTS, CONSISTENCY, DECISIONS, MANIFESTS, REPORT, SUMS, TRUSTED_ROOT, bundle_file,
 };
 
 /// One manifest, to show how it is verified.
-pub(super) struct Example {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
     id: Uuid,
     /// The commitment, as far as the payload can be read.
     digest: Option<String>,
@@ -16,14 +17,18 @@ pub(super) struct Example {
 }
 
 impl Example {
-    pub(super) fn of(id: Uuid, bundle: &Bundle, key: String) -> Self {
+    /// The manifest with this bundle; `key` is the file of the key that signed it.
+    #[must_use]
+    pub fn of(id: Uuid, bundle: &Bundle, key: String) -> Self {
         let statement = Statement::<AgentAction>::parse(bundle.envelope.payload());
         let digest = statement.ok().map(|statement| statement.subject_digest().to_hex());
         Self { id, digest, key }
     }
 }
 
-pub(super) fn text(about: &About, example: Option<&Example>) -> String {
+/// The README of an archive.
+#[must_use]
+pub fn text(about: &About, example: Option<&Example>) -> String {
     let About { tenant, from, to, decisions, manifests, .. } = about;
     let mut text = format!(
         "# Evidence about `{tenant}`\n\n\
@@ -41,7 +46,7 @@ pub(super) fn text(about: &About, example: Option<&Example>) -> String {
          | `{CONSISTENCY}` | proofs that these continue every state in the bundles |\n\
          | `{SUMS}` | digests of all these files |\n\n\
          Keys and trusted root came with the archive. Compare them with what you got from the\n\
-         operator otherwise: whoever made up the archive could have made up the keys.\n\n\
+         operator in another way: a forged archive would have come with forged keys.\n\n\
          ## Nothing was changed on the way\n\n\
          \x20   sha256sum --check {SUMS}\n\n"
     );

@@ -1,21 +1,24 @@
-//! API keys of the command line go to the origin that they were given for, and nowhere else.
+//! API keys go to the origin that they were given for, and nowhere else.
 
 use url::Url;
 
-use crate::failure::{Failure, Outcome};
-
-/// Where commands look for a server when nothing says where it is.
-pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8000";
+/// Where a server is looked for when nothing says where it is.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 const KEY: &str = "SENTINEL_API_KEY";
 const URL: &str = "SENTINEL_URL";
 
 /// A key, and where it may go.
 #[derive(Clone)]
-pub(crate) struct ApiKey {
+pub struct ApiKey {
     secret: String,
     home: Url,
     of_environment: bool,
 }
+
+/// `SENTINEL_URL`, where the key of the environment may go, is not an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`SENTINEL_URL` is not an address: {0}")]
+pub struct InvalidHome(url::ParseError);
 
 impl std::fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,32 +27,33 @@ impl std::fmt::Debug for ApiKey {
 }
 
 impl ApiKey {
-    /// A key that was given together with an address of its server.
-    pub(crate) fn given(secret: &str, home: &Url) -> Self {
+    /// A key for the server at `home`: it goes to the origin of that address.
+    #[must_use]
+    pub fn given(secret: &str, home: &Url) -> Self {
         Self { secret: secret.trim().to_owned(), home: home.clone(), of_environment: false }
     }
 
-    /// That of `SENTINEL_API_KEY`, which is for the server at `SENTINEL_URL`.
+    /// The key of `SENTINEL_API_KEY`, which is for the server at `SENTINEL_URL`, [`DEFAULT_URL`]
+    /// when that is not set.
     ///
     /// # Errors
-    /// When there is one and `SENTINEL_URL` is not an address.
-    pub(crate) fn of_environment() -> Outcome<Option<Self>> {
-        let variable = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+    /// When there is a key and `SENTINEL_URL` is not an address.
+    pub fn of_environment() -> Result<Option<Self>, InvalidHome> {
         let Some(secret) = variable(KEY) else { return Ok(None) };
-        let home = variable(URL).unwrap_or_else(|| DEFAULT_URL.to_owned());
-        let home: Url = home
-            .parse()
-            .map_err(|error| Failure::usage(format!("`{URL}` is not an address: {error}")))?;
+        let home = url_of_environment()?;
         Ok(Some(Self { of_environment: true, ..Self::given(&secret, &home) }))
     }
 
     /// The key, for a request to `url`; `None` when it is for another origin.
-    pub(crate) fn for_request_to(&self, url: &Url) -> Option<&str> {
+    #[must_use]
+    pub fn for_request_to(&self, url: &Url) -> Option<&str> {
         same_origin(&self.home, url).then_some(self.secret.as_str())
     }
 
-    /// Why the key was not sent, and how one is sent there all the same.
-    pub(crate) fn withheld_from(&self, url: &Url, option: &str) -> String {
+    /// Why the key was not sent to `url`, and how to send one there: with the command line option
+    /// `option`.
+    #[must_use]
+    pub fn withheld_from(&self, url: &Url, option: &str) -> String {
         let (home, asked) = (origin(&self.home), origin(url));
         if !self.of_environment {
             return format!("the key was not sent: it is for {home}, and this is {asked}");
@@ -61,18 +65,33 @@ impl ApiKey {
     }
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.trim().is_empty())
+}
+
+/// The address in `SENTINEL_URL`, or [`DEFAULT_URL`].
+pub(crate) fn url_of_environment() -> Result<Url, InvalidHome> {
+    let url = variable(URL).unwrap_or_else(|| DEFAULT_URL.to_owned());
+    url.parse().map_err(InvalidHome)
+}
+
 /// Whether both are one server: scheme, host and port. The names of loopback are one host.
-pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
+#[must_use]
+pub fn same_origin(a: &Url, b: &Url) -> bool {
     let same_port = a.port_or_known_default() == b.port_or_known_default();
     a.origin() == b.origin()
         || (a.scheme() == b.scheme() && same_port && is_loopback(a) && is_loopback(b))
 }
 
-pub(crate) fn origin(url: &Url) -> String {
+/// Scheme, host and port of an address, as text.
+#[must_use]
+pub fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-pub(crate) fn is_loopback(url: &Url) -> bool {
+/// Whether an address is one of this machine.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(v4)) => v4.is_loopback(),
         Some(url::Host::Ipv6(v6)) => v6.is_loopback(),

@@ -1,0 +1,14 @@
+//! The calls of the interface, by what they are about.
+
+mod check;
+mod decisions;
+mod health;
+mod keys;
+mod kills;
+mod policy;
+mod provenance;
+mod registry;
+
+pub use decisions::DecisionFilter;
+pub use health::Readiness;
+pub use policy::Precondition;
