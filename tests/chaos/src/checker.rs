@@ -74,6 +74,7 @@ pub(crate) fn check(history: &History, least: &Least) -> Vec<Violation> {
     decisions::never_by_an_error(history, &mut violations);
     decisions::manifests(history, &mut violations);
     decisions::permits(history, &mut violations);
+    requests::malformed(history, &mut violations);
     progress::recovered(history, &mut violations);
     progress::noticed(history, &mut violations);
     progress::enough(history, least, &mut violations);

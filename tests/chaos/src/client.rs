@@ -1,10 +1,15 @@
-//! A client of one replica, which notes every request and answer.
+//! A client of the replicas, which notes every request and what came of it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use sentinel_client::api::{
+    CheckRequest, KillRequest, KillTarget, RedeemRequest, RegisterRequest, SignRequest, Tool,
+};
+use sentinel_client::{ApiKey, Client as Api, Error};
+use sentinel_core::id::{DecisionId, ToolId};
+use uuid::Uuid;
 
 use crate::fleet::Fleet;
 use crate::observation::{Answered, Asked, Call, Journal, Observation, Scope};
@@ -14,17 +19,16 @@ use crate::world::{ACTION, PURPOSE};
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     id: u16,
-    http: reqwest::Client,
+    replicas: Vec<Api>,
     fleet: Arc<Fleet>,
-    key: Arc<str>,
     journal: Arc<Journal>,
 }
 
-/// A request with what came back of it, for whoever goes on from there.
+/// What came of a request, for the task that sent it.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) answer: Result<Answered, &'static str>,
-    pub(crate) body: Value,
+    pub(crate) permit: Option<String>,
 }
 
 impl Seen {
@@ -45,139 +49,149 @@ impl Client {
         timeout: Duration,
         journal: &Arc<Journal>,
     ) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
-            .connect_timeout(Duration::from_secs(2))
-            .tcp_nodelay(true)
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .build()?;
+        let api = |replica: usize| {
+            let url: url::Url = fleet.url(replica).context("no such replica")?.parse()?;
+            let key = ApiKey::given(key, &url);
+            anyhow::Ok(Api::builder(url).key(key).timeout(timeout).build()?)
+        };
+        let replicas = (0..fleet.len()).map(api).collect::<Result<_>>()?;
         let (fleet, journal) = (Arc::clone(fleet), Arc::clone(journal));
-        Ok(Self { id, http, fleet, key: key.into(), journal })
+        Ok(Self { id, replicas, fleet, journal })
     }
 
     pub(crate) fn replicas(&self) -> usize {
         self.fleet.len()
     }
 
-    pub(crate) async fn check(&self, replica: usize, call: Call) -> Seen {
-        let mut body = json!({
-            "tenant_slug": call.tenant, "tool_name": call.tool, "action": ACTION,
-            "purpose": PURPOSE,
-        });
-        if let Some(agent) = call.agent {
-            set(&mut body, "agent", json!(agent));
-        }
-        if let Some(call_id) = &call.call_id {
-            set(&mut body, "call_id", json!(call_id));
-        }
-        self.send(replica, "/policy/check", body, Asked::Check(call)).await
+    pub(crate) async fn check(&self, replica: usize, call: Call) -> Result<Seen> {
+        let (tenant, tool) = (call.tenant.parse()?, call.tool.parse()?);
+        let request = CheckRequest {
+            purpose: Some(PURPOSE.parse()?),
+            agent: call.agent.map(str::parse).transpose()?,
+            call_id: call.call_id.as_deref().map(str::parse).transpose()?,
+            ..CheckRequest::new(tenant, tool, ACTION.parse()?)
+        };
+        let sending = self.send(replica, Asked::Check(call));
+        let answer = sending.api()?.check(&request).await;
+        let permit = answer.as_ref().ok().and_then(|answer| answer.permit.as_ref());
+        let permit = permit.map(|permit| permit.expose().to_owned());
+        Ok(Seen { permit, ..sending.done(answer.map(Answered::from)) })
     }
 
-    pub(crate) async fn kill(&self, replica: usize, scope: Scope) -> Seen {
-        let mut body = target(scope);
-        set(&mut body, "reason", json!("chaos"));
-        self.send(replica, "/kill", body, Asked::Kill(scope)).await
+    pub(crate) async fn kill(&self, replica: usize, scope: Scope) -> Result<Seen> {
+        let request = KillRequest::new(target(scope)?, "chaos".parse()?);
+        let sending = self.send(replica, Asked::Kill(scope));
+        let answer = sending.api()?.kill(&request).await;
+        Ok(sending.done(answer.map(Answered::from)))
     }
 
-    pub(crate) async fn restore(&self, replica: usize, scope: Scope) -> Seen {
-        self.send(replica, "/kill/restore", target(scope), Asked::Restore(scope)).await
+    pub(crate) async fn restore(&self, replica: usize, scope: Scope) -> Result<Seen> {
+        let target = target(scope)?;
+        let sending = self.send(replica, Asked::Restore(scope));
+        let answer = sending.api()?.restore(&target).await;
+        Ok(sending.done(answer.map(Answered::from)))
     }
 
-    pub(crate) async fn sign(&self, replica: usize, call: &Call, decision: uuid::Uuid) -> Seen {
-        let body = json!({
-            "tenant_slug": call.tenant, "tool_name": call.tool, "action": ACTION,
-            "purpose": PURPOSE, "payload": {"outcome": "done"}, "decision_id": decision,
-        });
-        let asked = Asked::Sign { tool: call.tool, decision };
-        self.send(replica, "/provenance/sign", body, asked).await
+    pub(crate) async fn sign(&self, replica: usize, call: &Call, decision: Uuid) -> Result<Seen> {
+        let (tenant, tool) = (call.tenant.parse()?, call.tool.parse()?);
+        let payload = serde_json::value::to_raw_value(&serde_json::json!({"outcome": "done"}))?;
+        let request = SignRequest {
+            purpose: Some(PURPOSE.parse()?),
+            decision_id: Some(DecisionId(decision)),
+            ..SignRequest::new(tenant, tool, ACTION.parse()?, payload)
+        };
+        let sending = self.send(replica, Asked::Sign { tool: call.tool, decision });
+        let answer = sending.api()?.sign(&request).await;
+        Ok(sending.done(answer.map(Answered::from)))
     }
 
     pub(crate) async fn redeem(
         &self,
         replica: usize,
         permit: &str,
-        tool_id: &str,
-        decision: uuid::Uuid,
-    ) -> Seen {
-        let body = json!({"permit": permit, "tool_id": tool_id});
-        self.send(replica, "/v1/permits/redeem", body, Asked::Redeem { decision }).await
+        tool_id: ToolId,
+        decision: Uuid,
+    ) -> Result<Seen> {
+        let request = RedeemRequest { permit: permit.into(), tool_id, arguments: None };
+        let sending = self.send(replica, Asked::Redeem { decision });
+        let answer = sending.api()?.redeem(&request).await;
+        Ok(sending.done(answer.map(Answered::from)))
     }
 
-    /// A request that is no part of the load; answers the body.
-    pub(crate) async fn setup(&self, path: &str, body: &Value) -> Result<Value> {
-        let (status, body) = self
-            .exchange(0, path, body)
-            .await
-            .map_err(|error| anyhow::anyhow!("POST {path}: {error}"))?;
-        anyhow::ensure!(status < 300, "POST {path}: {status} {body}");
-        Ok(body)
+    /// Registers a tool: a request that is not part of the load.
+    pub(crate) async fn register(&self, request: &RegisterRequest) -> Result<Tool> {
+        Ok(self.replicas.first().context("no replicas")?.register(request).await?)
     }
 
-    async fn send(&self, wanted: usize, path: &str, body: Value, asked: Asked) -> Seen {
+    fn send(&self, wanted: usize, asked: Asked) -> Sending<'_> {
         let replica = self.fleet.route(wanted);
-        let sent = self.journal.now();
-        let result = self.exchange(replica, path, &body).await;
-        let ended = self.journal.now();
-        let (answer, body) = match result {
-            Ok((status, body)) => (Ok(Answered::read(status, &body)), body),
-            Err(error) => (Err(error), Value::Null),
+        Sending { client: self, replica, asked, sent: self.journal.now() }
+    }
+}
+
+/// A request that is under way.
+struct Sending<'a> {
+    client: &'a Client,
+    replica: usize,
+    asked: Asked,
+    sent: u64,
+}
+
+impl Sending<'_> {
+    fn api(&self) -> Result<&Api> {
+        self.client.replicas.get(self.replica).context("no such replica")
+    }
+
+    /// Notes what came of it.
+    fn done(self, answer: Result<Answered, Error>) -> Seen {
+        let ended = self.client.journal.now();
+        let answer = match answer {
+            Ok(answered) => Ok(answered),
+            Err(error) => answered(&error, &self.asked),
         };
-        self.journal.observed(Observation {
-            client: self.id,
-            replica: u8::try_from(replica).unwrap_or(u8::MAX),
-            sent,
+        self.client.journal.observed(Observation {
+            client: self.client.id,
+            replica: u8::try_from(self.replica).unwrap_or(u8::MAX),
+            sent: self.sent,
             ended,
-            asked,
+            asked: self.asked,
             answer: answer.clone(),
         });
-        Seen { answer, body }
+        Seen { answer, permit: None }
     }
+}
 
-    async fn exchange(
-        &self,
-        replica: usize,
-        path: &str,
-        body: &Value,
-    ) -> Result<(u16, Value), &'static str> {
-        let url = self.fleet.url(replica).ok_or("no such replica")?;
-        let request = self.http.post(format!("{url}{path}")).bearer_auth(&self.key).json(body);
-        let response = request.send().await.map_err(|error| word(&error))?;
-        let status = response.status().as_u16();
+/// What an error says of the answer, or why there is none.
+fn answered(error: &Error, asked: &Asked) -> Result<Answered, &'static str> {
+    match error {
+        Error::Refused(problem) => Ok(Answered {
+            status: problem.status,
+            allow: matches!(asked, Asked::Check(_)).then_some(false),
+            code: problem.code.as_deref().unwrap_or_default().into(),
+            decision: problem.decision_id.map(|id| id.0),
+            ..Answered::default()
+        }),
+        Error::Malformed { .. } => Ok(Answered::malformed()),
+        Error::TimedOut { .. } => Err("timed out"),
+        Error::Unreachable { connected: false, .. } => Err("not connected"),
         // An answer that breaks off acknowledges nothing.
-        let body = response.bytes().await.map_err(|error| word(&error))?;
-        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+        _ => Err("the connection broke"),
     }
 }
 
-/// Why there is no answer.
-fn word(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "timed out"
-    } else if error.is_connect() {
-        "not connected"
-    } else {
-        "the connection broke"
-    }
-}
-
-fn target(scope: Scope) -> Value {
-    match scope {
-        Scope::Global => json!({"scope": "global"}),
-        Scope::Tenant(tenant) => json!({"tenant_slug": tenant}),
-        Scope::Tool(tenant, tool) => json!({"tenant_slug": tenant, "tool_name": tool}),
-        Scope::Agent(agent) => json!({"agent": agent}),
-        Scope::TenantAgent(tenant, agent) => json!({"tenant_slug": tenant, "agent": agent}),
-    }
-}
-
-fn set(body: &mut Value, name: &str, value: Value) {
-    if let Some(object) = body.as_object_mut() {
-        object.insert(name.to_owned(), value);
-    }
-}
-
-/// The identifier that a registration answered.
-pub(crate) fn id_of(body: &Value) -> Result<String> {
-    Ok(body.get("id").and_then(Value::as_str).context("no id")?.to_owned())
+fn target(scope: Scope) -> Result<KillTarget> {
+    let none = KillTarget::default();
+    Ok(match scope {
+        Scope::Global => KillTarget::global(),
+        Scope::Tenant(tenant) => KillTarget { tenant_slug: Some(tenant.parse()?), ..none },
+        Scope::Tool(tenant, tool) => KillTarget {
+            tenant_slug: Some(tenant.parse()?),
+            tool_name: Some(tool.parse()?),
+            ..none
+        },
+        Scope::Agent(agent) => KillTarget { agent: Some(agent.parse()?), ..none },
+        Scope::TenantAgent(tenant, agent) => {
+            KillTarget { tenant_slug: Some(tenant.parse()?), agent: Some(agent.parse()?), ..none }
+        }
+    })
 }

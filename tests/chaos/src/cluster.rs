@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use sentinel_client::api::{Address, RegisterRequest};
+use sentinel_core::id::ToolId;
 use sentinel_testkit::postgres::Server as Postgres;
 use sentinel_testkit::redis::RedisServer;
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::client::{Client, id_of};
+use crate::client::Client;
 use crate::disk::Disk;
 use crate::fleet::Fleet;
 use crate::observation::Journal;
@@ -33,7 +34,7 @@ pub(crate) struct Plan {
     /// Replicas run this program with that fault instead of `sentinel`.
     pub(crate) planted: Option<String>,
     pub(crate) replicas: usize,
-    /// Whether the database lies on a small file system of its own, which can be filled.
+    /// Whether the database is on a small file system of its own, which can be filled.
     pub(crate) small_disk: bool,
     /// Whether the last replica runs under a clock that can be set.
     pub(crate) own_clock: bool,
@@ -52,7 +53,7 @@ pub(crate) struct Cluster {
     pub(crate) data: PathBuf,
     pub(crate) disk: Option<Disk>,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) tool_ids: HashMap<&'static str, String>,
+    pub(crate) tool_ids: HashMap<&'static str, ToolId>,
     pub(crate) agent_key: String,
     pub(crate) operator_key: String,
     _folder: TempDir,
@@ -142,7 +143,7 @@ async fn sign_key(folder: &Path) -> Result<()> {
     Ok(fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?)
 }
 
-/// Writes the configuration and the policy of a replica; answers the configuration.
+/// Writes the configuration and the policy of a replica; returns the path of the configuration.
 fn write_replica(
     home: &Path,
     listen: u16,
@@ -174,14 +175,19 @@ async fn create_key(program: &Program, role: &str) -> Result<String> {
     Ok(key.trim().to_owned())
 }
 
-async fn register(admin: &Client) -> Result<HashMap<&'static str, String>> {
+async fn register(admin: &Client) -> Result<HashMap<&'static str, ToolId>> {
     let mut ids = HashMap::new();
     for (tenant, tool) in world::tools() {
-        let body = json!({
-            "tenant_slug": tenant, "name": tool, "url": "https://tools.example.com/mcp",
-            "owner": "chaos@example.com", "scopes": [], "metadata": {},
-        });
-        ids.insert(tool, id_of(&admin.setup("/register", &body).await?)?);
+        let request = RegisterRequest {
+            tenant_slug: tenant.parse()?,
+            name: tool.parse()?,
+            url: Address("https://tools.example.com/mcp".parse()?),
+            owner: "chaos@example.com".parse()?,
+            scopes: None,
+            metadata: None,
+            healthcheck: None,
+        };
+        ids.insert(tool, admin.register(&request).await?.id);
     }
     Ok(ids)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use sentinel_core::id::ToolId;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -43,14 +44,14 @@ struct Shared {
     /// Which of the small quotas is being used up.
     small: AtomicU8,
     calls: Mutex<VecDeque<Call>>,
-    tool_ids: HashMap<&'static str, String>,
+    tool_ids: HashMap<&'static str, ToolId>,
 }
 
 /// A running load.
 #[derive(Debug)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
-    clients: JoinSet<()>,
+    clients: JoinSet<Result<()>>,
     operators: JoinSet<Result<()>>,
 }
 
@@ -92,7 +93,7 @@ impl Load {
             operator??;
         }
         while let Some(client) = self.clients.join_next().await {
-            client?;
+            client??;
         }
         Ok(())
     }
@@ -107,19 +108,20 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self) {
+    async fn run(mut self) -> Result<()> {
         while !self.shared.stop.load(Ordering::Relaxed) {
             let replica = self.replica();
             let call = self.call();
-            let seen = self.client.check(replica, call.clone()).await;
+            let seen = self.client.check(replica, call.clone()).await?;
             if let (true, Ok(answered)) = (seen.allows(), &seen.answer)
                 && let Some(decision) = answered.decision
             {
-                self.after_allow(&call, decision, &seen).await;
+                self.after_allow(&call, decision, &seen).await?;
             }
             let pause = if seen.status() == Some(200) { (0, 8) } else { (10, 50) };
             sleep(self.random.millis(pause.0, pause.1)).await;
         }
+        Ok(())
     }
 
     fn replica(&mut self) -> usize {
@@ -165,20 +167,21 @@ impl Worker {
         SMALL.get(index).copied().unwrap_or(MINUTE)
     }
 
-    async fn after_allow(&mut self, call: &Call, decision: Uuid, seen: &Seen) {
+    async fn after_allow(&mut self, call: &Call, decision: Uuid, seen: &Seen) -> Result<()> {
         if self.random.percent(10) {
             let replica = self.replica();
-            self.client.sign(replica, call, decision).await;
+            self.client.sign(replica, call, decision).await?;
         }
-        let permit = seen.body.get("permit").and_then(serde_json::Value::as_str);
-        let tool_id = self.shared.tool_ids.get(call.tool).cloned();
+        let permit = seen.permit.as_deref();
+        let tool_id = self.shared.tool_ids.get(call.tool).copied();
         if let (true, Some(permit), Some(tool_id)) = (self.random.percent(8), permit, tool_id) {
             // Twice, mostly at different replicas: it may be redeemed once.
             for _ in 0..2 {
                 let replica = self.replica();
-                self.client.redeem(replica, permit, &tool_id, decision).await;
+                self.client.redeem(replica, permit, tool_id, decision).await?;
             }
         }
+        Ok(())
     }
 }
 
@@ -191,7 +194,7 @@ async fn operate(
 ) -> Result<()> {
     while !shared.stop.load(Ordering::Relaxed) {
         sleep(random.millis(200, 900)).await;
-        let killed = client.kill(random.below(client.replicas()), scope).await;
+        let killed = client.kill(random.below(client.replicas()), scope).await?;
         if killed.status() == Some(200) {
             sleep(random.millis(shortest, longest)).await;
         }
@@ -203,7 +206,7 @@ async fn operate(
 /// Restores until that is acknowledged: a kill whose answer is unknown may be in force, too.
 async fn restore(client: &Client, scope: Scope, random: &mut Random) -> Result<()> {
     for _ in 0..200 {
-        let restored = client.restore(random.below(client.replicas()), scope).await;
+        let restored = client.restore(random.below(client.replicas()), scope).await?;
         match restored.status() {
             Some(200) => return Ok(()),
             // A wider kill covers it, and ends soon.
@@ -216,7 +219,7 @@ async fn restore(client: &Client, scope: Scope, random: &mut Random) -> Result<(
 
 /// Kills everything for a moment, while no fault is in force.
 pub(crate) async fn kill_everything(client: &Client, random: &mut Random) -> Result<()> {
-    client.kill(random.below(client.replicas()), Scope::Global).await;
+    client.kill(random.below(client.replicas()), Scope::Global).await?;
     sleep(random.millis(20, 150)).await;
     restore(client, Scope::Global, random).await
 }

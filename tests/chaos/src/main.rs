@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Answers whether every guarantee held.
+/// Returns whether every guarantee held.
 fn start(cli: Cli) -> Result<bool> {
     if cli.command.is_none() && cli.run.needs_namespace() {
         return Err(own_namespace());
@@ -66,7 +66,7 @@ fn start(cli: Cli) -> Result<bool> {
     }
 }
 
-/// Begins again where what is mounted is seen by nobody else, and goes with the process.
+/// Starts again in a mount namespace of its own, which ends with the process.
 fn own_namespace() -> anyhow::Error {
     let replaced = || -> Result<std::io::Error> {
         let mut command = Command::new("unshare");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use serde_json::Value;
+use sentinel_client::api::{CheckAnswer, KillAnswer, RedeemAnswer, RestoreAnswer, SignAnswer};
 use uuid::Uuid;
 
 /// Microseconds since the run began.
@@ -84,24 +84,51 @@ pub(crate) struct Signed {
 }
 
 impl Answered {
-    pub(crate) fn read(status: u16, body: &Value) -> Self {
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        let uuid = |name: &str| text(name)?.parse::<Uuid>().ok();
-        let kills = body.get("kills").and_then(Value::as_array).into_iter().flatten();
-        let manifest = uuid("manifest_id").map(|id| {
-            let field = |name| text(name).unwrap_or_default().to_owned();
-            let (signature, payload_hash) = (field("signature"), field("payload_hash"));
-            Box::new(Signed { id, signature, payload_hash })
-        });
+    /// The code of an answer of 200 or 201 that is not what the interface promises.
+    pub(crate) const MALFORMED: &'static str = "malformed";
+
+    pub(crate) fn malformed() -> Self {
+        Self { status: 200, code: Self::MALFORMED.into(), ..Self::default() }
+    }
+}
+
+impl From<CheckAnswer<'_>> for Answered {
+    fn from(answer: CheckAnswer<'_>) -> Self {
         Self {
-            status,
-            allow: body.get("allow").and_then(Value::as_bool),
-            code: text("code").unwrap_or_default().into(),
-            decision: uuid("decision_id"),
-            kills: kills.filter_map(|id| id.as_str()?.parse().ok()).collect(),
-            epoch: body.get("epoch").and_then(Value::as_u64),
-            manifest,
+            status: 200,
+            allow: Some(answer.allow),
+            code: answer.code.as_str().into(),
+            decision: Some(answer.decision_id.0),
+            ..Self::default()
         }
+    }
+}
+
+impl From<KillAnswer> for Answered {
+    fn from(answer: KillAnswer) -> Self {
+        let kills = answer.kills.iter().map(|id| id.0).collect();
+        Self { status: 200, kills, epoch: Some(answer.epoch.0), ..Self::default() }
+    }
+}
+
+impl From<RestoreAnswer> for Answered {
+    fn from(answer: RestoreAnswer) -> Self {
+        let kills = answer.kills.iter().map(|id| id.0).collect();
+        Self { status: 200, kills, epoch: Some(answer.epoch.0), ..Self::default() }
+    }
+}
+
+impl From<SignAnswer> for Answered {
+    fn from(answer: SignAnswer) -> Self {
+        let SignAnswer { manifest_id, signature, payload_hash, .. } = answer;
+        let manifest = Some(Box::new(Signed { id: manifest_id.0, signature, payload_hash }));
+        Self { status: 201, manifest, ..Self::default() }
+    }
+}
+
+impl From<RedeemAnswer> for Answered {
+    fn from(answer: RedeemAnswer) -> Self {
+        Self { status: 200, decision: Some(answer.decision_id.0), ..Self::default() }
     }
 }
 

@@ -1,5 +1,5 @@
-//! A replica that is this program, put together as `sentinel serve` is, with a fault in its store or of the
-//! next version.
+//! A replica that is this program, put together as `sentinel serve` is, with a fault in its store
+//! or of the next version.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -124,8 +124,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         clock: Arc::new(SystemClock),
     };
     let services = Arc::new(Services::start_shared(ports, Settings::default(), shared).await?);
-    // Nobody tells a replica with a fault of changes: it looks each second, and whatever must hold
-    // before is left to the commit.
+    // A replica with a fault is not told about changes: it looks each second, and whatever must
+    // hold before is left to the commit.
     let (_silent, silent) = watch::channel(Epoch::default());
     let epochs = if args.next { store.epochs() } else { silent };
     tokio::spawn(Control::follow(Arc::downgrade(&services.control), epochs));

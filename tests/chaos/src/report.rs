@@ -84,7 +84,8 @@ fn around(history: &History, violation: &Violation, text: &mut String) {
     }
 }
 
-/// Whether an observation has to do with a call: the same tool, or a kill or restore that covers it.
+/// Whether an observation has to do with a call: the same tool, or a kill or restore that covers
+/// it.
 fn concerns(observation: &Observation, call: Option<&Call>) -> bool {
     let Some(call) = call else { return true };
     match &observation.asked {

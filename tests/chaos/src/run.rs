@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Decides the load and the order of the faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Go on, in random order and two at a time, for so long at least; otherwise each fault comes
+    /// Go on, in random order and two at a time, for this time at least; otherwise each fault comes
     /// once.
     #[arg(long)]
     seconds: Option<u64>,
@@ -77,7 +77,7 @@ impl Args {
     }
 }
 
-/// Answers whether every guarantee held.
+/// Returns whether every guarantee held.
 pub(crate) async fn run(args: &Args) -> Result<bool> {
     let kinds = args.kinds()?;
     ensure!(args.sentinel.exists(), "there is no `{}`; build it", args.sentinel.display());
@@ -209,7 +209,7 @@ pub(crate) async fn recover(
     for replica in 0..prober.replicas() {
         let limit = Duration::from_micros(RECOVERY * 2);
         let allowed = async {
-            while !prober.check(replica, load::probe()).await.allows() {
+            while !prober.check(replica, load::probe()).await.is_ok_and(|seen| seen.allows()) {
                 sleep(Duration::from_millis(20)).await;
             }
         };

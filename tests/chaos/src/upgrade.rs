@@ -1,5 +1,5 @@
-//! The rehearsal of an upgrade: expand, replace the replicas one by one, migrate the data, contract,
-//! all of it under load. See "Upgrading a fleet" in docs/scaling.md.
+//! The rehearsal of an upgrade: expand, replace the replicas one by one, migrate the data,
+//! contract, all of it under load. See "Upgrading a fleet" in docs/scaling.md.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,14 +21,15 @@ use crate::replica::Build;
 use crate::rows::Rows;
 use crate::{report, run};
 
-/// The schema of the next version (`crates/store-postgres/src/rehearsal.rs`) before and after contraction.
+/// The schema of the next version (`crates/store-postgres/src/rehearsal.rs`) before and after
+/// contraction.
 const EXPANDED: u32 = 102;
 const CONTRACTED: u32 = 105;
 const PROBER: u16 = 200;
 /// How long each stage lasts at least, so that there is load on it.
 const STAGE: Duration = Duration::from_millis(800);
-/// How long a replica goes on after SIGTERM: longer than the balancer takes to notice, with what was
-/// under way.
+/// How long a replica goes on after SIGTERM: longer than the balancer takes to notice, with what
+/// was under way.
 const DRAIN_SECONDS: u64 = 1;
 const LEAST: Least = Least { allows: 100, denies: 100, kills: 5, manifests: 20, replays: 5 };
 /// Decisions that lack what the next version writes.
@@ -59,7 +60,7 @@ pub(crate) struct Args {
     mistake: Option<Mistake>,
 }
 
-/// Answers whether no request was lost, and every guarantee held.
+/// Returns whether no request was lost, and every guarantee held.
 pub(crate) async fn run(args: &Args) -> Result<bool> {
     ensure!(args.sentinel.exists(), "there is no `{}`; build it", args.sentinel.display());
     let drain = if args.mistake == Some(Mistake::NoDrain) { 0 } else { DRAIN_SECONDS };

@@ -1,7 +1,7 @@
 //! The checker finds planted faults, and finds nothing without one.
 //!
-//! The replicas are this program's own, and nobody tells them of changes: the control run shows that
-//! the guarantees rest on the commit alone.
+//! The replicas are this program's own, and are not told about changes: the control run shows
+//! that the guarantees rest on the commit alone.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! An upgrade of the schema under load loses no request; the mistakes that would lose some are seen.
+//! An upgrade of the schema under load loses no request; the mistakes that would lose some are
+//! seen.
 //!
 //! The old version is the binary `sentinel`; the next one is put together from a store with the
 //! feature `rehearsal`.

@@ -1,5 +1,5 @@
-//! What is advised does no harm: whatever is wrong with a key, every command that is printed is run,
-//! and every file is as it was.
+//! What is advised does no harm: whatever is wrong with a key, every command that is printed is
+//! run, and every file is as it was.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;

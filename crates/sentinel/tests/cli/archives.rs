@@ -1,11 +1,12 @@
-//! Past months leave a running server for a real S3, and are found there again: every decision is in
-//! the database or in the archive at any time, whatever happens, and in the end in one of them.
+//! Past months leave a running server for a real S3, and are found there again: every decision is
+//! in the database or in the archive at any time, whatever happens, and in the end in one of them.
 
 use std::collections::BTreeSet;
 use std::env::consts::ARCH;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use sentinel_client::api::CheckAnswer;
 use sentinel_testkit::{postgres, s3};
 use serde_json::{Value, json};
 
@@ -62,8 +63,8 @@ impl Scene {
                 assert_eq!(self.post(&server, "/kill", &kill).0, 200);
             }
             let answer = self.check(&server);
-            assert_eq!(answer["allow"], json!(index < 30), "{answer}");
-            self.made.insert(answer["decision_id"].as_str().unwrap().to_owned());
+            assert_eq!(answer.allow, index < 30, "{answer:?}");
+            self.made.insert(answer.decision_id.to_string());
         }
         // Its partition is made in the background.
         until("a partition for January", || self.tables() == "policy_logs_2020_01");
@@ -97,11 +98,11 @@ impl Scene {
         server.http_with(&self.key, "POST", path, &body.to_string())
     }
 
-    fn check(&self, server: &Server) -> Value {
+    fn check(&self, server: &Server) -> CheckAnswer<'static> {
         let call = json!({"tenant_slug": "lab", "tool_name": "probe", "action": "read"});
         let (status, answer) = self.post(server, "/policy/check", &call);
         assert_eq!(status, 200, "{answer}");
-        answer
+        serde_json::from_value(answer).unwrap()
     }
 
     /// The tables of January.
@@ -189,12 +190,12 @@ fn archived(server: &Server, month: &str) -> usize {
 #[test]
 fn a_month_that_is_due_moves_to_s3_and_every_decision_is_found_there() {
     let scene = Scene::new();
-    // Whoever starts a server need not wait ten minutes for it.
+    // The first run comes soon after the start, not ten minutes later.
     let server = scene.serve();
     server.wait_for(ARCHIVED);
     scene.all_is_archived();
     // It goes on deciding, and what is decided today stays.
-    let today = scene.check(&server)["decision_id"].as_str().unwrap().to_owned();
+    let today = scene.check(&server).decision_id.to_string();
     let sql = "SELECT id FROM policy_logs WHERE created_at > '2021-01-01'";
     assert_eq!(scene.database.query(DATABASE, sql), today);
     let output = server.stop();

@@ -1,11 +1,12 @@
-//! The reader of a command's output may stop reading: the command ends as it would have, and quietly.
+//! The reader of a command's output may stop reading: the command ends as it would have, and
+//! quietly.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::{Folder, sentinel};
 
-/// Both outputs go to a pipe that nobody reads any more.
+/// Both outputs go to a pipe without a reader.
 fn unread(args: &[&str]) -> std::process::Command {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = sentinel(args);

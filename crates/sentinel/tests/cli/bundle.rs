@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use sentinel_client::api::CheckAnswer;
+use sentinel_core::decision::ReasonCode;
 use serde_json::{Value, json};
 
 use crate::serve::Deployment;
@@ -98,8 +100,9 @@ impl Running {
         self.server.http_with(&self.admin, "GET", "/v1/policy", "").1
     }
 
-    fn check(&self) -> Value {
-        self.server.http_with(&self.admin, "POST", "/policy/check", CHECK).1
+    fn check(&self) -> CheckAnswer<'static> {
+        let (_, answer) = self.server.http_with(&self.admin, "POST", "/policy/check", CHECK);
+        serde_json::from_value(answer).unwrap()
     }
 
     /// The newest change of policy, once so many were recorded.
@@ -154,7 +157,7 @@ fn a_server_follows_its_bundle_and_lives_without_it() {
     let tool =
         r#"{"tenant_slug":"acme","name":"search","url":"https://x.example.com","owner":"o"}"#;
     running.server.http_with(&admin, "POST", "/register", tool);
-    assert_eq!(running.check()["code"], "no_policy");
+    assert_eq!(running.check().code, ReasonCode::NoPolicy);
 
     build(folder, "1", true, "other.pem");
     running.server.signal("HUP");
@@ -163,7 +166,7 @@ fn a_server_follows_its_bundle_and_lives_without_it() {
     build(folder, "1", true, "bundle.pem");
     running.server.signal("HUP");
     running.until(|status| status["revision"] == "1");
-    assert_eq!(running.check()["allow"], true);
+    assert!(running.check().allow);
 
     // By another key, damaged, or older: what is in force stays.
     build(folder, "2", false, "other.pem");
@@ -172,13 +175,13 @@ fn a_server_follows_its_bundle_and_lives_without_it() {
     assert_eq!((&status["revision"], status["refused_at"].is_string()), (&json!("1"), true));
     build(folder, "0", false, "bundle.pem");
     running.until(|status| status["error"].as_str().is_some_and(|e| e.contains("not above `1`")));
-    assert_eq!(running.check()["allow"], true);
+    assert!(running.check().allow);
     let metrics = running.server.metrics(&running.admin);
     assert!(metrics.contains("sentinel_policy_current{} 0"), "{metrics}");
     assert!(metrics.contains("sentinel_policy_source_questions_total{outcome=\"loaded\"} 1"));
     build(folder, "2", false, "bundle.pem");
     running.until(|status| status["revision"] == "2" && status["error"].is_null());
-    assert_eq!(running.check()["allow"], false);
+    assert!(!running.check().allow);
     running.server.stop();
 
     // Without its source, what was good last decides.
@@ -382,7 +385,7 @@ fn a_watched_directory_is_loaded_anew_once_it_is_quiet() {
     let admin = deployment.key("admin");
     let running = Running::start(&deployment, &admin);
     let first = running.policy()["revision"].clone();
-    // What speaks against a policy that is loaded all the same is logged, with its place.
+    // A warning about a policy that is loaded all the same is logged, with its place.
     running.server.wait_for("the policy has a flaw: p.rego:2:1: ");
     running.server.wait_for("default_allow");
     let folder = &deployment.folder;

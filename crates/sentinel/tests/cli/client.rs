@@ -1,5 +1,7 @@
 //! The commands that talk to a server: what they print and their exit status.
 
+use sentinel_client::api::{CheckAnswer, Decision, KillAnswer, QuotaUsage};
+use sentinel_core::decision::ReasonCode;
 use serde_json::Value;
 
 use crate::support::{Folder, run};
@@ -10,17 +12,17 @@ const TOOL: [&str; 2] = ["--tenant=platform-eng", "--tool=langsmith-docs-search"
 fn check_kill_check_restore_check() {
     let folder = Folder::new();
     let server = folder.dev(&[]);
-    assert_eq!(server.check().exits(0).json()["allow"], true);
+    assert!(server.check().exits(0).read::<CheckAnswer<'_>>().allow);
     let with = |command: &[&str], more: &[&str]| server.cli(&[command, &TOOL, more].concat());
-    let killed = with(&["kill"], &["--reason=leaks data", "--json"]).exits(0).json();
-    assert_eq!(killed["status"], "disabled");
-    let denied = server.check().exits(1).json();
-    assert_eq!((&denied["allow"], &denied["code"]), (&Value::Bool(false), &"killed".into()));
+    let killed = with(&["kill"], &["--reason=leaks data", "--json"]).exits(0);
+    assert_eq!(killed.read::<KillAnswer>().affected_tools, ["langsmith-docs-search"]);
+    let denied: CheckAnswer<'_> = server.check().exits(1).read();
+    assert!(!denied.allow && denied.code == ReasonCode::Killed, "{denied:?}");
     let text = with(&["check"], &[]).exits(1).stdout;
     assert!(text.starts_with("denied") && text.contains("leaks data"), "{text}");
     with(&["restore"], &[]).exits(0);
-    assert_eq!(server.check().exits(0).json()["allow"], true);
-    // The event log tells of it, one line an event.
+    assert!(server.check().exits(0).read::<CheckAnswer<'_>>().allow);
+    // The event log has it, one line an event.
     server.wait_for("kill_switch.restored");
     let events: Vec<Value> = server
         .output()
@@ -125,19 +127,22 @@ fn decisions_are_listed_exported_and_quotas_counted() {
         server.check().exits(0);
     }
     server.cli(&[&["check", "--purpose=mischief"], &TOOL[..]].concat()).exits(1);
-    let listed = server.cli(&["decisions", "--json"]).exits(0).json();
-    assert_eq!(listed.as_array().unwrap().len(), 4);
-    let denied = server.cli(&["decisions", "--denied", "--json"]).exits(0).json();
-    assert_eq!(denied.as_array().unwrap().len(), 1);
-    assert_eq!(denied[0]["purpose"], "mischief");
+    let listed: Vec<Decision> = server.cli(&["decisions", "--json"]).exits(0).read();
+    assert_eq!(listed.len(), 4);
+    let denied: Vec<Decision> = server.cli(&["decisions", "--denied", "--json"]).exits(0).read();
+    let purposes: Vec<_> = denied
+        .iter()
+        .map(|denied| denied.purpose.as_ref().map(|purpose| purpose.as_str()))
+        .collect();
+    assert_eq!(purposes, [Some("mischief")]);
     let file = folder.path().join("decisions.ndjson");
     server.cli(&["decisions", "--export", file.to_str().unwrap()]).exits(0);
     let lines = std::fs::read_to_string(&file).unwrap();
-    let exported: Vec<Value> =
+    let exported: Vec<Decision> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(Value::Array(exported), listed);
-    let quotas = server.cli(&["quotas", "--json"]).exits(0).json();
-    assert_eq!((&quotas[0]["usage"], &quotas[0]["limit"]), (&3.into(), &1000.into()));
+    assert_eq!(exported, listed);
+    let quotas: Vec<QuotaUsage> = server.cli(&["quotas", "--json"]).exits(0).read();
+    assert_eq!((quotas[0].usage, quotas[0].limit), (3, Some(1000)));
     let table = server.cli(&["quotas"]).exits(0).stdout;
     assert!(table.lines().nth(1).unwrap().contains("langsmith-docs-search"), "{table}");
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use sentinel_client::api::CheckAnswer;
+use sentinel_core::decision::ReasonCode;
 use sentinel_testkit::opa;
 use serde_json::{Value, json};
 
@@ -38,8 +40,9 @@ impl Running {
         self.server.http_with(&self.admin, "GET", path, "")
     }
 
-    fn check(&self) -> Value {
-        self.server.http_with(&self.admin, "POST", "/policy/check", CHECK).1
+    fn check(&self) -> CheckAnswer<'static> {
+        let (_, answer) = self.server.http_with(&self.admin, "POST", "/policy/check", CHECK);
+        serde_json::from_value(answer).unwrap()
     }
 }
 
@@ -57,14 +60,14 @@ fn an_opa_decides_and_without_it_everything_is_denied() {
     let running = serve(&[("SENTINEL_POLICY_ENGINE", "opa"), ("SENTINEL_OPA_URL", &opa.url())]);
     assert_eq!(running.server.ready["metadata"]["policy_revision"], "opa");
     let allowed = running.check();
-    assert_eq!((&allowed["allow"], &allowed["policy_revision"]), (&json!(true), &json!("opa")));
+    assert_eq!((allowed.allow, allowed.policy_revision.as_deref()), (true, Some("opa")));
     assert_eq!(running.get("/readyz").0, 200);
     assert_eq!(running.get("/v1/policy").1["engine"], "opa");
     drop(opa);
     let denied = running.check();
-    assert_eq!((&denied["allow"], &denied["code"]), (&json!(false), &json!("policy_unavailable")));
-    let codes: Vec<_> = (0..10).map(|_| running.check()["code"].clone()).collect();
-    assert_eq!(codes.last().unwrap(), "policy_circuit_open", "{codes:?}");
+    assert!(!denied.allow && denied.code == ReasonCode::PolicyUnavailable, "{denied:?}");
+    let codes: Vec<_> = (0..10).map(|_| running.check().code).collect();
+    assert_eq!(*codes.last().unwrap(), ReasonCode::PolicyCircuitOpen, "{codes:?}");
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     let unready = loop {
         let (status, answer) = running.get("/readyz");
@@ -87,7 +90,7 @@ fn a_shadow_reports_what_it_would_decide_otherwise_and_changes_nothing() {
     let opa = opa_that_says(folder.path(), denies);
     let running = serve(&[("SENTINEL_POLICY_ENGINE", "shadow"), ("SENTINEL_OPA_URL", &opa.url())]);
     assert_eq!(running.get("/v1/policy").1["engine"], "shadow");
-    assert_eq!(running.check()["allow"], true);
+    assert!(running.check().allow);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     let report = loop {
         let (status, report) = running.get("/v1/policy/shadow");
@@ -111,5 +114,5 @@ fn a_shadow_reports_what_it_would_decide_otherwise_and_changes_nothing() {
     let counted = "sentinel_policy_shadow_comparisons_total{outcome=\"disagreed\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
     drop(opa);
-    assert_eq!(running.check()["allow"], true);
+    assert!(running.check().allow);
 }

@@ -1,4 +1,4 @@
-//! Evidence about a tenant: exported from a server, verified without it, by us and by cosign.
+//! Evidence about a tenant: exported from a server, verified without it, by Sentinel and by cosign.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use crate::support::{Folder, Ran, Server, run};
 
 const PAYLOAD: &str = r#"{"query": "how to rotate keys"}"#;
 
-/// A server on which somebody did something, and the archive of that.
+/// A server with a few decisions and manifests, and the archive of them.
 struct Exported {
     folder: Folder,
     server: Server,
@@ -67,7 +67,7 @@ impl Exported {
         archive.entries().unwrap().map(read).collect()
     }
 
-    /// The archive after `change`, its digests made anew as a forger would, or left.
+    /// The archive after `change`, its digests made again as a forger would, or left as they were.
     fn altered(&self, sums: bool, change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> String {
         let mut files = self.files();
         change(&mut files);

@@ -169,8 +169,8 @@ fn hears(heard: &Mutex<String>, what: &str) {
     }
 }
 
-/// The listeners of every replica are cut off at the moment of the kill, so that nobody hears what
-/// is sent: the open stream of the other replica tells of the kill all the same.
+/// The listeners of every replica are cut off at the moment of the kill, so that no listener hears
+/// what is sent: the open stream of the other replica reports the kill all the same.
 #[test]
 fn a_stream_hears_of_a_kill_that_no_listener_was_told_of() {
     let fleet = Fleet::start("");
@@ -254,7 +254,8 @@ fn a_change_of_policy_at_one_replica_holds_for_the_next_check_at_another() {
     assert_eq!(activated.count(), 1, "both replicas loaded the same");
 }
 
-/// Without Redis each replica counts for itself: together they grant the limit, and not twice of it.
+/// Without Redis each replica counts for itself: together they grant the limit, and not twice of
+/// it.
 #[test]
 fn replicas_without_redis_grant_a_rate_limit_together() {
     let fleet = Fleet::start("rate_limits: [\"agent:6/1h\"]\nreplicas: 2");

@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
+use sentinel_client::api::{CheckAnswer, Decision, QuotaUsage};
+use sentinel_core::decision::ReasonCode;
 use serde_json::Value;
 
 use crate::support::{Folder, answer};
@@ -83,8 +85,8 @@ fn a_stop_answers_the_requests_in_flight() {
     assert!(server.wait().success());
     assert!(server.output().contains("policy.check.allow"), "the event log is complete");
     let again = folder.dev(&[]);
-    let decisions = again.cli(&["decisions", "--json"]).exits(0).json();
-    assert_eq!(decisions[0]["id"], answer["decision_id"]);
+    let decisions: Vec<Decision> = again.cli(&["decisions", "--json"]).exits(0).read();
+    assert_eq!(answer["decision_id"], decisions[0].id.to_string());
 }
 
 /// A WebSocket is none of the listener's connections any more, and is told all the same.
@@ -130,7 +132,7 @@ fn interrupt_stops_it_as_terminate_does() {
 fn a_crash_loses_nothing_that_was_acknowledged() {
     let folder = Folder::new();
     let mut server = folder.dev(&[]);
-    let allowed = server.check().exits(0).json();
+    let allowed: CheckAnswer<'_> = server.check().exits(0).read();
     let body = r#"{"tenant_slug":"secops","tool_name":"incident-response-runbook","action":"read",
         "payload":{"step":1}}"#;
     let (status, signed) = server.http("POST", "/provenance/sign", "agent", body);
@@ -139,12 +141,12 @@ fn a_crash_loses_nothing_that_was_acknowledged() {
     server.signal("KILL");
     server.wait();
     let again = folder.dev(&[]);
-    let decisions = again.cli(&["decisions", "--json"]).exits(0).json();
-    assert_eq!(decisions[0]["id"], allowed["decision_id"]);
-    let quotas = again.cli(&["quotas", "--json"]).exits(0).json();
-    assert_eq!(quotas[0]["usage"], 1);
+    let decisions: Vec<Decision> = again.cli(&["decisions", "--json"]).exits(0).read();
+    assert_eq!(decisions[0].id, allowed.decision_id);
+    let quotas: Vec<QuotaUsage> = again.cli(&["quotas", "--json"]).exits(0).read();
+    assert_eq!(quotas[0].usage, 1);
     let ledger = ["--tenant=finops", "--tool=finance-ledger-writer", "--purpose=reconciliation"];
-    let denied = again.cli(&[&["check", "--json"], &ledger[..]].concat()).exits(1).json();
-    assert_eq!(denied["code"], "killed");
+    let denied = again.cli(&[&["check", "--json"], &ledger[..]].concat()).exits(1);
+    assert_eq!(denied.read::<CheckAnswer<'_>>().code, ReasonCode::Killed);
     again.cli(&["provenance", "show", signed["manifest_id"].as_str().unwrap()]).exits(0);
 }

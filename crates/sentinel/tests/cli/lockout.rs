@@ -105,8 +105,8 @@ fn neither_silent_connections_nor_streams_of_one_agent_hold_up_a_kill() {
     drop(silent);
 }
 
-/// Requests whose bodies never come keep connections busy, which then do not give way; operators have
-/// places left all the same.
+/// Requests whose bodies never come keep connections busy, which then do not give way; operators
+/// have places left all the same.
 #[test]
 fn busy_connections_of_an_agent_leave_places_for_operators() {
     let scene = Scene::start("max_connections: 50");
@@ -173,7 +173,8 @@ fn requests_without_a_valid_key_are_counted_by_address() {
     assert_eq!(ask("", "198.51.100.1", "/healthz").0, 200, "a balancer's question");
 }
 
-/// A gateway's connection that takes its calls back as fast as it makes them is ended, and no other.
+/// A gateway's connection that takes its calls back as fast as it makes them is ended, and no
+/// other.
 #[test]
 fn calls_of_a_gateway_that_are_taken_back_without_end_end_its_connection() {
     let scene = Scene::start("ext_authz_listen: 127.0.0.1:0");

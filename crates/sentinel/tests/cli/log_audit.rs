@@ -108,7 +108,7 @@ fn a_deleted_entry_is_found() {
         it.audit(&[]),
         &["  `tile/0/000` does not have the hash of entry 41\n", "the file is damaged, or entries"],
     );
-    // With a checkpoint of what is left, whoever kept anything sees it.
+    // With a checkpoint of what is left, an auditor who kept anything sees it.
     let mut it = Case::new();
     let bundle = it.folder.file("bundle.json", str::from_utf8(&it.log.bundle(41)).unwrap());
     it.log.leaves.remove(41);

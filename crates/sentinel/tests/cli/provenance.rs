@@ -10,7 +10,7 @@ use crate::support::{Folder, Server, run};
 
 const PAYLOAD: &str = r#"{"query": "how to rotate keys", "n": 1.0}"#;
 
-/// Signs a payload; answers the manifest's identifier and the answer.
+/// Signs a payload; returns the manifest's identifier and the body of the answer.
 fn sign(server: &Server) -> (String, Value) {
     let body = format!(
         r#"{{"tenant_slug":"platform-eng","tool_name":"langsmith-docs-search","action":"invoke",
@@ -100,7 +100,7 @@ fn a_manifest_of_a_log_is_verified_offline_by_name() {
     }
     let ran = verify(&[]).exits(0);
     assert!(ran.stdout.contains("  - inclusion           no trusted log was given\n"));
-    // Another log's root, and a policy that nobody satisfies.
+    // Another log's root, and a policy that no witness satisfies.
     let other = PlantedLog::new(&folder.path().join("other"), 1);
     let stranger = file("stranger.json", &other.trusted_root());
     let ran = verify(&["--trusted-root", &stranger]).exits(1);

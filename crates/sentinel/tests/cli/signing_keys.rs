@@ -253,6 +253,6 @@ fn who_trusts_the_longer_lived_key_verifies_offline_what_a_certified_key_signed(
     ];
     let with_event = crate::support::run(&[&verify[..], &["--key-events", &event]].concat());
     assert_eq!(with_event.exits(0).json()["verified"], true);
-    // Without it nobody vouches for the key.
+    // Without it no key vouches for this one.
     crate::support::run(&verify).exits(1);
 }

@@ -7,12 +7,13 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The binary, free of the variables of whoever runs the tests.
+/// The binary, without the variables of the user who runs the tests.
 pub(crate) fn sentinel(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
     for (name, _) in std::env::vars_os() {
@@ -58,6 +59,12 @@ impl Ran {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
+        self.read()
+    }
+
+    /// The output as what the command prints for programs.
+    #[track_caller]
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> T {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
@@ -78,7 +85,7 @@ impl Folder {
         self.path().join("data")
     }
 
-    /// Writes a file and answers its path.
+    /// Writes a file and returns its path.
     pub(crate) fn file(&self, name: &str, content: &str) -> String {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

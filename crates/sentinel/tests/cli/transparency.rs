@@ -1,5 +1,5 @@
-//! `sentinel serve` that sends its log to a mirror, a witness, a Rekor and a timestamp authority, all
-//! of them real, and is killed meanwhile.
+//! `sentinel serve` that sends its log to a mirror, a witness, a Rekor and a timestamp authority,
+//! all of them real, and is killed meanwhile.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,7 +38,7 @@ impl<'a> Running<'a> {
         answer
     }
 
-    /// Signs; answers the identifier of the manifest and the artifact that it is about.
+    /// Signs; returns the identifier of the manifest and the artifact that it is about.
     fn sign(&self) -> (String, Vec<u8>) {
         let body = r#"{"tenant_slug":"lab","tool_name":"probe","action":"invoke","payload":"x"}"#;
         let (status, answer) = self.server.http_with(self.key, "POST", "/provenance/sign", body);
@@ -177,7 +177,7 @@ fn a_bundle_comes_to_have_everything_also_when_the_server_is_killed_meanwhile() 
     }
 }
 
-/// Signs until the log has the name; answers the last manifest.
+/// Signs until the log has the name; returns the last manifest.
 fn signed_in(running: &Running<'_>, origin: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use sentinel_client::api::{CheckAnswer, List};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// One keep-alive connection.
@@ -21,6 +23,23 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
     /// The body as it came.
     pub(crate) bytes: Vec<u8>,
+    pub(crate) sent: Instant,
+    pub(crate) received: Instant,
+}
+
+impl Answer {
+    /// The body as what the interface promises.
+    #[track_caller]
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> T {
+        let body = serde_json::from_slice(&self.bytes);
+        body.unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A decision with the time it took.
+#[derive(Debug, Clone)]
+pub(crate) struct Decided {
+    pub(crate) answer: CheckAnswer<'static>,
     pub(crate) sent: Instant,
     pub(crate) received: Instant,
 }
@@ -65,21 +84,30 @@ impl Client {
         self.try_send("POST", path, body).unwrap_or_else(|| panic!("no answer to POST {path}"))
     }
 
+    /// Asks for a decision, which has to be answered with 200.
+    #[track_caller]
+    pub(crate) fn check(&mut self, call: &Value) -> Decided {
+        let answer = self.post("/policy/check", call);
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        Decided { answer: answer.read(), sent: answer.sent, received: answer.received }
+    }
+
     pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.try_send("GET", path, &Value::Null)
             .unwrap_or_else(|| panic!("no answer to GET {path}"))
     }
 
     /// Every item of a paginated listing.
-    pub(crate) fn list(&mut self, path: &str) -> Vec<Value> {
+    pub(crate) fn list<T: DeserializeOwned>(&mut self, path: &str) -> Vec<T> {
         let mut items = Vec::new();
         let mut cursor = String::new();
         loop {
             let separator = if path.contains('?') { '&' } else { '?' };
             let answer = self.get(&format!("{path}{separator}limit=1000{cursor}"));
             assert_eq!(answer.status, 200, "{:?}", answer.body);
-            items.extend(answer.body["items"].as_array().expect("items").iter().cloned());
-            match answer.body["next_cursor"].as_str() {
+            let page: List<T> = answer.read();
+            items.extend(page.items);
+            match page.next_cursor {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return items,
             }

@@ -4,7 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use sentinel_client::api::{
+    CheckAnswer, Decision, ManifestRecord, QuotaUsage, SignAnswer, VerifyAnswer,
+};
+use sentinel_core::id::{DecisionId, ManifestId};
+use serde_json::json;
 
 use crate::client::Client;
 use crate::server::Server;
@@ -21,8 +25,8 @@ decision := {"allow": true, "reasons": [], "quota": {"limit": 4000, "window": "3
 /// What the server acknowledged, over all its lives.
 #[derive(Default)]
 struct Acknowledged {
-    decisions: HashMap<String, bool>,
-    manifests: HashSet<String>,
+    decisions: HashMap<DecisionId, bool>,
+    manifests: HashSet<ManifestId>,
 }
 
 #[test]
@@ -51,44 +55,44 @@ fn load(url: &str, key: &str, acknowledged: &Mutex<Acknowledged>) {
     });
     while let Some(checked) = client.try_send("POST", "/policy/check", &tool) {
         assert_eq!(checked.status, 200, "{:?}", checked.body);
-        let id = checked.body["decision_id"].as_str().expect("decision_id").to_owned();
-        let allow = checked.body["allow"].as_bool().expect("allow");
-        acknowledged.lock().unwrap().decisions.insert(id.clone(), allow);
+        let checked: CheckAnswer<'_> = checked.read();
+        let id = checked.decision_id;
+        acknowledged.lock().unwrap().decisions.insert(id, checked.allow);
         let mut sign = tool.clone();
         sign["payload"] = json!({"outcome": "done"});
         sign["decision_id"] = json!(id);
         let Some(signed) = client.try_send("POST", "/provenance/sign", &sign) else { return };
         assert_eq!(signed.status, 201, "{:?}", signed.body);
-        let manifest = signed.body["manifest_id"].as_str().expect("manifest_id").to_owned();
+        let manifest = signed.read::<SignAnswer>().manifest_id;
         acknowledged.lock().unwrap().manifests.insert(manifest);
     }
 }
 
 fn verify(server: &Server, acknowledged: &Acknowledged) {
     let mut auditor = Client::new(&server.url, &server.key("auditor"));
-    let recorded: HashMap<String, bool> = auditor
-        .list("/v1/decisions")
+    let recorded: HashMap<DecisionId, bool> = auditor
+        .list::<Decision>("/v1/decisions")
         .iter()
-        .map(|d| (d["id"].as_str().unwrap().to_owned(), d["decision"] == "allow"))
+        .map(|decision| (decision.id, decision.is_allowed()))
         .collect();
     for (id, allow) in &acknowledged.decisions {
         assert_eq!(recorded.get(id), Some(allow), "acknowledged decision {id}");
     }
-    let manifests: HashSet<String> = auditor
-        .list("/v1/manifests")
+    let manifests: HashSet<ManifestId> = auditor
+        .list::<ManifestRecord>("/v1/manifests")
         .iter()
-        .map(|manifest| manifest["id"].as_str().unwrap().to_owned())
+        .map(|manifest| manifest.id)
         .collect();
     let lost: Vec<_> = acknowledged.manifests.difference(&manifests).collect();
     assert!(lost.is_empty(), "acknowledged manifests are gone: {lost:?}");
     for id in acknowledged.manifests.iter().take(100) {
         let verified = auditor.get(&format!("/provenance/verify/{id}"));
-        assert_eq!(verified.body["verified"], true, "{:?}", verified.body);
+        assert!(verified.read::<VerifyAnswer>().verified, "{:?}", verified.body);
     }
 
     let allows = recorded.values().filter(|allow| **allow).count() as u64;
-    let quotas: Vec<Value> = auditor.list("/v1/quotas?tenant=secops");
-    assert_eq!(quotas[0]["usage"].as_u64(), Some(allows), "the count is what was recorded");
+    let quotas: Vec<QuotaUsage> = auditor.list("/v1/quotas?tenant=secops");
+    assert_eq!(quotas[0].usage, allows, "the count is what was recorded");
     assert!(allows <= LIMIT, "{allows} allows");
     let checks = acknowledged.decisions.len();
     assert!(checks > 1000 && manifests.len() > 500, "{checks} checks: no real test");

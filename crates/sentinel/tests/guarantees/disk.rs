@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use sentinel_client::api::{CheckAnswer, Decision, Problem};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -50,22 +51,22 @@ fn a_full_disk_denies_and_recovers() {
         if answer.status != 200 {
             break answer;
         }
-        acknowledged.push(answer.body["decision_id"].as_str().unwrap().to_owned());
+        acknowledged.push(answer.read::<CheckAnswer<'_>>().decision_id);
         assert!(acknowledged.len() < 100_000, "the disk never filled");
     };
     assert_eq!(refused.status, 503, "{:?}", refused.body);
-    assert_eq!(refused.body["code"], "store_unavailable");
-    assert_eq!(refused.body["allow"], false);
-    let detail = refused.body["detail"].as_str().unwrap();
-    assert!(!detail.contains('/'), "no path of the server is told: {detail}");
+    let problem: Problem<'_> = refused.read();
+    assert_eq!((problem.code.as_ref(), problem.allow), ("store_unavailable", Some(false)));
+    let detail = &problem.detail;
+    assert!(!detail.contains('/'), "the answer names a path of the server: {detail}");
 
     std::fs::remove_file(&ballast).unwrap();
-    let again = agent.post("/policy/check", &check());
-    assert_eq!((again.status, &again.body["allow"]), (200, &json!(true)), "{:?}", again.body);
+    let again = agent.check(&check());
+    assert!(again.answer.allow, "{again:?}");
     let mut auditor = Client::new(&server.url, &server.key("auditor"));
-    let recorded = auditor.list("/v1/decisions");
+    let recorded: Vec<Decision> = auditor.list("/v1/decisions");
     for id in &acknowledged {
-        assert!(recorded.iter().any(|d| d["id"] == json!(id)), "decision {id} is lost");
+        assert!(recorded.iter().any(|decision| decision.id == *id), "decision {id} is lost");
     }
 }
 

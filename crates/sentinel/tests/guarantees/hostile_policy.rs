@@ -1,18 +1,19 @@
-//! G1: a policy that errs, hangs, answers nonsense or overflows the stack never allows, and never
+//! G1: a policy that errs, hangs, returns nonsense or overflows the stack never allows, and never
 //! takes the process down.
 
+use sentinel_client::api::CheckAnswer;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client};
+use crate::client::Client;
 use crate::server::Server;
 
-fn answer_under(policy: &str) -> Answer {
+fn decided_by(policy: &str) -> CheckAnswer<'static> {
     let server = Server::with_policy(policy);
     let mut agent = Client::new(&server.url, &server.key("agent"));
-    let first = agent.post("/policy/check", &check());
-    // Still alive, and still of the same mind.
-    let second = agent.post("/policy/check", &check());
-    assert_eq!(first.body["code"], second.body["code"]);
+    let first = agent.check(&check()).answer;
+    // It still runs, and decides the same.
+    let second = agent.check(&check()).answer;
+    assert_eq!(first.code, second.code);
     assert_eq!(agent.get("/healthz").status, 200);
     first
 }
@@ -29,11 +30,10 @@ fn check() -> Value {
 
 #[track_caller]
 fn assert_denied(policy: &str, codes: &[&str]) {
-    let answer = answer_under(policy);
-    assert_eq!(answer.status, 200, "{:?}", answer.body);
-    assert_eq!(answer.body["allow"], false, "{:?}", answer.body);
-    let code = answer.body["code"].as_str().unwrap();
-    assert!(codes.contains(&code), "code {code}, not one of {codes:?}: {:?}", answer.body);
+    let answer = decided_by(policy);
+    assert!(!answer.allow, "{answer:?}");
+    let code = answer.code.as_str();
+    assert!(codes.contains(&code), "code {code}, not one of {codes:?}: {answer:?}");
 }
 
 /// A policy that does not survive vetting is not loaded, so there is none.

@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use sentinel_client::api::{Decision, KillAnswer, RestoreAnswer};
+use sentinel_core::decision::ReasonCode;
+use sentinel_core::epoch::Epoch;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client};
+use crate::client::{Client, Decided};
 use crate::server::Server;
 
 const THREADS: usize = 64;
@@ -19,7 +22,7 @@ struct Killed {
     until: Instant,
     restored: Instant,
     /// The epochs of which it is in force: the first inside, the second not.
-    epochs: (u64, u64),
+    epochs: (Epoch, Epoch),
 }
 
 /// Hammers one tool from 64 threads while it is killed and restored 200 times by `target`, then
@@ -27,24 +30,22 @@ struct Killed {
 fn kill_under_load(target: &Value) {
     let server = Server::with_policy(support_policy());
     let (observations, kills) = hammer(&server, target);
-    let allowed = observations.iter().filter(|answer| answer.body["allow"] == true).count();
+    let allowed = observations.iter().filter(|decided| decided.answer.allow).count();
     let denied = observations.len() - allowed;
     assert!(allowed > 1000 && denied > 1000, "{allowed} allowed, {denied} denied: no real test");
 
-    for answer in &observations {
-        assert_eq!(answer.status, 200, "{:?}", answer.body);
-        let allow = answer.body["allow"].as_bool().expect("allow is a boolean");
-        assert!(allow || answer.body["code"] == "killed", "{:?}", answer.body);
-        let covered =
-            kills.iter().any(|kill| kill.from < answer.sent && answer.received < kill.until);
-        assert!(!(allow && covered), "allowed after the kill was acknowledged: {:?}", answer.body);
-        let free = kills.iter().all(|k| answer.received < k.sent || k.restored < answer.sent);
-        assert!(allow || !free, "denied after the restore was acknowledged: {:?}", answer.body);
+    for Decided { answer, sent, received } in &observations {
+        let allow = answer.allow;
+        assert!(allow || answer.code == ReasonCode::Killed, "{answer:?}");
+        let covered = kills.iter().any(|kill| kill.from < *sent && *received < kill.until);
+        assert!(!(allow && covered), "allowed after the kill was acknowledged: {answer:?}");
+        let free = kills.iter().all(|kill| *received < kill.sent || kill.restored < *sent);
+        assert!(allow || !free, "denied after the restore was acknowledged: {answer:?}");
     }
     check_commit_order(&server, &observations, &kills);
 }
 
-fn hammer(server: &Server, target: &Value) -> (Vec<Answer>, Vec<Killed>) {
+fn hammer(server: &Server, target: &Value) -> (Vec<Decided>, Vec<Killed>) {
     let stop = AtomicBool::new(false);
     let done = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -54,7 +55,7 @@ fn hammer(server: &Server, target: &Value) -> (Vec<Answer>, Vec<Killed>) {
                     let mut client = Client::new(&server.url, &server.key("agent"));
                     let mut seen = Vec::new();
                     while !stop.load(Ordering::Relaxed) {
-                        seen.push(client.post("/policy/check", &check()));
+                        seen.push(client.check(&check()));
                         done.fetch_add(1, Ordering::Relaxed);
                     }
                     seen
@@ -81,13 +82,13 @@ fn kill_once(operator: &mut Client, target: &Value, done: &AtomicUsize) -> Kille
     wait_for_checks(done);
     let restore = operator.post("/kill/restore", target);
     assert_eq!(restore.status, 200, "{:?}", restore.body);
-    let epoch = |answer: &Answer| answer.body["epoch"].as_u64().expect("epoch");
+    let epochs = (kill.read::<KillAnswer>().epoch, restore.read::<RestoreAnswer>().epoch);
     Killed {
         sent: kill.sent,
         from: kill.received,
         until: restore.sent,
         restored: restore.received,
-        epochs: (epoch(&kill), epoch(&restore)),
+        epochs,
     }
 }
 
@@ -99,24 +100,25 @@ fn wait_for_checks(done: &AtomicUsize) {
     }
 }
 
-fn check_commit_order(server: &Server, observations: &[Answer], kills: &[Killed]) {
+fn check_commit_order(server: &Server, observations: &[Decided], kills: &[Killed]) {
     let mut auditor = Client::new(&server.url, &server.key("auditor"));
-    let mut recorded = auditor.list("/v1/decisions");
-    recorded.sort_by_key(|decision| decision["sequence"].as_u64());
-    let epochs: Vec<u64> = recorded.iter().map(|d| d["epoch"].as_u64().expect("epoch")).collect();
-    assert!(epochs.is_sorted(), "decisions commit in the order of epochs");
-    for (decision, epoch) in recorded.iter().zip(&epochs) {
-        let killed = kills.iter().any(|kill| kill.epochs.0 <= *epoch && *epoch < kill.epochs.1);
+    let mut recorded: Vec<Decision> = auditor.list("/v1/decisions");
+    recorded.sort_by_key(|decision| decision.sequence);
+    let in_order = recorded.is_sorted_by_key(|decision| decision.epoch);
+    assert!(in_order, "decisions commit in the order of epochs");
+    for decision in &recorded {
+        let epoch = decision.epoch;
+        let killed = kills.iter().any(|kill| kill.epochs.0 <= epoch && epoch < kill.epochs.1);
         // A deny may have been decided just before the restore that it was committed after.
-        let allowed = decision["decision"] == "allow";
-        assert!(!(allowed && killed), "committed at epoch {epoch} of a kill: {decision}");
+        let allowed = decision.is_allowed();
+        assert!(!(allowed && killed), "committed at epoch {epoch} of a kill: {decision:?}");
     }
     let by_id: std::collections::HashMap<_, _> =
-        recorded.iter().map(|d| (d["id"].as_str().expect("id"), d)).collect();
-    for answer in observations {
-        let id = answer.body["decision_id"].as_str().expect("decision_id");
-        let record = by_id.get(id).unwrap_or_else(|| panic!("decision {id} is not recorded"));
-        assert_eq!(record["decision"] == "allow", answer.body["allow"] == true);
+        recorded.iter().map(|decision| (decision.id, decision)).collect();
+    for Decided { answer, .. } in observations {
+        let id = answer.decision_id;
+        let record = by_id.get(&id).unwrap_or_else(|| panic!("decision {id} is not recorded"));
+        assert_eq!(record.is_allowed(), answer.allow);
     }
 }
 
@@ -191,9 +193,9 @@ fn no_allow_while_a_scheduled_kill_is_in_force() {
                     while allowed_after < 20 {
                         let sent = jiff::Timestamp::now();
                         assert!(sent < after(30_000));
-                        let answer = client.post("/policy/check", &check());
-                        let allow = answer.body["allow"] == true;
-                        assert!(allow || answer.body["code"] == "killed", "{:?}", answer.body);
+                        let Decided { answer, .. } = client.check(&check());
+                        let allow = answer.allow;
+                        assert!(allow || answer.code == ReasonCode::Killed, "{answer:?}");
                         seen.push((sent, jiff::Timestamp::now(), allow));
                         allowed_after += usize::from(allow && sent >= expires_at);
                     }
@@ -210,9 +212,8 @@ fn no_allow_while_a_scheduled_kill_is_in_force() {
         assert!(!(allow && inside), "allowed from {sent} to {answered}");
     }
     let mut auditor = Client::new(&server.url, &server.key("auditor"));
-    for decision in auditor.list("/v1/decisions?decision=allow") {
-        let at = decision["created_at"].as_str().expect("a time");
-        let at: jiff::Timestamp = at.parse().expect("RFC 3339");
-        assert!(at < starts_at || at >= expires_at, "{decision}");
+    for decision in auditor.list::<Decision>("/v1/decisions?decision=allow") {
+        let at = decision.created_at;
+        assert!(at < starts_at || at >= expires_at, "{decision:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! G4 and G5: whenever a process is killed or stands still, the log has one history, which lacks
+//! G4 and G5: whenever a process is killed or stopped, the log has one history, which lacks
 //! nothing that was acknowledged.
 
 use std::thread;
@@ -55,7 +55,7 @@ fn kills_and_pauses_of_replicas_leave_one_history() {
             });
         }
         let looking = scope.spawn(|| {
-            // One after the other, so that the order is known. A replica that stands still would
+            // One after the other, so that the order is known. A replica that is stopped would
             // hold this up, so each gets a moment only.
             while !history.is_over() {
                 for replica in [0, 1] {
@@ -75,7 +75,7 @@ fn kills_and_pauses_of_replicas_leave_one_history() {
             thread::sleep(Duration::from_millis(4000));
             let after = history.size();
             fleet.signal(replica, "-CONT");
-            assert!(after > before, "the log stood still at {before} with replica {replica}");
+            assert!(after > before, "the log stopped at {before} with replica {replica}");
             thread::sleep(Duration::from_millis(300));
         }
         history.end();

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sentinel_client::api::QuotaUsage;
+use sentinel_core::decision::ReasonCode;
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::{Client, Decided};
 use crate::server::Server;
 
 const LIMIT: usize = 10_000;
@@ -32,9 +34,9 @@ fn concurrent_checks_are_allowed_exactly_up_to_the_limit() {
     assert_eq!(distinct, (0..LIMIT as u64).collect(), "each allow was counted once");
 
     let mut auditor = Client::new(&server.url, &server.key("auditor"));
-    let quotas = auditor.list("/v1/quotas?tenant=secops");
-    let used: Vec<_> = quotas.iter().map(|quota| quota["usage"].as_u64()).collect();
-    assert_eq!(used, [Some(LIMIT as u64)]);
+    let quotas: Vec<QuotaUsage> = auditor.list("/v1/quotas?tenant=secops");
+    let used: Vec<_> = quotas.iter().map(|quota| quota.usage).collect();
+    assert_eq!(used, [LIMIT as u64]);
 }
 
 /// The remaining quota that each allow was told.
@@ -42,14 +44,13 @@ fn load(server: &Server, left: &AtomicUsize) -> Vec<u64> {
     let mut client = Client::new(&server.url, &server.key("agent"));
     let mut remaining = Vec::new();
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
-        let answer = client.post("/policy/check", &json!({
+        let Decided { answer, .. } = client.check(&json!({
             "tenant_slug": "secops", "tool_name": "incident-response-runbook", "action": "invoke",
         }));
-        assert_eq!(answer.status, 200, "{:?}", answer.body);
-        if answer.body["allow"] == true {
-            remaining.push(answer.body["quota_remaining"].as_u64().expect("quota_remaining"));
+        if answer.allow {
+            remaining.push(answer.quota_remaining.expect("quota_remaining"));
         } else {
-            assert_eq!(answer.body["code"], "quota_exceeded", "{:?}", answer.body);
+            assert_eq!(answer.code, ReasonCode::QuotaExceeded, "{answer:?}");
         }
     }
     remaining

@@ -7,9 +7,9 @@ use crate::server::Server;
 
 const POLICY: &str = "package sentinel.policy\n\ndecision := {\"allow\": true, \"reasons\": []}\n";
 
-/// Stands in the arguments of a call.
+/// Part of the arguments of a call.
 const ARGUMENT: &str = "argument-4711-canary";
-/// Stands in a signed payload.
+/// Part of a signed payload.
 const PAYLOAD: &str = "payload-0815-canary";
 
 #[test]

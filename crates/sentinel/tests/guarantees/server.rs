@@ -49,7 +49,7 @@ impl Server {
         child.wait().unwrap();
     }
 
-    /// Has it load its policy anew.
+    /// Has it load its policy again.
     pub(crate) fn hang_up(&self) {
         let pid = self.child.lock().unwrap().id().to_string();
         assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
@@ -115,7 +115,7 @@ fn dev(policies: &Path, data: &Path) -> Command {
     command
 }
 
-/// Starts a server; answers its address once it is ready.
+/// Starts a server; returns its address once it is ready.
 pub(crate) fn spawn(command: &mut Command, output: &Arc<Mutex<String>>) -> (Child, String) {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

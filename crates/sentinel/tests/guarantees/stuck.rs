@@ -1,13 +1,15 @@
-//! G2: whatever a policy does to the threads that evaluate, kills work, and what cannot be evaluated
-//! is denied. The policy calls a builtin that does not come back until it is released.
+//! G2: whatever a policy does to the threads that evaluate, kills work, and what cannot be
+//! evaluated is denied. The policy calls a builtin that does not come back until it is released.
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sentinel_client::api::CheckAnswer;
+use sentinel_core::decision::ReasonCode;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client};
+use crate::client::Client;
 use crate::server::Server;
 
 /// Allows at once, or once the file that the arguments name is gone.
@@ -37,10 +39,9 @@ fn restore() -> Value {
 }
 
 #[track_caller]
-fn assert_timed_out(answer: &Answer) {
-    assert_eq!(answer.status, 200, "{:?}", answer.body);
-    assert_eq!(answer.body["allow"], false, "{:?}", answer.body);
-    assert_eq!(answer.body["code"], "policy_timeout", "{:?}", answer.body);
+fn assert_timed_out(answer: &CheckAnswer<'_>) {
+    assert!(!answer.allow, "{answer:?}");
+    assert_eq!(answer.code, ReasonCode::PolicyTimeout, "{answer:?}");
 }
 
 /// Checks that do not come back, until the server says that it is stuck.
@@ -53,7 +54,7 @@ fn stick(server: &Server, gate: &Path) {
             .map(|_| {
                 let mut agent = Client::new(&server.url, &server.key("agent"));
                 let body = check(&json!({ "gate": gate }));
-                std::thread::spawn(move || agent.post("/policy/check", &body))
+                std::thread::spawn(move || agent.check(&body).answer)
             })
             .collect();
         for answer in hostile {
@@ -82,12 +83,12 @@ fn kills_work_while_every_evaluation_is_stuck_and_checks_do_again_once_they_retu
     let mut agent = Client::new(&server.url, &server.key("agent"));
     let mut operator = Client::new(&server.url, &server.key("operator"));
     let plain = check(&json!({}));
-    assert_eq!(agent.post("/policy/check", &plain).body["allow"], true);
+    assert!(agent.check(&plain).answer.allow);
     let undisturbed = longest_kill(&mut operator);
 
     stick(&server, &gate);
-    let denied = agent.post("/policy/check", &plain);
-    assert_timed_out(&denied);
+    let denied = agent.check(&plain);
+    assert_timed_out(&denied.answer);
     let took = denied.received - denied.sent;
     assert!(took < Duration::from_secs(1), "denied at once, not after {took:?}");
     let stuck = longest_kill(&mut operator);
@@ -96,19 +97,19 @@ fn kills_work_while_every_evaluation_is_stuck_and_checks_do_again_once_they_retu
     assert_eq!(agent.get("/healthz").status, 200);
     let killed = operator.post("/kill", &kill());
     assert_eq!(killed.status, 200);
-    assert_eq!(agent.post("/policy/check", &plain).body["code"], "killed");
+    assert_eq!(agent.check(&plain).answer.code, ReasonCode::Killed);
     assert_eq!(operator.post("/kill/restore", &restore()).status, 200);
 
     let released = Instant::now();
     fs::remove_file(&gate).unwrap();
-    while agent.post("/policy/check", &plain).body["allow"] != true {
+    while !agent.check(&plain).answer.allow {
         assert!(released.elapsed() < Duration::from_secs(1), "{}", server.output());
     }
     while agent.get("/readyz").status != 200 {
         assert!(released.elapsed() < SOON, "{}", server.output());
     }
     let released = check(&json!({ "gate": gate }));
-    assert_eq!(agent.post("/policy/check", &released).body["allow"], true);
+    assert!(agent.check(&released).answer.allow);
 }
 
 #[test]
@@ -117,8 +118,8 @@ fn one_check_that_does_not_come_back_denies_that_check_only() {
     let gate = server.policies().with_file_name("gate");
     fs::write(&gate, "").unwrap();
     let mut agent = Client::new(&server.url, &server.key("agent"));
-    assert_timed_out(&agent.post("/policy/check", &check(&json!({ "gate": gate }))));
-    assert_eq!(agent.post("/policy/check", &check(&json!({}))).body["allow"], true);
+    assert_timed_out(&agent.check(&check(&json!({ "gate": gate }))).answer);
+    assert!(agent.check(&check(&json!({}))).answer.allow);
     assert_eq!(agent.get("/readyz").status, 200);
     let metrics = Client::new(&server.url, &server.key("operator")).get("/metrics");
     let metrics = String::from_utf8(metrics.bytes).unwrap();

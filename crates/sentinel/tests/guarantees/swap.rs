@@ -1,5 +1,5 @@
-//! A policy that is swapped under load: every answer is of one revision, none is older than what was
-//! in force when it was asked for, and a candidate that is refused changes nothing.
+//! A policy that is swapped under load: every answer is of one revision, none is older than what
+//! was in force when it was asked for, and a candidate that is refused changes nothing.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -42,7 +42,7 @@ else := {{"allow": false, "reasons": [{{"code": "only_{purpose}", "msg": data.sw
     )
 }
 
-/// The server's policy directory, a link that is moved in one step: what lies behind it never
+/// The server's policy directory, a link that is moved in one step: what is behind it never
 /// changes, so that no load can find half of a revision.
 struct Policies {
     link: PathBuf,
@@ -76,7 +76,7 @@ impl Policies {
     }
 }
 
-/// Has the policy loaded anew, and waits until the status is as wished.
+/// Has the policy loaded again, and waits until the status is as wished.
 fn load_until(server: &Server, client: &mut Client, is_so: impl Fn(&Value) -> bool) {
     server.hang_up();
     let until = Instant::now() + Duration::from_secs(20);

@@ -101,7 +101,7 @@ pub(super) fn never_by_an_error(history: &History, violations: &mut Vec<Violatio
             violations.push(Violation::new("allowed-by-an-error", what, &[place]));
         }
         if call.tool == FORBIDDEN {
-            let what = "policy allows this tool to nobody";
+            let what = "policy allows this tool to no caller";
             violations.push(Violation::new("allowed-against-policy", what, &[place]));
         }
     }

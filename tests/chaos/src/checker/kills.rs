@@ -125,7 +125,7 @@ impl Restores {
         self.unknown
             .get(&scope)
             .copied()
-            .ok_or_else(|| format!("kill {id} of {scope} was ended, and nobody asked for that"))
+            .ok_or_else(|| format!("kill {id} of {scope} was ended without a request for it"))
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn count(history: &History) -> Counts {
     counts
 }
 
-/// Every fault did something: one that nobody noticed proves nothing.
+/// Every fault did something: one that was not noticed proves nothing.
 pub(super) fn noticed(history: &History, violations: &mut Vec<Violation>) {
     for event in &history.events {
         let noticed = match event.trace {
@@ -81,7 +81,7 @@ pub(super) fn noticed(history: &History, violations: &mut Vec<Violation>) {
             }
         };
         if !noticed {
-            let what = format!("nobody noticed this fault: {event}");
+            let what = format!("this fault was not noticed: {event}");
             violations.push(Violation::new("no-real-test", what, &[]));
         }
     }

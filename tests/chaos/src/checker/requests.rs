@@ -2,7 +2,7 @@
 //! answer is never that something does not work.
 
 use super::{History, Violation};
-use crate::observation::Observation;
+use crate::observation::{Answered, Observation};
 
 /// What a check may be denied for by a fleet that works.
 const SOUND_DENIES: [&str; 4] = ["policy_denied", "quota_exceeded", "killed", "call_id_spent"];
@@ -16,6 +16,16 @@ pub(crate) fn lost(history: &History) -> Vec<Violation> {
         Some(Violation::new("lost-request", what, &[place]))
     });
     lost.collect()
+}
+
+/// Every answer that is not what the interface promises, in any run.
+pub(crate) fn malformed(history: &History, violations: &mut Vec<Violation>) {
+    for (place, each) in history.observations.iter().enumerate() {
+        if each.answer.as_ref().is_ok_and(|answered| &*answered.code == Answered::MALFORMED) {
+            let what = "an answer is not what the interface promises";
+            violations.push(Violation::new("malformed-answer", what, &[place]));
+        }
+    }
 }
 
 fn why(observation: &Observation) -> Option<String> {

@@ -326,7 +326,7 @@ fn a_replica_that_does_not_come_back_is_found() {
 }
 
 #[test]
-fn a_fault_that_nobody_noticed_is_no_test() {
+fn a_fault_that_was_not_noticed_proves_nothing() {
     for trace in [Trace::FailedRequests, Trace::OddTimes] {
         let mut story = story();
         story.0.events.push(Event { from: 1, until: 9, what: "a fault".to_owned(), trace });
