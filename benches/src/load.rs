@@ -41,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Pause before the next attempt when a connection was refused.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
 
-/// One run against one server, or several behind which the same state lies.
+/// One run against one server, or several with the same state.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadPlan {
     /// The connections take turns among them.

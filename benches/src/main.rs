@@ -55,8 +55,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct LoadArgs {
-    /// An http:// URL; of several, which differ in the host or port only, each gets its share of the
-    /// connections
+    /// An http:// URL; of several, which differ in the host or port only, each gets its share of
+    /// the connections
     #[arg(long, required = true)]
     url: Vec<Uri>,
     #[arg(long, default_value_t = 16)]
@@ -133,8 +133,8 @@ enum Scenario {
     /// Repeated and distinct questions, in turn with another build if `--against` names one; only
     /// when asked for
     Questions,
-    /// Kills while every evaluation is stuck: needs a binary with the feature `planted-faults`, so only
-    /// when asked for
+    /// Kills while every evaluation is stuck: needs a binary with the feature `planted-faults`, so
+    /// only when asked for
     Stuck,
     /// A million recorded decisions against a candidate policy; takes minutes
     Replay,

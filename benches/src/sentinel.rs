@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::{load::RequestHead, server::Server};
 
-/// Calls a day that the benchmarked tool may get: more than a run makes, so that what is measured is
-/// an allow that was counted.
+/// Calls a day that the benchmarked tool may get: more than a run makes, so that what is measured
+/// is an allow that was counted.
 const QUOTA: u64 = 1_000_000_000;
 
 /// A running `sentinel dev` with a data folder of its own.

@@ -29,7 +29,7 @@ pub(super) struct Frame {
 }
 
 /// Not an answer that this generator reads: no HTTP/1.1, no length (chunked or until the end of
-/// the connection), or bytes that nobody asked for after it.
+/// the connection), or bytes after it that were not asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 

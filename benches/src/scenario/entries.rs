@@ -21,8 +21,8 @@ const TOOLS: u64 = 1000;
 /// Latency is compared well below saturation, where it is not the queue that is measured.
 const RATE: f64 = 2000.0;
 const CONNECTIONS: usize = 16;
-/// Usage that the first check reports, more than the server counts in a run; each further one reports
-/// one more. Below what raises alerts.
+/// Usage that the first check reports, more than the server counts in a run; each further one
+/// reports one more. Below what raises alerts.
 const USAGE: u64 = 100_000_000;
 /// With the most entries, a check may take so many times what it takes with the fewest.
 const MOST: f64 = 1.5;

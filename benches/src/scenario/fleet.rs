@@ -95,7 +95,7 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// Runs a command on the configuration; answers what it prints.
+    /// Runs a command on the configuration; returns what it prints.
     fn sentinel(&self, args: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(&self.binary);
         let output = command.args(args).arg("--config").arg(&self.config).output()?;

@@ -192,7 +192,7 @@ impl Target {
         Ok(note.lines().nth(1).context("no checkpoint")?.parse()?)
     }
 
-    /// Signs one more; answers its place.
+    /// Signs one more; returns its place.
     fn last_index(&self) -> anyhow::Result<u64> {
         let mut stream = connect(&self.address)?;
         let signed = json(&mut stream, &self.sign()?)?;
@@ -209,7 +209,7 @@ pub(super) fn json(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<Val
     Ok(serde_json::from_slice(&exchange(stream, request)?)?)
 }
 
-/// Sends a request; answers the body, whose length the head must say.
+/// Sends a request; returns the body, whose length the head must say.
 pub(super) fn exchange(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<Vec<u8>> {
     stream.write_all(request)?;
     let (mut answer, mut part) = (Vec::new(), [0; 16 * 1024]);

@@ -63,7 +63,7 @@ fn run(fleet: &Fleet) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
     Ok((from_sent, from_answered))
 }
 
-/// Opens an event stream; answers with the data of each event and when it came, once the stream's
+/// Opens an event stream; returns the data of each event and when it came, once the stream's
 /// first one is there.
 fn listen(address: SocketAddr, request: &[u8]) -> anyhow::Result<Receiver<(String, Instant)>> {
     let mut stream = connect(&address)?;

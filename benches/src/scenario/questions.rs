@@ -1,6 +1,6 @@
 //! Checks whose question was asked before, and checks whose question never was: what the policy
-//! engine costs beside everything else. Against another build, in turn with it, so that a ratio holds
-//! when the machine's speed drifts.
+//! engine costs beside everything else. Against another build, in turn with it, so that a ratio
+//! holds when the machine's speed drifts.
 
 use std::{io::Write as _, path::Path};
 

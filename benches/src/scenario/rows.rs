@@ -21,7 +21,7 @@ const CHUNK: u64 = 500_000;
 
 /// Fills the log to each size and loads one replica there; the ratio is the rate over that of the
 /// fewest rows. With `wait`, each filling and each measuring begins with a line of standard input,
-/// so that whoever writes it can make the machine quiet for the measuring alone.
+/// so that the writer can make the machine quiet for the measurement alone.
 pub(crate) fn measure(product: &Product, times: Times, wait: bool) -> anyhow::Result<Table> {
     let database = postgres::Server::new();
     let deployment = Deployment::on(product, &database)?;
@@ -61,7 +61,7 @@ fn phase(wait: bool, name: &str) -> anyhow::Result<()> {
     println!("{name}");
     if wait {
         let read = std::io::stdin().lock().read_line(&mut String::new())?;
-        ensure!(read > 0, "nobody said when to go on");
+        ensure!(read > 0, "the signal to go on did not come");
     }
     Ok(())
 }

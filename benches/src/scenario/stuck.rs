@@ -1,6 +1,6 @@
 //! Kills while no evaluation comes back and a thousand hostile connections are open, beside kills
-//! that nothing disturbs. The binary has to be built with the feature `planted-faults`, which brings
-//! a builtin that does not come back until it is released.
+//! that nothing disturbs. The binary has to be built with the feature `planted-faults`, which
+//! brings a builtin that does not come back until it is released.
 
 use std::{
     fs,

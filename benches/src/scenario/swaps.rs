@@ -137,7 +137,7 @@ fn conclude(
 }
 
 /// The directory that a server loads: a link, which is moved from one directory to the next in one
-/// step, as a mounted volume does it. What lies behind it never changes.
+/// step, as a mounted volume does it. What is behind it never changes.
 #[derive(Debug)]
 struct Policies {
     folder: PathBuf,
@@ -266,7 +266,7 @@ impl<'a> Swapper<'a> {
         Ok(())
     }
 
-    /// Has the policy loaded anew, and looks at the status until it is as wished.
+    /// Has the policy loaded again, and looks at the status until it is as wished.
     fn load_until(&mut self, is_so: impl Fn(&Value) -> anyhow::Result<bool>) -> anyhow::Result<()> {
         kill_process(self.server, Signal::HUP)?;
         let started = Instant::now();
