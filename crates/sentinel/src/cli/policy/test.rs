@@ -40,12 +40,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, json: bool) -> Outcome {
     let selects = |name: &str| args.run.as_ref().is_none_or(|regex| regex.is_match(name));
     let coverage = args.coverage || args.threshold.is_some();
-    let report = sentinel_policy_workbench::run_selected(
-        &vet(&args.dir, args.version)?,
-        selects,
-        coverage,
-    )
-    .map_err(|error| Failure::new(error.to_string()))?;
+    let report =
+        sentinel_policy_workbench::run_selected(&vet(&args.dir, args.version)?, selects, coverage)
+            .map_err(|error| Failure::new(error.to_string()))?;
     if let Some(path) = &args.junit {
         std::fs::write(path, junit(&report.tests))
             .or_fail(|| format!("cannot write `{}`", path.display()))?;
