@@ -48,6 +48,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("sentinel-ext-authz", &["sentinel-core", "sentinel-ingress"]),
+    ("sentinel-listener", &["sentinel-ingress"]),
     (
         "sentinel",
         &[
@@ -69,6 +70,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-signers",
             "sentinel-ext-authz",
             "sentinel-http",
+            "sentinel-listener",
             "sentinel-ingress",
             "sentinel-telemetry",
             "sentinel-transparency",

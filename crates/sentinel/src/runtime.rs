@@ -6,6 +6,5 @@ pub(crate) mod listeners;
 pub(crate) mod logging;
 pub(crate) mod node;
 mod policy_record;
-pub(crate) mod server;
 mod signals;
 pub(crate) mod tasks;

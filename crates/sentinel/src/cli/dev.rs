@@ -30,7 +30,6 @@ use crate::runtime::event_log::EventLogOptions;
 use crate::runtime::listeners::{Addresses, Listeners};
 use crate::runtime::logging::{self, LogFormat};
 use crate::runtime::node::{Node, Parts, Serving};
-use crate::runtime::server;
 use crate::runtime::tasks::HealthChecks;
 
 const HEALTH_CHECKS: HealthChecks =
@@ -154,14 +153,14 @@ fn serving(args: &Args, format: LogFormat) -> Serving {
         sentinel_ingress::AuthMode::Keys
     };
     Serving {
-        limits: server::Limits {
+        limits: sentinel_listener::Limits {
             connections: CONNECTIONS,
             of_address: None,
             trusted: [].into(),
             operators_only: false,
-            drain: Duration::ZERO,
             grace: GRACE,
         },
+        drain: Duration::ZERO,
         door: sentinel_ingress::Options {
             auth,
             allowed_hosts: Some(loopback_hosts()),

@@ -95,6 +95,7 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
     };
     let serving = Serving {
         limits: limits.connections,
+        drain: limits.drain,
         door: sentinel_ingress::Options {
             auth: sentinel_ingress::AuthMode::Keys,
             allowed_hosts: Some(listen.allowed_hosts),

@@ -7,7 +7,7 @@ use super::document::nearest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The crates that log, as they are named there.
-const MODULES: [&str; 23] = [
+const MODULES: [&str; 24] = [
     "sentinel",
     "sentinel_api",
     "sentinel_archive",
@@ -17,6 +17,7 @@ const MODULES: [&str; 23] = [
     "sentinel_ext_authz",
     "sentinel_http",
     "sentinel_ingress",
+    "sentinel_listener",
     "sentinel_objects",
     "sentinel_policy",
     "sentinel_policy_analysis",

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use sentinel_ingress::FrontDoor;
+use sentinel_listener::{Limits, Protocol, serve};
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, OrFail as _, Outcome};
-use crate::runtime::server::{self, Limits};
 
 /// What is served, over one front door.
 #[derive(Debug)]
@@ -84,16 +84,15 @@ impl Listeners {
         let Interfaces { http, ext_authz } = interfaces;
         let gateways = async {
             let Some(listener) = self.gateways else { return 0 };
-            let connect = server::http2(ext_authz);
-            server::serve(listener, connect, limits.clone(), stopped.clone()).await
+            serve(listener, ext_authz, Protocol::Http2, limits.clone(), stopped.clone()).await
         };
         let operators = async {
             let Some(listener) = self.operators else { return 0 };
-            let connect = server::http1(http.clone());
-            server::serve(listener, connect, limits.of_operators(), stopped.clone()).await
+            let limits = limits.of_operators();
+            serve(listener, http.clone(), Protocol::Http1, limits, stopped.clone()).await
         };
-        let connect = server::http1(http.clone());
-        let clients = server::serve(self.clients, connect, limits.clone(), stopped.clone());
+        let stop = stopped.clone();
+        let clients = serve(self.clients, http.clone(), Protocol::Http1, limits.clone(), stop);
         let (clients, gateways, operators) = tokio::join!(clients, gateways, operators);
         clients + gateways + operators
     }

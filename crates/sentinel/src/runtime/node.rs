@@ -29,7 +29,6 @@ use crate::runtime::clock::SystemClock;
 use crate::runtime::event_log::{EventLog, EventLogOptions};
 use crate::runtime::listeners::{Addresses, Interfaces, Listeners};
 use crate::runtime::policy_record::{PolicyRecorder, ReloadOnHangup};
-use crate::runtime::server;
 use crate::runtime::signals::Stop;
 use crate::runtime::tasks::{HealthChecks, LogLead, Tasks, warm_up};
 
@@ -59,7 +58,9 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct Serving {
     /// What each listener may hold.
-    pub(crate) limits: server::Limits,
+    pub(crate) limits: sentinel_listener::Limits,
+    /// Time after SIGTERM in which everything goes on but readiness.
+    pub(crate) drain: Duration,
     /// The front door. The node fills in when it stops.
     pub(crate) door: sentinel_ingress::Options,
     /// The HTTP interface. The node fills in what it counts, and which logs are trusted besides.
@@ -138,7 +139,7 @@ impl Node {
     ) -> Outcome {
         let setup = || "cannot set up the server".to_owned();
         let Serving { limits, door, interface, health_checks, event_log, .. } = serving;
-        let Serving { destinations, self_test, .. } = serving;
+        let Serving { destinations, self_test, drain, .. } = serving;
         let addresses = listeners.addresses()?;
         let limits = limits.within_open_files();
         let stop = Stop::new().or_fail(setup)?;
@@ -164,7 +165,7 @@ impl Node {
         tasks.push(Box::new(reload));
         let tasks = Tasks::start(tasks);
 
-        let stopped = stop.requested(&stopping, limits.drain).shared();
+        let stopped = stop.requested(&stopping, drain).shared();
         let cut = listeners.serve(interfaces, &limits, stopped).await;
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::problems::{Problem, Problems};
 use crate::config::section::Section;
-use crate::runtime::server;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -80,7 +79,9 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
     pub(crate) commit_delay: Delay,
     /// Of each listener.
-    pub(crate) connections: server::Limits,
+    pub(crate) connections: sentinel_listener::Limits,
+    /// Time after SIGTERM in which everything goes on but readiness.
+    pub(crate) drain: Duration,
     pub(crate) event_streams: usize,
     /// Of one party.
     pub(crate) parties: sentinel_ingress::Limits,
@@ -116,14 +117,14 @@ impl Section for LimitsSection {
             commit_delay: self
                 .commit_delay_us
                 .map_or(Delay::Adaptive, |us| Delay::Fixed(Duration::from_micros(us))),
-            connections: server::Limits {
+            connections: sentinel_listener::Limits {
                 connections: self.max_connections,
                 of_address: self.max_connections_per_address,
                 trusted: trusted_proxies.clone().into(),
                 operators_only: false,
-                drain: Duration::from_secs(self.drain_seconds),
                 grace: Duration::from_secs(self.shutdown_grace_seconds),
             },
+            drain: Duration::from_secs(self.drain_seconds),
             event_streams: self.max_event_streams,
             parties: sentinel_ingress::Limits {
                 streams_of_key: self.max_event_streams_per_key,

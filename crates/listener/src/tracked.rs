@@ -12,7 +12,7 @@ use axum::http::{Request, Response};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tower::ServiceExt as _;
 
-use super::places::{Busy, Occupant};
+use crate::places::{Busy, Occupant};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Tracked {
