@@ -37,12 +37,12 @@ pub struct CheckRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<Map<String, Value>>,
-    /// Makes the check idempotent for 24 hours: the same call of the same key and agent gets the same
-    /// decision, and is counted once. An allow is repeated only while the call would still be allowed
-    /// and its permit is neither redeemed nor expired; else the answer is a new deny
-    /// (`call_id_spent`, or why the call would be denied now). With other arguments, action, purpose,
-    /// context or usage it is 409 `call_id_conflict`. It should come from what makes the call, and not
-    /// from a header that an agent sets as it likes.
+    /// Makes the check idempotent for 24 hours: the same call of the same key and agent gets the
+    /// same decision, and is counted once. An allow is repeated only while the call would still be
+    /// allowed and its permit is neither redeemed nor expired; else the answer is a new deny
+    /// (`call_id_spent`, or why the call would be denied now). With other arguments, action,
+    /// purpose, context or usage it is 409 `call_id_conflict`. It should come from what makes the
+    /// call, and not from a header that an agent sets as it likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub call_id: Option<CallId>,
@@ -81,8 +81,8 @@ pub struct CheckAnswer<'a> {
     pub decision_id: DecisionId,
     /// The reasons as policy words them.
     pub reasons: Vec<Reason<'a>>,
-    /// What policy attached to the decision: objects with a `type`. An `alert` asks for nothing more;
-    /// Sentinel itself enforces a `rate_limit`.
+    /// What policy attached to the decision: objects with a `type`. An `alert` asks for nothing
+    /// more; Sentinel itself enforces a `rate_limit`.
     #[schema(value_type = Vec<Object>)]
     pub obligations: Cow<'a, [Value]>,
     /// Revision of the policy that was asked; `null` when none was.

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use crate::{Code, Kill};
 
-/// An event as people and programs read it: one JSON object with the seed's fields, in the stream of
-/// events and in the log.
+/// An event as people and programs read it: one JSON object with the seed's fields, in the stream
+/// of events and in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventLine<'a> {
     /// Its name, as clients subscribe to it: `kill_switch.disabled`.

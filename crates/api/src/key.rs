@@ -24,8 +24,8 @@ pub struct ApiKey {
     /// The one agent it may speak for; `null` lets the caller name the agent.
     #[schema(value_type = Option<String>)]
     pub agent: Option<AgentName>,
-    /// Who holds it, `tenant/name` when it is bound to a tenant. Keys of one owner are one principal,
-    /// `owner:…`; a key without an owner is a principal of its own, `key:…`.
+    /// Who holds it, `tenant/name` when it is bound to a tenant. Keys of one owner are one
+    /// principal, `owner:…`; a key without an owner is a principal of its own, `key:…`.
     #[schema(value_type = Option<String>)]
     pub owner: Option<Owner>,
     pub created_at: Timestamp,

@@ -100,10 +100,10 @@ impl Kill {
     }
 }
 
-/// What is to be killed or restored. The fields present make the scope: a tool
-/// (`tenant_slug` and `tool_name`), a tenant, an agent, a principal, or the tools with a scope or a
-/// tag, each of the last four of one tenant (with `tenant_slug`) or everywhere, or everything, which
-/// must be said: `"scope": "global"`.
+/// What is to be killed or restored. The fields present make the scope: a tool (`tenant_slug` and
+/// `tool_name`), a tenant, an agent, a principal, or the tools with a scope or a tag, each of the
+/// last four of one tenant (with `tenant_slug`) or everywhere, or everything, which must be said:
+/// `"scope": "global"`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KillTarget {
@@ -288,7 +288,8 @@ pub struct KillAnswer {
     pub kill_id: Option<KillId>,
     #[schema(value_type = Vec<uuid::Uuid>)]
     pub kills: Vec<KillId>,
-    /// From this epoch on, nothing it covers is allowed; of one that starts later, from its start on.
+    /// From this epoch on, nothing it covers is allowed; of one that starts later, from its start
+    /// on.
     #[schema(value_type = u64)]
     pub epoch: Epoch,
     pub reached: KillReached,

@@ -167,11 +167,11 @@ pub struct Manifest {
     pub metadata: Map<String, Value>,
     #[schema(value_type = Option<uuid::Uuid>)]
     pub decision_id: Option<DecisionId>,
-    /// What was decided, as signed; `false` with an outcome says that a denied call was made all the
-    /// same. `null` when no decision is linked, or the signature does not hold.
+    /// What was decided, as signed; `false` with an outcome says that a denied call was made all
+    /// the same. `null` when no decision is linked, or the signature does not hold.
     pub decision_allow: Option<bool>,
-    /// `decision` (made before the call) or `outcome` (what became of it); `null` when the signature
-    /// does not hold.
+    /// `decision` (made before the call) or `outcome` (what became of it); `null` when the
+    /// signature does not hold.
     #[schema(value_type = Option<String>)]
     pub phase: Option<Cow<'static, str>>,
 }

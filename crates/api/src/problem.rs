@@ -24,7 +24,7 @@ pub struct Problem<'a> {
     /// Identifier of the request, also in the header `X-Request-Id`.
     #[schema(value_type = String)]
     pub request_id: Cow<'a, str>,
-    /// Always `false`; present in answers of `/policy/check`, so that a client that reads nothing
+    /// Always `false`; present in responses of `/policy/check`, so that a client that reads nothing
     /// else stays closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<bool>,

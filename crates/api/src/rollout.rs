@@ -33,7 +33,7 @@ pub struct PolicyRollout {
     pub comparison: Option<RolloutComparison>,
 }
 
-/// How a candidate's answers compare with those that counted.
+/// How a candidate's decisions compare with those that counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutComparison {
     pub agreed: u64,
@@ -98,7 +98,7 @@ impl From<ShadowAnswer> for RolloutSide {
     }
 }
 
-/// Where the rollout stands.
+/// The state of the rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyRollouts {
     /// The candidate that is compared.
@@ -140,8 +140,8 @@ pub struct StartedRollout {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RolloutStep {
-    /// The candidate that is meant: when it is another one by now, nothing happens. Whichever there is
-    /// when left out.
+    /// The candidate that is meant: when it is another one by now, nothing happens. Whichever there
+    /// is when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]
     pub rollout_id: Option<RolloutId>,

@@ -28,8 +28,8 @@ pub struct Tool {
     pub healthcheck: Option<String>,
     /// Last result of the health check.
     pub health: Option<Health>,
-    /// Not retired, and not covered by a kill of it, of a scope or tag that it has, of its tenant, or
-    /// everything.
+    /// Not retired, and not covered by a kill of it, of a scope or tag that it has, of its tenant,
+    /// or everything.
     pub is_active: bool,
     /// SHA-256 of what is registered; a policy can pin it.
     pub digest: String,
