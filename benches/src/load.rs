@@ -49,7 +49,7 @@ pub(crate) struct LoadPlan {
     /// Kept open, each, for the whole run.
     pub(crate) connections: usize,
     pub(crate) mode: Mode,
-    /// Load before the measured window. Its answers are not counted, its failures are.
+    /// Load before the measured window. Its responses are not counted, its failures are.
     pub(crate) warm_up: Duration,
     /// Length of the measured window.
     pub(crate) measured: Duration,

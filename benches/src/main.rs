@@ -77,7 +77,7 @@ struct LoadArgs {
     header: Vec<String>,
     #[arg(long, default_value = CHECK_BODY)]
     body: String,
-    /// Count the answers whose body contains this text
+    /// Count the responses whose body contains this text
     #[arg(long)]
     count: Option<String>,
     /// Process id of the server, to report its use of CPU

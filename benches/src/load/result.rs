@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{LoadPlan, Mode, Response, cpu::CpuCores};
 
-/// The figures of one run. Latencies and the rate are of 2xx answers only: quick refusals would
+/// The figures of one run. Latencies and the rate are of 2xx responses only: quick refusals would
 /// make a failing server look fast.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LoadResult {
@@ -19,7 +19,7 @@ pub(crate) struct LoadResult {
     /// What the rate is taken over; longer than planned when requests due in the window were
     /// answered after it.
     pub(crate) seconds: f64,
-    /// 2xx answers in the window.
+    /// 2xx responses in the window.
     pub(crate) succeeded: u64,
     pub(crate) requests_per_second: f64,
     pub(crate) latency: Latency,

@@ -61,7 +61,7 @@ pub(crate) fn measure(product: &Product, times: Times) -> anyhow::Result<Table> 
     })
 }
 
-/// Checks of which no two are the same question, so that each is evaluated: a thread keeps answers.
+/// Checks of which no two are the same question, so that each is evaluated: a thread keeps results.
 fn run(
     sentinel: &Sentinel,
     times: Times,

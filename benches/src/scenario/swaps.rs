@@ -121,9 +121,9 @@ fn conclude(
         remarks: Vec::new(),
         detail: Value::Null,
     };
-    let (answers, wrong) = (load.answers.get(), load.wrong.borrow());
+    let (responses, wrong) = (load.responses.get(), load.wrong.borrow());
     row.remarks.push(format!(
-        "{} inconsistent answers in {answers}, {swaps} swaps; p99 at most {worst:.2} times the \
+        "{} inconsistent answers in {responses}, {swaps} swaps; p99 at most {worst:.2} times the \
          undisturbed",
         wrong.count
     ));
@@ -320,7 +320,7 @@ struct Load<'a> {
     known: &'a Known,
     /// Revision that was seen in force when a check was sent.
     sent: RefCell<HashMap<u64, u64>>,
-    answers: Cell<u64>,
+    responses: Cell<u64>,
     wrong: RefCell<Wrong>,
 }
 
@@ -334,7 +334,7 @@ impl<'a> Load<'a> {
             requests: PURPOSES.map(request),
             known,
             sent: RefCell::default(),
-            answers: Cell::default(),
+            responses: Cell::default(),
             wrong: RefCell::default(),
         })
     }
@@ -346,7 +346,7 @@ impl<'a> Load<'a> {
         };
         let observe = |sequence: u64, response: &Response<'_>| {
             let seen = self.sent.borrow_mut().remove(&sequence).unwrap_or_default();
-            self.answers.set(self.answers.get() + 1);
+            self.responses.set(self.responses.get() + 1);
             let fits = self.fits(sequence, seen, response);
             if fits.is_none() {
                 let mut wrong = self.wrong.borrow_mut();

@@ -10,7 +10,7 @@ use sentinel_client::api::{CheckRequest, KillRequest, KillTarget};
 use sentinel_client::{ApiKey, Client, Error, StreamEvent};
 use serde_json::{Value, json};
 
-/// A server that answers each request as `answer` does, which gets its number and its head; and the
+/// A server that handles each request with `answer`, which gets its number and its head; and the
 /// heads of the requests so far.
 fn server(
     mut answer: impl FnMut(usize, &str, &mut TcpStream) + Send + 'static,

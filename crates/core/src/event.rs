@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// One event. Its payload is shared, so that publishing costs one reference count a subscriber.
 ///
 /// Its serialized form is what replicas tell each other, without loss; what people and programs
-/// outside read is the line that `sentinel-service` makes of it.
+/// outside read is the line that `sentinel-api` makes of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {

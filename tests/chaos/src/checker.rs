@@ -44,7 +44,7 @@ pub(crate) struct Least {
     /// Kills during which a check was denied because of them.
     pub(crate) kills: usize,
     pub(crate) manifests: usize,
-    /// Answers that repeated an earlier decision.
+    /// Responses that repeated an earlier decision.
     pub(crate) replays: usize,
 }
 

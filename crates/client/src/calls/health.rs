@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::Client;
 
-/// A server that is well answers this quickly when asked how it is.
+/// Deadline of a question about health.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a server says of whether it can decide.
@@ -18,7 +18,7 @@ pub struct Readiness {
 }
 
 impl Client {
-    /// Whether the server can decide; `None` when nothing answers there as Sentinel does.
+    /// Whether the server can decide; `None` when no Sentinel is there.
     pub async fn readiness(&self) -> Option<Readiness> {
         let request = self.request(Method::GET, &["readyz"], &[]).ok()?.timeout(TIMEOUT);
         let response = request.send().await.ok()?;

@@ -54,7 +54,7 @@ pub(crate) struct Register {
     /// Where the tool is reached.
     #[arg(long = "tool-url", value_name = "URL")]
     tool_url: String,
-    /// Who answers for it.
+    /// Who is responsible for it.
     #[arg(long)]
     owner: String,
     /// A scope that it needs; repeatable.

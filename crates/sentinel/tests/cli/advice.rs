@@ -117,7 +117,7 @@ impl Deployment {
 fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in text.lines() {
-        let Some(advice) = ["mend: ", "help: ", "fix: "]
+        let Some(advice) = ["help: ", "fix: "]
             .iter()
             .find_map(|label| line.split_once(label).map(|(_, advice)| advice))
         else {

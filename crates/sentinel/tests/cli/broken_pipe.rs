@@ -87,7 +87,7 @@ fn a_server_goes_on_when_nobody_reads_what_it_says() {
     for _ in 0..3 {
         server.check().exits(0);
     }
-    // What it logs when it is asked to load a policy that is refused, nobody reads.
+    // It logs that a policy is refused, to a pipe without a reader.
     folder.file("data/policies/broken.rego", "package");
     server.signal("HUP");
     server.check().exits(0);

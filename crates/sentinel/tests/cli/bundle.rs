@@ -344,7 +344,7 @@ fn unsafe_sources_are_refused_with_their_mend() {
     let key = format!("{root}/bundle.pub");
     let bundle = |address| ("SENTINEL_POLICY_BUNDLE", address);
     let dir = ("SENTINEL_POLICY_BUNDLE_DIR", kept.as_str());
-    let unsigned = deployment.folder.file("signers", "# nobody yet\n\nalice@example.com\n");
+    let unsigned = deployment.folder.file("signers", "# empty so far\n\nalice@example.com\n");
     let signers = ("SENTINEL_POLICY_GIT_ALLOWED_SIGNERS", unsigned.as_str());
     let key_file = ("SENTINEL_POLICY_BUNDLE_KEY_FILE", key.as_str());
     let https = bundle("https://b.example/p.tar.gz");

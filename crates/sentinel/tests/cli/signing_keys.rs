@@ -171,13 +171,13 @@ fn keys_that_are_named_wrongly_are_refused_with_their_mend_and_nothing_secret() 
     let path = keyed.deployment.folder.path().join("key.pem");
     let path = path.to_str().unwrap();
     let public = keyed.deployment.folder.file("public.pem", "no key");
-    let refuses = |variables: &[(&str, &str)], what: &str, mend: &str| {
+    let refuses = |variables: &[(&str, &str)], what: &str, fix: &str| {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut command = keyed.command("serve");
         command.envs(variables.iter().map(owned));
         let refused = Ran::from(command.output().unwrap()).exits(1).stderr;
         assert!(refused.contains(what), "no `{what}`: {refused}");
-        assert!(refused.contains(mend), "no `{mend}`: {refused}");
+        assert!(refused.contains(fix), "no `{fix}`: {refused}");
         assert!(!refused.contains("hunter2"), "{refused}");
     };
     let file = ("SENTINEL_SIGNING_KEY_FILE", path);

@@ -92,7 +92,7 @@ pub(super) fn idempotent(history: &History, violations: &mut Vec<Violation>) {
     }
 }
 
-/// Allows are answers of decisions that allow, and of nothing else.
+/// Only a recorded allow is reported as an allow.
 pub(super) fn never_by_an_error(history: &History, violations: &mut Vec<Violation>) {
     for (place, observation) in history.observations.iter().enumerate() {
         let Some((call, answered)) = observation.allowed() else { continue };
