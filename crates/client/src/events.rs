@@ -29,7 +29,7 @@ pub struct Streamed {
     pub event: StreamEvent,
 }
 
-/// What a stream tells.
+/// What a stream reports.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StreamEvent {

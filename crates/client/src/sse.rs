@@ -1,4 +1,4 @@
-//! Server-sent events, as far as the WHATWG's standard and a server of ours need them.
+//! Server-sent events: the part of the WHATWG's standard that Sentinel uses.
 
 /// A line that is longer is not Sentinel's. Bytes.
 const MAX_LINE: usize = 1024 * 1024;

@@ -30,7 +30,7 @@ const PARALLEL: usize = 16;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Recomputes whole logs from their entries; needs no server of ours.
+    /// Recomputes whole logs from their entries; needs no Sentinel server.
     Audit(Audit),
 }
 

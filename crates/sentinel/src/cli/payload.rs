@@ -64,7 +64,7 @@ async fn get(id: uuid::Uuid, to: Option<PathBuf>, connection: &Connection) -> Ou
         Some(path) => {
             std::fs::write(&path, payload).or_fail(|| format!("cannot write `{}`", path.display()))
         }
-        // No line break of ours: the bytes are what was signed.
+        // No line break is added: the bytes are what was signed.
         None => output::bytes(&payload),
     }
 }

@@ -127,7 +127,7 @@ fn a_value_that_is_nearly_json_changes_nothing() {
     assert!(!decided(&server.check()).0);
     for value in [r#"{"a": true, "b": true"#, " [1", "\"a", "-1a", "2026-11-24"] {
         let refused = server.cli(&["policy", "data", "put", "/blocked", "--", value]).exits(2);
-        assert!(refused.stderr.contains("the value begins like JSON and is none"), "{refused:?}");
+        assert!(refused.stderr.contains("the value begins like JSON but is not"), "{refused:?}");
     }
     // What parsers read differently goes to the server as it is, and is refused there.
     for value in [r#"{"a":1,"a":2}"#, "9223372036854775808123"] {

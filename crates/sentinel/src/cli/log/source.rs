@@ -40,7 +40,7 @@ pub(super) struct Web {
 /// The address of a log's files, when `place` is one.
 ///
 /// # Errors
-/// When it looks like an address and is none.
+/// When it looks like an address and cannot be parsed as one.
 pub(super) fn address(place: &str) -> Outcome<Option<Url>> {
     if !place.contains("://") {
         return Ok(None);
@@ -61,7 +61,7 @@ impl Source {
     /// What `place` names.
     ///
     /// # Errors
-    /// When it looks like an address and is none.
+    /// When it looks like an address and cannot be parsed as one.
     pub(super) fn open(place: &str, api_key: Option<&ApiKey>) -> Outcome<Self> {
         let Some(base) = address(place)? else {
             return Ok(Self::Directory(PathBuf::from(place)));

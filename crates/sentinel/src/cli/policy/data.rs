@@ -100,7 +100,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
 
 /// The value as JSON, byte for byte where it is JSON: written again it might say something else.
 ///
-/// What begins like JSON and is none was meant to be JSON. As a string it would replace what
+/// A value that begins like JSON but is not was meant to be JSON. As a string it would replace what
 /// policies look into, and they would find nothing there that denies.
 fn given(text: String) -> Outcome<Vec<u8>> {
     let Err(error) = serde_json::from_str::<IgnoredAny>(&text) else {
@@ -109,7 +109,7 @@ fn given(text: String) -> Outcome<Vec<u8>> {
     let begins = |first: char| matches!(first, '{' | '[' | '"' | '-') || first.is_ascii_digit();
     if text.trim_start().starts_with(begins) {
         return Err(Failure::usage(format!(
-            "the value begins like JSON and is none: {error}; for a text, give '\"…\"' or --string"
+            "the value begins like JSON but is not: {error}; for a text, give '\"…\"' or --string"
         )));
     }
     Ok(Value::String(text).to_string().into_bytes())
