@@ -43,10 +43,6 @@ pub(crate) trait Work: Send + 'static {
     fn rest(_took: Duration) {}
 }
 
-/// How often a thread without work lets others run before it sleeps: under load the next piece of
-/// work comes from those, and to be woken costs more than a small evaluation.
-const YIELDS: u32 = 4;
-
 /// How large a pool is, and what it bears.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -276,7 +272,6 @@ impl<W: Work> Shared<W> {
 
     /// The next piece of work; `None` once the pool is dropped.
     fn next(&self) -> Option<(W, W::Asker)> {
-        let mut yields = YIELDS;
         let mut inner = self.lock();
         loop {
             if inner.closed {
@@ -284,13 +279,6 @@ impl<W: Work> Shared<W> {
             }
             if let Some(next) = inner.queue.pop_front() {
                 return Some(next);
-            }
-            if yields > 0 {
-                yields -= 1;
-                drop(inner);
-                std::thread::yield_now();
-                inner = self.lock();
-                continue;
             }
             inner.idle += 1;
             inner = self.work.wait(inner).unwrap_or_else(PoisonError::into_inner);
