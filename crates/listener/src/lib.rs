@@ -121,8 +121,8 @@ fn refuse(stream: &TcpStream) {
     drop(stream.try_write(RESPONSE));
 }
 
-/// Responses are small and each is awaited: delaying them gains nothing. A failure here only makes it
-/// slower.
+/// Responses are small and each is awaited: delaying them gains nothing. A failure here only makes
+/// it slower.
 fn nodelay(stream: TcpStream) -> TcpStream {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");

@@ -38,8 +38,8 @@ impl Limits {
         Self { connections: OPERATORS, of_address: None, operators_only: true, ..limits }
     }
 
-    /// The same, with no more connections than this process may open files; raises the limit of open
-    /// files where it can.
+    /// The same, with no more connections than this process may open files; raises the limit of
+    /// open files where it can.
     #[must_use]
     pub fn within_open_files(self) -> Self {
         Self { connections: room_for(self.connections), ..self }

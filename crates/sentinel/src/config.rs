@@ -1,5 +1,6 @@
-//! The configuration of `sentinel serve`: one YAML file, and an environment variable for each of its
-//! fields. It consists of [`sections`]; each checks its own fields and makes what they describe.
+//! The configuration of `sentinel serve`: one YAML file, and an environment variable for each of
+//! its fields. It consists of [`sections`]; each checks its own fields and makes what they
+//! describe.
 
 mod document;
 mod kind;

@@ -1,5 +1,5 @@
-//! `sentinel doctor`: finds out what is wrong with a server on this machine, and what to do about it.
-//! It changes nothing, and advises nothing that removes a key.
+//! `sentinel doctor`: finds out what is wrong with a server on this machine, and what to do about
+//! it. It changes nothing, and advises nothing that removes a key.
 
 mod data_dir;
 mod deployment;

@@ -11,8 +11,8 @@ use super::kind::kind;
 use super::schema::schema;
 use crate::failure::{Failure, Outcome};
 
-/// Variables that are not fields of the configuration but are read by the commands, or by clients on
-/// the same machine.
+/// Variables that are not fields of the configuration but are read by the commands, or by clients
+/// on the same machine.
 const OTHER_VARIABLES: [&str; 6] = [
     "SENTINEL_AGENT",
     "SENTINEL_API_KEY",

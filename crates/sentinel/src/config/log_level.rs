@@ -1,5 +1,5 @@
-//! `log_level`: a word that is not a level would be taken for the name of a module, and nothing else
-//! would be logged.
+//! `log_level`: a word that is not a level would be taken for the name of a module, and nothing
+//! else would be logged.
 
 use tracing_subscriber::EnvFilter;
 

@@ -50,8 +50,8 @@ impl Keys {
 }
 
 impl OpenedKeys {
-    /// Writes what is not on disk, and reads what the database keeps. To be called once the database
-    /// is held: of two processes that start in the same directory, only one makes its key.
+    /// Writes what is not on disk, and reads what the database keeps. To be called once the
+    /// database is held: of two processes that start in the same directory, only one makes its key.
     ///
     /// # Errors
     /// When a key cannot be written, or the database does not answer.

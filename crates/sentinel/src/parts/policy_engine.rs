@@ -61,7 +61,8 @@ pub(crate) struct Supply {
 /// What loads the policies of the embedded engine.
 #[derive(Debug, Clone)]
 enum Loader {
-    /// `seen` is the fingerprint of the directory before it was loaded; none when it is not watched.
+    /// `seen` is the fingerprint of the directory before it was loaded; none when it is not
+    /// watched.
     Directory {
         engine: Arc<EmbeddedEngine>,
         dir: PathBuf,
@@ -202,7 +203,8 @@ impl Policy {
         }
     }
 
-    /// Why OPA did not decide when it was looked at last; `None` when it did, or when none is asked.
+    /// Why OPA did not decide when it was looked at last; `None` when it did, or when none is
+    /// asked.
     pub(crate) fn opa_error(&self) -> Option<String> {
         let status = self.opa.as_ref()?.status();
         match (status.error, status.revision) {
@@ -342,8 +344,8 @@ impl Reloader {
         }
     }
 
-    /// Loads what is on this machine, and asks no source: a bundle is the one that was in force last.
-    /// `None` when there is nothing.
+    /// Loads what is on this machine, and asks no source: a bundle is the one that was in force
+    /// last. `None` when there is nothing.
     ///
     /// # Errors
     /// When it is refused.

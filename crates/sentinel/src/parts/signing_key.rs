@@ -84,8 +84,8 @@ pub(crate) enum Prepared {
 }
 
 impl Source {
-    /// Opens the key, or makes one, which takes some 70 ms at first, since the generator of AWS-LC is
-    /// seeded for it. Nothing is written, so this needs no lock.
+    /// Opens the key, or makes one, which takes some 70 ms at first, since the generator of AWS-LC
+    /// is seeded for it. Nothing is written, so this needs no lock.
     ///
     /// # Errors
     /// When it cannot be opened or made.

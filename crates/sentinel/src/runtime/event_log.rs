@@ -1,8 +1,8 @@
 //! The event log: one line per event, on standard output.
 //!
-//! A thread of its own writes, so that a slow reader of the log (a pipe that is not drained, a paused
-//! terminal) holds up no decision. It may fall behind and skip events; a line says how many. The
-//! audit has them all.
+//! A thread of its own writes, so that a slow reader of the log (a pipe that is not drained, a
+//! paused terminal) holds up no decision. It may fall behind and skip events; a line says how many.
+//! The audit has them all.
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};

@@ -73,8 +73,8 @@ impl Listeners {
         })
     }
 
-    /// Serves at each address until `stopped` completes, and then what was accepted. Returns how many
-    /// connections had to be cut.
+    /// Serves at each address until `stopped` completes, and then what was accepted. Returns how
+    /// many connections had to be cut.
     pub(crate) async fn serve(
         self,
         interfaces: Interfaces,

@@ -1,5 +1,5 @@
-//! Operational logs: what the process reports about itself, on standard error. What happens to calls
-//! is in [`crate::runtime::event_log`], on standard output.
+//! Operational logs: what the process reports about itself, on standard error. What happens to
+//! calls is in [`crate::runtime::event_log`], on standard output.
 
 use std::io::{self, IsTerminal};
 

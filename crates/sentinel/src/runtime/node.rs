@@ -34,8 +34,8 @@ use crate::runtime::tasks::{HealthChecks, LogLead, Tasks, warm_up};
 
 /// Time that WebSockets get to be closed once all else has ended.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Time that the last events get to leave a server that stops, its tasks to end, and the lead of the
-/// log to be given up.
+/// Time that the last events get to leave a server that stops, its tasks to end, and the lead of
+/// the log to be given up.
 const FLUSH: Duration = Duration::from_secs(1);
 /// Time that the event log gets to write what is left.
 const LOG_GRACE: Duration = Duration::from_secs(1);
@@ -170,8 +170,8 @@ impl Node {
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
         }
-        // WebSockets do not belong to the listeners any more. Each holds a receiver until its client
-        // has been closed.
+        // WebSockets do not belong to the listeners any more. Each holds a receiver until its
+        // client has been closed.
         drop(tokio::time::timeout(FAREWELL, stopping.closed()).await);
         leave(services, carrier, tasks).await;
         log.finish(LOG_GRACE);

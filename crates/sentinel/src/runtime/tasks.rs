@@ -101,8 +101,8 @@ impl LogLead {
     }
 }
 
-/// Makes a signature that is not used. The first one takes some 70 ms, since the generator of AWS-LC
-/// is seeded for it; no caller has to wait for that. A key that was just made has done so.
+/// Makes a signature that is not used. The first one takes some 70 ms, since the generator of
+/// AWS-LC is seeded for it; no caller has to wait for that. A key that was just made has done so.
 pub(crate) async fn warm_up(signing: Signing) {
     let Signing::Direct(signer) = signing else { return };
     let signed = tokio::task::spawn_blocking(move || signer.sign(b"").map(drop)).await;

@@ -334,7 +334,7 @@ fn secrets_in_the_address_of_a_bundle_are_not_recorded() {
 }
 
 #[test]
-fn unsafe_sources_are_refused_with_their_mend() {
+fn unsafe_sources_are_refused_with_their_fix() {
     let folder = with_keys();
     let root = folder.path().display().to_string();
     folder.file("kept/.keep", "");

@@ -42,7 +42,7 @@ fn sighup_loads_the_policy_anew_and_keeps_the_last_good_one() {
 }
 
 #[test]
-fn a_broken_policy_denies_everything_until_it_is_mended() {
+fn a_broken_policy_denies_everything_until_it_is_fixed() {
     let folder = Folder::new();
     let path = folder.file("policies/policy.rego", "package sentinel.policy\nallow if {");
     let dir = folder.path().join("policies");

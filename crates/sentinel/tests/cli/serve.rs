@@ -54,10 +54,10 @@ impl Deployment {
 
     /// Asserts that it does not start, and says what and how.
     #[track_caller]
-    fn refuses(&self, variables: &[(&str, &str)], what: &str, mend: &str) {
+    fn refuses(&self, variables: &[(&str, &str)], what: &str, fix: &str) {
         let refused = self.serve_with(variables).exits(1);
         assert!(refused.stderr.contains(what), "no `{what}`: {}", refused.stderr);
-        assert!(refused.stderr.contains(mend), "no `{mend}`: {}", refused.stderr);
+        assert!(refused.stderr.contains(fix), "no `{fix}`: {}", refused.stderr);
         assert!(refused.stdout.is_empty(), "{refused:?}");
     }
 
@@ -68,9 +68,9 @@ impl Deployment {
 }
 
 #[test]
-fn each_unsafe_or_incomplete_configuration_is_refused_with_its_mend() {
+fn each_unsafe_or_incomplete_configuration_is_refused_with_its_fix() {
     let deployment = Deployment::new();
-    let refuses = |variables: &[_], what, mend| deployment.refuses(variables, what, mend);
+    let refuses = |variables: &[_], what, fix| deployment.refuses(variables, what, fix);
     refuses(&[], "no API key", "sentinel key create --config");
     refuses(
         &[("SENTINEL_DATABASE_URL", "postgres://u:secret@db/x")],

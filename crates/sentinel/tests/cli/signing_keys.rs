@@ -166,7 +166,7 @@ fn an_encrypted_key_of_the_environment_signs_manifests_itself() {
 }
 
 #[test]
-fn keys_that_are_named_wrongly_are_refused_with_their_mend_and_nothing_secret() {
+fn keys_that_are_named_wrongly_are_refused_with_their_fix_and_nothing_secret() {
     let keyed = Keyed::new(&[]);
     let path = keyed.deployment.folder.path().join("key.pem");
     let path = path.to_str().unwrap();

@@ -1,5 +1,5 @@
-//! What `sentinel doctor` looks at in a configuration of `sentinel serve`: each part that it names is
-//! opened, whether or not the others can be.
+//! What `sentinel doctor` looks at in a configuration of `sentinel serve`: each part that it names
+//! is opened, whether or not the others can be.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;

@@ -17,9 +17,9 @@ pub(crate) struct Checks {
     /// `scope:limit/period:burst`, the scope being `tenant`, `agent`, `tool` or `agent_tool`
     /// (`agent:100/1s`, `tenant:5000/1m:200`). As an environment variable, separated by commas.
     pub(crate) rate_limits: Vec<String>,
-    /// Whether a call that names no agent is denied, with code `agent_required`. An agent kill covers
-    /// a call by the agent that it names, and only keys bound to an agent hold it to its name; policy
-    /// can demand the same of some calls, by the obligation `require_agent`.
+    /// Whether a call that names no agent is denied, with code `agent_required`. An agent kill
+    /// covers a call by the agent that it names, and only keys bound to an agent hold it to its
+    /// name; policy can demand the same of some calls, by the obligation `require_agent`.
     pub(crate) require_agent: bool,
     /// Which decisions are signed and logged before they are returned, besides being recorded:
     /// `off`, `denials` or `all`. Each costs a signature and some 3 KB.

@@ -25,8 +25,9 @@ pub(crate) struct DatabaseSection {
     /// A read replica of the PostgreSQL database, for the audit and other listings. What it
     /// returns may lag behind.
     pub(crate) database_read_url: Option<String>,
-    /// Connections to PostgreSQL that listings and changes of this server share, for each of the two
-    /// addresses. Up to seven more have tasks of their own: commits, kills and readiness, listening.
+    /// Connections to PostgreSQL that listings and changes of this server share, for each of the
+    /// two addresses. Up to seven more have tasks of their own: commits, kills and readiness,
+    /// listening.
     #[schemars(range(min = 4, max = 1000))]
     pub(crate) database_connections: u32,
     /// Milliseconds that one statement may take in PostgreSQL before it fails, and the check that

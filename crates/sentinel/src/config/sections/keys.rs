@@ -29,7 +29,8 @@ pub(crate) struct Keys {
     /// Name of the environment variable that holds that key, as PEM.
     pub(crate) signing_key_env: Option<String>,
     /// Service that holds that key and signs with it: `vault://host:8200/transit/key`,
-    /// `awskms:///alias/key` or `gcpkms://projects/…/cryptoKeyVersions/1`; see docs/signing-keys.md.
+    /// `awskms:///alias/key` or `gcpkms://projects/…/cryptoKeyVersions/1`; see
+    /// docs/signing-keys.md.
     pub(crate) signing_key_service: Option<String>,
     /// File with the passphrase of an encrypted signing key, which only its owner can read.
     pub(crate) signing_key_passphrase_file: Option<PathBuf>,
@@ -50,15 +51,16 @@ pub(crate) struct Keys {
     pub(crate) log_key_env: Option<String>,
     /// Service that holds that key and signs with it, in the forms of `signing_key_service`.
     pub(crate) log_key_service: Option<String>,
-    /// Key that the log had under its earlier name, a file like `log_key_file` without a passphrase:
-    /// ends that log. Needed until it is ended, and only for a key that the database does not keep.
+    /// Key that the log had under its earlier name, a file like `log_key_file` without a
+    /// passphrase: ends that log. Needed until it is ended, and only for a key that the database
+    /// does not keep.
     pub(crate) log_previous_key_file: Option<PathBuf>,
     /// File with the passphrase of an encrypted log key, which only its owner can read.
     pub(crate) log_key_passphrase_file: Option<PathBuf>,
     /// Name of the environment variable that holds that passphrase.
     pub(crate) log_key_passphrase_env: Option<String>,
-    /// File with the token for Vault or for Google's KMS, read again each time. Without it, Vault's is
-    /// that of VAULT_TOKEN, and Google's that of the usual credentials.
+    /// File with the token for Vault or for Google's KMS, read again each time. Without it, Vault's
+    /// is that of VAULT_TOKEN, and Google's that of the usual credentials.
     pub(crate) key_service_token_file: Option<PathBuf>,
 }
 

@@ -34,8 +34,8 @@ pub(crate) struct LimitsSection {
     /// the last address in `X-Forwarded-For` that is not one of them counts as the client's. As an
     /// environment variable, separated by commas.
     pub(crate) trusted_proxies: Vec<String>,
-    /// Requests without a valid key that an address may make in a second, and twenty times as many at
-    /// once, before they are refused with 429; 0 for no limit. Requests with a valid key are not
+    /// Requests without a valid key that an address may make in a second, and twenty times as many
+    /// at once, before they are refused with 429; 0 for no limit. Requests with a valid key are not
     /// counted.
     #[schemars(range(max = 1_000_000))]
     pub(crate) max_unauthenticated_per_second: u32,

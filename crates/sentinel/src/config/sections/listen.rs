@@ -16,8 +16,8 @@ pub(crate) struct Listen {
     /// `tls_terminated_upstream` and `allowed_hosts`.
     pub(crate) listen: SocketAddr,
     /// Address and port where operators and administrators are served, and no other caller, beside
-    /// `listen`: with 256 connections of its own, so that nothing that happens there keeps them out.
-    /// An address other than loopback also needs `tls_terminated_upstream`.
+    /// `listen`: with 256 connections of its own, so that nothing that happens there keeps them
+    /// out. An address other than loopback also needs `tls_terminated_upstream`.
     pub(crate) admin_listen: Option<SocketAddr>,
     /// Address and port where Envoy asks by gRPC (`ext_authz`), without TLS; nowhere by default.
     /// An address other than loopback also needs `tls_terminated_upstream`.
@@ -51,8 +51,8 @@ pub(crate) struct Listening {
     pub(crate) allowed_hosts: Vec<String>,
 }
 
-/// The names by which a browser or a program on this machine reaches the server. Others are refused,
-/// so that no web page can reach it through a name of its own.
+/// The names by which a browser or a program on this machine reaches the server. Others are
+/// refused, so that no web page can reach it through a name of its own.
 pub(crate) fn loopback_hosts() -> Vec<String> {
     ["127.0.0.1", "localhost", "[::1]"].map(str::to_owned).to_vec()
 }
@@ -72,7 +72,8 @@ impl Section for Listen {
     }
 
     fn build(&self, _: &mut Problems) -> Option<Listening> {
-        // No names are refused unless the server listens on loopback, where only its names are used.
+        // No names are refused unless the server listens on loopback, where only its names are
+        // used.
         let mut allowed_hosts = self.allowed_hosts.clone();
         let admin_on_loopback = self.admin_listen.is_some_and(|listen| listen.ip().is_loopback());
         if allowed_hosts.is_empty() || admin_on_loopback {

@@ -13,8 +13,8 @@ use crate::runtime::logging::LogFormat;
 pub(crate) struct Logging {
     /// Form of the logs; by default text on a terminal and JSON elsewhere.
     pub(crate) log_format: Option<LogFormat>,
-    /// Least severe level of the operational log: `off`, `error`, `warn`, `info`, `debug` or `trace`,
-    /// and for single modules others: `info,sentinel_policy=debug`.
+    /// Least severe level of the operational log: `off`, `error`, `warn`, `info`, `debug` or
+    /// `trace`, and for single modules others: `info,sentinel_policy=debug`.
     pub(crate) log_level: String,
     /// Whether the event log has a line for every check. Kills, registrations and signatures are
     /// always in it, and the audit has every decision in any case.

@@ -12,9 +12,9 @@ use crate::parts::payload_key;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Payloads {
-    /// 32 random bytes in hexadecimal or base64 (`openssl rand -hex 32`), in a file that only its owner
-    /// can read: wraps the keys with which the payloads of tenants are kept. Without it none are kept.
-    /// When it is lost, so are they.
+    /// 32 random bytes in hexadecimal or base64 (`openssl rand -hex 32`), in a file that only its
+    /// owner can read: wraps the keys with which the payloads of tenants are kept. Without it none
+    /// are kept. When it is lost, so are they.
     pub(crate) payload_key_file: Option<PathBuf>,
 }
 

@@ -58,8 +58,8 @@ pub(crate) struct Policy {
     pub(crate) policy_bundle_long_poll_seconds: u64,
     /// Lets a bundle come into force that is older than one that was in force.
     pub(crate) policy_bundle_allow_rollback: bool,
-    /// Who may sign commits, in the form of `ssh-keygen` (`name ssh-ed25519 AAAA…`); with it, commits
-    /// that none of them signed by SSH key are refused. For `git+…` only.
+    /// Who may sign commits, in the form of `ssh-keygen` (`name ssh-ed25519 AAAA…`); with it,
+    /// commits that none of them signed by SSH key are refused. For `git+…` only.
     pub(crate) policy_git_allowed_signers: Option<PathBuf>,
     /// What decides: the embedded engine, an OPA, or the embedded engine with an OPA that is
     /// compared with it.

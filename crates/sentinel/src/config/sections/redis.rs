@@ -21,8 +21,8 @@ pub(crate) struct Redis {
     /// What becomes of calls with rate limits while Redis does not answer.
     pub(crate) on_redis_loss: OnRedisLoss,
     /// How many servers there are, for their shares of a rate limit while none counts for all of
-    /// them: Redis does not answer, or there is none. Required for rate limits on PostgreSQL without
-    /// `redis_url`, and for `on_redis_loss: local_share`.
+    /// them: Redis does not answer, or there is none. Required for rate limits on PostgreSQL
+    /// without `redis_url`, and for `on_redis_loss: local_share`.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) replicas: Option<u32>,
 }

@@ -24,16 +24,16 @@ pub(crate) struct TransparencySection {
     /// port and path (`log.example.com`). Nothing is fetched from there; verifiers know the log by
     /// it. With another name than before, the log is ended and goes on as a new one.
     pub(crate) log_origin: String,
-    /// Lets everybody read the transparency log and its trusted root, without a key. It holds hashes,
-    /// signatures and public keys, and shows how much is signed and when.
+    /// Lets everybody read the transparency log and its trusted root, without a key. It holds
+    /// hashes, signatures and public keys, and shows how much is signed and when.
     pub(crate) public_log: bool,
     /// Where the transparency log is copied to, for others to read: `file:///absolute/directory`
     /// that exists, or `s3://bucket/folder` with credentials in the usual `AWS_…` variables. See
     /// docs/transparency.md.
     pub(crate) log_mirror_url: Option<String>,
     /// Witnesses that are asked to cosign checkpoints, each as its address and its key:
-    /// `https://witness.example witness.example/w+1f9c…+BAf…`. As an environment variable, separated
-    /// by commas.
+    /// `https://witness.example witness.example/w+1f9c…+BAf…`. As an environment variable,
+    /// separated by commas.
     pub(crate) log_witnesses: Vec<String>,
     /// How many of the witnesses must have cosigned a checkpoint before bundles carry it. Required
     /// with `log_witnesses`.
