@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the routes.
 
 use http::Method;
+use sentinel_ingress::problem::ProblemDocument;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
@@ -9,8 +10,6 @@ use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, ResponseBuilder,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
-
-use crate::problem::ProblemDocument;
 
 const BEARER: &str = "bearer";
 const API_KEY: &str = "api_key";

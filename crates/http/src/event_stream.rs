@@ -8,7 +8,9 @@ use sentinel_api::{ClosedEvent, EventLine, SyncEvent};
 use sentinel_core::control::ControlState;
 use sentinel_core::event::{Event, RegistryChange};
 use sentinel_core::principal::{Principal, Role};
+use sentinel_ingress::auth::Caller;
 use sentinel_ingress::limits::Place;
+use sentinel_ingress::problem::Problem;
 use sentinel_service::ServiceError;
 use sentinel_service::bus::{EventId, Listening, Published};
 use sentinel_service::kill::KillView;
@@ -20,8 +22,6 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 use crate::wire;
 
 mod filter;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use sentinel_ingress::edge::EdgeLayer;
-use sentinel_ingress::{FrontDoor, auth, body, path, problem, query};
+use sentinel_ingress::{FrontDoor, problem};
 
 mod app;
 mod document;

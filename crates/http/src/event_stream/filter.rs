@@ -1,8 +1,7 @@
 //! Which events a subscriber wants.
 
 use sentinel_core::event::Event;
-
-use crate::problem::Problem;
+use sentinel_ingress::problem::Problem;
 
 /// Patterns that one subscriber may give.
 const MAX_PATTERNS: usize = 32;

@@ -7,10 +7,9 @@ use std::sync::{Arc, LazyLock};
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 use utoipa_swagger_ui::Config;
-
-use crate::path::Id;
-use crate::problem::Problem;
 
 /// The page loads from this server and nowhere else. Swagger UI styles its elements inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \

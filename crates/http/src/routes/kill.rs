@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_api::{KillAnswer, KillReached, KillRequest};
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 use sentinel_service::kill::{KillOrder, Reached};
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Stop calls
@@ -29,9 +29,9 @@ use crate::wire;
         (status = 200, description = "stopped", body = KillAnswer),
         (status = 409, description = "`older_servers_connected`: a server of an older version, which \
             does not know this kind of kill, is connected to the database",
-            content_type = "application/problem+json", body = crate::problem::ProblemDocument),
+            content_type = "application/problem+json", body = sentinel_ingress::problem::ProblemDocument),
         (status = 422, description = "`invalid_target` or `invalid_kill_time`",
-            content_type = "application/problem+json", body = crate::problem::ProblemDocument),
+            content_type = "application/problem+json", body = sentinel_ingress::problem::ProblemDocument),
     ),
 )]
 pub(crate) async fn kill(

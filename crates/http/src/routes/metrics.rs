@@ -5,10 +5,10 @@ use axum::extract::State;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

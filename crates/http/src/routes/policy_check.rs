@@ -10,10 +10,10 @@ use sentinel_api::{CheckAnswer, CheckRequest, Reason, Secret};
 use sentinel_core::check::{self, Arguments};
 use sentinel_core::decision::ReasonCode;
 use sentinel_ingress::ask::{Asked, Asker, ask};
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::body::Unread;
-use crate::problem::Problem;
 
 /// Decide a call
 ///
@@ -34,12 +34,12 @@ use crate::problem::Problem;
         (status = 200, description = "the decision", body = CheckAnswer),
         (status = 404, description = "`unknown_tenant` or `unknown_tool`; recorded as a deny, \
             `decision_id` names it", content_type = "application/problem+json",
-            body = crate::problem::ProblemDocument),
+            body = sentinel_ingress::problem::ProblemDocument),
         (status = 503, description = "`overloaded` (more is under way than can be answered in \
             time), `deadline_exceeded` or `store_unavailable`; try again after `Retry-After`",
-            content_type = "application/problem+json", body = crate::problem::ProblemDocument),
+            content_type = "application/problem+json", body = sentinel_ingress::problem::ProblemDocument),
         (status = 409, description = "`call_id_conflict`: the call id was used for another call",
-            content_type = "application/problem+json", body = crate::problem::ProblemDocument),
+            content_type = "application/problem+json", body = sentinel_ingress::problem::ProblemDocument),
     ),
 )]
 pub(crate) async fn policy_check(

@@ -5,12 +5,12 @@ use axum::extract::State;
 use http::StatusCode;
 use sentinel_api::{SignAnswer, SignRequest, payload_hash};
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 use sentinel_service::provenance;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 
 /// Sign an action
 ///

@@ -5,15 +5,15 @@ use axum::extract::State;
 use sentinel_api::{self as api, CheckOutcome, Manifest, VerifyAnswer, payload_hash};
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 use sentinel_provenance::{AgentAction, Check, CheckName, Outcome};
 use sentinel_service::payloads::Kept;
 use sentinel_service::provenance::{DecisionLink, Verified};
 use serde_json::Map;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::path::Id;
-use crate::problem::Problem;
 
 /// Verify a manifest
 ///

@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use jiff::Timestamp;
+use sentinel_ingress::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Shared;
-use crate::problem::Problem;
 
 /// The server decides.
 #[derive(Debug, Serialize, ToSchema)]

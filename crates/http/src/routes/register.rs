@@ -6,11 +6,11 @@ use http::StatusCode;
 use sentinel_api::{RegisterRequest, Tool};
 use sentinel_core::name::{DisplayName, TenantSlug};
 use sentinel_core::store::{TenantSpec, ToolSpec};
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Register a tool

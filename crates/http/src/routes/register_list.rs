@@ -9,13 +9,13 @@ use sentinel_api::Tool;
 use sentinel_core::name::TenantSlug;
 use sentinel_core::page::Page;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::Params;
 use crate::wire;
 
 /// Tools that one response holds at most, in pages of [`Page::MAX_LIMIT`].

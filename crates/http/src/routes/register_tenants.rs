@@ -5,10 +5,10 @@ use axum::extract::State;
 use sentinel_api::Tenant;
 use sentinel_core::page::Page;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 
 /// Tenants that one response holds at most, in pages of [`Page::MAX_LIMIT`].
 const MAX_PAGES: usize = 10;

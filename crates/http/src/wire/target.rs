@@ -1,7 +1,6 @@
 use sentinel_api::{KillScope, KillTarget};
+use sentinel_ingress::problem::Problem;
 use sentinel_service::kill::Target;
-
-use crate::problem::Problem;
 
 /// The target that the fields name, and its kind. An ambiguous target is refused: neither too much
 /// nor too little may be stopped by a slip.

@@ -3,10 +3,9 @@
 use axum::Json;
 use http::header::HOST;
 use http::{HeaderMap, Uri};
+use sentinel_ingress::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::problem::Problem;
 
 /// Where the endpoints of AuthZEN are.
 #[derive(Debug, Serialize, ToSchema)]

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 
 use super::{Evaluated, EvaluationBody, evaluate};
 use crate::app::Shared;
-use crate::body::Unread;
-use crate::problem::Problem;
 use sentinel_ingress::ask::Asker;
 
 /// Decide a call, as AuthZEN

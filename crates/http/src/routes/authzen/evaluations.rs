@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ActionBody, Entity, Evaluated, EvaluationBody, evaluate};
 use crate::app::Shared;
-use crate::body::Unread;
-use crate::problem::Problem;
 use sentinel_ingress::ask::Asker;
 
 /// Evaluations in one request.

@@ -5,6 +5,7 @@ use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::DecisionId;
 use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
+use sentinel_ingress::problem::Problem;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -13,7 +14,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Shared;
-use crate::problem::Problem;
 use sentinel_ingress::ask::{Asked, Asker, ask};
 
 mod configuration;

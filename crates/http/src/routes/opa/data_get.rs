@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::response::Response;
 use sentinel_core::json::{Limits, parse_object_as};
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 
 use super::{DataAnswer, DataQuery, Input, Rule, decide, not_understood, undefined};
 use crate::app::Shared;
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::Params;
 use sentinel_ingress::ask::Asker;
 
 /// Decide a call, as OPA, by GET

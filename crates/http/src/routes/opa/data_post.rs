@@ -2,15 +2,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{DataAnswer, DataQuery, Input, Rule, decide, not_understood, undefined};
 use crate::app::Shared;
-use crate::body::Unread;
-use crate::path::Id;
-use crate::problem::Problem;
-use crate::query::Params;
 use sentinel_ingress::ask::Asker;
 
 /// The question, as OPA takes it.

@@ -7,12 +7,12 @@
 use axum::Json;
 use axum::extract::State;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 
 /// The modules of the policy in force.
 #[derive(Debug, Serialize, ToSchema)]

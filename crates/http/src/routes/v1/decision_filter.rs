@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use sentinel_core::audit::DecisionFilter;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::name::{AgentName, TenantSlug, ToolName};
+use sentinel_ingress::query::PageLimit;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
-
-use crate::query::PageLimit;
 
 /// Which decisions are wanted; every parameter narrows.
 #[derive(Debug, Deserialize, IntoParams)]

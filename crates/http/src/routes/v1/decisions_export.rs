@@ -11,12 +11,12 @@ use sentinel_api::Decision;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::principal::{Principal, Role};
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 
 use super::decision_filter::{ExportParams, ListParams};
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::Params;
 
 /// Export decisions
 ///

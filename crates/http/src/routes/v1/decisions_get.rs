@@ -5,11 +5,11 @@ use axum::extract::State;
 use sentinel_api::Decision;
 use sentinel_core::id::DecisionId;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::path::Id;
-use crate::problem::Problem;
 
 /// Get a decision
 ///

@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_api::{Decision, List};
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::{Params, page};
 
 use super::decision_filter::ListParams;
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::{Params, page};
 
 /// List decisions
 ///

@@ -6,12 +6,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sentinel_api::SyncEvent;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 
 use crate::app::Shared;
-use crate::auth::Caller;
 use crate::event_stream::{self, Wanted, sse};
-use crate::problem::Problem;
-use crate::query::Params;
 
 /// Listen to events
 ///

@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use sentinel_api::{KeyRequest, NewApiKey};
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 use sentinel_service::keys::{KeySpec, NewKey};
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Make a key

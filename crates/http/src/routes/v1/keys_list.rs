@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use sentinel_api::{ApiKey, List};
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::{PageLimit, Params, page};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::{PageLimit, Params, page};
 use crate::wire;
 
 #[derive(Debug, Deserialize, IntoParams)]

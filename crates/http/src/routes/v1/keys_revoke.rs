@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_api::ApiKey;
 use sentinel_core::id::KeyId;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::path::Id;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Revoke a key

@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 use sentinel_provenance::log::TilePath;
 use sentinel_service::log::{CacheLife, LogFile};
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 
 /// A reader of the log: any caller with a key, and every caller where the log is public.
 #[derive(Debug)]

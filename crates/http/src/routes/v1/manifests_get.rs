@@ -6,11 +6,11 @@ use sentinel_api::ManifestRecord;
 use sentinel_core::id::ManifestId;
 use sentinel_core::manifest::Manifest;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::{App, Shared};
-use crate::auth::Caller;
-use crate::path::Id;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Get a manifest

@@ -7,13 +7,13 @@ use sentinel_core::id::DecisionId;
 use sentinel_core::manifest::ManifestFilter;
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::{PageLimit, Params, page};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::{PageLimit, Params, page};
 use crate::wire;
 
 #[derive(Debug, Deserialize, IntoParams)]

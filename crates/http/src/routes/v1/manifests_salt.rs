@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_api::Salt;
 use sentinel_core::id::ManifestId;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 
 use super::manifests_get::seen;
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::path::Id;
-use crate::problem::Problem;
 
 /// Get a manifest's salt
 ///

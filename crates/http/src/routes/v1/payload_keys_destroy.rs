@@ -4,11 +4,11 @@
 use axum::Json;
 use axum::extract::State;
 use sentinel_api::{DestroyAnswer, DestroyRequest};
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Destroy a tenant's payload key

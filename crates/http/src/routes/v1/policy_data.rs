@@ -10,11 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sentinel_api::PolicyData;
 use sentinel_core::name::Reason;
 use sentinel_core::policy_data::DataPath;
+use sentinel_ingress::problem::Problem;
 use sentinel_service::policy_data::{Document, Expected};
 use serde::Deserialize;
 use utoipa::IntoParams;
-
-use crate::problem::Problem;
 
 mod all;
 mod delete;

@@ -7,13 +7,13 @@ use sentinel_api::{List, PolicyDataChange};
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::principal::Role;
 use sentinel_core::store::RecordedData;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::{PageLimit, Params, page};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::{PageLimit, Params, page};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -8,12 +8,12 @@ use sentinel_api::Reason;
 use sentinel_core::principal::Role;
 use sentinel_core::quota::Quota;
 use sentinel_core::shadow::{Disagreement, ShadowAnswer, ShadowReport};
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 
 /// How the shadow engine compares with the one that decides, since the start of this server.
 #[derive(Debug, Serialize, ToSchema)]

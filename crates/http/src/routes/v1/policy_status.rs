@@ -5,10 +5,10 @@ use axum::extract::State;
 use sentinel_api::PolicyStatus;
 use sentinel_core::policy;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 
 /// Get the policy's status
 ///

@@ -4,13 +4,13 @@ use axum::extract::State;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::Params;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -5,13 +5,13 @@ use axum::extract::State;
 use sentinel_api::{List, QuotaUsage};
 use sentinel_core::name::TenantSlug;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::{PageLimit, Params, page};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::{PageLimit, Params, page};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -9,14 +9,14 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_api::{EndSigningKey, SigningKey, SigningKeyEvent, SigningKeys};
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 use sentinel_provenance::KeyEventKind;
 use sentinel_service::ServiceError;
 use sentinel_service::log::{KeyEvent, LoggedKey};
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 
 /// List signing keys
 ///

@@ -5,11 +5,11 @@ use axum::extract::State;
 use http::StatusCode;
 use sentinel_api::{Tenant, TenantRequest};
 use sentinel_core::store::TenantSpec;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 use crate::routes::register::named_after;
 
 /// Create a tenant

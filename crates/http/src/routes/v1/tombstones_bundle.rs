@@ -5,12 +5,12 @@ use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use sentinel_core::id::StatementId;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 use sentinel_provenance::bundle::MEDIA_TYPE;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::path::Id;
-use crate::problem::Problem;
 
 /// Get a tombstone's bundle
 ///

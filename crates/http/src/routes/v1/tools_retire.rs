@@ -5,11 +5,11 @@ use axum::extract::State;
 use sentinel_api::Tool;
 use sentinel_core::id::ToolId;
 use sentinel_core::tool::ToolChange;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::path::Id;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Retire a tool

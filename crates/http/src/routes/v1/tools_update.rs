@@ -5,12 +5,12 @@ use axum::extract::State;
 use sentinel_api::{Tool, ToolChange};
 use sentinel_core::id::ToolId;
 use sentinel_core::tool;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::path::Id;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::path::Id;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Change a tool

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use sentinel_ingress::problem::Problem;
 use sentinel_provenance::log::TRUSTED_ROOT_MEDIA_TYPE;
 use sentinel_service::ServiceError;
 
 use super::log_files::LogReader;
 use crate::app::Shared;
-use crate::problem::Problem;
 
 /// Get the trusted root
 ///

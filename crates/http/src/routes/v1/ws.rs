@@ -6,13 +6,13 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use sentinel_api::SyncEvent;
+use sentinel_ingress::auth::{PROTOCOL, SocketCaller};
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 
 use crate::app::Shared;
-use crate::auth::{PROTOCOL, SocketCaller};
 use crate::event_stream::websocket::{MAX_MESSAGE, serve};
 use crate::event_stream::{self, Wanted};
-use crate::problem::Problem;
-use crate::query::Params;
 
 /// Listen to events over a WebSocket
 ///

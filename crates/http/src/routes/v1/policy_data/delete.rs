@@ -4,13 +4,13 @@
 use axum::extract::State;
 use http::StatusCode;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 use sentinel_service::policy_data::{DataEdit, DataRequest};
 
 use super::{At, Precondition, Why};
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
-use crate::query::Params;
 
 /// Remove policy data that was put
 ///

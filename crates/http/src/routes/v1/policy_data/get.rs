@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::Response;
 use sentinel_api::PolicyData;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 
 use super::{At, shown};
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 
 /// Get policy data that was put
 ///

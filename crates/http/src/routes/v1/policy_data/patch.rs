@@ -7,14 +7,14 @@ use sentinel_api::PolicyData;
 use sentinel_core::json::Limits;
 use sentinel_core::json::patch::PatchOperation;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 use sentinel_service::policy_data::{DataEdit, DataRequest};
 
 use super::{At, Precondition, Why, shown};
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
-use crate::query::Params;
 
 /// Change a part of policy data
 ///

@@ -5,15 +5,15 @@ use axum::response::Response;
 use sentinel_api::PolicyData;
 use sentinel_core::json::Limits;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
+use sentinel_ingress::query::Params;
 use sentinel_service::policy_data::{DataEdit, DataRequest};
 use serde_json::Value;
 
 use super::{At, Precondition, Why, shown};
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
-use crate::query::Params;
 
 /// Put policy data
 ///

@@ -4,11 +4,11 @@ use axum::extract::State;
 use http::StatusCode;
 use sentinel_api::RolloutStep;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 
 /// Drop the candidate
 ///

@@ -5,10 +5,10 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_api::PolicyRollouts;
 use sentinel_core::principal::Role;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::problem::Problem;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::problem::Problem;
 use crate::wire;
 
 /// Get the staged rollout

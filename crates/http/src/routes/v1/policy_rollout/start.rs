@@ -7,12 +7,12 @@ use sentinel_api::{RolloutRequest, StartedRollout};
 use sentinel_core::json::Limits;
 use sentinel_core::principal::Role;
 use sentinel_core::rollout::Percent;
+use sentinel_ingress::auth::Caller;
+use sentinel_ingress::body::Unread;
+use sentinel_ingress::problem::Problem;
 use sentinel_service::rollouts;
 
 use crate::app::Shared;
-use crate::auth::Caller;
-use crate::body::Unread;
-use crate::problem::Problem;
 use crate::wire;
 
 /// A policy of a few megabytes, with its data.
