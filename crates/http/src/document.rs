@@ -13,15 +13,15 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 
 const BEARER: &str = "bearer";
 const API_KEY: &str = "api_key";
-const DESCRIPTION: &str = "Sentinel stands between AI agents and their tools: every call is decided \
-by policy, counted against a quota, recorded before it is answered, signed afterwards, and can be \
-stopped everywhere at once.\n\nErrors are `application/problem+json` (RFC 9457) with a stable \
-`code`. Bodies are strict JSON: duplicate keys, unknown fields and anything on which parsers differ \
-are refused. Every answer carries `X-Request-Id`. Listings are paged by cursor: pass `next_cursor` \
-of one page as `cursor` of the next.";
+const DESCRIPTION: &str = "Sentinel controls what AI agents do with their tools: every call is \
+decided by policy, counted against a quota, recorded before it is answered, signed afterwards, and \
+can be stopped everywhere at once.\n\nErrors are `application/problem+json` (RFC 9457) with a \
+stable `code`. Bodies are strict JSON: duplicate keys, unknown fields and anything on which parsers \
+differ are refused. Every response carries `X-Request-Id`. Listings are paged by cursor: pass \
+`next_cursor` of one page as `cursor` of the next.";
 
-/// Adds to the paths what they have in common, and writes the router's `{*path}` as the `{path}` that
-/// its parameter is called.
+/// Adds to the paths what they have in common, and writes the router's `{*path}` as the `{path}`
+/// that its parameter is called.
 pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     document.info = InfoBuilder::new()
         .title("Sentinel MCP")

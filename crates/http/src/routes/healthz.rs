@@ -14,7 +14,7 @@ pub(crate) struct Alive {
 
 /// Whether the process is alive
 ///
-/// Answers as long as the process runs; see `/readyz` for whether it can decide.
+/// Succeeds as long as the process runs; see `/readyz` for whether it can decide.
 ///
 /// Public: needs no key.
 #[utoipa::path(

@@ -14,12 +14,12 @@ use crate::wire;
 
 /// Stop calls
 ///
-/// Stops every call that the target covers. Once this has answered 200, no replica allows one any
+/// Stops every call that the target covers. Once this has returned 200, no replica allows one any
 /// more; tools registered later are covered too. An error promises nothing: try again.
 ///
 /// With `starts_at`, nothing is allowed from then on, by the clock of the database and by that of
-/// the server that decides, whichever is ahead. With `expires_at` it ends by itself, not before both
-/// clocks say so, and up to a second or two later.
+/// the server that decides, whichever is ahead. With `expires_at` it ends by itself, not before
+/// both clocks say so, and up to a second or two later.
 ///
 /// Roles: `operator`, `admin`. A key bound to a tenant stops calls of that tenant only.
 #[utoipa::path(

@@ -13,9 +13,9 @@ use crate::wire;
 
 /// Restore calls
 ///
-/// Ends every kill of exactly this scope, those that are to start later included. While a wider kill
-/// covers it, nothing is changed and the answer is 409 (`still_killed`), which names that kill. What
-/// a key bound to no tenant has killed, only such a key restores: 403
+/// Ends every kill of exactly this scope, those that are to start later included. While a wider
+/// kill covers it, nothing is changed and the answer is 409 (`still_killed`), which names that
+/// kill. What a key bound to no tenant has killed, only such a key restores: 403
 /// (`unbound_principal_required`), and nothing is changed.
 ///
 /// Roles: `operator`, `admin`. A key bound to a tenant restores calls of that tenant only.

@@ -15,7 +15,7 @@ use crate::app::Shared;
 /// Sign an action
 ///
 /// Makes a manifest of what an agent did: an in-toto statement in a signed DSSE envelope, which
-/// commits to the payload by a salted hash. Answers once it is on disk.
+/// commits to the payload by a salted hash. Returns once it is on disk.
 ///
 /// Roles: `agent`, `admin`.
 #[utoipa::path(

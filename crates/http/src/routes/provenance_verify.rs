@@ -17,9 +17,9 @@ use crate::app::Shared;
 
 /// Verify a manifest
 ///
-/// Verifies a stored manifest with the public key of this deployment. Where the payload is not kept,
-/// or was destroyed, its commitment is `skipped`; verify it offline with the bundle, the salt and the
-/// payload.
+/// Verifies a stored manifest with the public key of this deployment. Where the payload is not
+/// kept, or was destroyed, its commitment is `skipped`; verify it offline with the bundle, the salt
+/// and the payload.
 ///
 /// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's manifests.
 #[utoipa::path(

@@ -33,9 +33,9 @@ pub(crate) struct SelfTestAnswer {
 
 /// Whether the server can decide
 ///
-/// Ready means: the store can write, the writers run, and a policy is loaded, or the OPA that decides
-/// is healthy, and the last self-test of the kill switch, made once a minute, did not fail. Otherwise
-/// 503 (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`,
+/// Ready means: the store can write, the writers run, and a policy is loaded, or the OPA that
+/// decides is healthy, and the last self-test of the kill switch, made once a minute, did not fail.
+/// Otherwise 503 (`not_ready`) with `reasons`: `store_unavailable`, `writer_stopped`, `no_policy`,
 /// `policy_unavailable`, `policy_stuck` (evaluations do not come back; everything that has to be
 /// evaluated is denied), `kill_switch_failed`, `stopping`.
 ///

@@ -15,7 +15,7 @@ use crate::wire;
 
 /// Register a tool
 ///
-/// Registers a tool, and its tenant when the slug is new. Answers 409 when the tenant has a tool of
+/// Registers a tool, and its tenant when the slug is new. Returns 409 when the tenant has a tool of
 /// that name (`tool_exists`) or of one that is too easily confused with it (`tool_confusable`).
 ///
 /// Roles: `admin`. A key bound to a tenant registers tools of that tenant only.

@@ -28,7 +28,7 @@ pub(crate) struct EvaluationsBody {
     resource: Option<Entity>,
     #[schema(value_type = Option<Object>)]
     context: Option<serde_json::Map<String, serde_json::Value>>,
-    /// At most 100. Without any, the request is one evaluation and is answered as one.
+    /// At most 100. Without any, the request is one evaluation and is decided as one.
     evaluations: Option<Vec<EvaluationBody>>,
     options: Option<Options>,
 }
@@ -48,9 +48,9 @@ pub(crate) struct Options {
 pub(crate) enum Semantic {
     #[default]
     ExecuteAll,
-    /// What follows the first deny is neither decided nor answered.
+    /// What follows the first deny is neither decided nor returned.
     DenyOnFirstDeny,
-    /// What follows the first permit is neither decided nor answered.
+    /// What follows the first permit is neither decided nor returned.
     PermitOnFirstPermit,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct EvaluationsAnswer {
 
 /// Decide several calls, as AuthZEN
 ///
-/// Each evaluation is a check of its own. One that cannot be decided is answered
+/// Each evaluation is a check of its own. One that cannot be decided is returned as
 /// `"decision": false` with `context.error`; the others are decided all the same.
 ///
 /// Roles: `agent`, `admin`.

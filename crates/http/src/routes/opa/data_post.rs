@@ -26,7 +26,7 @@ pub(crate) struct Question {
 /// OPA's data API for `sentinel/policy/decision` and `sentinel/policy/allow`. Every question is a
 /// check: it is recorded, and an allow counts against the quota. A deny, that of an unknown tool
 /// or of a foreign tenant too, is a `result`. Any other path is undefined: `{}`. What cannot be
-/// read is answered 400 in OPA's form, `{code, message}`.
+/// read is refused with 400 in OPA's form, `{code, message}`.
 ///
 /// Roles: `agent`, `admin`.
 #[utoipa::path(

@@ -10,8 +10,8 @@ use crate::app::Shared;
 
 /// Health, as OPA
 ///
-/// 200 `{}` while the server answers. With `?bundles` or `?plugins`: 500 while it cannot decide, for
-/// the reasons that `/readyz` tells.
+/// 200 `{}` while the server responds. With `?bundles` or `?plugins`: 500 while it cannot decide,
+/// for the reasons that `/readyz` reports.
 ///
 /// Public: needs no key.
 #[utoipa::path(

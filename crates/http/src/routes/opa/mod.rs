@@ -72,8 +72,8 @@ pub(crate) struct Input {
     agent: Option<AgentName>,
     #[schema(value_type = Option<Object>)]
     arguments: Option<Map<String, Value>>,
-    /// Makes the question idempotent for 24 hours, as that of `POST /policy/check`; no part of OPA's
-    /// input.
+    /// Makes the question idempotent for 24 hours, as that of `POST /policy/check`; no part of
+    /// OPA's input.
     #[schema(value_type = Option<String>)]
     call_id: Option<CallId>,
 }

@@ -17,9 +17,9 @@ use crate::event_stream::{self, Wanted, sse};
 ///
 /// Server-sent events. The first is `sync`: the epoch and every kill in force, so that a subscriber
 /// always knows what is stopped; it comes again whenever events were missed, with `gap` true. The
-/// others are `policy.check.*`, `kill_switch.*`, `provenance.*` and `registry.*`, each with an `id`:
-/// sent as `Last-Event-ID`, it resumes the stream after that event. A comment is sent every 15
-/// seconds. `closed` says that the stream ends: `key_revoked` or `shutting_down`.
+/// others are `policy.check.*`, `kill_switch.*`, `provenance.*` and `registry.*`, each with an
+/// `id`: sent as `Last-Event-ID`, it resumes the stream after that event. A comment is sent every
+/// 15 seconds. `closed` says that the stream ends: `key_revoked` or `shutting_down`.
 ///
 /// Roles: `agent`, `operator`, `auditor`, `admin`; a key bound to a tenant hears that tenant's
 /// events, and the kills that reach into it from above.

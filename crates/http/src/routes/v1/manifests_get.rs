@@ -32,7 +32,7 @@ pub(crate) async fn manifests_get(
     Ok(Json(wire::manifest(&app.services.control.current(), manifest)))
 }
 
-/// The manifest, for whoever may see it.
+/// The manifest, for callers that may see it.
 pub(super) async fn seen(app: &App, caller: &Caller, id: ManifestId) -> Result<Manifest, Problem> {
     caller.require(&[Role::Agent, Role::Auditor])?;
     let found = app.services.provenance.manifest(caller.principal(), id).await?;

@@ -13,8 +13,9 @@ use crate::app::Shared;
 
 /// Get a manifest's payload
 ///
-/// The exact bytes that were signed with `keep_payload`. Answers 404 (`payload_not_kept`) when it was
-/// not given to be kept, and 410 (`payload_destroyed`) with the tombstone once its key was destroyed.
+/// The exact bytes that were signed with `keep_payload`. Returns 404 (`payload_not_kept`) when it
+/// was not given to be kept, and 410 (`payload_destroyed`) with the tombstone once its key was
+/// destroyed.
 ///
 /// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
 #[utoipa::path(

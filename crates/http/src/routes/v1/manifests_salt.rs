@@ -14,8 +14,9 @@ use crate::app::Shared;
 /// Get a manifest's salt
 ///
 /// The salt shows, with the payload, what the manifest commits to: SHA-256 of salt and payload.
-/// Whoever has it can test guesses of the payload, so it is not public.
-/// Answers 410 (`payload_destroyed`) with the tombstone once the tenant's payload key was destroyed.
+/// With it guesses of the payload can be tested, so it is not public.
+/// Returns 410 (`payload_destroyed`) with the tombstone once the tenant's payload key was
+/// destroyed.
 ///
 /// Roles: `agent`, `auditor`, `admin`; a key bound to a tenant sees that tenant's.
 #[utoipa::path(

@@ -14,10 +14,10 @@ use crate::wire;
 /// Destroy a tenant's payload key
 ///
 /// Destroys every payload and every salt of the tenant so far, for good: none can be read any more,
-/// and what manifests commit to cannot be guessed. The manifests stay, and verify. A signed tombstone
-/// in the transparency log says so. The next manifest of the tenant begins another key.
+/// and what manifests commit to cannot be guessed. The manifests stay, and verify. A signed
+/// tombstone in the transparency log says so. The next manifest of the tenant begins another key.
 ///
-/// Answers 409 (`no_payload_key`) when the tenant has no key that is not destroyed already.
+/// Returns 409 (`no_payload_key`) when the tenant has no key that is not destroyed already.
 ///
 /// Roles: `admin`, with a key that is bound to no tenant.
 #[utoipa::path(

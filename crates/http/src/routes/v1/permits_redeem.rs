@@ -14,11 +14,11 @@ use crate::app::Shared;
 /// Redeem a permit
 ///
 /// Uses a permit up, before a call is made. Everything that the call was checked for is checked
-/// again, as of now. Answers 403 (`permit_invalid`) when the permit was not issued here, has expired
-/// or is for another call, tenant or agent, 409 `permit_used` when it was used, and 409 with the
-/// reason code of the deny when the call would be denied by now: `killed`, `tool_retired`,
-/// `key_revoked` (the key that got the permit, or the one that redeems it), `policy_denied` and so on.
-/// A permit that is refused is not used up.
+/// again, as of now. Returns 403 (`permit_invalid`) when the permit was not issued here, has
+/// expired or is for another call, tenant or agent, 409 `permit_used` when it was used, and 409
+/// with the reason code of the deny when the call would be denied by now: `killed`, `tool_retired`,
+/// `key_revoked` (the key that got the permit, or the one that redeems it), `policy_denied` and so
+/// on. A permit that is refused is not used up.
 ///
 /// Roles: `agent`, `admin`.
 #[utoipa::path(

@@ -20,8 +20,8 @@ use crate::app::Shared;
 
 /// List signing keys
 ///
-/// The keys that sign manifests, those of the past included, each with the logged statements of what
-/// became of it.
+/// The keys that sign manifests, those of the past included, each with the logged statements of
+/// what became of it.
 ///
 /// Roles: any.
 #[utoipa::path(

@@ -14,7 +14,7 @@ use crate::routes::register::named_after;
 
 /// Create a tenant
 ///
-/// Answers 409 (`tenant_exists`) when the slug is taken.
+/// Returns 409 (`tenant_exists`) when the slug is taken.
 ///
 /// Roles: `admin`, with a key that is bound to no tenant.
 #[utoipa::path(

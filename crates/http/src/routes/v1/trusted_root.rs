@@ -13,7 +13,8 @@ use crate::app::Shared;
 /// Get the trusted root
 ///
 /// What Sigstore's verifiers need to trust the logs of this deployment, and the other logs and
-/// timestamp authorities that its bundles speak of: for `--trusted-root` of cosign. Fetch it once, over a connection you trust, and keep it.
+/// timestamp authorities that its bundles speak of: for `--trusted-root` of cosign. Fetch it once,
+/// over a connection you trust, and keep it.
 ///
 /// Roles: any; none where the configuration says `public_log`.
 #[utoipa::path(

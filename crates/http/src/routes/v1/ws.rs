@@ -17,8 +17,8 @@ use crate::event_stream::{self, Wanted};
 /// Listen to events over a WebSocket
 ///
 /// The stream of `/v1/events`: each text frame is one JSON object `{"id", "event", "data"}`, the
-/// first of them `sync`. A ping is sent every 15 seconds; a client that answers none of three is
-/// cut off. `closed` precedes a close frame with code 1008 (`key_revoked`) or 1001
+/// first of them `sync`. A ping is sent every 15 seconds; a client that responds to none of three
+/// is cut off. `closed` precedes a close frame with code 1008 (`key_revoked`) or 1001
 /// (`shutting_down`). The client sends nothing: a message of its own ends the connection with 1003,
 /// one above 4 KiB with 1009.
 ///

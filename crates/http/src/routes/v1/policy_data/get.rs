@@ -18,7 +18,7 @@ use crate::app::Shared;
     get, path = "/v1/policy/data/{*path}", tag = "policy",
     params(("path" = String, Path, description = "names, parted by `/`; a slash in one is `%2F`")),
     responses(
-        (status = 200, description = "what lies there, and below it", body = PolicyData),
+        (status = 200, description = "what is stored there, and below it", body = PolicyData),
         (status = 404, description = "nothing was put there"),
     ),
 )]

@@ -34,7 +34,7 @@ use crate::app::Shared;
         example = json!([{"op": "add", "path": "/search", "value": 5}]),
     ),
     responses(
-        (status = 200, description = "what lies there now", body = PolicyData),
+        (status = 200, description = "what is stored there now", body = PolicyData),
         (status = 404, description = "nothing was put there"),
         (status = 409, description = "the patch does not fit, or the place belongs to the policy"),
         (status = 412, description = "something else is there"),

@@ -18,12 +18,12 @@ use crate::app::Shared;
 /// Put policy data
 ///
 /// The body is the value, at most 1 MiB of JSON. Policies see it as `data` at that path, on every
-/// server: no decision that is answered after this was answered rests on what was there before.
+/// server: no decision that is returned after this has returned rests on what was there before.
 /// Where the policy in force has a package, a root or data of its own, nothing can be put. With
 /// `If-Match` and the tag of what was read, a change that somebody else made meanwhile is not lost.
 ///
-/// Roles: `author`, `admin`; not for keys that are bound to a tenant, since data is the same for all
-/// tenants.
+/// Roles: `author`, `admin`; not for keys that are bound to a tenant, since data is the same for
+/// all tenants.
 #[utoipa::path(
     put, path = "/v1/policy/data/{*path}", tag = "policy",
     params(
@@ -34,8 +34,8 @@ use crate::app::Shared;
     ),
     request_body(content = Value, description = "any JSON value"),
     responses(
-        (status = 200, description = "what lies there now", body = PolicyData),
-        (status = 409, description = "the place belongs to the policy or lies below no object"),
+        (status = 200, description = "what is stored there now", body = PolicyData),
+        (status = 409, description = "the place belongs to the policy or is not below an object"),
         (status = 412, description = "something else is there"),
     ),
 )]

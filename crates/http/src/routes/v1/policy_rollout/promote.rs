@@ -15,7 +15,7 @@ use crate::wire;
 /// Promote the candidate
 ///
 /// It decides from now on, on every server, in place of what the source brought, until the source
-/// brings something else or it is dropped. No decision that is answered after this was answered was
+/// brings something else or it is dropped. No decision that is returned after this has returned was
 /// made by what decided before.
 ///
 /// Roles: `author`, `admin`; not for keys that are bound to a tenant.

@@ -28,8 +28,8 @@ const MAX_TENANTS: usize = 1_000;
 
 /// Start a staged rollout
 ///
-/// The candidate is vetted as every policy, then evaluated beside what decides, for some tenants or a
-/// share of the calls, without influence on any decision.
+/// The candidate is vetted as every policy, then evaluated beside what decides, for some tenants or
+/// a share of the calls, without influence on any decision.
 ///
 /// Roles: `author`, `admin`; not for keys that are bound to a tenant.
 #[utoipa::path(
