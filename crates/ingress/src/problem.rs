@@ -36,6 +36,7 @@ struct Inner {
 }
 
 impl Problem {
+    #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             status,
@@ -49,33 +50,41 @@ impl Problem {
         }))
     }
 
+    #[must_use]
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    #[must_use]
     pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
+    #[must_use]
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
     /// Nothing of that kind and identifier that the caller may see.
+    #[must_use]
     pub fn not_found(code: &'static str, what: &str, id: &dyn std::fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, format!("{what} `{id}` not found"))
     }
 
-    pub fn unauthenticated() -> Self {
+    /// The request presents no credential.
+    pub(crate) fn unauthenticated() -> Self {
         let detail = "an API key is needed; send `Authorization: Bearer snt_…`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail).challenge("Bearer")
     }
 
-    pub fn invalid_key(detail: &str) -> Self {
+    /// What the request presents is not valid: 401 `invalid_key`.
+    pub(crate) fn invalid_key(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_key", detail)
             .challenge("Bearer error=\"invalid_token\"")
     }
 
+    /// The server has too much to do: 503, and the client may try again after `Retry-After`.
+    #[must_use]
     pub fn overloaded(code: &'static str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         problem.0.retry_after = Some(RETRY_SECONDS);
@@ -83,29 +92,36 @@ impl Problem {
     }
 
     /// The client alone asks for too much, and may try again later.
-    pub fn too_many(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn too_many(code: &'static str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
         problem.0.retry_after = Some(RETRY_SECONDS);
         problem
     }
 
-    /// What a client is told when a handler fails in a way that it should not.
+    /// What a client is told when a handler fails in a way that it should not. `cause` is for the
+    /// log only.
+    #[must_use]
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "the request could not be answered; nothing was allowed";
         let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
         problem.cause(cause.into())
     }
 
+    #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
         self
     }
 
+    /// Names the recorded decision that the problem is about.
+    #[must_use]
     pub fn decision(mut self, id: DecisionId) -> Self {
         self.0.decision_id = Some(id);
         self
     }
 
+    /// Adds each of the reasons, where there can be several.
+    #[must_use]
     pub fn reasons(mut self, reasons: Vec<&'static str>) -> Self {
         self.0.reasons = reasons;
         self
@@ -127,15 +143,19 @@ impl Problem {
         self
     }
 
+    #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.0.status
     }
 
+    /// Seconds after which the client may try again.
+    #[must_use]
     pub const fn retry_after(&self) -> Option<u32> {
         self.0.retry_after
     }
 
-    /// The document, JSON. Writes the cause to the log.
+    /// The document, JSON. Writes the cause to the log. `is_check` adds `"allow": false`.
+    #[must_use]
     pub fn document(&self, request_id: &str, is_check: bool) -> String {
         let Inner { status, code, detail, decision_id, reasons, cause, .. } = &*self.0;
         if let Some(cause) = cause {

@@ -16,8 +16,7 @@ const MAX: usize = 64;
 pub struct RequestId(pub Arc<str>);
 
 impl RequestId {
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(HEADER).iter();
         if let (Some(only), None) = (sent.next(), sent.next())
             && let Some(sane) = sane(only)

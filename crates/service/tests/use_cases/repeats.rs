@@ -171,7 +171,7 @@ async fn a_permit_from_the_future_or_the_past_is_refused() {
     assert_eq!(redeem(&app.services, &ADMIN, &app, &permit).await, Err("permit_invalid"));
     app.clock.advance(SignedDuration::from_hours(1) + SignedDuration::from_secs(60));
     assert_eq!(redeem(&app.services, &ADMIN, &app, &permit).await, Err("permit_invalid"));
-    // A clock that is a little behind that of the other replica is no reason.
+    // A clock that is a little behind that of the other replica is not a reason.
     app.clock.advance(SignedDuration::from_secs(-70));
     assert_eq!(redeem(&app.services, &ADMIN, &app, &permit).await, Ok(()));
 }
