@@ -80,8 +80,8 @@ async fn bad_bundles_change_nothing_and_are_told_with_their_place() {
         (bytes(&recursive), "policy.rego:3:1: "),
         (bytes(&broken), "policy.rego:"),
         (delta, "delta bundle"),
-        (b"not a bundle".to_vec(), "no bundle"),
-        (good[..good.len() - 9].to_vec(), "no bundle"),
+        (b"not a bundle".to_vec(), "not a bundle"),
+        (good[..good.len() - 9].to_vec(), "not a bundle"),
         (signed(&bundle("2", false), &keys::p256().private), "no key is configured"),
     ] {
         server.say([Answer::bundle(&body, "\"bad\"")]);
