@@ -27,8 +27,9 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-redis", &["sentinel-core"]),
     ("sentinel-signers", &["sentinel-provenance"]),
     ("sentinel-archive", &["sentinel-core", "sentinel-api", "sentinel-objects"]),
-    ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive"]),
-    ("sentinel-store-sqlite", &["sentinel-core"]),
+    ("sentinel-store-rows", &["sentinel-core"]),
+    ("sentinel-store-postgres", &["sentinel-core", "sentinel-archive", "sentinel-store-rows"]),
+    ("sentinel-store-sqlite", &["sentinel-core", "sentinel-store-rows"]),
     ("sentinel-telemetry", &[]),
     ("sentinel-service", &["sentinel-core", "sentinel-provenance", "sentinel-telemetry"]),
     ("sentinel-transparency", &["sentinel-core", "sentinel-provenance", "sentinel-objects"]),
@@ -110,7 +111,7 @@ pub(crate) const BESIDE: &[&str] = &[
 
 /// Crates that do I/O, and the crates that must not use them.
 const IO: &[&str] = &["tokio", "axum", "hyper", "reqwest", "rusqlite", "sqlx", "redis"];
-const PURE: &[&str] = &["sentinel-core", "sentinel-provenance"];
+const PURE: &[&str] = &["sentinel-core", "sentinel-provenance", "sentinel-store-rows"];
 
 /// Crates that only these crates may use. The chaos suite reads the tables as an auditor would.
 const ONLY_IN: &[(&str, &[&str])] = &[

@@ -7,7 +7,6 @@
 
 pub mod audit;
 pub mod check;
-pub mod claim;
 pub mod clock;
 pub mod commit;
 pub mod control;
@@ -28,6 +27,7 @@ pub mod permit;
 pub mod policy;
 pub mod policy_change;
 pub mod policy_data;
+pub mod ports;
 pub mod principal;
 pub mod quota;
 pub mod rate;

@@ -1,22 +1,8 @@
-//! The transparency log as it is stored, and the port of its store.
-//!
-//! # Contract
-//! - A leaf gets its place in the transaction that stores what it is about, so places are dense and
-//!   on disk before anything is acknowledged. Every size up to the number of leaves hence has exactly
-//!   one root: two checkpoints of one log can never disagree, whoever signs them.
-//! - Heads only grow. [`LogStore::advance`] moves one only for the leader that holds the newest
-//!   fence, and only from the size that it says.
+//! The transparency log as it is stored; [`crate::ports::log`] has its port.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::id::{StatementId, TenantId};
-use crate::manifest::Manifest;
-use crate::payload::SealedPayload;
-use crate::store::StoreError;
 
 /// Where a leaf is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +54,7 @@ pub struct StoredTile {
 #[derive(Debug, Clone)]
 pub struct Advance {
     pub shard: u32,
-    /// What [`LogStore::lead`] answered.
+    /// What [`ShardStore::lead`](crate::ports::log::ShardStore::lead) returned.
     pub fence: u64,
     /// The size from which the tree grows.
     pub from: u64,
@@ -77,42 +63,6 @@ pub struct Advance {
     /// The tiles that are new or wider.
     pub tiles: Vec<StoredTile>,
     pub checkpoint: String,
-}
-
-/// A row of leaves as a store read it: where the next one goes, and the leaf at an index, if any is
-/// there.
-pub type LeafRow = (u64, Option<(u64, Vec<u8>)>);
-
-/// The leaves from `from`, at most `limit`, out of the `rows` that a store found there in order.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] unless they are just those that were appended.
-pub fn whole_leaves(
-    shard: u32,
-    from: u64,
-    limit: u32,
-    rows: Vec<LeafRow>,
-) -> Result<Vec<Vec<u8>>, StoreError> {
-    let next = rows.first().map_or(0, |(next, _)| *next);
-    let expected = from..next.min(from.saturating_add(u64::from(limit)));
-    let mut found = rows.into_iter().filter_map(|(_, leaf)| leaf);
-    let mut leaves = Vec::with_capacity(found.size_hint().1.unwrap_or_default());
-    for index in expected {
-        match found.next() {
-            Some((at, leaf)) if at == index => leaves.push(leaf),
-            _ => {
-                let why = format!("leaf {index} of shard {shard} of the log is missing");
-                return Err(StoreError::Corrupt(why));
-            }
-        }
-    }
-    match found.next() {
-        None => Ok(leaves),
-        Some((index, _)) => {
-            let why = format!("leaf {index} of shard {shard} of the log was never appended");
-            Err(StoreError::Corrupt(why))
-        }
-    }
 }
 
 /// The shard to begin, with its first leaf.
@@ -182,25 +132,7 @@ pub struct NewStatement {
     pub leaf: Vec<u8>,
 }
 
-/// A manifest to store and log.
-#[derive(Debug, Clone)]
-pub struct NewManifest {
-    pub manifest: Manifest,
-    pub leaf: Vec<u8>,
-    /// The payload, when it is to be kept.
-    pub payload: Option<SealedPayload>,
-}
-
-impl NewManifest {
-    /// How much there is to write, in bytes, to within what every manifest has besides.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let payload = self.payload.as_ref().map_or(0, |payload| payload.sealed.len());
-        self.manifest.bundle.len() + self.leaf.len() + payload
-    }
-}
-
-/// What another service answered about a leaf.
+/// What another service returned about a leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogReceipt {
     pub place: LogPlace,
@@ -209,7 +141,7 @@ pub struct LogReceipt {
     pub content: Vec<u8>,
 }
 
-/// Who answered.
+/// Which kind of service it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptKind {
     Rekor,
@@ -239,82 +171,3 @@ impl std::str::FromStr for ReceiptKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown kind of receipt")]
 pub struct UnknownReceiptKind;
-
-/// The durable state of the log.
-#[async_trait]
-pub trait LogStore: Send + Sync + std::fmt::Debug {
-    /// All shards, the first first.
-    async fn log_shards(&self) -> Result<Vec<LogShard>, StoreError>;
-
-    /// Ends a shard: nothing is appended to it any more, nor anywhere else until the next one begins.
-    async fn seal_shard(&self, ordinal: u32) -> Result<(), StoreError>;
-
-    /// Begins a shard after the one that it continues, which is sealed and sequenced to its end, in
-    /// one transaction. `None` when that is not so, or another one was begun: nothing was changed,
-    /// and the caller looks again.
-    async fn start_shard(&self, shard: NewShard) -> Result<Option<LogShard>, StoreError>;
-
-    /// Takes or keeps the lead for `ttl`, by the clock of the store; answers the fence, which grows
-    /// with each change of leader, or `None` while another holds it.
-    async fn lead(&self, holder: Uuid, ttl: Duration) -> Result<Option<u64>, StoreError>;
-
-    /// Gives up the lead, so that the next one need not wait.
-    async fn resign(&self, holder: Uuid) -> Result<(), StoreError>;
-
-    /// The head of a shard; `None` when there is no such shard.
-    async fn log_head(&self, shard: u32) -> Result<Option<LogHead>, StoreError>;
-
-    /// At most `limit` leaves from `from`, in order. Fewer only where the log ends: what was appended
-    /// and is missing is [`StoreError::Corrupt`].
-    async fn leaves(&self, shard: u32, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError>;
-
-    /// Tiles by level and index, in the order asked for; `None` for those that are not there.
-    async fn tiles(
-        &self,
-        shard: u32,
-        tiles: Vec<(u8, u64)>,
-    ) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
-
-    /// Moves the head; `false` when the fence or the size is not the one said, so that nothing was
-    /// changed.
-    async fn advance(&self, step: Advance) -> Result<bool, StoreError>;
-
-    /// Keeps a checkpoint that enough witnesses cosigned, unless a larger one is kept.
-    async fn keep_witnessed(
-        &self,
-        shard: u32,
-        size: u64,
-        checkpoint: String,
-    ) -> Result<(), StoreError>;
-
-    /// How far `destination` has got in a shard; zero when nothing was said.
-    async fn log_cursor(&self, destination: &str, shard: u32) -> Result<u64, StoreError>;
-
-    /// Moves a cursor forward, never back, and keeps the receipts with it, in one transaction.
-    async fn move_log_cursor(
-        &self,
-        destination: &str,
-        shard: u32,
-        to: u64,
-        receipts: Vec<LogReceipt>,
-    ) -> Result<(), StoreError>;
-
-    /// What others answered about a leaf.
-    async fn receipts(&self, place: LogPlace) -> Result<Vec<LogReceipt>, StoreError>;
-
-    /// Stores statements and appends them to the open shard, all or none; answers their places.
-    /// One whose id is stored already is left as it is, and its place is answered.
-    async fn append_statements(
-        &self,
-        statements: Vec<NewStatement>,
-    ) -> Result<Vec<LogPlace>, StoreError>;
-
-    /// Statements of a kind, oldest first.
-    async fn statements(&self, kind: StatementKind) -> Result<Vec<LogStatement>, StoreError>;
-
-    /// At most `limit` manifests that have no place, oldest first: those of versions without a log.
-    async fn unlogged_manifests(&self, limit: u32) -> Result<Vec<Manifest>, StoreError>;
-
-    /// Gives such manifests places; those that have one by now are left as they are.
-    async fn log_manifests(&self, manifests: Vec<(Uuid, Vec<u8>)>) -> Result<(), StoreError>;
-}

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::id::{DecisionId, ManifestId, TenantId};
 use crate::log::LogPlace;
 use crate::name::{Action, Purpose, ToolName};
+use crate::payload::SealedPayload;
 
 /// One signed manifest. The envelope is the truth; the other columns are for finding it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,4 +68,22 @@ pub struct ManifestFilter {
     pub tool: Option<ToolName>,
     pub decision_id: Option<DecisionId>,
     pub phase: Option<Phase>,
+}
+
+/// A manifest to store and log.
+#[derive(Debug, Clone)]
+pub struct NewManifest {
+    pub manifest: Manifest,
+    pub leaf: Vec<u8>,
+    /// The payload, when it is to be kept.
+    pub payload: Option<SealedPayload>,
+}
+
+impl NewManifest {
+    /// How much there is to write, in bytes, to within what every manifest has besides.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let payload = self.payload.as_ref().map_or(0, |payload| payload.sealed.len());
+        self.manifest.bundle.len() + self.leaf.len() + payload
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::commit::{self, Pending};
+use crate::commit::Pending;
 use crate::control::{ControlChanges, ControlState};
 use crate::decision::{ReasonCode, Verdict};
 use crate::epoch::Epoch;
@@ -135,7 +135,7 @@ impl Redemption {
             let verdict = Verdict::deny(ReasonCode::KeyRevoked, "the redeeming key was revoked");
             return Some(Redeemed::Denied { code: verdict.code, reason: verdict.reason });
         }
-        if !commit::recheck(&mut self.call, &self.control, Timestamp::MIN) {
+        if !self.call.recheck(&self.control, Timestamp::MIN) {
             return Some(Redeemed::Superseded);
         }
         let record = &self.call.record;

@@ -1,48 +1,20 @@
-//! The port of the policy engine.
+//! What policy decides: its decision document, and the errors in place of one. The port of the
+//! engine is in [`engine`].
+
+mod engine;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{DecisionId, RolloutId};
-use crate::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
-use crate::policy_data::DataPath;
-use crate::principal::Principal;
 use crate::quota::Quota;
-use crate::rollout::{PolicyState, RolloutReport};
-use crate::shadow::ShadowReport;
-use crate::store::PolicyFiles;
-use crate::tool::Tool;
 
-/// What is decided, and on what. Policy sees all but the last two, as `input`:
-/// `{tenant, tool, action, purpose, usage, context, agent, arguments, principal{id,roles},
-/// tool_record{owner,scopes,metadata,url,digest}, time}`. Optional fields that are absent are left
-/// out (undefined), never `null`: `null < 10` is true in Rego's ordering.
-#[derive(Debug, Clone, Copy)]
-pub struct PolicyInput<'a> {
-    pub tenant: &'a TenantSlug,
-    pub tool: &'a ToolName,
-    pub action: &'a Action,
-    pub purpose: Option<&'a Purpose>,
-    /// The larger of the server's count and what the caller reported: the count of the window that
-    /// the answer states a quota for, and of the UTC day when it states none.
-    pub usage: u64,
-    pub context: &'a Map<String, Value>,
-    pub agent: Option<&'a AgentName>,
-    pub arguments: &'a Map<String, Value>,
-    pub principal: &'a Principal,
-    pub tool_record: &'a Arc<Tool>,
-    pub time: Timestamp,
-    /// What the store says of policy, in the version that the decision rests on.
-    pub state: &'a Arc<PolicyState>,
-    /// The decision that the answer goes into, unless it has to be made anew.
-    pub decision_id: DecisionId,
-}
+pub use engine::{
+    Candidate, CandidateRefused, DataPlace, PolicyEngine, PolicyInput, PolicyModule, PolicyStatus,
+};
 
-/// What policy answers, validated.
+/// What policy decides, validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyDecision {
     pub allow: bool,
@@ -50,7 +22,7 @@ pub struct PolicyDecision {
     /// Conditions attached to an allow; every one is of a kind this version knows.
     pub obligations: Vec<Obligation>,
     pub quota: Option<Quota>,
-    /// Revision of the policy that answered.
+    /// Revision of the policy that decided.
     pub revision: Arc<str>,
 }
 
@@ -62,9 +34,9 @@ pub struct PolicyReason {
 }
 
 /// A condition that policy attaches to an allow. Known types: `alert` (recorded and published with
-/// the decision), `rate_limit` (see [`crate::rate`]) and `require_agent`. An unknown type is a deny, since ignoring a
-/// condition would be allowing more than policy did. `require_agent` denies a call that does not
-/// name its agent.
+/// the decision), `rate_limit` (see [`crate::rate`]) and `require_agent`, which denies a call that does
+/// not name its agent. An unknown type is a deny, since ignoring a condition would allow more than
+/// policy did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Obligation {
     #[serde(rename = "type")]
@@ -102,134 +74,4 @@ pub enum PolicyError {
     Unavailable(String),
     #[error("the policy engine failed several times and is not asked for a moment")]
     CircuitOpen,
-}
-
-/// Evaluates policy. The embedded interpreter answers at once; a remote engine awaits.
-#[async_trait]
-pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
-    /// Decides one call.
-    ///
-    /// # Errors
-    /// Whatever keeps the engine from a definite answer; the caller denies.
-    async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError>;
-
-    /// Whether an answer under `state` may depend on `input.usage` and state a window other than the
-    /// day: where the engine cannot tell, it may.
-    fn weighs_usage(&self, _state: &PolicyState) -> bool {
-        true
-    }
-
-    /// What the source brought, for `GET /v1/policy`.
-    fn status(&self) -> PolicyStatus;
-
-    /// The revision that decides under `state`, as decisions name it; `None` when nothing can be
-    /// decided.
-    fn revision(&self, _state: &PolicyState) -> Option<String> {
-        self.status().revision
-    }
-
-    /// The modules of the policy that decides under `state`, where the engine knows them: a remote
-    /// one keeps its own.
-    fn modules(&self, _state: &PolicyState) -> Vec<PolicyModule> {
-        Vec::new()
-    }
-
-    /// Prepares for decisions under `state`, which is what the store says by now, so that none of
-    /// them has to wait for that. Nothing depends on it.
-    fn observe(&self, _state: &PolicyState) {}
-
-    /// Whether nothing is evaluated for now, since evaluations do not come back: everything is
-    /// denied with [`PolicyError::TimedOut`].
-    fn is_stuck(&self) -> bool {
-        false
-    }
-
-    /// To whom the data at `path` belongs. An engine that keeps its own data takes none of ours.
-    fn data_place(&self, _path: &DataPath) -> DataPlace {
-        DataPlace::Elsewhere
-    }
-
-    /// Whether candidates can be rolled out here.
-    fn takes_candidates(&self) -> bool {
-        false
-    }
-
-    /// Vets a candidate and holds it ready, to be monitored or to decide. Blocks meanwhile.
-    ///
-    /// # Errors
-    /// What speaks against it, for people. Nothing changes.
-    fn load_candidate(&self, _id: RolloutId, _files: &PolicyFiles) -> Result<Candidate, String> {
-        Err("the policy engine takes no candidates: policy is loaded elsewhere".to_owned())
-    }
-
-    /// Whether a candidate is held ready.
-    fn has_candidate(&self, _id: RolloutId) -> bool {
-        false
-    }
-
-    /// Whether vetting has refused a candidate, or did not survive it: to vet it again is in vain.
-    fn refuses_candidate(&self, _id: RolloutId) -> bool {
-        false
-    }
-
-    /// Lets go of all other candidates.
-    fn keep_candidates(&self, _ids: &[RolloutId]) {}
-
-    /// How a candidate compares, while it is monitored here.
-    fn rollout(&self, _id: RolloutId) -> Option<RolloutReport> {
-        None
-    }
-
-    /// How another engine compares with this one, when one is asked as well.
-    fn shadow(&self) -> Option<ShadowReport> {
-        None
-    }
-}
-
-/// A candidate that was vetted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    pub revision: String,
-    pub digest: String,
-    /// What vetting found that does not speak against it, a line each.
-    pub warnings: Vec<String>,
-}
-
-/// To whom a place in the data belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DataPlace {
-    /// To nobody: data may be put there.
-    Free,
-    /// To the policy in force, by what the text says: a package, a root, a data file.
-    Owned(String),
-    /// All data is the engine's own.
-    Elsewhere,
-}
-
-/// One file of Rego.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyModule {
-    /// Its path within the policy.
-    pub id: String,
-    pub raw: Arc<str>,
-}
-
-/// State of the policy in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PolicyStatus {
-    /// `None` while nothing is loaded: everything is denied.
-    pub revision: Option<String>,
-    pub engine: &'static str,
-    /// When that revision came into force.
-    pub loaded_at: Option<Timestamp>,
-    /// Why the last attempt to load was refused, when it was.
-    pub error: Option<String>,
-    /// Since when every attempt was refused with that error.
-    pub refused_at: Option<Timestamp>,
-    /// Whether the error is only that the source cannot be asked: nothing was refused.
-    pub away: bool,
-    /// Who wrote the revision, where its manifest says so (`metadata.author`).
-    pub author: Option<String>,
-    /// Of the files that the source brought.
-    pub digest: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! Staged rollout: a candidate policy beside the one in force, first watched, then promoted or
 //! dropped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +13,10 @@ use crate::name::{AgentName, TenantSlug, ToolName};
 use crate::policy_data::PolicyData;
 use crate::shadow::ShadowAnswer;
 
-/// Where a rollout stands.
+/// A policy as text, by path within it.
+pub type PolicyFiles = BTreeMap<String, String>;
+
+/// The state of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutState {

@@ -25,3 +25,10 @@ impl std::fmt::Debug for TenantSecret {
         f.write_str("TenantSecret(…)")
     }
 }
+
+/// A new tenant as asked for, before identifiers are given.
+#[derive(Debug, Clone)]
+pub struct TenantSpec {
+    pub slug: TenantSlug,
+    pub display_name: DisplayName,
+}

@@ -41,9 +41,43 @@ impl Tool {
         ]);
         hex::encode(Sha256::digest(record.to_string()))
     }
+
+    /// Changes what `change` names, at `at`. A tool that is retired already keeps the time.
+    pub fn apply(&mut self, change: ToolChange, at: Timestamp) {
+        if let Some(url) = change.url {
+            self.url = url;
+        }
+        if let Some(owner) = change.owner {
+            self.owner = owner;
+        }
+        if let Some(scopes) = change.scopes {
+            self.scopes = scopes;
+        }
+        if let Some(metadata) = change.metadata {
+            self.metadata = metadata;
+        }
+        if let Some(healthcheck) = change.healthcheck {
+            self.healthcheck = healthcheck;
+        }
+        if change.retire {
+            self.retired_at = self.retired_at.or(Some(at));
+        }
+        self.updated_at = at;
+    }
 }
 
-/// What a registration asks for; identifiers and times are given by the caller of the store.
+/// A new tool as asked for, before identifiers are given.
+#[derive(Debug, Clone)]
+pub struct ToolSpec {
+    pub name: ToolName,
+    pub url: Url,
+    pub owner: Owner,
+    pub scopes: Vec<String>,
+    pub metadata: Map<String, Value>,
+    pub healthcheck: Option<Url>,
+}
+
+/// What a change of a tool asks for; `None` leaves a field as it is.
 #[derive(Debug, Clone)]
 pub struct ToolChange {
     pub url: Option<Url>,
@@ -85,3 +119,17 @@ impl HealthStatus {
         }
     }
 }
+
+impl std::str::FromStr for HealthStatus {
+    type Err = UnknownHealthStatus;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Healthy, Self::Unhealthy, Self::Refused];
+        all.into_iter().find(|status| status.as_str() == text).ok_or(UnknownHealthStatus)
+    }
+}
+
+/// A status that this version does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown status")]
+pub struct UnknownHealthStatus;

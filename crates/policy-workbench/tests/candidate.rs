@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use sentinel_core::id::{DecisionId, RolloutId};
 use sentinel_core::policy::{PolicyDecision, PolicyEngine as _, PolicyError};
 use sentinel_core::policy_data::PolicyData;
-use sentinel_core::rollout::{Percent, PolicyState, Rollout, RolloutReport, RolloutState};
-use sentinel_core::store::PolicyFiles;
+use sentinel_core::rollout::{
+    Percent, PolicyFiles, PolicyState, Rollout, RolloutReport, RolloutState,
+};
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine, Vetter};
 use serde_json::json;
 use uuid::Uuid;
@@ -215,7 +216,7 @@ fn a_hostile_candidate_is_refused_and_disturbs_nothing() {
         let id = RolloutId(Uuid::now_v7());
         let why = engine.load_candidate(id, files).unwrap_err();
         assert!(!engine.has_candidate(id) && engine.refuses_candidate(id));
-        why
+        why.to_string()
     };
     let why =
         refused(&files("2.0", "x if { false; y }\ny if { false; x }\ndecision := {\"allow\": x}"));
@@ -252,7 +253,7 @@ fn a_candidate_that_ends_its_vetter_is_vetted_once() {
     assert!(!engine.refuses_candidate(id));
     for _ in 0..3 {
         let why = engine.load_candidate(id, &files("2.0", "")).unwrap_err();
-        assert!(why.contains("crashed"), "{why}");
+        assert!(why.to_string().contains("crashed"), "{why}");
         assert!(engine.refuses_candidate(id) && !engine.has_candidate(id));
     }
     assert_eq!(std::fs::read_to_string(&starts).unwrap(), "x\n");

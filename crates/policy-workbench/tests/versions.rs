@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rstest::rstest;
 use sentinel_core::id::RolloutId;
 use sentinel_core::policy::PolicyEngine as _;
-use sentinel_core::store::PolicyFiles;
+use sentinel_core::rollout::PolicyFiles;
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine};
 use sentinel_policy_analysis::{Finding, Lint, PolicySource, SourceLimits, Vetted};
 use sentinel_policy_bundles::Bundle;
@@ -162,7 +162,7 @@ fn the_reader_may_state_v0_for_directories_bundles_and_candidates() {
 
     let files = PolicyFiles::from([("p.rego".to_owned(), V0.to_owned())]);
     let id = RolloutId(Uuid::now_v7());
-    assert!(strict.load_candidate(id, &files).unwrap_err().contains("v0"));
+    assert!(strict.load_candidate(id, &files).unwrap_err().to_string().contains("v0"));
     older.load_candidate(id, &files).unwrap();
 
     // What is stated goes with the policy, so that OPA and other servers read it likewise.

@@ -15,9 +15,8 @@ use sentinel_core::json;
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::policy::{Candidate, PolicyDecision, PolicyError, PolicyInput};
 use sentinel_core::policy_data::PolicyData;
-use sentinel_core::rollout::{Rollout, RolloutExample, RolloutReport};
+use sentinel_core::rollout::{PolicyFiles, Rollout, RolloutExample, RolloutReport};
 use sentinel_core::shadow::ShadowAnswer;
-use sentinel_core::store::PolicyFiles;
 use sentinel_policy_analysis::interpreter::RuleValues;
 use sentinel_policy_analysis::{AnalysisError, Finding};
 

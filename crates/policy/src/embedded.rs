@@ -20,12 +20,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::id::RolloutId;
 use sentinel_core::policy::{
-    Candidate, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule,
-    PolicyStatus,
+    Candidate, CandidateRefused, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput,
+    PolicyModule, PolicyStatus,
 };
 use sentinel_core::policy_data::DataPath;
-use sentinel_core::rollout::{PolicyState, RolloutReport};
-use sentinel_core::store::PolicyFiles;
+use sentinel_core::rollout::{PolicyFiles, PolicyState, RolloutReport};
 use sentinel_policy_analysis::Vetted;
 use tokio::sync::{oneshot, watch};
 
@@ -367,12 +366,17 @@ impl PolicyEngine for EmbeddedEngine {
         true
     }
 
-    fn load_candidate(&self, id: RolloutId, files: &PolicyFiles) -> Result<Candidate, String> {
+    fn load_candidate(
+        &self,
+        id: RolloutId,
+        files: &PolicyFiles,
+    ) -> Result<Candidate, CandidateRefused> {
         if let Some(known) = self.candidates.get(id) {
             return Ok(candidate::describe(&known, &[]));
         }
         let data = self.grounds.data();
-        self.candidates.load(id, files, &self.config, data.as_deref()).map_err(|e| e.to_string())
+        let loaded = self.candidates.load(id, files, &self.config, data.as_deref());
+        loaded.map_err(|error| CandidateRefused(error.to_string()))
     }
 
     fn has_candidate(&self, id: RolloutId) -> bool {

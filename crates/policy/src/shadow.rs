@@ -11,13 +11,12 @@ use sentinel_core::id::RolloutId;
 use sentinel_core::json;
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::policy::{
-    Candidate, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyModule,
-    PolicyStatus,
+    Candidate, CandidateRefused, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput,
+    PolicyModule, PolicyStatus,
 };
 use sentinel_core::policy_data::DataPath;
-use sentinel_core::rollout::{PolicyState, RolloutReport};
+use sentinel_core::rollout::{PolicyFiles, PolicyState, RolloutReport};
 use sentinel_core::shadow::{Disagreement, ShadowAnswer, ShadowCounts, ShadowReport};
-use sentinel_core::store::PolicyFiles;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -127,7 +126,11 @@ impl PolicyEngine for ShadowEngine {
         self.embedded.takes_candidates()
     }
 
-    fn load_candidate(&self, id: RolloutId, files: &PolicyFiles) -> Result<Candidate, String> {
+    fn load_candidate(
+        &self,
+        id: RolloutId,
+        files: &PolicyFiles,
+    ) -> Result<Candidate, CandidateRefused> {
         self.embedded.load_candidate(id, files)
     }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::id::ManifestId;
-use sentinel_core::log::NewManifest;
-use sentinel_core::manifest::{self, Manifest, ManifestFilter};
+use sentinel_core::manifest::{self, Manifest, ManifestFilter, NewManifest};
 use sentinel_core::page::Page;
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{AgentAction, Phase};
 use serde_json::Map;
-use uuid::Uuid;
 
 use crate::ServiceError;
+use crate::ids::new_id;
 use crate::log::{SignedStatement, sign_statement};
 use crate::payloads::DataKey;
 use crate::provenance::{Provenance, decision_ref, salt_of};
@@ -72,7 +71,7 @@ impl Attestor {
             phase: Some(manifest::Phase::Decision),
             ..ManifestFilter::default()
         };
-        let found = self.provenance.store.manifests(filter, Page::first(1)).await?;
+        let found = self.provenance.manifests.manifests(filter, Page::first(1)).await?;
         Ok(found.items.first().map(|manifest| manifest.id))
     }
 
@@ -84,11 +83,11 @@ impl Attestor {
         key: Option<&DataKey>,
     ) -> Result<(NewManifest, ManifestId), ServiceError> {
         let provenance = &self.provenance;
-        let id = ManifestId(Uuid::now_v7());
-        let digest = salt_of(tenant, id, key).commit(decision.argument_hash.to_string().as_bytes());
         // Before the time is taken, which the certificate of the key must cover.
         let signer = provenance.keys.current()?;
         let created_at = provenance.clock.now();
+        let id = ManifestId(new_id(created_at));
+        let digest = salt_of(tenant, id, key).commit(decision.argument_hash.to_string().as_bytes());
         let action = AgentAction {
             id: id.0,
             phase: Phase::Decision,

@@ -6,9 +6,9 @@ use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::id::DecisionId;
 use sentinel_core::name::TenantSlug;
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::ports::DecisionStore;
 use sentinel_core::principal::Principal;
 use sentinel_core::self_test;
-use sentinel_core::store::Store;
 
 use crate::ServiceError;
 use crate::control::Control;
@@ -17,7 +17,7 @@ use crate::control::Control;
 #[derive(Debug)]
 pub struct Audit {
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn DecisionStore>,
 }
 
 impl Audit {

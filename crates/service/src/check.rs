@@ -20,12 +20,12 @@ use sentinel_core::rate::RateDemand;
 use sentinel_core::tool::Tool;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use crate::ServiceError;
 use crate::attest::Attestor;
 use crate::control::Control;
 use crate::group::Group;
+use crate::ids::new_id;
 use crate::judge::{Case, Judge};
 use crate::permit::{Permit, PermitSeal};
 use crate::rate::{RateDecisions, RateGuard};
@@ -124,7 +124,8 @@ impl Checker {
     ) -> Pending {
         let control = self.control.current();
         let subject = resolve(request, &control);
-        let (id, now) = (DecisionId(Uuid::now_v7()), self.clock.now());
+        let now = self.clock.now();
+        let id = DecisionId(new_id(now));
         let verdict = match precheck(request, &subject, &control, now) {
             ControlFlow::Break(deny) => deny,
             ControlFlow::Continue(_) if self.require_agent && subject.agent.is_none() => {

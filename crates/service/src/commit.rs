@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::{Batch, Committed, Outcome, Pending, claims_expire_before};
 use sentinel_core::event::{Bus, Event};
-use sentinel_core::store::Store;
+use sentinel_core::ports::DecisionStore;
 use sentinel_telemetry::Links;
 use tracing::{Instrument as _, Span};
 
@@ -20,7 +20,7 @@ use crate::usage::UsageCache;
 /// Writes batches of decisions.
 #[derive(Debug)]
 pub struct DecisionWriter {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn DecisionStore>,
     pub(crate) control: Arc<Control>,
     pub(crate) usage: Arc<UsageCache>,
     pub(crate) bus: Arc<dyn Bus>,

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use sentinel_core::control::ControlState;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::name::TenantSlug;
+use sentinel_core::ports::{ControlStore, StoreError};
 use sentinel_core::principal::Principal;
-use sentinel_core::store::{Store, StoreError};
 use sentinel_core::tenant::Tenant;
 use tokio::sync::watch;
 
@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Control {
     state: ArcSwap<ControlState>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn ControlStore>,
     announcer: Option<Announcer>,
 }
 
@@ -32,7 +32,7 @@ impl Control {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+    pub async fn load(store: Arc<dyn ControlStore>) -> Result<Self, StoreError> {
         let control = Self { state: ArcSwap::default(), store, announcer: None };
         control.refresh().await?;
         Ok(control)

@@ -14,7 +14,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
 use sentinel_core::clock::Clock;
 use sentinel_core::page::Page;
-use sentinel_core::store::Store;
+use sentinel_core::ports::RegistryStore;
 use sentinel_core::tool::{Health, HealthStatus, Tool};
 use url::{Host, Url};
 
@@ -121,7 +121,7 @@ fn literal_allowed(url: &Url, networks: Networks) -> bool {
 /// Polls tools and stores what it finds.
 #[derive(Debug)]
 pub struct HealthChecker {
-    store: Arc<dyn Store>,
+    store: Arc<dyn RegistryStore>,
     clock: Arc<dyn Clock>,
     client: reqwest::Client,
     networks: Networks,
@@ -133,7 +133,7 @@ impl HealthChecker {
     /// # Errors
     /// When the HTTP client cannot be set up.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn RegistryStore>,
         clock: Arc<dyn Clock>,
         networks: Networks,
     ) -> Result<Self, ServiceError> {

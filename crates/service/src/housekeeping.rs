@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sentinel_core::clock::Clock;
 use sentinel_core::housekeeping::{AT_ONCE, Expiring, Reading, claims_before};
-use sentinel_core::store::{Store, StoreError};
+use sentinel_core::ports::{ExpiryStore, StoreError};
 use uuid::Uuid;
 
 /// How often it is looked whether there is something to delete.
@@ -33,7 +33,7 @@ impl Removed {
 /// Keeps house in one store, for one replica.
 #[derive(Debug)]
 pub struct Housekeeper {
-    store: Arc<dyn Store>,
+    store: Arc<dyn ExpiryStore>,
     clock: Arc<dyn Clock>,
     holder: Uuid,
     /// When the housekeeping was last taken, by a clock that cannot be set.
@@ -42,7 +42,7 @@ pub struct Housekeeper {
 
 impl Housekeeper {
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<dyn ExpiryStore>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, holder: Uuid::new_v4(), taken: Instant::now() }
     }
 
@@ -98,7 +98,7 @@ pub struct Kept {
 /// # Errors
 /// When the store does not answer.
 pub async fn keep_house(
-    store: &dyn Store,
+    store: &dyn ExpiryStore,
     holder: Uuid,
     reading: Reading,
 ) -> Result<Option<Kept>, StoreError> {

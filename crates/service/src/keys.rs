@@ -10,6 +10,7 @@ use sentinel_core::event::{Bus, Event, RegistryChange, RegistryEvent};
 use sentinel_core::id::KeyId;
 use sentinel_core::name::{AgentName, DisplayName, Owner, TenantSlug};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::ports::RegistryStore;
 use sentinel_core::principal::{ApiKey, KeyHash, Principal, Role};
 use sentinel_core::store::Store;
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use crate::control::Control;
 #[derive(Debug)]
 pub struct Keys {
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn RegistryStore>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -62,7 +63,7 @@ impl Keys {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ServiceError> {
-        let control = Arc::new(Control::load(Arc::clone(&store)).await?);
+        let control = Arc::new(Control::load(store.clone()).await?);
         Ok(Self { control, store, bus: Arc::new(InProcessBus::default()), clock })
     }
 

@@ -11,17 +11,17 @@ use sentinel_core::id::KillId;
 use sentinel_core::kill::{Kill, KillScope, RestoreOrder};
 use sentinel_core::name::{AgentName, Label, Reason, TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::ports::{ControlStore, Restored};
 use sentinel_core::principal::Principal;
 use sentinel_core::self_test;
-use sentinel_core::store::{Restored, Store};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::Tool;
-use uuid::Uuid;
 
 use crate::ServiceError;
 use crate::announce::Mine;
 use crate::bus::InProcessBus;
 use crate::control::Control;
+use crate::ids::new_id;
 use crate::lifetimes::Lifetimes;
 use crate::outstanding::Outstanding;
 
@@ -32,7 +32,7 @@ const MAX_LISTED: usize = 1000;
 #[derive(Debug)]
 pub struct KillSwitch {
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn ControlStore>,
     pub(crate) events: Arc<InProcessBus>,
     pub(crate) outstanding: Arc<Outstanding>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -133,7 +133,7 @@ impl KillSwitch {
         let (starts_at, expires_at) = span(order.starts_at, order.expires_at, now)?;
         let scope = self.scope(actor, &target).await?;
         let kill = Kill {
-            id: KillId(Uuid::now_v7()),
+            id: KillId(new_id(now)),
             scope,
             reason,
             actor: actor.id(),

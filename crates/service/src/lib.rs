@@ -15,6 +15,7 @@ pub mod group;
 pub mod health;
 mod history;
 pub mod housekeeping;
+mod ids;
 mod judge;
 pub mod keys;
 pub mod kill;

@@ -13,8 +13,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
 use sentinel_core::clock::Clock;
-use sentinel_core::log::LogStore;
-use sentinel_core::store::Store;
+use sentinel_core::ports::{DeploymentStore, LogStore};
 use sentinel_provenance::log::{Checkpoint, Ed25519NoteSigner, NoteSigner, VerifierKey};
 use sentinel_provenance::{SeenCheckpoint, SignError};
 use tokio::sync::Notify;
@@ -63,7 +62,7 @@ pub type CheckpointSigners = Vec<Arc<dyn CheckpointSigner>>;
 /// # Errors
 /// When the store is away, or `origin` cannot be the name of a log.
 pub async fn kept_signer(
-    store: &dyn Store,
+    store: &dyn DeploymentStore,
     origin: &str,
 ) -> Result<Arc<dyn CheckpointSigner>, ServiceError> {
     let seed = store.secret(&format!("log_key {origin}"), random_bytes()?).await?;

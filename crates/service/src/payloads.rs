@@ -17,7 +17,8 @@ use sentinel_core::id::{StatementId, TenantId};
 use sentinel_core::log::{LogPlace, LogStatement, NewStatement, StatementKind};
 use sentinel_core::manifest::Manifest;
 use sentinel_core::name::{Reason, TenantSlug};
-use sentinel_core::payload::{PayloadKey, PayloadStore};
+use sentinel_core::payload::PayloadKey;
+use sentinel_core::ports::PayloadStore;
 use sentinel_core::principal::Principal;
 use sentinel_core::tenant::Tenant;
 use sentinel_provenance::{Bundle, PayloadDestroyed, Salt, Sha256Digest, Statement};
@@ -340,7 +341,7 @@ impl Payloads {
         found.map(Tombstone::read).transpose()
     }
 
-    fn store_of_log(&self) -> &dyn sentinel_core::log::LogStore {
+    fn store_of_log(&self) -> &dyn sentinel_core::ports::LogStore {
         self.log.store().as_ref()
     }
 

@@ -9,8 +9,8 @@ use sentinel_core::page::{Page, Paged};
 use sentinel_core::policy::DataPlace;
 use sentinel_core::policy_change::PolicyChangeKind;
 use sentinel_core::policy_data::{DataError, DataPath, PolicyData, tag_of};
+use sentinel_core::ports::{DataChange, RecordedData};
 use sentinel_core::principal::Principal;
-use sentinel_core::store::{DataChange, RecordedData};
 use serde_json::Value;
 
 use crate::ServiceError;

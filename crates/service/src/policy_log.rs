@@ -9,8 +9,8 @@ use sentinel_core::name::Reason;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::policy::PolicyEngine;
 use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
+use sentinel_core::ports::PolicyStore;
 use sentinel_core::principal::Principal;
-use sentinel_core::store::Store;
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -22,7 +22,7 @@ const MAX_DETAIL: usize = 2000;
 #[derive(Debug, Clone)]
 pub struct PolicyLog {
     pub(crate) engine: Arc<dyn PolicyEngine>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn PolicyStore>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use sentinel_core::clock::Clock;
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::ports::QuotaStore;
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::Counter;
 use sentinel_core::self_test;
-use sentinel_core::store::Store;
 
 use crate::ServiceError;
 use crate::control::Control;
@@ -17,7 +17,7 @@ use crate::control::Control;
 #[derive(Debug)]
 pub struct Quotas {
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn QuotaStore>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 

@@ -18,8 +18,8 @@ use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Resolved, precheck, resolve};
 use sentinel_core::id::{KeyId, ToolId};
 use sentinel_core::permit::{Redeemed, Redemption, is_good};
+use sentinel_core::ports::DecisionStore;
 use sentinel_core::principal::Principal;
-use sentinel_core::store::Store;
 use serde_json::{Map, Value};
 
 use crate::ServiceError;
@@ -35,7 +35,7 @@ pub struct Redeemer {
     pub(crate) seal: PermitSeal,
     pub(crate) judge: Arc<Judge>,
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn DecisionStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) outstanding: Arc<Outstanding>,
 }

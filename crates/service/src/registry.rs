@@ -9,11 +9,11 @@ use sentinel_core::id::{TenantId, ToolId};
 use sentinel_core::kill::{Call, Caller, Kill};
 use sentinel_core::name::TenantSlug;
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::ports::{Registered, RegistryStore};
 use sentinel_core::principal::Principal;
 use sentinel_core::self_test;
-use sentinel_core::store::{Registered, Store, TenantSpec, ToolSpec};
-use sentinel_core::tenant::{Tenant, TenantSecret};
-use sentinel_core::tool::{Health, Tool, ToolChange};
+use sentinel_core::tenant::{Tenant, TenantSecret, TenantSpec};
+use sentinel_core::tool::{Health, Tool, ToolChange, ToolSpec};
 use uuid::Uuid;
 
 use crate::ServiceError;
@@ -32,7 +32,7 @@ const MAX_METADATA: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Registry {
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn RegistryStore>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<dyn Clock>,
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use sentinel_core::id::RolloutId;
 use sentinel_core::name::{Reason, TenantSlug};
-use sentinel_core::policy::{Candidate, PolicyEngine};
+use sentinel_core::policy::{Candidate, CandidateRefused, PolicyEngine};
 use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
+use sentinel_core::ports::RolloutStep;
 use sentinel_core::principal::Principal;
-use sentinel_core::rollout::{Percent, PolicyState, Rollout, RolloutReport, RolloutState};
-use sentinel_core::store::{PolicyFiles, RolloutStep};
+use sentinel_core::rollout::{
+    Percent, PolicyFiles, PolicyState, Rollout, RolloutReport, RolloutState,
+};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -261,7 +263,9 @@ impl Rollouts {
             let Some(files) = self.log.store.rollout_files(rollout.id).await? else { continue };
             match self.load(rollout.id, files).await? {
                 Ok(_) => tracing::info!(rollout = %rollout.id, "a candidate policy was loaded"),
-                Err(why) if self.gives_up(rollout) => self.give_up(rollout, why).await?,
+                Err(why) if self.gives_up(rollout) => {
+                    self.give_up(rollout, why.to_string()).await?
+                }
                 Err(why) => {
                     let why = format!("a candidate is refused here: {why}");
                     refused = Some(ServiceError::Unavailable(why));
@@ -304,7 +308,7 @@ impl Rollouts {
         &self,
         id: RolloutId,
         files: PolicyFiles,
-    ) -> Result<Result<Candidate, String>, ServiceError> {
+    ) -> Result<Result<Candidate, CandidateRefused>, ServiceError> {
         let engine: Arc<dyn PolicyEngine> = Arc::clone(&self.log.engine);
         let loading = tokio::task::spawn_blocking(move || engine.load_candidate(id, &files));
         loading.await.map_err(|error| ServiceError::Unavailable(error.to_string()))

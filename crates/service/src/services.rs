@@ -7,10 +7,9 @@ use sentinel_core::clock::Clock;
 use sentinel_core::commit::Batch;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
-use sentinel_core::log::LogStore;
 use sentinel_core::page::Page;
-use sentinel_core::payload::PayloadStore;
 use sentinel_core::policy::PolicyEngine;
+use sentinel_core::ports::{LogStore, PayloadStore, QuotaStore};
 use sentinel_core::quota::Counter;
 use sentinel_core::rate::{RateLimiter, RateRule};
 use sentinel_core::store::Store;
@@ -162,7 +161,7 @@ impl Services {
         let bus = bus(&events, others);
         let (own, local) = (Arc::clone(&bus), Arc::clone(&events));
         let announcer = Announcer::new(own, local, Arc::clone(&clock));
-        let control = Control::load(Arc::clone(&store)).await?.announcing(announcer);
+        let control = Control::load(store.clone()).await?.announcing(announcer);
         let control = Arc::new(control);
         let outstanding = Arc::new(Outstanding::default());
         let payloads = Foundations {
@@ -181,7 +180,7 @@ impl Services {
         let judge = Arc::new(Judge { policy: Arc::clone(&policy), usage: Arc::clone(&usage) });
         let rates = rates.unwrap_or_else(|| Arc::new(LocalRates::default()));
         let decisions = DecisionWriter {
-            store: Arc::clone(&store),
+            store: store.clone(),
             control: Arc::clone(&control),
             usage: Arc::clone(&usage),
             bus: Arc::clone(&bus),
@@ -190,7 +189,7 @@ impl Services {
         };
         let policy_log = PolicyLog {
             engine: Arc::clone(&policy),
-            store: Arc::clone(&store),
+            store: store.clone(),
             bus: Arc::clone(&bus),
             clock: Arc::clone(&clock),
         };
@@ -201,10 +200,11 @@ impl Services {
             log: policy_log.clone(),
             changing: Arc::default(),
         };
-        let manifests = ManifestWriter { store: Arc::clone(&store), log: Arc::clone(&log) };
+        let manifests = ManifestWriter { store: store.clone(), log: Arc::clone(&log) };
         let provenance = Arc::new(Provenance {
             control: Arc::clone(&control),
-            store: Arc::clone(&store),
+            manifests: store.clone(),
+            decisions: store.clone(),
             bus: Arc::clone(&bus),
             clock: Arc::clone(&clock),
             keys,
@@ -219,7 +219,7 @@ impl Services {
         });
         let kills = Arc::new(KillSwitch {
             control: Arc::clone(&control),
-            store: Arc::clone(&store),
+            store: store.clone(),
             events: Arc::clone(&events),
             outstanding: Arc::clone(&outstanding),
             clock: Arc::clone(&clock),
@@ -250,13 +250,13 @@ impl Services {
                 seal,
                 judge,
                 control: Arc::clone(&control),
-                store: Arc::clone(&store),
+                store: store.clone(),
                 clock: Arc::clone(&clock),
                 outstanding,
             },
             registry: Registry {
                 control: Arc::clone(&control),
-                store: Arc::clone(&store),
+                store: store.clone(),
                 bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
@@ -264,17 +264,17 @@ impl Services {
             self_tests: SelfTests::default(),
             keys: Keys {
                 control: Arc::clone(&control),
-                store: Arc::clone(&store),
+                store: store.clone(),
                 bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
             provenance,
             log,
             payloads,
-            audit: Audit { control: Arc::clone(&control), store: Arc::clone(&store) },
+            audit: Audit { control: Arc::clone(&control), store: store.clone() },
             quotas: Quotas {
                 control: Arc::clone(&control),
-                store: Arc::clone(&store),
+                store: store.clone(),
                 clock: Arc::clone(&clock),
             },
             policy_log,
@@ -305,7 +305,7 @@ fn bus(events: &Arc<InProcessBus>, others: Option<Arc<dyn Bus>>) -> Arc<dyn Bus>
 /// Manifests that one write stores at most.
 const MANIFEST_GROUP: usize = 1024;
 
-async fn counters(store: &dyn Store, clock: &dyn Clock) -> Result<Vec<Counter>, ServiceError> {
+async fn counters(store: &dyn QuotaStore, clock: &dyn Clock) -> Result<Vec<Counter>, ServiceError> {
     let mut all = Vec::new();
     let mut page = Page::first(Page::MAX_LIMIT);
     loop {

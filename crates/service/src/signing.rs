@@ -19,7 +19,8 @@ use async_trait::async_trait;
 use jiff::{Timestamp, TimestampRound, Unit};
 use sentinel_core::clock::Clock;
 use sentinel_core::id::StatementId;
-use sentinel_core::log::{LogStatement, LogStore, NewStatement, StatementKind};
+use sentinel_core::log::{LogStatement, NewStatement, StatementKind};
+use sentinel_core::ports::LogStore;
 use sentinel_provenance::{
     Bundle, EcdsaP256Signer, Envelope, KeyCertificate, KeyEventKind, Predicate, PublicKey,
     Sha256Digest, SignError, Signer, SigningKeyEvent, Statement,

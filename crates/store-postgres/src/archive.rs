@@ -10,78 +10,38 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_archive::{
-    Archive, ArchiveError, Content, Made, Manifest, Month, Published, Tally, Writer,
+    Archive, ArchivedMonth, ArchivingError, ClosedMonth, Content, Made, Manifest, Month,
+    MonthStore, Published, Tally, Writer,
 };
 use sentinel_core::audit::DecisionRecord;
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_scalar, raw_sql};
 use tokio::time::{sleep, timeout};
 
-use crate::error::{Failure, Result as Work};
+use crate::error::Result as Work;
+use crate::migrations;
 use crate::options::too_slow;
 use crate::partitions::{self, Place};
-use crate::row::{Stored as _, read_all};
+use crate::row::{read_all, select_list};
+use crate::store::PostgresStore;
 use crate::time::Time;
 use crate::transaction::{Begin, Measured};
-use crate::{PostgresStore, migrations};
 
 /// Rows read at once.
 const PAGE: i64 = 500;
 /// How often a listing may be in the way of taking a month out, and the pause after each time.
 const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long the server may work on one statement that nobody waits for.
+/// How long the server may work on one statement that no caller waits for.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// A month that is over and need not be kept in the database any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClosedMonth(Month);
-
-impl ClosedMonth {
-    #[must_use]
-    pub const fn month(self) -> Month {
-        self.0
-    }
-}
-
-/// A month that is in the archive and no longer in the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchivedMonth {
-    pub manifest: Manifest,
-    /// Whether an earlier attempt had written the archive.
-    pub published: Published,
-}
-
-/// Why a month is still in the database.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchivingError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    #[error("the decisions of `{0}` in the database are not those in the archive")]
-    Different(Month),
-}
-
-impl From<Failure> for ArchivingError {
-    fn from(failure: Failure) -> Self {
-        Self::Store(failure.into())
-    }
-}
-
-type Result<T> = std::result::Result<T, ArchivingError>;
-
-impl PostgresStore {
-    /// The months in the database that are older than the `keep` ones before the current one, of
-    /// which there is at least one; the oldest first. Which month is the current one, the earlier
-    /// of two clocks says: `now`, and the server's.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn closed_months(
+#[async_trait]
+impl MonthStore for PostgresStore {
+    async fn closed_months(
         &self,
         keep: u32,
         now: Timestamp,
@@ -95,27 +55,21 @@ impl PostgresStore {
             };
             let found = partitions::months(&mut connection).await?;
             let mut months: Vec<Month> = found.into_iter().map(|(month, _)| month).collect();
-            months.retain(|month| *month < kept);
             months.dedup();
-            Ok(months.into_iter().map(ClosedMonth).collect())
+            let closed = months.into_iter().filter_map(|month| ClosedMonth::before(month, kept));
+            Ok(closed.collect())
         })
         .await
     }
 
-    /// Moves a month to `archive`; `by` is the program that does, and its version. None when
-    /// another replica is at it, or the month is not there any more. Takes as long as it takes; it
-    /// can be broken off and tried again at any time.
-    ///
-    /// # Errors
-    /// Why the month is still in the database, whole.
-    pub async fn archive_month(
+    async fn archive_month(
         &self,
         month: ClosedMonth,
         archive: &Archive,
         now: Timestamp,
         by: &str,
     ) -> Result<Option<ArchivedMonth>> {
-        let ClosedMonth(month) = month;
+        let month = month.month();
         let made = Made { at: now, by: by.to_owned(), schema_version: migrations::CURRENT.known() };
         let Some(mut session) = Session::start(&self.connect, self.call_timeout).await? else {
             return Ok(None);
@@ -126,6 +80,8 @@ impl PostgresStore {
     }
 }
 
+type Result<T> = std::result::Result<T, ArchivingError>;
+
 /// A connection that holds the lock of archiving.
 struct Session {
     connection: PgConnection,
@@ -134,8 +90,8 @@ struct Session {
 }
 
 impl Session {
-    /// Connects and takes the lock, the one after those of migrations and of starting; none when another replica
-    /// has it.
+    /// Connects and takes the lock, the one after those of migrations and of starting; `None` when
+    /// another replica has it.
     async fn start(connect: &PgConnectOptions, limit: Duration) -> Result<Option<Self>> {
         let starting = async {
             let mut connection = PgConnection::connect_with(connect).await?;
@@ -181,7 +137,7 @@ impl Session {
         dropped.map(|()| Some(ArchivedMonth { manifest, published }))
     }
 
-    /// Copies a month that is in the log, unless it was copied before; answers its published
+    /// Copies a month that is in the log, unless it was copied before; returns its published
     /// manifest once archive and database were found to be the same.
     async fn copy(
         &mut self,
@@ -255,7 +211,7 @@ impl Session {
         place: Place,
         after: &mut Option<After>,
     ) -> Result<Vec<DecisionRecord>> {
-        let (columns, table) = (DecisionRecord::COLUMNS, partitions::table(month, place));
+        let (columns, table) = (select_list::<DecisionRecord>(), partitions::table(month, place));
         let beyond = match after {
             Some(_) => "WHERE sequence >= $2 AND (sequence, id, created_at) > ($2, $3, $4)",
             None => "",

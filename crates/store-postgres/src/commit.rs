@@ -1,101 +1,129 @@
 //! Group commit, by the steps of [`sentinel_core::commit`].
 //!
 //! Two round trips when the epoch is the one that the batch was decided under, no call carries a
-//! call id and no kill that is still to come covers one, which is nearly always: the commit, and the wait for the disk, during which no lock is
-//! held. Else four (beginning, rows, end, the wait for the disk), and two more at most for the call
-//! ids. Every transaction locks claims before counters, and both in the order of their keys, so none
-//! waits for another in a circle.
+//! call id and no kill that has not started yet covers one, which is nearly always: the commit, and
+//! the wait for the disk, during which no lock is held. Else four (beginning, rows, end, the wait for
+//! the disk), and two more at most for the call ids. Every transaction locks claims before counters,
+//! and both in the order of their keys, so no two wait for each other in a circle.
 
 use std::collections::{HashMap, HashSet};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
-use sentinel_core::commit::{Batch, Claim, Claimed};
+use sentinel_core::commit::{Batch, Claim, Claimed, Settlement};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::permit::Redemption;
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
+use sentinel_core::quota::Reservation;
+use sentinel_store_rows::Stored as _;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, query, query_scalar};
 use uuid::Uuid;
 
-use crate::committers::{Committer, Committers};
+use crate::committers::{Committer, Committers, Committing};
+use crate::control::control_changes;
+use crate::epoch;
 use crate::error::{Failure, Result, unavailable};
-#[cfg(feature = "planted-faults")]
-use crate::fault::Fault;
-use crate::meta;
+use crate::migrations::Schema;
 use crate::recording::{Recorded, record};
-use crate::row::{Columns, Stored};
+use crate::row::{columns, select_list};
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
 
-/// Claims deleted in one statement at most, so that locks are held for a short time.
-pub(crate) const CLAIMS_AT_ONCE: u64 = 2_000;
-
-pub(crate) async fn commit(
-    committers: &Committers,
-    mut batch: Batch,
-    claims_expire_before: Timestamp,
-) -> Result<Batch> {
-    let mut committer = committers.take().await?;
-    let plain =
-        batch.claims().next().is_none() && batch.records().next().is_some() && !batch.needs_time();
-    if plain && committers.commits_in_one_call() {
-        let (epoch, reservations) = (batch.epoch(), batch.reservations());
-        let connection = &mut committer.connection;
-        if record(connection, committers.schema, &mut batch, epoch, &reservations).await?
-            == Recorded::Yes
-        {
-            committer.make_durable().await?;
-            committer.committed();
-            return Ok(batch);
+#[async_trait]
+impl Committing for Committers {
+    async fn commit(&self, mut batch: Batch, claims_expire_before: Timestamp) -> Result<Batch> {
+        let mut committer = self.take().await?;
+        if fits_in_one_call(&batch) {
+            let (epoch, reservations) = (batch.epoch(), batch.reservations());
+            let connection = &mut committer.connection;
+            let recorded =
+                record(connection, self.schema, &mut batch, epoch, &reservations).await?;
+            if recorded == Recorded::Yes {
+                committer.make_durable().await?;
+                committer.committed();
+                return Ok(batch);
+            }
         }
+        in_steps(self.schema, committer, batch, claims_expire_before).await
     }
-    in_steps(committers, committer, batch, claims_expire_before).await
+}
+
+/// Whether the call that inserts the batch settles all that its decisions take.
+fn fits_in_one_call(batch: &Batch) -> bool {
+    let in_the_call = |settlement| match settlement {
+        Settlement::Claims => false,
+        Settlement::Quotas => true,
+    };
+    let settles = |settlement| in_the_call(settlement) || !batch.needs(settlement);
+    Settlement::ORDER.into_iter().all(settles)
+        && batch.records().next().is_some()
+        && !batch.needs_time()
 }
 
 /// The same in a transaction of several round trips, for what has to look at more than the epoch.
 async fn in_steps(
-    committers: &Committers,
+    schema: Schema,
     mut committer: Committer,
     mut batch: Batch,
     claims_expire_before: Timestamp,
 ) -> Result<Batch> {
     let (epoch, now) = committer.begin().await?;
     let connection = &mut committer.connection;
-    #[cfg(feature = "planted-faults")]
-    let known = if committers.planted.is(Fault::SkipEpochRead) { batch.epoch() } else { epoch };
-    #[cfg(not(feature = "planted-faults"))]
-    let known = epoch;
-    refresh(connection, &mut batch, known).await?;
-    // The clock that all replicas share: one that is behind must not put off a kill.
+    refresh(connection, &mut batch, epoch).await?;
+    // The clock that all replicas share: one that is behind must not delay a kill.
     batch.at(now);
-    settle_claims(connection, &mut batch, claims_expire_before).await?;
-    #[cfg(feature = "planted-faults")]
-    let counted = committers.planted.counts(&mut batch);
-    #[cfg(not(feature = "planted-faults"))]
-    let counted = false;
-    let reservations = if counted { Vec::new() } else { batch.reservations() };
-    if batch.records().next().is_some()
-        && record(connection, committers.schema, &mut batch, epoch, &reservations).await?
-            != Recorded::Yes
-    {
-        return Err(unavailable("the epoch changed while its lock was held"));
-    }
-    #[cfg(feature = "planted-faults")]
-    if committers.planted.is(Fault::AnswerBeforeCommit) {
-        tokio::spawn(committer.commit());
-        return Ok(batch);
-    }
+    settle(connection, &mut batch, claims_expire_before).await?;
+    let reservations = batch.reservations();
+    insert(connection, schema, &mut batch, epoch, &reservations).await?;
     committer.commit().await?;
     Ok(batch)
 }
 
+/// Settles what the call that inserts does not.
+pub(crate) async fn settle(
+    connection: &mut PgConnection,
+    batch: &mut Batch,
+    claims_expire_before: Timestamp,
+) -> Result<()> {
+    for settlement in Settlement::ORDER {
+        match settlement {
+            Settlement::Claims => settle_claims(connection, batch, claims_expire_before).await?,
+            // Counted by the call that inserts.
+            Settlement::Quotas => {}
+        }
+    }
+    Ok(())
+}
+
+/// Counts `reservations` and inserts what the batch records, in a transaction that holds the epoch
+/// lock and has read `epoch`.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    schema: Schema,
+    batch: &mut Batch,
+    epoch: Epoch,
+    reservations: &[Reservation],
+) -> Result<()> {
+    if batch.records().next().is_some()
+        && record(connection, schema, batch, epoch, reservations).await? != Recorded::Yes
+    {
+        return Err(unavailable("the epoch changed while its lock was held"));
+    }
+    Ok(())
+}
+
 /// Brings the batch to the epoch of the transaction.
-async fn refresh(connection: &mut PgConnection, batch: &mut Batch, epoch: Epoch) -> Result<()> {
+pub(crate) async fn refresh(
+    connection: &mut PgConnection,
+    batch: &mut Batch,
+    epoch: Epoch,
+) -> Result<()> {
     if batch.epoch() > epoch {
         return Err(gone_back(epoch, batch.epoch()));
     }
     if batch.epoch() != epoch {
-        batch.refresh(meta::control_changes(connection, batch.epoch()).await?);
+        batch.refresh(control_changes(connection, batch.epoch()).await?);
     }
     Ok(())
 }
@@ -105,8 +133,8 @@ fn gone_back(found: Epoch, known: Epoch) -> Failure {
     unavailable(format!("the store is at epoch {found}, which was {known} before"))
 }
 
-/// Brings a redemption to the epoch of the store and marks its permit as used, if nothing stands in
-/// the way; answers whether it is marked. Only a recorded allow has a permit.
+/// Brings a redemption to the epoch of the store and marks its permit as used, if nothing is in the
+/// way; returns whether it is marked. Only a recorded allow has a permit.
 pub(crate) async fn redeem(
     pool: &PgPool,
     mut redemption: Redemption,
@@ -118,12 +146,12 @@ pub(crate) async fn redeem(
 }
 
 async fn mark_redeemed(connection: &mut PgConnection, redemption: &mut Redemption) -> Result<bool> {
-    let (epoch, known) = (meta::epoch(connection).await?, redemption.epoch());
+    let (epoch, known) = (epoch::epoch(connection).await?, redemption.epoch());
     if known > epoch {
         return Err(gone_back(epoch, known));
     }
     if known != epoch {
-        redemption.refresh(meta::control_changes(connection, known).await?);
+        redemption.refresh(control_changes(connection, known).await?);
     }
     if !redemption.is_free() {
         return Ok(false);
@@ -143,7 +171,7 @@ async fn settle_claims(
     batch: &mut Batch,
     expire_before: Timestamp,
 ) -> Result<()> {
-    let wanted: Vec<(usize, Claim)> = batch.claims().collect();
+    let wanted = batch.claims();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -159,22 +187,23 @@ async fn settle_claims(
         return Ok(());
     }
     let found = claimed(connection, &others, expire_before).await?;
-    let found_indices: HashSet<usize> = found.iter().map(|(index, _)| *index).collect();
     let attempted: HashSet<&Claim> = made.iter().map(|(claim, ..)| claim).collect();
-    let gone = others
-        .iter()
-        .any(|(index, claim)| attempted.contains(claim) && !found_indices.contains(index));
-    if gone {
+    let is_gone = |(position, (_, claim)): (usize, &(usize, Claim))| {
+        attempted.contains(claim) && !found.contains_key(&position)
+    };
+    if others.iter().enumerate().any(is_gone) {
         let detail = "a claim names a decision that is not there".to_owned();
         return Err(StoreError::Corrupt(detail).into());
     }
-    for (index, decision) in found {
-        batch.settle_claim(index, decision);
+    for (position, claimed) in found {
+        if let Some(asked) = others.get(position) {
+            batch.settle_claim(asked, claimed);
+        }
     }
     Ok(())
 }
 
-/// Makes the claims that nobody has made since `expire_before`; answers the decisions they lead to.
+/// Makes the claims that were not made since `expire_before`; returns the decisions they lead to.
 ///
 /// A claim of an agent is not made beside one that a server from before claims told agents apart has
 /// made for the same agent: [`claimed`] finds that one.
@@ -210,14 +239,14 @@ async fn make(
     Ok(ours.into_iter().collect())
 }
 
-/// What the claims lead to that others made and that still count, each with the index it came with.
+/// What the claims lead to that others made and that still count, by position in `claims`.
 /// The time, which claim and decision share, leads to the one partition that the decision is in.
 /// Where there are a claim of the agent and an older one, that of the agent comes last and wins.
 async fn claimed(
     connection: &mut PgConnection,
     claims: &[(usize, Claim)],
     expire_before: Timestamp,
-) -> Result<Vec<(usize, Claimed)>> {
+) -> Result<HashMap<usize, Claimed>> {
     let sql = format!(
         "SELECT r.position, EXISTS (SELECT FROM permits AS u WHERE u.decision_id = c.decision_id),
             d.* FROM UNNEST($1::text[], $2::uuid[], $3::text[], $5::text[], $6::text[])
@@ -229,7 +258,7 @@ async fn claimed(
             AND (c.principal = r.holder OR p.agent = r.agent)) AS d
         WHERE c.created_at >= $4
         ORDER BY c.principal = r.holder",
-        DecisionRecord::COLUMNS
+        select_list::<DecisionRecord>()
     );
     let rows = query(AssertSqlSafe(sql))
         .bind(claims.iter().map(|(_, claim)| claim.holder()).collect::<Vec<_>>())
@@ -240,23 +269,18 @@ async fn claimed(
         .bind(claims.iter().map(|(_, claim)| claim.agent.as_deref()).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    let missing = || StoreError::Corrupt("a claim was answered that was not asked for".to_owned());
+    let unknown = || StoreError::Corrupt("a claim was found that was not looked for".to_owned());
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let mut columns = Columns::new(row, DecisionRecord::TABLE);
-        let position = usize::try_from(columns.take::<i64>()? - 1).map_err(|_| missing())?;
-        let redeemed = columns.take::<bool>()?;
-        let (index, _) = claims.get(position).ok_or_else(missing)?;
-        found.insert(*index, Claimed { record: DecisionRecord::read(&mut columns)?, redeemed });
+        let mut columns = columns(row, DecisionRecord::TABLE);
+        // Ordinality counts from one.
+        let position = usize::try_from(columns.count()?.wrapping_sub(1)).map_err(|_| unknown())?;
+        if position >= claims.len() {
+            return Err(unknown().into());
+        }
+        let redeemed = columns.boolean()?;
+        let record = DecisionRecord::read(&mut columns)?;
+        found.insert(position, Claimed { record, redeemed });
     }
-    Ok(found.into_iter().collect())
-}
-
-/// Deletes some of the claims made before `before`; fewer than [`CLAIMS_AT_ONCE`] when none are
-/// left. Those that a commit is reading are left for the next time.
-pub(crate) async fn expire_claims(pool: &PgPool, before: Timestamp) -> Result<u64> {
-    let sql = "DELETE FROM claims WHERE ctid = ANY (ARRAY (
-        SELECT ctid FROM claims WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
-    let limit = CLAIMS_AT_ONCE.cast_signed();
-    Ok(query(sql).bind(Time::bound(before)).bind(limit).execute(pool).await?.rows_affected())
+    Ok(found)
 }

@@ -5,7 +5,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use sentinel_core::commit::Batch;
 use sentinel_core::epoch::Epoch;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _, query, raw_sql};
@@ -17,6 +19,14 @@ use crate::migrations::{self, Schema};
 use crate::options::{Options, too_slow};
 use crate::transaction::{BEGIN_SHARED, Measured};
 
+/// Commits batches of decisions, in one way: [`Committers`]. The tests of the chaos suite put one
+/// that is wrong in its place.
+#[async_trait]
+pub(crate) trait Committing: Send + Sync + std::fmt::Debug {
+    /// Commits a batch as [`sentinel_core::commit`] describes.
+    async fn commit(&self, batch: Batch, claims_expire_before: Timestamp) -> Result<Batch>;
+}
+
 /// Connections that commit decisions.
 #[derive(Debug)]
 pub(crate) struct Committers {
@@ -25,8 +35,6 @@ pub(crate) struct Committers {
     permits: Arc<Semaphore>,
     idle: Idle,
     pub(crate) schema: Schema,
-    #[cfg(feature = "planted-faults")]
-    pub(crate) planted: crate::fault::Planted,
 }
 
 /// Connections that are free, and since when.
@@ -54,8 +62,6 @@ impl Committers {
             permits: Arc::new(Semaphore::new(count)),
             idle: Arc::default(),
             schema,
-            #[cfg(feature = "planted-faults")]
-            planted: crate::fault::Planted::default(),
         }
     }
 
@@ -71,15 +77,6 @@ impl Committers {
         Ok(Committer { connection, measured, idle, _permit: permit })
     }
 
-    /// Whether nothing makes it take the long way.
-    #[cfg_attr(not(feature = "planted-faults"), expect(clippy::unused_self, reason = "no faults"))]
-    pub(crate) const fn commits_in_one_call(&self) -> bool {
-        #[cfg(feature = "planted-faults")]
-        return self.planted.is_none();
-        #[cfg(not(feature = "planted-faults"))]
-        true
-    }
-
     async fn connection(&self) -> Result<PgConnection> {
         while let Some((mut connection, since)) = self.reuse() {
             if since.elapsed() < FRESH {
@@ -88,9 +85,9 @@ impl Committers {
             match timeout(self.acquire_timeout, connection.ping()).await {
                 Ok(Ok(())) => return Ok(connection),
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "a connection is lost; connecting anew");
+                    tracing::debug!(%error, "a connection is lost; connecting again");
                 }
-                Err(_) => tracing::debug!("a connection is silent; connecting anew"),
+                Err(_) => tracing::debug!("a connection is silent; connecting again"),
             }
         }
         let connected =
@@ -131,9 +128,9 @@ impl Committer {
     /// until the transaction has ended, and what the server's clock says.
     pub(crate) async fn begin(&mut self) -> Result<(Epoch, Timestamp)> {
         let rows = raw_sql(BEGIN_SHARED).fetch_all(&mut self.connection).await?;
-        // The lock answers a row, too.
+        // The lock returns a row, too.
         let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
-        // A simple query has its answer as text, which `Time` does not read.
+        // A simple query returns text, which `Time` does not read.
         let epoch = Epoch(row.try_get::<i64, _>(0)?.cast_unsigned());
         let micros = row.try_get::<i64, _>(1)?;
         let now = Timestamp::from_microsecond(micros).map_err(|e| unavailable(e.to_string()))?;

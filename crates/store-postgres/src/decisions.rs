@@ -1,81 +1,69 @@
-//! The audit log: inserting decisions and asking for them.
+//! Decisions: the port of them, and the listing of the audit log.
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use jiff::Timestamp;
 use sentinel_core::audit::{DecisionFilter, DecisionRecord};
-use sentinel_core::check::ArgumentHash;
+use sentinel_core::commit::Batch;
+use sentinel_core::control::ControlState;
 use sentinel_core::decision::ReasonCode;
-use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{DecisionId, TenantId, ToolId};
+use sentinel_core::id::DecisionId;
 use sentinel_core::page::{Page, Paged};
-use sentinel_core::quota::{Quota, Window};
+use sentinel_core::permit::{Redeemed, Redemption};
+use sentinel_core::ports::{DecisionStore, StoreError};
 use sentinel_core::self_test;
 use sqlx::PgPool;
 
-use crate::error::Result;
+use crate::error::Result as Work;
 use crate::listing::{Listing, Order};
-use crate::row::{Columns, Stored};
+use crate::row::by_id;
+use crate::store::PostgresStore;
 use crate::time::Time;
+use crate::{commit, partitions};
 
-impl Stored for DecisionRecord {
-    const TABLE: &'static str = "policy_logs";
-    const COLUMNS: &'static str = "id, sequence, epoch, tenant_slug, tenant_id, tool_name, tool_id, \
-        decision, code, reason, reasons::text, quota_limit, quota_window, quota_remaining, \
-        policy_revision, principal, agent, action, purpose, argument_hash, call_id, \
-        event_metadata::text, created_at, duration_us";
+#[async_trait]
+impl DecisionStore for PostgresStore {
+    async fn commit_decisions(
+        &self,
+        batch: Batch,
+        claims_expire_before: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        let committing = Arc::clone(&self.committing);
+        self.to_end(async move { committing.commit(batch, claims_expire_before).await }).await
+    }
 
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            id: DecisionId(columns.uuid()?),
-            sequence: columns.count()?,
-            epoch: Epoch(columns.count()?),
-            tenant: columns.parse()?,
-            tenant_id: columns.uuid_optional()?.map(TenantId),
-            tool: columns.parse()?,
-            tool_id: columns.uuid_optional()?.map(ToolId),
-            allow: read_allow(columns)?,
-            code: columns.parse()?,
-            reason: columns.take()?,
-            reasons: columns.json_optional()?.unwrap_or_default(),
-            quota: read_quota(columns)?,
-            quota_remaining: columns.count_optional()?,
-            policy_revision: columns.take::<Option<&str>>()?.map(Arc::from),
-            principal: columns.take()?,
-            agent: columns.parse_optional()?,
-            action: columns.parse()?,
-            purpose: columns.parse_optional()?,
-            argument_hash: ArgumentHash(columns.bytes()?),
-            call_id: columns.parse_optional()?,
-            event_metadata: columns.json()?,
-            created_at: columns.time()?,
-            duration_us: columns.count()?,
-        })
+    async fn redeem_permit(
+        &self,
+        redemption: Redemption,
+    ) -> Result<(Redeemed, Arc<ControlState>), StoreError> {
+        let pool = self.pool.clone();
+        let redeemed = self.to_end(async move { commit::redeem(&pool, redemption).await }).await;
+        redeemed.map(|(redemption, marked)| redemption.end(marked))
+    }
+
+    async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {
+        self.read(async { by_id(&mut *self.pool.acquire().await?, id.0).await }).await
+    }
+
+    async fn has_archived(&self, at: Timestamp) -> Result<bool, StoreError> {
+        self.read(async { partitions::is_gone(&mut *self.pool.acquire().await?, at).await }).await
+    }
+
+    async fn decisions(
+        &self,
+        filter: DecisionFilter,
+        page: Page,
+    ) -> Result<Paged<DecisionRecord>, StoreError> {
+        self.read(decisions(&self.listings, &filter, &page)).await
     }
 }
 
-fn read_allow(columns: &mut Columns<'_>) -> Result<bool> {
-    match columns.take::<String>()?.as_str() {
-        "allow" => Ok(true),
-        "deny" => Ok(false),
-        _ => Err(columns.wrong(&"neither allow nor deny")),
-    }
-}
-
-fn read_quota(columns: &mut Columns<'_>) -> Result<Option<Quota>> {
-    let limit = columns.count_optional()?;
-    let window = columns.parse_optional::<Window>()?;
-    match (limit, window) {
-        (Some(limit), Some(window)) => Ok(Some(Quota { limit, window })),
-        (None, None) => Ok(None),
-        _ => Err(columns.wrong(&"a quota has both a limit and a window")),
-    }
-}
-
-pub(crate) async fn decisions(
+async fn decisions(
     pool: &PgPool,
     filter: &DecisionFilter,
     page: &Page,
-) -> Result<Paged<DecisionRecord>> {
+) -> Work<Paged<DecisionRecord>> {
     listing_of(filter).page(pool, page, Order::NewestFirst).await
 }
 

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::kills::PRESENT;
-use crate::meta::CHANNEL;
+use crate::epoch::CHANNEL;
+use crate::error::Result;
 use crate::options::Options;
 
 /// Silence after which the connection is tried: it may be dead without a word.
@@ -96,4 +96,17 @@ async fn listen(
 
 fn tell(sender: &watch::Sender<Epoch>, epoch: Epoch) {
     sender.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
+}
+
+/// Held, shared, by the connection on which each replica hears of epochs, so that the number of
+/// holders is that of the replicas.
+const PRESENT: &str = "SELECT pg_advisory_lock_shared(1936618608)";
+
+/// How many replicas are connected; this one is, even while it is not listening.
+pub(crate) async fn replicas(pool: &PgPool) -> Result<u64> {
+    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0
+        AND objid = 1936618608 AND objsubid = 1 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let count: i64 = query_scalar(sql).fetch_one(&mut *pool.acquire().await?).await?;
+    Ok(count.cast_unsigned().max(1))
 }

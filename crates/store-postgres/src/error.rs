@@ -1,6 +1,7 @@
 //! Failures inside the store, and what they are to its callers.
 
-use sentinel_core::store::{Conflict, StoreError};
+use sentinel_archive::ArchivingError;
+use sentinel_core::ports::{Conflict, StoreError};
 
 /// Why a piece of work on a connection failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,12 @@ impl From<Failure> for StoreError {
             Failure::Store(error) => error,
             Failure::Sql(error) => of_sql(&error),
         }
+    }
+}
+
+impl From<Failure> for ArchivingError {
+    fn from(failure: Failure) -> Self {
+        Self::Store(failure.into())
     }
 }
 

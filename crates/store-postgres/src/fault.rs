@@ -4,13 +4,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
+use jiff::Timestamp;
 use sentinel_core::commit::Batch;
+use sentinel_core::ports::StoreError;
 use sentinel_core::quota::{CounterKey, Grant};
-use sentinel_core::store::StoreError;
 
-use crate::PostgresStore;
-use crate::error::unavailable;
+use crate::commit;
+use crate::committers::{Committers, Committing};
+use crate::error::Result as Work;
 use crate::options::Options;
+use crate::store::PostgresStore;
 
 /// What is done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,39 +23,54 @@ pub enum Fault {
     SkipEpochRead,
     /// Each replica counts quotas for itself.
     CountQuotasLocally,
-    /// Decisions are answered while their transaction is still being committed.
+    /// Callers get decisions while their transaction is still being committed.
     AnswerBeforeCommit,
 }
 
-/// The fault of one store; by default none.
-#[derive(Debug, Default)]
-pub(crate) struct Planted {
-    fault: Option<Fault>,
+/// Commits in the steps that are right but for one.
+#[derive(Debug)]
+struct Planted {
+    committers: Committers,
+    fault: Fault,
     counted: Mutex<HashMap<CounterKey, u64>>,
 }
 
-impl Planted {
-    pub(crate) const fn is_none(&self) -> bool {
-        self.fault.is_none()
-    }
-
-    pub(crate) fn is(&self, fault: Fault) -> bool {
-        self.fault == Some(fault)
-    }
-
-    /// Counts in memory what belongs into the database, if that is the fault.
-    pub(crate) fn counts(&self, batch: &mut Batch) -> bool {
-        if !self.is(Fault::CountQuotasLocally) {
-            return false;
+#[async_trait]
+impl Committing for Planted {
+    async fn commit(&self, mut batch: Batch, claims_expire_before: Timestamp) -> Work<Batch> {
+        let (schema, mut committer) = (self.committers.schema, self.committers.take().await?);
+        let (epoch, now) = committer.begin().await?;
+        let connection = &mut committer.connection;
+        let known = if self.fault == Fault::SkipEpochRead { batch.epoch() } else { epoch };
+        commit::refresh(connection, &mut batch, known).await?;
+        batch.at(now);
+        commit::settle(connection, &mut batch, claims_expire_before).await?;
+        let reservations = if self.fault == Fault::CountQuotasLocally {
+            self.count(&mut batch);
+            Vec::new()
+        } else {
+            batch.reservations()
+        };
+        commit::insert(connection, schema, &mut batch, epoch, &reservations).await?;
+        if self.fault == Fault::AnswerBeforeCommit {
+            tokio::spawn(committer.commit());
+            return Ok(batch);
         }
+        committer.commit().await?;
+        Ok(batch)
+    }
+}
+
+impl Planted {
+    /// Counts in memory what belongs into the database.
+    fn count(&self, batch: &mut Batch) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         for reservation in batch.reservations() {
             let used = counted.entry(reservation.key).or_default();
             let grant = Grant { before: *used, granted: reservation.fitting(*used) };
             *used += grant.granted;
-            batch.settle_quota(&reservation.key, grant);
+            batch.settle_quota(&reservation, grant);
         }
-        true
     }
 }
 
@@ -65,10 +84,9 @@ impl PostgresStore {
         options: Options,
         fault: Fault,
     ) -> Result<Self, StoreError> {
-        let mut store = Self::open(url, options).await?;
-        let committers = Arc::get_mut(&mut store.committers)
-            .ok_or_else(|| unavailable("the committers are in use already"))?;
-        committers.planted = Planted { fault: Some(fault), ..Planted::default() };
+        let mut store = Self::open(url, options.clone()).await?;
+        let committers = Committers::new(store.connect.clone(), &options, store.schema);
+        store.committing = Arc::new(Planted { committers, fault, counted: Mutex::default() });
         Ok(store)
     }
 }

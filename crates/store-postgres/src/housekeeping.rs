@@ -1,16 +1,78 @@
 //! Deletes what has expired: one replica at a time, a few rows at a time, without the epoch lock.
+//! Makes the partitions of the coming months.
 //!
-//! Nothing here waits for a row that somebody else has locked, so no commit and no kill can wait for
-//! more than one short statement. A replica that dies in between leaves nothing behind but a lease
-//! that ends.
+//! Deleting skips rows that another transaction has locked, so no commit and no kill waits for more
+//! than one short statement. A replica that dies in between leaves nothing behind but a lease that
+//! ends.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::housekeeping::{AT_ONCE, Expiring, Reading};
+use sentinel_core::ports::{ExpiryStore, StoreError, Upkeep};
 use sqlx::{PgPool, query, query_scalar};
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::Result as Work;
+use crate::partitions;
+use crate::store::PostgresStore;
 use crate::time::Time;
+
+/// Claims deleted in one statement at most, so that locks are held for a short time.
+const CLAIMS_AT_ONCE: u64 = 2_000;
+
+#[async_trait]
+impl ExpiryStore for PostgresStore {
+    async fn take_housekeeping(
+        &self,
+        holder: Uuid,
+        reading: Reading,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { take(&pool, holder, reading).await }).await
+    }
+
+    async fn expire_claims(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut total = 0;
+        loop {
+            let pool = self.pool.clone();
+            let expire = async move { expire_claims(&pool, before).await };
+            let deleted = self.to_end(expire).await?;
+            total += deleted;
+            if deleted < CLAIMS_AT_ONCE {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn expire(&self, what: Expiring, before: Timestamp) -> Result<u64, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { expire(&pool, what, before).await }).await
+    }
+}
+
+#[async_trait]
+impl Upkeep for PostgresStore {
+    /// Makes the partitions of the audit log for this month and the coming ones.
+    async fn prepare(&self, now: Timestamp) -> Result<u32, StoreError> {
+        self.ensure_partitions(now, partitions::MONTHS_AHEAD).await
+    }
+}
+
+impl PostgresStore {
+    /// Makes the partitions of the audit log for the month of `now` and so many months after it;
+    /// returns how many were missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; nothing is lost by trying again later.
+    pub async fn ensure_partitions(
+        &self,
+        now: Timestamp,
+        months_ahead: u32,
+    ) -> Result<u32, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { partitions::ensure(&pool, now, months_ahead).await }).await
+    }
+}
 
 /// The longest step, in microseconds, that the server adds without leaving its calendar: a century.
 const LONGEST_STEP: i64 = 100 * 365 * 86_400 * 1_000_000;
@@ -19,11 +81,7 @@ const LONGEST_STEP: i64 = 100 * 365 * 86_400 * 1_000_000;
 /// deleted: the earlier of the two clocks, the server's and the replica's, and no later than what
 /// passed allows. The first time it is that of the latest decision: the clocks may be wrong already.
 /// A lease that ends in more than an hour was taken by a clock that was wrong.
-pub(crate) async fn take(
-    pool: &PgPool,
-    holder: Uuid,
-    reading: Reading,
-) -> Result<Option<Timestamp>> {
+async fn take(pool: &PgPool, holder: Uuid, reading: Reading) -> Work<Option<Timestamp>> {
     let sql = "INSERT INTO housekeeping AS h (believed_at, holder, held_until)
         VALUES (least($1, clock_timestamp(), (SELECT created_at FROM policy_logs
                 ORDER BY sequence DESC LIMIT 1)),
@@ -47,8 +105,8 @@ pub(crate) async fn take(
 }
 
 /// Deletes at most [`AT_ONCE`] rows. A permit stays while its decision is young, whatever the clock
-/// said that noted its redemption.
-pub(crate) async fn expire(pool: &PgPool, what: Expiring, before: Timestamp) -> Result<u64> {
+/// said at its redemption.
+async fn expire(pool: &PgPool, what: Expiring, before: Timestamp) -> Work<u64> {
     let sql = match what {
         Expiring::Counters => {
             "DELETE FROM quota_counters WHERE ctid = ANY (ARRAY (
@@ -65,4 +123,13 @@ pub(crate) async fn expire(pool: &PgPool, what: Expiring, before: Timestamp) -> 
     };
     let done = query(sql).bind(Time::bound(before)).bind(AT_ONCE.cast_signed());
     Ok(done.execute(pool).await?.rows_affected())
+}
+
+/// Deletes some of the claims made before `before`; fewer than [`CLAIMS_AT_ONCE`] when none are
+/// left. Those that a commit is reading are left for the next time.
+async fn expire_claims(pool: &PgPool, before: Timestamp) -> Work<u64> {
+    let sql = "DELETE FROM claims WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM claims WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
+    let limit = CLAIMS_AT_ONCE.cast_signed();
+    Ok(query(sql).bind(Time::bound(before)).bind(limit).execute(pool).await?.rows_affected())
 }

@@ -2,59 +2,23 @@
 
 use jiff::Timestamp;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{KillId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope, RestoreOrder, RestorePlan, plan_restore};
+use sentinel_core::id::{KillId, TenantId};
+use sentinel_core::kill::{Kill, RestoreOrder, RestorePlan, plan_restore};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::ports::{Conflict, Restored};
 use sentinel_core::self_test;
-use sentinel_core::store::{Conflict, Restored, StoreError};
 use sentinel_core::tool::Tool;
-use sqlx::{PgConnection, PgPool, query, query_scalar};
+use sentinel_store_rows::Value;
+use sqlx::{PgConnection, PgPool, query};
 use uuid::Uuid;
 
+use crate::epoch;
 use crate::error::Result;
 use crate::listing::{Listing, Order};
-use crate::meta;
 use crate::migrations;
-use crate::row::{Columns, Stored, all, by_id};
+use crate::row::{self, all, by_id};
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
-
-/// What `by_platform` says of a row that lacks it: who killed is taken for bound to no tenant unless
-/// a key shows the opposite.
-impl Stored for Kill {
-    const TABLE: &'static str = "kills";
-    const COLUMNS: &'static str = "id, scope, tenant_id, tool_id, agent, label, reason, actor, \
-        coalesce(by_platform, NOT EXISTS (SELECT 1 FROM api_keys AS a WHERE a.tenant_id IS NOT NULL \
-        AND 'key:' || a.id::text = kills.actor)), \
-        created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at, restored_by";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            id: KillId(columns.uuid()?),
-            scope: read_scope(columns)?,
-            reason: columns.parse()?,
-            actor: columns.take()?,
-            by_platform: columns.take()?,
-            created_at: columns.time()?,
-            starts_at: columns.time_optional()?,
-            begun_at: columns.time_optional()?,
-            expires_at: columns.time_optional()?,
-            epoch: Epoch(columns.count()?),
-            restored_at: columns.time_optional()?,
-            restored_by: columns.take()?,
-        })
-    }
-}
-
-fn read_scope(columns: &mut Columns<'_>) -> Result<KillScope> {
-    let kind: String = columns.take()?;
-    let tenant = columns.uuid_optional()?.map(TenantId);
-    let tool = columns.uuid_optional()?.map(ToolId);
-    let agent = columns.parse_optional()?;
-    let label = columns.parse_optional()?;
-    let scope = KillScope::of_parts(&kind, tenant, tool, agent, label);
-    scope.ok_or_else(|| columns.wrong(&"the columns of the scope do not fit together"))
-}
 
 pub(crate) async fn kill(pool: &PgPool, kill: &Kill) -> Result<Epoch> {
     let mut transaction = Transaction::begin(pool, "kill", Begin::Exclusive).await?;
@@ -64,43 +28,22 @@ pub(crate) async fn kill(pool: &PgPool, kill: &Kill) -> Result<Epoch> {
 
 async fn insert(connection: &mut PgConnection, kill: &Kill) -> Result<Epoch> {
     if kill.is_of_new_kind() {
-        // One that starts later reads what it does not know, and denies everything.
+        // A server that starts later reads what it does not know, and denies everything.
         let older = migrations::connections_before(connection, migrations::KILLS.version).await?;
         if older > 0 {
-            return Err(StoreError::Conflict(Conflict::OlderServers(older)).into());
+            return Err(Conflict::OlderServers(older).into());
         }
     }
-    let epoch = meta::advance(connection).await?;
+    let epoch = epoch::advance(connection).await?;
     if kill.is_self_test() {
         clear_self_tests(connection, kill, epoch).await?;
     }
-    let sql = "INSERT INTO kills (id, scope, tenant_id, tool_id, agent, label, reason, actor,
-        by_platform, created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at,
-        restored_by, epoch)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $14)";
-    query(sql)
-        .bind(kill.id.0)
-        .bind(kill.scope.kind())
-        .bind(kill.scope.tenant_id().map(|id| id.0))
-        .bind(kill.scope.tool_id().map(|id| id.0))
-        .bind(kill.scope.agent().map(AsRef::<str>::as_ref))
-        .bind(kill.scope.label().map(AsRef::<str>::as_ref))
-        .bind(kill.reason.as_str())
-        .bind(&kill.actor)
-        .bind(kill.by_platform)
-        .bind(Time(kill.created_at))
-        .bind(kill.starts_at.map(Time))
-        .bind(kill.begun_at.map(Time))
-        .bind(kill.expires_at.map(Time))
-        .bind(epoch.0.cast_signed())
-        .bind(kill.restored_at.map(Time))
-        .bind(&kill.restored_by)
-        .execute(connection)
-        .await?;
+    let kill = Kill { epoch, ..kill.clone() };
+    row::insert(connection, &kill, &[("epoch", Value::count(epoch.0))]).await?;
     Ok(epoch)
 }
 
-/// Ends the kill of the self-test before, those of replicas that are gone, and forgets what ended
+/// Ends the kill of the self-test before and those of replicas that are gone, and deletes what ended
 /// long ago.
 async fn clear_self_tests(connection: &mut PgConnection, kill: &Kill, epoch: Epoch) -> Result<()> {
     let since = self_test::kept_since(kill.created_at);
@@ -140,9 +83,9 @@ async fn end(connection: &mut PgConnection, order: &RestoreOrder) -> Result<Rest
         RestorePlan::End(ended) => ended,
     };
     if ended.is_empty() {
-        return Ok(Restored::Done { kills: Vec::new(), epoch: meta::epoch(connection).await? });
+        return Ok(Restored::Done { kills: Vec::new(), epoch: epoch::epoch(connection).await? });
     }
-    let epoch = meta::advance(connection).await?;
+    let epoch = epoch::advance(connection).await?;
     let sql = "UPDATE kills SET restored_at = $2, restored_by = $3, epoch = $4 WHERE id = $1";
     let mut kills = Vec::with_capacity(ended.len());
     for kill in ended {
@@ -204,7 +147,7 @@ async fn turn_due(
     if due.is_empty() {
         return Ok(Vec::new());
     }
-    let epoch = meta::advance(connection).await?.0.cast_signed();
+    let epoch = epoch::advance(connection).await?.0.cast_signed();
     let sql = "UPDATE kills SET epoch = $2,
         begun_at = CASE WHEN $3 THEN clock_timestamp() ELSE begun_at END,
         killed_epoch = CASE WHEN $3 THEN $2 ELSE killed_epoch END,
@@ -224,19 +167,6 @@ async fn turn_due(
         turned.extend(by_id::<Kill>(connection, id).await?);
     }
     Ok(turned)
-}
-
-/// Held, shared, by the connection on which each replica hears of epochs: who counts the holders
-/// counts the replicas.
-pub(crate) const PRESENT: &str = "SELECT pg_advisory_lock_shared(1936618608)";
-
-/// How many replicas are connected; this one is, even while it is not listening.
-pub(crate) async fn replicas(pool: &PgPool) -> Result<u64> {
-    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0
-        AND objid = 1936618608 AND objsubid = 1 AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let count: i64 = query_scalar(sql).fetch_one(&mut *pool.acquire().await?).await?;
-    Ok(count.cast_unsigned().max(1))
 }
 
 pub(crate) async fn kills(

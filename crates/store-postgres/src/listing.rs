@@ -2,12 +2,12 @@
 
 use futures::TryStreamExt as _;
 use sentinel_core::page::{Page, Paged};
-use sentinel_core::store::StoreError;
+use sentinel_store_rows::{Stored, limit_of, sequence_of};
 use sqlx::postgres::PgRow;
 use sqlx::{Encode, PgPool, Postgres, QueryBuilder, Row as _, Type};
 
 use crate::error::Result;
-use crate::row::{Columns, Stored};
+use crate::row::{columns, select_list};
 
 /// In which order of `sequence` a listing goes.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub(crate) struct Listing {
 impl Listing {
     /// All rows of `T`, each with the cursor that continues after it, a text, in front.
     pub(crate) fn of<T: Stored>(cursor: &'static str) -> Self {
-        let sql = format!("SELECT {cursor} AS cursor, {} FROM {}", T::COLUMNS, T::TABLE);
+        let sql = format!("SELECT {cursor} AS cursor, {} FROM {}", select_list::<T>(), T::TABLE);
         Self { builder: QueryBuilder::new(sql), conditions: 0 }
     }
 
@@ -134,23 +134,9 @@ fn size_of(row: &PgRow) -> usize {
 pub(crate) fn paged<T: Stored>(Rows { rows, more }: &Rows) -> Result<Paged<T>> {
     let (mut items, mut last) = (Vec::with_capacity(rows.len()), None);
     for row in rows {
-        let mut columns = Columns::new(row, T::TABLE);
-        last = Some(columns.take::<String>()?);
+        let mut columns = columns(row, T::TABLE);
+        last = Some(columns.text()?);
         items.push(T::read(&mut columns)?);
     }
     Ok(Paged { items, next_cursor: last.filter(|_| *more) })
-}
-
-fn limit_of(page: &Page) -> u32 {
-    page.limit.clamp(1, Page::MAX_LIMIT)
-}
-
-/// A cursor in exactly the form in which it was issued.
-fn sequence_of(cursor: &str) -> Result<i64> {
-    let sequence = cursor.parse::<i64>().map_err(|_| StoreError::BadCursor)?;
-    if sequence > 0 && sequence.to_string() == cursor {
-        Ok(sequence)
-    } else {
-        Err(StoreError::BadCursor.into())
-    }
 }

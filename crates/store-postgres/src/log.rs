@@ -1,99 +1,99 @@
-//! The transparency log: shards, heads, tiles, leaves, and who sequences.
+//! The transparency log: shards, heads, tiles, leaves, and which replica sequences.
 
 use std::time::Duration;
 
-use sentinel_core::id::{StatementId, TenantId};
-use sentinel_core::log::{
-    Advance, LogHead, LogPlace, LogReceipt, LogShard, LogStatement, NewShard, StatementKind,
-    whole_leaves,
-};
+use async_trait::async_trait;
+use sentinel_core::log::{Advance, LogHead, LogPlace, LogShard, NewShard};
+use sentinel_core::ports::{ShardStore, StoreError};
+use sentinel_store_rows::whole_leaves;
 use sqlx::{PgConnection, PgPool, query, query_as, query_scalar};
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::Result as Work;
 use crate::log_append;
-use crate::row::{Columns, Stored, all, one};
+use crate::row::{all, one};
+use crate::store::PostgresStore;
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
 
 /// The frontier of a tree without leaves.
 const EMPTY: [u8; 8] = [0; 8];
 
-impl Stored for LogShard {
-    const TABLE: &'static str = "log_shards";
-    const COLUMNS: &'static str = "ordinal, origin, verifier_key, started_at, sealed_at";
+#[async_trait]
+impl ShardStore for PostgresStore {
+    async fn log_shards(&self) -> Result<Vec<LogShard>, StoreError> {
+        self.read(shards(&self.pool)).await
+    }
 
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            ordinal: columns.small()?,
-            origin: columns.take()?,
-            verifier_key: columns.take()?,
-            started_at: columns.time()?,
-            sealed_at: columns.time_optional()?,
-        })
+    async fn seal_shard(&self, ordinal: u32) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { seal_shard(&pool, ordinal).await }).await
+    }
+
+    async fn start_shard(&self, shard: NewShard) -> Result<Option<LogShard>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { start_shard(&pool, shard).await }).await
+    }
+
+    async fn lead(&self, holder: Uuid, ttl: Duration) -> Result<Option<u64>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { lead(&pool, holder, ttl).await }).await
+    }
+
+    async fn resign(&self, holder: Uuid) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { resign(&pool, holder).await }).await
+    }
+
+    async fn log_head(&self, shard: u32) -> Result<Option<LogHead>, StoreError> {
+        self.read(async { head(&mut *self.pool.acquire().await?, shard).await }).await
+    }
+
+    async fn leaves(&self, shard: u32, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(leaves(&self.pool, shard, from, limit)).await
+    }
+
+    async fn tiles(
+        &self,
+        shard: u32,
+        wanted: Vec<(u8, u64)>,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.read(tiles(&self.pool, shard, &wanted)).await
+    }
+
+    async fn advance(&self, step: Advance) -> Result<bool, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { advance(&pool, &step).await }).await
+    }
+
+    async fn keep_witnessed(
+        &self,
+        shard: u32,
+        size: u64,
+        checkpoint: String,
+    ) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { keep_witnessed(&pool, shard, size, &checkpoint).await }).await
     }
 }
 
-impl Stored for LogHead {
-    const TABLE: &'static str = "log_heads";
-    const COLUMNS: &'static str = "shard, size, frontier, checkpoint, witnessed_size, witnessed";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            shard: columns.small()?,
-            size: columns.count()?,
-            frontier: columns.take()?,
-            checkpoint: columns.take()?,
-            witnessed: columns.count_optional()?.zip(columns.take()?),
-        })
-    }
-}
-
-impl Stored for LogStatement {
-    const TABLE: &'static str = "log_statements";
-    const COLUMNS: &'static str =
-        "id, kind, tenant_id, subject, bundle, created_at, log_shard, log_index";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            id: StatementId(columns.uuid()?),
-            kind: columns.parse()?,
-            tenant_id: columns.uuid_optional()?.map(TenantId),
-            subject: columns.take()?,
-            bundle: columns.take()?,
-            created_at: columns.time()?,
-            place: Some(LogPlace { shard: columns.small()?, index: columns.count()? }),
-        })
-    }
-}
-
-impl Stored for LogReceipt {
-    const TABLE: &'static str = "log_receipts";
-    const COLUMNS: &'static str = "shard, log_index, kind, content";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        let place = LogPlace { shard: columns.small()?, index: columns.count()? };
-        Ok(Self { place, kind: columns.parse()?, content: columns.take()? })
-    }
-}
-
-pub(crate) async fn shards(pool: &PgPool) -> Result<Vec<LogShard>> {
+async fn shards(pool: &PgPool) -> Work<Vec<LogShard>> {
     all(&mut *pool.acquire().await?, "ORDER BY ordinal", |query| query).await
 }
 
-pub(crate) async fn seal_shard(pool: &PgPool, ordinal: u32) -> Result<()> {
+async fn seal_shard(pool: &PgPool, ordinal: u32) -> Work<()> {
     let sql = "UPDATE log_counters SET is_open = false WHERE shard = $1";
     query(sql).bind(ordinal.cast_signed()).execute(pool).await?;
     Ok(())
 }
 
-pub(crate) async fn start_shard(pool: &PgPool, shard: NewShard) -> Result<Option<LogShard>> {
+async fn start_shard(pool: &PgPool, shard: NewShard) -> Work<Option<LogShard>> {
     let mut transaction = Transaction::begin(pool, "start_log_shard", Begin::Rows).await?;
     let started = start(&mut transaction, shard).await;
     transaction.end(started).await
 }
 
-async fn start(connection: &mut PgConnection, shard: NewShard) -> Result<Option<LogShard>> {
+async fn start(connection: &mut PgConnection, shard: NewShard) -> Work<Option<LogShard>> {
     if !is_next(connection, shard.after).await? {
         return Ok(None);
     }
@@ -121,7 +121,7 @@ async fn start(connection: &mut PgConnection, shard: NewShard) -> Result<Option<
 
 /// Whether a shard may begin after `after`, the place behind the last leaf of the one before. Its
 /// row is held until the transaction ends.
-async fn is_next(connection: &mut PgConnection, after: Option<LogPlace>) -> Result<bool> {
+async fn is_next(connection: &mut PgConnection, after: Option<LogPlace>) -> Work<bool> {
     let sql = "SELECT c.shard, c.next_index, c.is_open, h.size
         FROM log_counters AS c JOIN log_heads AS h USING (shard)
         ORDER BY c.shard DESC LIMIT 1 FOR UPDATE OF c";
@@ -136,7 +136,7 @@ async fn is_next(connection: &mut PgConnection, after: Option<LogPlace>) -> Resu
     })
 }
 
-pub(crate) async fn lead(pool: &PgPool, holder: Uuid, ttl: Duration) -> Result<Option<u64>> {
+async fn lead(pool: &PgPool, holder: Uuid, ttl: Duration) -> Work<Option<u64>> {
     let sql =
         "UPDATE log_leader SET fence = fence + (holder IS DISTINCT FROM $1)::int, holder = $1,
             held_until = clock_timestamp() + $2 * interval '1 microsecond'
@@ -146,22 +146,17 @@ pub(crate) async fn lead(pool: &PgPool, holder: Uuid, ttl: Duration) -> Result<O
     Ok(fence.map(i64::cast_unsigned))
 }
 
-pub(crate) async fn resign(pool: &PgPool, holder: Uuid) -> Result<()> {
+async fn resign(pool: &PgPool, holder: Uuid) -> Work<()> {
     let sql = "UPDATE log_leader SET held_until = '-infinity' WHERE holder = $1";
     query(sql).bind(holder).execute(pool).await?;
     Ok(())
 }
 
-pub(crate) async fn head(connection: &mut PgConnection, shard: u32) -> Result<Option<LogHead>> {
+async fn head(connection: &mut PgConnection, shard: u32) -> Work<Option<LogHead>> {
     one(connection, "WHERE shard = $1", |query| query.bind(shard.cast_signed())).await
 }
 
-pub(crate) async fn leaves(
-    pool: &PgPool,
-    shard: u32,
-    from: u64,
-    limit: u32,
-) -> Result<Vec<Vec<u8>>> {
+async fn leaves(pool: &PgPool, shard: u32, from: u64, limit: u32) -> Work<Vec<Vec<u8>>> {
     let sql = "SELECT counter.next_index, entry.log_index, entry.leaf FROM log_counters AS counter
         LEFT JOIN log_entries AS entry ON entry.shard = $1
             AND entry.log_index >= $2 AND entry.log_index < $3
@@ -178,11 +173,7 @@ pub(crate) async fn leaves(
     Ok(whole_leaves(shard, from, limit, rows.collect())?)
 }
 
-pub(crate) async fn tiles(
-    pool: &PgPool,
-    shard: u32,
-    wanted: &[(u8, u64)],
-) -> Result<Vec<Option<Vec<u8>>>> {
+async fn tiles(pool: &PgPool, shard: u32, wanted: &[(u8, u64)]) -> Work<Vec<Option<Vec<u8>>>> {
     let sql = "SELECT hashes FROM UNNEST($2::smallint[], $3::bigint[]) WITH ORDINALITY
             AS wanted (level, tile_index, position)
         LEFT JOIN log_tiles AS t ON t.shard = $1 AND t.level = wanted.level
@@ -195,7 +186,7 @@ pub(crate) async fn tiles(
 }
 
 /// One statement: the fence is held still by its row, which who takes the lead has to change.
-pub(crate) async fn advance(pool: &PgPool, step: &Advance) -> Result<bool> {
+async fn advance(pool: &PgPool, step: &Advance) -> Work<bool> {
     let sql = "WITH led AS MATERIALIZED (
             SELECT FROM log_leader WHERE fence = $6 FOR SHARE
         ), moved AS (
@@ -227,68 +218,10 @@ pub(crate) async fn advance(pool: &PgPool, step: &Advance) -> Result<bool> {
     Ok(moved == 1)
 }
 
-pub(crate) async fn keep_witnessed(
-    pool: &PgPool,
-    shard: u32,
-    size: u64,
-    checkpoint: &str,
-) -> Result<()> {
+async fn keep_witnessed(pool: &PgPool, shard: u32, size: u64, checkpoint: &str) -> Work<()> {
     let sql = "UPDATE log_heads SET witnessed_size = $2, witnessed = $3
         WHERE shard = $1 AND coalesce(witnessed_size, 0) <= $2";
     let update = query(sql).bind(shard.cast_signed()).bind(size.cast_signed()).bind(checkpoint);
     update.execute(pool).await?;
     Ok(())
-}
-
-pub(crate) async fn cursor(pool: &PgPool, destination: &str, shard: u32) -> Result<u64> {
-    let sql = "SELECT position FROM log_cursors WHERE destination = $1 AND shard = $2";
-    let position: Option<i64> =
-        query_scalar(sql).bind(destination).bind(shard.cast_signed()).fetch_optional(pool).await?;
-    Ok(position.map_or(0, i64::cast_unsigned))
-}
-
-/// One statement, hence all or none.
-pub(crate) async fn move_cursor(
-    pool: &PgPool,
-    destination: &str,
-    shard: u32,
-    to: u64,
-    receipts: &[LogReceipt],
-) -> Result<()> {
-    let sql = "WITH kept AS (
-            INSERT INTO log_receipts (shard, log_index, kind, content)
-            SELECT * FROM UNNEST($4::int[], $5::bigint[], $6::text[], $7::bytea[])
-            ON CONFLICT DO NOTHING
-        )
-        INSERT INTO log_cursors AS cursor VALUES ($1, $2, $3)
-        ON CONFLICT (destination, shard)
-            DO UPDATE SET position = greatest(cursor.position, excluded.position)";
-    let shards: Vec<_> = receipts.iter().map(|one| one.place.shard.cast_signed()).collect();
-    let indexes: Vec<_> = receipts.iter().map(|one| one.place.index.cast_signed()).collect();
-    let kinds: Vec<_> = receipts.iter().map(|one| one.kind.as_str()).collect();
-    let contents: Vec<_> = receipts.iter().map(|one| one.content.as_slice()).collect();
-    query(sql)
-        .bind(destination)
-        .bind(shard.cast_signed())
-        .bind(to.cast_signed())
-        .bind(shards)
-        .bind(indexes)
-        .bind(kinds)
-        .bind(contents)
-        .execute(pool)
-        .await?;
-    Ok(())
-}
-
-pub(crate) async fn receipts(pool: &PgPool, place: LogPlace) -> Result<Vec<LogReceipt>> {
-    let condition = "WHERE shard = $1 AND log_index = $2 ORDER BY kind";
-    let bind = |query: crate::row::Query| {
-        query.bind(place.shard.cast_signed()).bind(place.index.cast_signed())
-    };
-    all(&mut *pool.acquire().await?, condition, bind).await
-}
-
-pub(crate) async fn statements(pool: &PgPool, kind: StatementKind) -> Result<Vec<LogStatement>> {
-    let condition = "WHERE kind = $1 ORDER BY sequence";
-    all(&mut *pool.acquire().await?, condition, |query| query.bind(kind.as_str())).await
 }

@@ -1,54 +1,53 @@
 //! Provenance manifests.
 
-use sentinel_core::id::{DecisionId, ManifestId, TenantId};
-use sentinel_core::log::{LogPlace, NewManifest};
-use sentinel_core::manifest::{Manifest, ManifestFilter, Phase};
+use async_trait::async_trait;
+use sentinel_core::id::ManifestId;
+use sentinel_core::log::LogPlace;
+use sentinel_core::manifest::{Manifest, ManifestFilter, NewManifest, Phase};
 use sentinel_core::page::{Page, Paged};
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::{ManifestStore, StoreError};
 use sqlx::{PgPool, query_as};
 
-use crate::error::Result;
+use crate::error::Result as Work;
 use crate::listing::{Listing, Order};
-use crate::row::{Columns, Stored};
+use crate::row::by_id;
+use crate::store::PostgresStore;
 use crate::time::Time;
 
-impl Stored for Manifest {
-    const TABLE: &'static str = "manifests";
-    const COLUMNS: &'static str = "id, tenant_id, tool_name, action, purpose, decision_id, \
-        payload_digest, bundle, created_at, phase, key_generation, log_shard, log_index";
+#[async_trait]
+impl ManifestStore for PostgresStore {
+    async fn insert_manifests(
+        &self,
+        manifests: Vec<NewManifest>,
+    ) -> Result<Vec<LogPlace>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { insert(&pool, &manifests).await }).await
+    }
 
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            id: ManifestId(columns.uuid()?),
-            tenant_id: TenantId(columns.uuid()?),
-            tool: columns.parse()?,
-            action: columns.parse()?,
-            purpose: columns.parse_optional()?,
-            decision_id: columns.uuid_optional()?.map(DecisionId),
-            payload_digest: columns.bytes()?,
-            bundle: columns.take()?,
-            created_at: columns.time()?,
-            phase: columns.parse()?,
-            key_generation: columns.small_optional()?,
-            place: columns
-                .small_optional()?
-                .zip(columns.count_optional()?)
-                .map(|(shard, index)| LogPlace { shard, index }),
-        })
+    async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError> {
+        self.read(async { by_id(&mut *self.pool.acquire().await?, id.0).await }).await
+    }
+
+    async fn manifests(
+        &self,
+        filter: ManifestFilter,
+        page: Page,
+    ) -> Result<Paged<Manifest>, StoreError> {
+        self.read(manifests(&self.listings, &filter, &page)).await
     }
 }
 
 /// All or none.
-pub(crate) async fn insert(pool: &PgPool, manifests: &[NewManifest]) -> Result<Vec<LogPlace>> {
+async fn insert(pool: &PgPool, manifests: &[NewManifest]) -> Work<Vec<LogPlace>> {
     let LogPlace { shard, index } =
         append(pool, manifests).await?.ok_or(StoreError::NoOpenShard)?;
     let indexes = (index..).take(manifests.len());
     Ok(indexes.map(|index| LogPlace { shard, index }).collect())
 }
 
-/// One statement, which holds the row of the counter until it has committed. Answers the first
+/// One statement, which holds the row of the counter until it has committed. Returns the first
 /// place; `None` when the shard was sealed while this waited for that row, or there is none.
-async fn append(pool: &PgPool, manifests: &[NewManifest]) -> Result<Option<LogPlace>> {
+async fn append(pool: &PgPool, manifests: &[NewManifest]) -> Work<Option<LogPlace>> {
     let sql = "WITH taken AS (
             UPDATE log_counters SET next_index = next_index + cardinality($1::uuid[]) WHERE is_open
             RETURNING shard, next_index - cardinality($1::uuid[]) AS first
@@ -105,11 +104,7 @@ fn signed(count: Option<u32>) -> Option<i32> {
     count.map(u32::cast_signed)
 }
 
-pub(crate) async fn manifests(
-    pool: &PgPool,
-    filter: &ManifestFilter,
-    page: &Page,
-) -> Result<Paged<Manifest>> {
+async fn manifests(pool: &PgPool, filter: &ManifestFilter, page: &Page) -> Work<Paged<Manifest>> {
     let mut listing = Listing::of::<Manifest>("sequence::text");
     listing
         .bound_optional("tenant_id =", filter.tenant_id.map(|id| id.0))

@@ -8,14 +8,14 @@
 
 mod apply;
 
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, query_as, query_scalar, raw_sql};
 
 pub(crate) use apply::{connections_before, migrate};
 
 use crate::error::{Result, unavailable};
-use crate::{meta, recording};
+use crate::recording;
 
 /// How far [`crate::PostgresStore::migrate_to`] goes. Each step includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +156,7 @@ pub(crate) const CURRENT: Schema = Schema {
         KEY_OWNER,
     ],
     commit: recording::CALL,
-    ping: meta::PING,
+    ping: "UPDATE meta SET pings = pings + 1",
 };
 
 /// Held shared while a server looks whether it may start, and alone while a contraction looks

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 

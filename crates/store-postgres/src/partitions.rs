@@ -11,6 +11,9 @@ use crate::error::{Result, unavailable};
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
 
+/// Months for which partitions are made ahead.
+pub(crate) const MONTHS_AHEAD: u32 = 2;
+
 /// Makes the partition of the month of `now` and of so many months after it, as far as they are
 /// missing; answers how many were made.
 pub(crate) async fn ensure(pool: &PgPool, now: Timestamp, months_ahead: u32) -> Result<u32> {

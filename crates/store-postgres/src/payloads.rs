@@ -1,61 +1,81 @@
 //! Keys of tenants, wrapped, and the payloads sealed with them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::id::{ManifestId, TenantId};
 use sentinel_core::log::NewStatement;
 use sentinel_core::payload::{DestroyedPayloads, PayloadKey, SealedPayload};
+use sentinel_core::ports::{PayloadStore, StoreError};
 use sqlx::{PgConnection, PgPool, query};
 
-use crate::error::{Result, unavailable};
+use crate::error::{Result as Work, unavailable};
 use crate::log_append;
-use crate::row::{Columns, Stored, one};
+use crate::row::one;
+use crate::store::PostgresStore;
 use crate::time::Time;
 use crate::transaction::{Begin, Transaction};
 
-impl Stored for PayloadKey {
-    const TABLE: &'static str = "payload_keys";
-    const COLUMNS: &'static str = "tenant_id, generation, wrapped, created_at, destroyed_at";
+#[async_trait]
+impl PayloadStore for PostgresStore {
+    async fn payload_key(&self, tenant: TenantId) -> Result<Option<PayloadKey>, StoreError> {
+        self.read(newest_key(&self.pool, tenant)).await
+    }
 
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            tenant_id: TenantId(columns.uuid()?),
-            generation: columns.small()?,
-            wrapped: columns.take()?,
-            created_at: columns.time()?,
-            destroyed_at: columns.time_optional()?,
-        })
+    async fn payload_key_of(
+        &self,
+        tenant: TenantId,
+        generation: u32,
+    ) -> Result<Option<PayloadKey>, StoreError> {
+        self.read(async { key(&mut *self.pool.acquire().await?, tenant, generation).await }).await
+    }
+
+    async fn add_payload_key(&self, key: PayloadKey) -> Result<PayloadKey, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { add_key(&pool, key).await }).await
+    }
+
+    async fn live_payload_key(&self) -> Result<Option<PayloadKey>, StoreError> {
+        self.read(live_key(&self.pool)).await
+    }
+
+    /// The server keeps what the rows were until it vacuums them and recycles its write-ahead log.
+    async fn destroy_payload_key(
+        &self,
+        tenant: TenantId,
+        generation: u32,
+        at: Timestamp,
+        tombstone: NewStatement,
+    ) -> Result<Option<DestroyedPayloads>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { destroy_key(&pool, tenant, generation, at, tombstone).await })
+            .await
+    }
+
+    async fn payload(&self, manifest: ManifestId) -> Result<Option<SealedPayload>, StoreError> {
+        self.read(payload(&self.pool, manifest)).await
     }
 }
 
-impl Stored for SealedPayload {
-    const TABLE: &'static str = "payloads";
-    const COLUMNS: &'static str = "generation, sealed";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { generation: columns.small()?, sealed: columns.take()? })
-    }
-}
-
-pub(crate) async fn newest_key(pool: &PgPool, tenant: TenantId) -> Result<Option<PayloadKey>> {
+async fn newest_key(pool: &PgPool, tenant: TenantId) -> Work<Option<PayloadKey>> {
     let condition = "WHERE tenant_id = $1 ORDER BY generation DESC LIMIT 1";
     one(&mut *pool.acquire().await?, condition, |query| query.bind(tenant.0)).await
 }
 
-pub(crate) async fn key(
+async fn key(
     connection: &mut PgConnection,
     tenant: TenantId,
     generation: u32,
-) -> Result<Option<PayloadKey>> {
+) -> Work<Option<PayloadKey>> {
     let condition = "WHERE tenant_id = $1 AND generation = $2";
     one(connection, condition, |query| query.bind(tenant.0).bind(generation.cast_signed())).await
 }
 
-pub(crate) async fn live_key(pool: &PgPool) -> Result<Option<PayloadKey>> {
+async fn live_key(pool: &PgPool) -> Work<Option<PayloadKey>> {
     let condition = "WHERE destroyed_at IS NULL ORDER BY created_at DESC LIMIT 1";
     one(&mut *pool.acquire().await?, condition, |query| query).await
 }
 
-pub(crate) async fn add_key(pool: &PgPool, key: PayloadKey) -> Result<PayloadKey> {
+async fn add_key(pool: &PgPool, key: PayloadKey) -> Work<PayloadKey> {
     let sql = "INSERT INTO payload_keys (tenant_id, generation, wrapped, created_at)
         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     let (tenant, generation) = (key.tenant_id, key.generation);
@@ -70,13 +90,13 @@ pub(crate) async fn add_key(pool: &PgPool, key: PayloadKey) -> Result<PayloadKey
     stored.ok_or_else(|| unavailable("a payload key was not stored"))
 }
 
-pub(crate) async fn destroy_key(
+async fn destroy_key(
     pool: &PgPool,
     tenant: TenantId,
     generation: u32,
     at: Timestamp,
     tombstone: NewStatement,
-) -> Result<Option<DestroyedPayloads>> {
+) -> Work<Option<DestroyedPayloads>> {
     let mut transaction = Transaction::begin(pool, "destroy_payload_key", Begin::Rows).await?;
     let destroyed = destroy(&mut transaction, tenant, generation, at, tombstone).await;
     transaction.end(destroyed).await
@@ -88,9 +108,9 @@ async fn destroy(
     generation: u32,
     at: Timestamp,
     tombstone: NewStatement,
-) -> Result<Option<DestroyedPayloads>> {
-    // Before all else: whoever stores a manifest holds it too, so that nothing can be stored under
-    // the key between here and the commit, and what was stored before is seen below.
+) -> Work<Option<DestroyedPayloads>> {
+    // Before all else: storing a manifest takes the same lock, so nothing can be stored under the key
+    // between here and the commit, and what was stored before is seen below.
     log_append::hold(connection).await?;
     let sql = "UPDATE payload_keys SET wrapped = NULL, destroyed_at = $3
         WHERE tenant_id = $1 AND generation = $2 AND destroyed_at IS NULL";
@@ -106,7 +126,7 @@ async fn destroy(
     Ok(Some(DestroyedPayloads { payloads: deleted.rows_affected(), place }))
 }
 
-pub(crate) async fn payload(pool: &PgPool, manifest: ManifestId) -> Result<Option<SealedPayload>> {
+async fn payload(pool: &PgPool, manifest: ManifestId) -> Work<Option<SealedPayload>> {
     let condition = "WHERE manifest_id = $1";
     one(&mut *pool.acquire().await?, condition, |query| query.bind(manifest.0)).await
 }

@@ -1,92 +1,69 @@
-//! What the store says of policy: the record of its changes, data that was put, rollouts.
+//! What the store keeps of policy: the record of its changes, data that was put, rollouts.
 
-use std::sync::Arc;
-
+use async_trait::async_trait;
 use sentinel_core::control::ChangedData;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{PolicyChangeId, RolloutId};
+use sentinel_core::id::RolloutId;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::policy_change::PolicyChange;
-use sentinel_core::policy_data::{DataEntry, DataPath};
-use sentinel_core::rollout::{Percent, Rollout, RolloutState};
-use sentinel_core::store::{DataChange, PolicyFiles, RecordedData, RolloutStep, StoreError};
-use serde_json::Value;
+use sentinel_core::policy_data::DataPath;
+use sentinel_core::ports::{DataChange, PolicyStore, RecordedData, RolloutStep, StoreError};
+use sentinel_core::rollout::{PolicyFiles, Rollout, RolloutState};
+use sentinel_store_rows::{Value, json};
 use sqlx::{PgConnection, PgPool, query, query_scalar};
 
-use crate::error::Result;
+use crate::epoch;
+use crate::error::Result as Work;
 use crate::listing::{Listing, Order};
-use crate::meta;
-use crate::registry::json;
-use crate::row::{Columns, Stored, all, one};
-use crate::time::Time;
+use crate::row::{self, all, one};
+use crate::store::PostgresStore;
 use crate::transaction::{Begin, Transaction};
 
-impl Stored for PolicyChange {
-    const TABLE: &'static str = "policy_changes";
-    const COLUMNS: &'static str = "id, kind, actor, author, revision, path, data_version, \
-        rollout_id, reason, detail, epoch, created_at";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            id: PolicyChangeId(columns.uuid()?),
-            kind: columns.parse()?,
-            actor: columns.take()?,
-            author: columns.take()?,
-            revision: columns.take()?,
-            path: columns.parse_optional()?,
-            data_version: columns.count_optional()?,
-            rollout_id: columns.uuid_optional()?.map(RolloutId),
-            reason: columns.parse_optional()?,
-            detail: columns.take()?,
-            epoch: columns.count_optional()?.map(Epoch),
-            at: columns.time()?,
-        })
+#[async_trait]
+impl PolicyStore for PostgresStore {
+    async fn record_policy_change(&self, change: PolicyChange) -> Result<bool, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { record(&pool, &change).await }).await
     }
-}
 
-impl Stored for RecordedData {
-    const TABLE: &'static str = PolicyChange::TABLE;
-    const COLUMNS: &'static str = "id, kind, actor, author, revision, path, data_version, \
-        rollout_id, reason, detail, epoch, created_at, value";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { change: PolicyChange::read(columns)?, value: columns.json_optional()? })
+    async fn policy_changes(&self, page: Page) -> Result<Paged<PolicyChange>, StoreError> {
+        self.read(changes(&self.listings, &page)).await
     }
-}
 
-impl Stored for ChangedData {
-    const TABLE: &'static str = "policy_data";
-    const COLUMNS: &'static str = "path, value, version";
-
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        let path = columns.parse()?;
-        let value = columns.json_optional::<Value>()?;
-        let entry = value.map(|value| Arc::new(DataEntry::new(value)));
-        Ok(Self { path, entry, version: columns.count()? })
+    async fn change_policy_data(&self, change: DataChange) -> Result<Option<Epoch>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { change_data(&pool, change).await }).await
     }
-}
 
-impl Stored for Rollout {
-    const TABLE: &'static str = "policy_rollouts";
-    const COLUMNS: &'static str =
-        "id, revision, digest, tenants::text, percent, state, replaces, actor, created_at";
+    async fn policy_data_history(
+        &self,
+        path: Option<DataPath>,
+        page: Page,
+    ) -> Result<Paged<RecordedData>, StoreError> {
+        self.read(data_history(&self.listings, path.as_ref(), &page)).await
+    }
 
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            id: RolloutId(columns.uuid()?),
-            revision: columns.take()?,
-            digest: columns.take()?,
-            tenants: columns.json()?,
-            percent: {
-                let percent = columns.take::<i16>()?;
-                let percent = u8::try_from(percent).map_err(|error| columns.wrong(&error))?;
-                Percent::try_from(percent).map_err(|error| columns.wrong(&error))?
-            },
-            state: columns.parse()?,
-            over: columns.take()?,
-            actor: columns.take()?,
-            started_at: columns.time()?,
-        })
+    async fn start_rollout(
+        &self,
+        rollout: Rollout,
+        files: PolicyFiles,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { start_rollout(&pool, &rollout, &files, change).await }).await
+    }
+
+    async fn move_rollout(
+        &self,
+        step: RolloutStep,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        let pool = self.pool.clone();
+        self.to_end(async move { move_rollout(&pool, &step, change).await }).await
+    }
+
+    async fn rollout_files(&self, id: RolloutId) -> Result<Option<PolicyFiles>, StoreError> {
+        self.read(async { rollout_files(&mut *self.pool.acquire().await?, id).await }).await
     }
 }
 
@@ -99,7 +76,7 @@ pub(crate) struct Changed {
 
 /// What changed after `since`; all that there is when that is zero, and the datum that changed last,
 /// which says the version. One round trip when nothing did.
-pub(crate) async fn changed(connection: &mut PgConnection, since: Epoch) -> Result<Changed> {
+pub(crate) async fn changed(connection: &mut PgConnection, since: Epoch) -> Work<Changed> {
     if since == Epoch::default() {
         let last = "WHERE value IS NOT NULL OR version = (SELECT max(version) FROM policy_data)";
         return Ok(Changed {
@@ -119,14 +96,14 @@ pub(crate) async fn changed(connection: &mut PgConnection, since: Epoch) -> Resu
     })
 }
 
-pub(crate) async fn record(pool: &PgPool, change: &PolicyChange) -> Result<bool> {
+async fn record(pool: &PgPool, change: &PolicyChange) -> Work<bool> {
     let mut transaction =
         Transaction::begin(pool, "record_policy_change", Begin::Exclusive).await?;
     let recorded = record_news(&mut transaction, change).await;
     transaction.end(recorded).await
 }
 
-async fn record_news(connection: &mut PgConnection, change: &PolicyChange) -> Result<bool> {
+async fn record_news(connection: &mut PgConnection, change: &PolicyChange) -> Work<bool> {
     let condition = "WHERE actor = $1 ORDER BY sequence DESC LIMIT 1";
     let actor = change.actor.clone();
     let latest = one::<PolicyChange>(connection, condition, |query| query.bind(actor)).await?;
@@ -140,47 +117,29 @@ async fn record_news(connection: &mut PgConnection, change: &PolicyChange) -> Re
 async fn insert(
     connection: &mut PgConnection,
     change: &PolicyChange,
-    value: Option<&Value>,
-) -> Result<()> {
-    let sql = "INSERT INTO policy_changes (id, kind, actor, author, revision, path, data_version,
-        rollout_id, reason, detail, epoch, created_at, value)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    query(sql)
-        .bind(change.id.0)
-        .bind(change.kind.as_str())
-        .bind(&change.actor)
-        .bind(&change.author)
-        .bind(&change.revision)
-        .bind(change.path.as_ref().map(ToString::to_string))
-        .bind(change.data_version.map(u64::cast_signed))
-        .bind(change.rollout_id.map(|id| id.0))
-        .bind(change.reason.as_ref().map(AsRef::<str>::as_ref))
-        .bind(&change.detail)
-        .bind(change.epoch.map(|epoch| epoch.0.cast_signed()))
-        .bind(Time(change.at))
-        .bind(value.map(json).transpose()?)
-        .execute(connection)
-        .await?;
-    Ok(())
+    value: Option<&serde_json::Value>,
+) -> Work<()> {
+    let value = value.map(json).transpose()?;
+    row::insert(connection, change, &[("value", value.into())]).await
 }
 
-pub(crate) async fn changes(pool: &PgPool, page: &Page) -> Result<Paged<PolicyChange>> {
+async fn changes(pool: &PgPool, page: &Page) -> Work<Paged<PolicyChange>> {
     Listing::of::<PolicyChange>("sequence::text").page(pool, page, Order::NewestFirst).await
 }
 
-pub(crate) async fn change_data(pool: &PgPool, change: DataChange) -> Result<Option<Epoch>> {
+async fn change_data(pool: &PgPool, change: DataChange) -> Work<Option<Epoch>> {
     let mut transaction = Transaction::begin(pool, "change_policy_data", Begin::Exclusive).await?;
     let changed = put_data(&mut transaction, change).await;
     transaction.end(changed).await
 }
 
-async fn put_data(connection: &mut PgConnection, mut data: DataChange) -> Result<Option<Epoch>> {
+async fn put_data(connection: &mut PgConnection, mut data: DataChange) -> Work<Option<Epoch>> {
     let sql = "SELECT coalesce(max(version), 0) FROM policy_data";
     let version: i64 = query_scalar(sql).fetch_one(&mut *connection).await?;
     if version.cast_unsigned() != data.base {
         return Ok(None);
     }
-    let epoch = meta::advance(connection).await?;
+    let epoch = epoch::advance(connection).await?;
     let version = data.base + 1;
     let (mut paths, mut values) = (Vec::new(), Vec::new());
     for (path, entry) in &data.entries {
@@ -204,11 +163,11 @@ async fn put_data(connection: &mut PgConnection, mut data: DataChange) -> Result
     Ok(Some(epoch))
 }
 
-pub(crate) async fn data_history(
+async fn data_history(
     pool: &PgPool,
     path: Option<&DataPath>,
     page: &Page,
-) -> Result<Paged<RecordedData>> {
+) -> Work<Paged<RecordedData>> {
     let mut listing = Listing::of::<RecordedData>("sequence::text");
     listing.fixed("data_version IS NOT NULL");
     if let Some(path) = path {
@@ -222,12 +181,12 @@ pub(crate) async fn data_history(
     listing.page(pool, page, Order::NewestFirst).await
 }
 
-pub(crate) async fn start_rollout(
+async fn start_rollout(
     pool: &PgPool,
     rollout: &Rollout,
     files: &PolicyFiles,
     change: PolicyChange,
-) -> Result<Option<Epoch>> {
+) -> Work<Option<Epoch>> {
     let mut transaction = Transaction::begin(pool, "start_rollout", Begin::Exclusive).await?;
     let started = start(&mut transaction, rollout, files, change).await;
     transaction.end(started).await
@@ -238,38 +197,23 @@ async fn start(
     rollout: &Rollout,
     files: &PolicyFiles,
     mut change: PolicyChange,
-) -> Result<Option<Epoch>> {
+) -> Work<Option<Epoch>> {
     if in_state(connection, rollout.state).await?.is_some() {
         return Ok(None);
     }
-    let epoch = meta::advance(connection).await?;
-    let sql = "INSERT INTO policy_rollouts (id, revision, digest, tenants, percent, state,
-        replaces, actor, created_at, epoch, files)
-        VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9, $10, $11)";
-    query(sql)
-        .bind(rollout.id.0)
-        .bind(&rollout.revision)
-        .bind(&rollout.digest)
-        .bind(json(&rollout.tenants)?)
-        .bind(i16::from(rollout.percent.get()))
-        .bind(rollout.state.as_str())
-        .bind(&rollout.over)
-        .bind(&rollout.actor)
-        .bind(Time(rollout.started_at))
-        .bind(epoch.0.cast_signed())
-        .bind(json(files)?)
-        .execute(&mut *connection)
-        .await?;
+    let epoch = epoch::advance(connection).await?;
+    let more = [("epoch", Value::count(epoch.0)), ("files", json(files)?.into())];
+    row::insert(connection, rollout, &more).await?;
     change.epoch = Some(epoch);
     insert(connection, &change, None).await?;
     Ok(Some(epoch))
 }
 
-pub(crate) async fn move_rollout(
+async fn move_rollout(
     pool: &PgPool,
     step: &RolloutStep,
     change: PolicyChange,
-) -> Result<Option<Epoch>> {
+) -> Work<Option<Epoch>> {
     let mut transaction = Transaction::begin(pool, "move_rollout", Begin::Exclusive).await?;
     let moved = move_on(&mut transaction, step, change).await;
     transaction.end(moved).await
@@ -279,11 +223,11 @@ async fn move_on(
     connection: &mut PgConnection,
     step: &RolloutStep,
     mut change: PolicyChange,
-) -> Result<Option<Epoch>> {
+) -> Work<Option<Epoch>> {
     if in_state(connection, step.from).await?.is_none_or(|rollout| rollout.id != step.id) {
         return Ok(None);
     }
-    let epoch = meta::advance(connection).await?;
+    let epoch = epoch::advance(connection).await?;
     let sql = "UPDATE policy_rollouts SET state = 'dropped', epoch = $2
         WHERE state = $1 AND state <> 'dropped'";
     query(sql).bind(step.to.as_str()).bind(epoch.0.cast_signed()).execute(&mut *connection).await?;
@@ -302,15 +246,12 @@ async fn move_on(
 }
 
 /// The one rollout in a state that is not that of being over.
-async fn in_state(connection: &mut PgConnection, state: RolloutState) -> Result<Option<Rollout>> {
+async fn in_state(connection: &mut PgConnection, state: RolloutState) -> Work<Option<Rollout>> {
     let condition = "WHERE state = $1 AND state <> 'dropped'";
     one(connection, condition, |query| query.bind(state.as_str())).await
 }
 
-pub(crate) async fn rollout_files(
-    connection: &mut PgConnection,
-    id: RolloutId,
-) -> Result<Option<PolicyFiles>> {
+async fn rollout_files(connection: &mut PgConnection, id: RolloutId) -> Work<Option<PolicyFiles>> {
     let sql = "SELECT files FROM policy_rollouts WHERE id = $1";
     let files: Option<String> = query_scalar(sql).bind(id.0).fetch_optional(connection).await?;
     let parsed = files.map(|files| serde_json::from_str(&files)).transpose();

@@ -1,18 +1,20 @@
 //! The one call that counts and writes a batch: `sentinel_commit_decisions`, in
 //! `migrations/0002_commit_in_one_call.sql`.
 
+use std::borrow::Cow;
+
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::commit::{Batch, Turn};
 use sentinel_core::decision::exceeded_wording;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::quota::{Grant, Reservation};
+use sentinel_store_rows::DecisionRow;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Row as _, query};
 use uuid::Uuid;
 
 use crate::error::{Result, unavailable};
 use crate::migrations::Schema;
-use crate::registry::json;
 use crate::row::Query;
 use crate::time::Time;
 
@@ -46,7 +48,7 @@ pub(crate) async fn record(
         return Ok(Recorded::NotAt(found));
     }
     for (reservation, grant) in reservations.iter().zip(grants(&row, reservations.len())?) {
-        batch.settle_quota(&reservation.key, grant);
+        batch.settle_quota(reservation, grant);
     }
     batch.number(row.try_get::<i64, _>(1)?.cast_unsigned());
     Ok(Recorded::Yes)
@@ -72,8 +74,9 @@ fn bind(
     reservations: &[Reservation],
 ) -> Result<Query> {
     let call = bind_counters(query(schema.commit).bind(epoch.0.cast_signed()), reservations);
-    let records: Vec<&DecisionRecord> = batch.records().collect();
-    bind_records(bind_turns(call, &records, &batch.turns(reservations)), &records)
+    let call = bind_turns(call, batch, &batch.turns(reservations));
+    let rows = batch.records().map(DecisionRow::of).collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(bind_rows(call, &rows))
 }
 
 fn bind_counters(call: Query, reservations: &[Reservation]) -> Query {
@@ -87,67 +90,52 @@ fn bind_counters(call: Query, reservations: &[Reservation]) -> Query {
         .bind(reservations.iter().map(|each| each.limit.map(u64::cast_signed)).collect::<Vec<_>>())
 }
 
-fn bind_turns(call: Query, records: &[&DecisionRecord], turns: &[Option<Turn>]) -> Query {
+fn bind_turns(call: Query, batch: &Batch, turns: &[Option<Turn>]) -> Query {
     // Arrays of SQL count from 1, and a batch is far smaller than what an integer holds.
-    let place = |turn: &Option<Turn>| {
+    let index = |turn: &Option<Turn>| {
         turn.map_or(0, |turn| i32::try_from(turn.reservation + 1).unwrap_or(i32::MAX))
     };
-    let exceeded = |(record, turn): (&&DecisionRecord, &Option<Turn>)| {
-        turn.map(|_| record.quota.map_or_else(|| record.reason.clone(), exceeded_wording))
+    let place = |turn: &Option<Turn>| turn.map(|turn| turn.place.cast_signed());
+    let exceeded = |(record, turn): (&DecisionRecord, &Option<Turn>)| {
+        let reason = || record.quota.map_or_else(|| record.reason.clone(), exceeded_wording);
+        turn.map(|_| without_nul(reason()))
     };
-    call.bind(turns.iter().map(place).collect::<Vec<i32>>())
-        .bind(
-            turns.iter().map(|turn| turn.map(|turn| turn.place.cast_signed())).collect::<Vec<_>>(),
-        )
-        .bind(
-            records
-                .iter()
-                .zip(turns)
-                .map(exceeded)
-                .map(|text| text.map(without_nul))
-                .collect::<Vec<_>>(),
-        )
+    call.bind(turns.iter().map(index).collect::<Vec<i32>>())
+        .bind(turns.iter().map(place).collect::<Vec<_>>())
+        .bind(batch.records().zip(turns).map(exceeded).collect::<Vec<_>>())
 }
 
-fn bind_records(call: Query, records: &[&DecisionRecord]) -> Result<Query> {
-    let reasons = |record: &&DecisionRecord| match record.reasons.as_slice() {
-        [] => Ok(None),
-        reasons => json(&reasons).map(|json| Some(without_nul_in_json(json))),
-    };
-    let metadata = |record: &&DecisionRecord| json(&record.event_metadata).map(without_nul_in_json);
-    Ok(call
-        .bind(column(records, |record| record.id.0))
-        .bind(column(records, |record| record.tenant_id.map(|id| id.0)))
-        .bind(column(records, |record| record.tool_id.map(|id| id.0)))
-        .bind(column(records, |record| record.tenant.as_str()))
-        .bind(column(records, |record| record.tool.as_str()))
-        .bind(column(records, |record| record.allow))
-        .bind(column(records, |record| record.code.as_str()))
-        .bind(column(records, |record| without_nul(record.reason.clone())))
-        .bind(records.iter().map(reasons).collect::<Result<Vec<_>>>()?)
-        .bind(column(records, |record| record.quota.map(|quota| quota.limit.cast_signed())))
-        .bind(column(records, |record| record.quota.map(|quota| quota.window.to_string())))
-        .bind(column(records, |record| record.quota_remaining.map(u64::cast_signed)))
-        .bind(column(records, |record| record.policy_revision.as_deref()))
-        .bind(column(records, |record| record.principal.as_str()))
-        .bind(column(records, |record| record.agent.as_ref().map(AsRef::<str>::as_ref)))
-        .bind(column(records, |record| record.action.as_str()))
-        .bind(column(records, |record| record.purpose.as_ref().map(AsRef::<str>::as_ref)))
-        .bind(column(records, |record| record.argument_hash.0.as_slice()))
-        .bind(column(records, |record| record.call_id.as_ref().map(AsRef::<str>::as_ref)))
-        .bind(records.iter().map(metadata).collect::<Result<Vec<_>>>()?)
-        .bind(column(records, |record| Time(record.created_at)))
-        .bind(column(records, |record| record.duration_us.cast_signed())))
+/// Binds the decisions, in the order of the function's parameters.
+fn bind_rows(call: Query, rows: &[DecisionRow<'_>]) -> Query {
+    call.bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.tenant_id))
+        .bind(column(rows, |row| row.tool_id))
+        .bind(column(rows, |row| row.tenant))
+        .bind(column(rows, |row| row.tool))
+        .bind(column(rows, |row| row.allow))
+        .bind(column(rows, |row| row.code))
+        .bind(column(rows, |row| without_nul(row.reason.to_owned())))
+        .bind(column(rows, |row| row.reasons.as_deref().map(without_nul_in_json)))
+        .bind(column(rows, |row| row.quota_limit))
+        .bind(column(rows, |row| row.quota_window.as_deref()))
+        .bind(column(rows, |row| row.quota_remaining))
+        .bind(column(rows, |row| row.policy_revision))
+        .bind(column(rows, |row| row.principal))
+        .bind(column(rows, |row| row.agent))
+        .bind(column(rows, |row| row.action))
+        .bind(column(rows, |row| row.purpose))
+        .bind(column(rows, |row| row.argument_hash))
+        .bind(column(rows, |row| row.call_id))
+        .bind(column(rows, |row| without_nul_in_json(&row.event_metadata)))
+        .bind(column(rows, |row| Time(row.created_at)))
+        .bind(column(rows, |row| row.duration_us))
 }
 
-fn column<'r, T>(
-    records: &[&'r DecisionRecord],
-    value: impl Fn(&'r DecisionRecord) -> T,
-) -> Vec<T> {
-    records.iter().map(|record| value(record)).collect()
+fn column<'r, T>(rows: &'r [DecisionRow<'r>], value: impl Fn(&'r DecisionRow<'r>) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }
 
-/// Stands for the one character that PostgreSQL cannot store. Requests that contain it are
+/// In place of the one character that PostgreSQL cannot store. Requests that contain it are
 /// refused; were a policy to say it, the whole batch would fail for one decision.
 const REPLACEMENT: &str = "\u{FFFD}";
 
@@ -156,11 +144,11 @@ fn without_nul(text: String) -> String {
 }
 
 /// Replaces the escape of that character, and leaves alone an escaped backslash before `u0000`.
-fn without_nul_in_json(json: String) -> String {
+fn without_nul_in_json(json: &str) -> Cow<'_, str> {
     if !json.contains("\\u0000") {
-        return json;
+        return Cow::Borrowed(json);
     }
-    let (mut clean, mut rest) = (String::with_capacity(json.len()), json.as_str());
+    let (mut clean, mut rest) = (String::with_capacity(json.len()), json);
     while let Some((before, after)) = rest.split_once('\\') {
         clean.push_str(before);
         let escape = after.chars().next().unwrap_or_default();
@@ -174,7 +162,7 @@ fn without_nul_in_json(json: String) -> String {
         }
     }
     clean.push_str(rest);
-    clean
+    Cow::Owned(clean)
 }
 
 #[cfg(test)]
@@ -186,7 +174,7 @@ mod tests {
     fn only_the_escape_of_nul_is_replaced() {
         let odd =
             json!({"\u{0}\\u0000": ["\\\u{0}", "\\\\u0000", "\"\u{0}\u{0}u0000", "\u{1}", "é"]});
-        let clean = without_nul_in_json(odd.to_string());
+        let clean = without_nul_in_json(&odd.to_string()).into_owned();
         let expected = json!({"\u{FFFD}\\u0000": ["\\\u{FFFD}", "\\\\u0000", "\"\u{FFFD}\u{FFFD}u0000", "\u{1}", "é"]});
         assert_eq!(serde_json::from_str::<serde_json::Value>(&clean).unwrap(), expected);
     }

@@ -6,11 +6,12 @@
 
 use std::sync::LazyLock;
 
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 
 use crate::migrations::{self, CURRENT, Migration, Phase, Run, Schema, Step};
 use crate::options::Options;
-use crate::{PostgresStore, in_time, recording};
+use crate::recording;
+use crate::store::{PostgresStore, in_time};
 
 /// Numbered far from those of this version, so that a new one of those leaves them as they are.
 const NEXT: [Migration; 5] = [

@@ -1,125 +1,126 @@
-//! From rows to values of the domain. Whatever does not parse is [`StoreError::Corrupt`]: a row
-//! that was skipped could have been a kill.
-
-use std::fmt::Display;
-use std::str::FromStr;
+//! Rows and values of PostgreSQL, as [`sentinel_store_rows`] reads and writes them.
 
 use jiff::Timestamp;
-use sentinel_core::store::StoreError;
-use serde::de::DeserializeOwned;
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Column as _, Decode, Postgres, Row, Type};
+use sentinel_store_rows::{Columns, Dialect, Stored, Value, Writable};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgConnection, PgRow, PgTypeInfo, PgValueFormat, PgValueRef};
+use sqlx::{AssertSqlSafe, Column as _, Decode, Postgres, Row as _, Type};
 use uuid::Uuid;
 
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::time::Time;
 
-/// A value that is read from the columns of one table.
-pub(crate) trait Stored: Sized + Send {
-    const TABLE: &'static str;
-    /// The columns in the order that [`Stored::read`] takes them; JSONB as text.
-    const COLUMNS: &'static str;
+/// A row of a statement.
+pub(crate) struct StoredRow<'r>(&'r PgRow);
 
-    fn read(columns: &mut Columns<'_>) -> Result<Self>;
+impl sentinel_store_rows::Row for StoredRow<'_> {
+    type Error = sqlx::Error;
+
+    fn name(&self, index: usize) -> &str {
+        self.0.columns().get(index).map_or("?", |column| column.name())
+    }
+
+    fn text(&self, index: usize) -> sqlx::Result<Option<&str>> {
+        self.0.try_get(index)
+    }
+
+    fn bytes(&self, index: usize) -> sqlx::Result<Option<&[u8]>> {
+        self.0.try_get(index)
+    }
+
+    fn integer(&self, index: usize) -> sqlx::Result<Option<i64>> {
+        Ok(self.0.try_get::<Option<Integer>, _>(index)?.map(|Integer(number)| number))
+    }
+
+    fn boolean(&self, index: usize) -> sqlx::Result<Option<bool>> {
+        self.0.try_get(index)
+    }
+
+    fn uuid(&self, index: usize) -> sqlx::Result<Option<Uuid>> {
+        self.0.try_get(index)
+    }
+
+    fn time(&self, index: usize) -> sqlx::Result<Option<Timestamp>> {
+        Ok(self.0.try_get::<Option<Time>, _>(index)?.map(|Time(time)| time))
+    }
 }
 
-/// The columns of one row, taken from left to right.
-pub(crate) struct Columns<'r> {
-    row: &'r PgRow,
-    table: &'static str,
-    next: usize,
+/// A `smallint`, `integer` or `bigint`.
+struct Integer(i64);
+
+impl Type<Postgres> for Integer {
+    fn type_info() -> PgTypeInfo {
+        <i64 as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(other: &PgTypeInfo) -> bool {
+        <i64 as Type<Postgres>>::compatible(other)
+            || <i32 as Type<Postgres>>::compatible(other)
+            || <i16 as Type<Postgres>>::compatible(other)
+    }
 }
 
-impl<'r> Columns<'r> {
-    pub(crate) fn new(row: &'r PgRow, table: &'static str) -> Self {
-        Self { row, table, next: 0 }
+impl Decode<'_, Postgres> for Integer {
+    fn decode(value: PgValueRef<'_>) -> std::result::Result<Self, BoxDynError> {
+        if value.format() == PgValueFormat::Text {
+            return Err("an integer was sent as text".into());
+        }
+        let bytes = value.as_bytes()?;
+        Ok(Self(match bytes.len() {
+            2 => i16::from_be_bytes(bytes.try_into()?).into(),
+            4 => i32::from_be_bytes(bytes.try_into()?).into(),
+            _ => i64::from_be_bytes(bytes.try_into()?),
+        }))
     }
+}
 
-    /// The next column, as `PostgreSQL` has it.
-    pub(crate) fn take<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> Result<T> {
-        let index = self.next;
-        self.next += 1;
-        self.row.try_get(index).map_err(|error| self.corrupt(index, &error))
-    }
+pub(crate) type Query = sqlx::query::Query<'static, Postgres, PgArguments>;
 
-    /// The next column, a text that `T` parses.
-    pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self) -> Result<T> {
-        let text = self.take::<&str>()?;
-        text.parse().map_err(|error| self.wrong(&error))
+/// Binds a value as the next parameter.
+fn bind(query: Query, value: &Value<'_>) -> Query {
+    match value {
+        Value::Text(text) => query.bind(text.as_deref()),
+        Value::Bytes(bytes) => query.bind(*bytes),
+        Value::Integer(number) => query.bind(*number),
+        Value::Boolean(is_true) => query.bind(*is_true),
+        Value::Uuid(uuid) => query.bind(*uuid),
+        Value::Time(time) => query.bind(time.map(Time)),
     }
+}
 
-    /// The next column, a text that `T` parses, or null.
-    pub(crate) fn parse_optional<T: FromStr<Err: Display>>(&mut self) -> Result<Option<T>> {
-        let text = self.take::<Option<&str>>()?;
-        text.map(|text| text.parse().map_err(|error| self.wrong(&error))).transpose()
-    }
+/// Inserts a value, with those of further columns.
+pub(crate) async fn insert<T: Writable + Sync>(
+    connection: &mut PgConnection,
+    value: &T,
+    more: &[(&'static str, Value<'_>)],
+) -> Result<()> {
+    inserting(value, more)?.execute(connection).await?;
+    Ok(())
+}
 
-    /// The next column, a JSON text, or null.
-    pub(crate) fn json_optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
-        let text = self.take::<Option<&str>>()?;
-        text.map(serde_json::from_str).transpose().map_err(|error| self.wrong(&error))
-    }
+fn inserting<T: Writable>(value: &T, more: &[(&'static str, Value<'_>)]) -> Result<Query> {
+    let names: Vec<_> = more.iter().map(|(name, _)| *name).collect();
+    let sql = sentinel_store_rows::insert::<T>(Dialect::Postgres, &names);
+    let mut values = Vec::with_capacity(T::COLUMNS.len());
+    value.write(&mut values)?;
+    let values = values.iter().chain(more.iter().map(|(_, value)| value));
+    Ok(values.fold(sqlx::query(AssertSqlSafe(sql)), bind))
+}
 
-    /// The next column, a JSON text.
-    pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
-        self.json_optional()?.ok_or_else(|| self.wrong(&"it is null"))
-    }
+/// The columns of `T`, as a `SELECT` lists them.
+pub(crate) fn select_list<T: Stored>() -> String {
+    sentinel_store_rows::select::<T>(Dialect::Postgres)
+}
 
-    /// The next column, bytes of a fixed length.
-    pub(crate) fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let bytes = self.take::<&[u8]>()?;
-        bytes.try_into().map_err(|error| self.wrong(&error))
-    }
-
-    pub(crate) fn uuid(&mut self) -> Result<Uuid> {
-        self.take()
-    }
-
-    pub(crate) fn uuid_optional(&mut self) -> Result<Option<Uuid>> {
-        self.take()
-    }
-
-    pub(crate) fn time(&mut self) -> Result<Timestamp> {
-        Ok(self.take::<Time>()?.0)
-    }
-
-    pub(crate) fn time_optional(&mut self) -> Result<Option<Timestamp>> {
-        Ok(self.take::<Option<Time>>()?.map(|time| time.0))
-    }
-
-    /// The next column, a count kept as the signed integer with the same bits.
-    pub(crate) fn count(&mut self) -> Result<u64> {
-        self.take::<i64>().map(i64::cast_unsigned)
-    }
-
-    /// The next column, a small count.
-    pub(crate) fn small(&mut self) -> Result<u32> {
-        self.take::<i32>().map(i32::cast_unsigned)
-    }
-
-    pub(crate) fn small_optional(&mut self) -> Result<Option<u32>> {
-        Ok(self.take::<Option<i32>>()?.map(i32::cast_unsigned))
-    }
-
-    pub(crate) fn count_optional(&mut self) -> Result<Option<u64>> {
-        Ok(self.take::<Option<i64>>()?.map(i64::cast_unsigned))
-    }
-
-    /// The error that says what is wrong with the column taken last.
-    pub(crate) fn wrong(&self, why: &dyn Display) -> Failure {
-        self.corrupt(self.next.saturating_sub(1), why)
-    }
-
-    fn corrupt(&self, index: usize, why: &dyn Display) -> Failure {
-        let column = self.row.columns().get(index).map_or("?", |column| column.name());
-        let text = format!("column `{column}` of `{}`: {why}", self.table);
-        Failure::Store(StoreError::Corrupt(text))
-    }
+/// The columns of a row, for what is not one value alone.
+pub(crate) const fn columns<'r>(row: &'r PgRow, table: &'static str) -> Columns<StoredRow<'r>> {
+    Columns::new(StoredRow(row), table)
 }
 
 /// Reads each row as a `T`.
 pub(crate) fn read_all<T: Stored>(rows: &[PgRow]) -> Result<Vec<T>> {
-    rows.iter().map(|row| T::read(&mut Columns::new(row, T::TABLE))).collect()
+    let read = |row| Ok(T::read(&mut columns(row, T::TABLE))?);
+    rows.iter().map(read).collect()
 }
 
 /// The rows of `T` for which `condition` holds, `bind` giving its parameters.
@@ -128,7 +129,7 @@ pub(crate) async fn all<T: Stored>(
     condition: &'static str,
     bind: impl FnOnce(Query) -> Query,
 ) -> Result<Vec<T>> {
-    let sql = format!("SELECT {} FROM {} {condition}", T::COLUMNS, T::TABLE);
+    let sql = format!("SELECT {} FROM {} {condition}", select_list::<T>(), T::TABLE);
     let rows = bind(sqlx::query(AssertSqlSafe(sql))).fetch_all(connection).await?;
     read_all(&rows)
 }
@@ -146,5 +147,3 @@ pub(crate) async fn one<T: Stored>(
 pub(crate) async fn by_id<T: Stored>(connection: &mut PgConnection, id: Uuid) -> Result<Option<T>> {
     one(connection, "WHERE id = $1", |query| query.bind(id)).await
 }
-
-pub(crate) type Query = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;

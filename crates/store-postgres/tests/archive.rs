@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sentinel_archive::{Archive, ArchiveError, Month, Published};
+use sentinel_archive::{
+    Archive, ArchiveError, ArchivedMonth, ArchivingError, ClosedMonth, Month, MonthStore as _,
+    Published,
+};
 use sentinel_core::audit::{DecisionFilter, DecisionRecord};
 use sentinel_core::commit::claims_expire_before;
 use sentinel_core::control::ControlState;
@@ -19,10 +22,10 @@ use sentinel_core::decision::ReasonCode;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::page::Page;
 use sentinel_core::permit::Redeemed;
+use sentinel_core::ports::prelude::*;
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::Window;
-use sentinel_core::store::Store;
-use sentinel_store_postgres::{ArchivedMonth, ArchivingError, ClosedMonth, PostgresStore};
+use sentinel_store_postgres::PostgresStore;
 use sentinel_testkit::build;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 

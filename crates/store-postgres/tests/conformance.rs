@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::common::Database;
 use jiff::{SignedDuration, Timestamp};
 use sentinel_core::housekeeping::{Expiring, Reading};
-use sentinel_core::store::Store as _;
+use sentinel_core::ports::prelude::*;
 use sentinel_testkit::conformance::FullStore;
 use sqlx::{Connection as _, PgConnection, raw_sql};
 use uuid::Uuid;

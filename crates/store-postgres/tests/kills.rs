@@ -13,8 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sentinel_core::kill::{Kill, KillScope, RestoreOrder};
 use sentinel_core::page::Page;
+use sentinel_core::ports::Restored;
+use sentinel_core::ports::prelude::*;
 use sentinel_core::principal::{ApiKey, Role};
-use sentinel_core::store::{Conflict, Restored, Store, StoreError};
+use sentinel_core::store::{Conflict, StoreError};
 use sentinel_testkit::build;
 use sqlx::{Connection as _, PgConnection};
 

@@ -11,9 +11,10 @@ mod common;
 
 use std::time::Duration;
 
-use sentinel_core::log::{LogPlace, LogStore};
+use sentinel_core::log::LogPlace;
 use sentinel_core::manifest::Manifest;
-use sentinel_core::store::{Store, StoreError};
+use sentinel_core::ports::prelude::*;
+use sentinel_core::store::StoreError;
 use sentinel_store_postgres::PostgresStore;
 use sentinel_testkit::build;
 use uuid::Uuid;

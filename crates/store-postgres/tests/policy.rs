@@ -5,7 +5,7 @@ mod common;
 
 use sentinel_core::id::PolicyChangeId;
 use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
-use sentinel_core::store::Store as _;
+use sentinel_core::ports::prelude::*;
 use sentinel_testkit::build;
 use sqlx::{Connection as _, PgConnection, raw_sql};
 use uuid::Uuid;

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sentinel_core::epoch::Epoch;
-use sentinel_core::store::{Store, StoreError};
+use sentinel_core::ports::prelude::*;
+use sentinel_core::store::StoreError;
 use sentinel_store_postgres::{Options, PostgresStore, Step};
 use sentinel_testkit::build;
 use sqlx::{Connection as _, PgConnection, raw_sql};

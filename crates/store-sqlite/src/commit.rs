@@ -1,45 +1,65 @@
 //! Group commit, by the steps of [`sentinel_core::commit`].
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
-use sentinel_core::commit::{Batch, Claim, Claimed};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use sentinel_core::audit::DecisionRecord;
+use sentinel_core::commit::{Batch, Claim, Claimed, Settlement};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::permit::Redemption;
+use sentinel_core::ports::StoreError;
 use sentinel_core::quota::{Grant, Reservation};
-use sentinel_core::store::StoreError;
+use sentinel_store_rows::{Dialect, Stored as _, Writable as _};
 
 use crate::buckets;
-use crate::decisions;
+use crate::control::control_changes;
+use crate::decisions::decision;
+use crate::epoch;
 use crate::error::{Failure, Result, unavailable};
-use crate::meta;
-
-/// Claims deleted in one transaction at most, so that decisions do not wait for long.
-pub(crate) const CLAIMS_AT_ONCE: u64 = 2_000;
+use crate::row::bound;
 
 pub(crate) fn commit(
     transaction: &Transaction<'_>,
     mut batch: Batch,
     claims_expire_before: Timestamp,
 ) -> Result<Batch> {
-    let meta = meta::read(transaction)?;
-    if batch.epoch() > meta.epoch {
-        return Err(gone_back(meta.epoch, batch.epoch()));
+    let last = epoch::read(transaction)?;
+    if batch.epoch() > last.epoch {
+        return Err(gone_back(last.epoch, batch.epoch()));
     }
-    if batch.epoch() != meta.epoch {
-        batch.refresh(meta::control_changes(transaction, batch.epoch())?);
+    if batch.epoch() != last.epoch {
+        batch.refresh(control_changes(transaction, batch.epoch())?);
     }
-    let claims: Vec<_> = batch.claims().collect();
-    for (index, claim) in &claims {
-        if let Some(claimed) = find_claim(transaction, claim, claims_expire_before)? {
-            batch.settle_claim(*index, claimed);
+    for settlement in Settlement::ORDER {
+        match settlement {
+            Settlement::Claims => settle_claims(transaction, &mut batch, claims_expire_before)?,
+            Settlement::Quotas => settle_quotas(transaction, &mut batch)?,
         }
     }
+    record(transaction, &mut batch, last.sequence)?;
+    Ok(batch)
+}
+
+fn settle_claims(
+    transaction: &Transaction<'_>,
+    batch: &mut Batch,
+    expire_before: Timestamp,
+) -> Result<()> {
+    for asked in batch.claims() {
+        if let Some(claimed) = find_claim(transaction, &asked.1, expire_before)? {
+            batch.settle_claim(&asked, claimed);
+        }
+    }
+    Ok(())
+}
+
+fn settle_quotas(transaction: &Transaction<'_>, batch: &mut Batch) -> Result<()> {
     for reservation in batch.reservations() {
         let grant = reserve(transaction, &reservation)?;
-        batch.settle_quota(&reservation.key, grant);
+        batch.settle_quota(&reservation, grant);
     }
-    record(transaction, &mut batch, meta.sequence)?;
-    Ok(batch)
+    Ok(())
 }
 
 /// What the claim leads to: one that was made for the agent, or one from before claims told agents
@@ -81,24 +101,24 @@ fn claimed(
         .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((id, redeemed)) = found else { return Ok(None) };
-    let decision = decisions::decision(transaction, &id)?;
+    let record = decision(transaction, &id)?;
     let missing = || StoreError::Corrupt("a claim names a decision that is not there".to_owned());
-    Ok(Some(Claimed { record: decision.ok_or_else(missing)?, redeemed }))
+    Ok(Some(Claimed { record: record.ok_or_else(missing)?, redeemed }))
 }
 
-/// Brings a redemption to the epoch of the store and marks its permit as used, if nothing stands in
-/// the way; answers whether it is marked. Only a recorded allow has a permit.
+/// Brings a redemption to the epoch of the store and marks its permit as used, if nothing is in
+/// the way; returns whether it is marked. Only a recorded allow has a permit.
 pub(crate) fn redeem(
     transaction: &Transaction<'_>,
     mut redemption: Redemption,
 ) -> Result<(Redemption, bool)> {
-    let epoch = meta::read(transaction)?.epoch;
+    let epoch = epoch::read(transaction)?.epoch;
     let known = redemption.epoch();
     if known > epoch {
         return Err(gone_back(epoch, known));
     }
     if known != epoch {
-        redemption.refresh(meta::control_changes(transaction, known)?);
+        redemption.refresh(control_changes(transaction, known)?);
     }
     if !redemption.is_free() {
         return Ok((redemption, false));
@@ -150,13 +170,7 @@ fn reserve(transaction: &Transaction<'_>, reservation: &Reservation) -> Result<G
 fn record(transaction: &Transaction<'_>, batch: &mut Batch, last: u64) -> Result<()> {
     batch.number(last + 1);
     let mut additions = buckets::Additions::default();
-    {
-        let mut insert = transaction.prepare_cached(decisions::INSERT)?;
-        for record in batch.records() {
-            decisions::insert(&mut insert, record)?;
-            additions.add(record);
-        }
-    }
+    insert(transaction, batch, &mut additions)?;
     additions.store(transaction)?;
     let sql = "INSERT INTO claims (principal, tool_id, call_id, decision_id, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
@@ -173,13 +187,21 @@ fn record(transaction: &Transaction<'_>, batch: &mut Batch, last: u64) -> Result
     Ok(())
 }
 
-/// Deletes some of the claims made before `before`; fewer than [`CLAIMS_AT_ONCE`] when none are
-/// left.
-pub(crate) fn expire_claims(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64> {
-    let sql = "DELETE FROM claims WHERE (principal, tool_id, call_id) IN (
-        SELECT principal, tool_id, call_id FROM claims WHERE created_at < ?1 LIMIT ?2)";
-    let limit = CLAIMS_AT_ONCE.cast_signed();
-    let deleted =
-        transaction.prepare_cached(sql)?.execute(params![before.as_microsecond(), limit])?;
-    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+static INSERT: LazyLock<String> =
+    LazyLock::new(|| sentinel_store_rows::insert::<DecisionRecord>(Dialect::Sqlite, &[]));
+
+fn insert<'b>(
+    transaction: &Transaction<'_>,
+    batch: &'b Batch,
+    additions: &mut buckets::Additions<'b>,
+) -> Result<()> {
+    let mut statement = transaction.prepare_cached(&INSERT)?;
+    let mut values = Vec::with_capacity(DecisionRecord::COLUMNS.len());
+    for record in batch.records() {
+        values.clear();
+        record.write(&mut values)?;
+        statement.execute(bound(&values))?;
+        additions.add(record);
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 
 use crate::error::Result;
 use crate::migrations;

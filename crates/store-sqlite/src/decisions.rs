@@ -1,138 +1,86 @@
 //! The audit log: inserting decisions and asking for them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{Connection, Transaction};
 use sentinel_core::audit::{DecisionFilter, DecisionRecord};
-use sentinel_core::check::ArgumentHash;
+use sentinel_core::commit::Batch;
+use sentinel_core::control::ControlState;
 use sentinel_core::decision::ReasonCode;
-use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{DecisionId, TenantId, ToolId};
+use sentinel_core::id::DecisionId;
 use sentinel_core::page::{Page, Paged};
-use sentinel_core::quota::{Quota, Window};
+use sentinel_core::permit::{Redeemed, Redemption};
+use sentinel_core::ports::{DecisionStore, StoreError};
 use sentinel_core::self_test;
+use sentinel_store_rows::{Stored as _, decision_of, sequence_of};
 
-use crate::buckets;
-use crate::error::Result;
-use crate::listing::{Conditions, Source, blob, paged, sequence_of};
-use crate::registry::json;
-use crate::row::{Columns, Stored, one};
+use crate::error::Result as Work;
+use crate::listing::{Conditions, Source, blob, paged};
+use crate::row::{one, select_list};
+use crate::store::SqliteStore;
+use crate::{buckets, commit};
 
-pub(crate) const INSERT: &str = "INSERT INTO policy_logs (sequence, id, tenant_id, tool_id,
-    tenant_slug, tool_name, decision, code, reason, reasons, quota_limit, quota_window,
-    quota_remaining, policy_revision, principal, agent, action, purpose, argument_hash, call_id,
-    event_metadata, created_at, duration_us, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
-    ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+#[async_trait]
+impl DecisionStore for SqliteStore {
+    async fn commit_decisions(
+        &self,
+        batch: Batch,
+        claims_expire_before: Timestamp,
+    ) -> Result<Batch, StoreError> {
+        self.writer.run(move |write| commit::commit(write, batch, claims_expire_before)).await
+    }
 
-impl Stored for DecisionRecord {
-    const TABLE: &'static str = "policy_logs";
-    const COLUMNS: &'static str = "id, sequence, epoch, tenant_slug, tenant_id, tool_name, tool_id, \
-        decision, code, reason, reasons, quota_limit, quota_window, quota_remaining, \
-        policy_revision, principal, agent, action, purpose, argument_hash, call_id, \
-        event_metadata, created_at, duration_us";
+    async fn redeem_permit(
+        &self,
+        redemption: Redemption,
+    ) -> Result<(Redeemed, Arc<ControlState>), StoreError> {
+        let redeem = move |write: &Transaction<'_>| commit::redeem(write, redemption);
+        let (redemption, marked) = self.writer.run(redeem).await?;
+        Ok(redemption.end(marked))
+    }
 
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            id: DecisionId(columns.uuid()?),
-            sequence: columns.count()?,
-            epoch: Epoch(columns.count()?),
-            tenant: columns.parse()?,
-            tenant_id: columns.uuid_optional()?.map(TenantId),
-            tool: columns.parse()?,
-            tool_id: columns.uuid_optional()?.map(ToolId),
-            allow: read_allow(columns)?,
-            code: columns.parse()?,
-            reason: columns.take()?,
-            reasons: columns.json_optional()?.unwrap_or_default(),
-            quota: read_quota(columns)?,
-            quota_remaining: columns.count_optional()?,
-            policy_revision: columns.take::<Option<Arc<str>>>()?,
-            principal: columns.take()?,
-            agent: columns.parse_optional()?,
-            action: columns.parse()?,
-            purpose: columns.parse_optional()?,
-            argument_hash: ArgumentHash(columns.take()?),
-            call_id: columns.parse_optional()?,
-            event_metadata: columns.json()?,
-            created_at: columns.time()?,
-            duration_us: columns.count()?,
-        })
+    async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {
+        self.readers.run(move |read| decision(read, id.0.as_bytes())).await
+    }
+
+    async fn decisions(
+        &self,
+        filter: DecisionFilter,
+        page: Page,
+    ) -> Result<Paged<DecisionRecord>, StoreError> {
+        self.readers.run(move |read| decisions(read, &filter, &page)).await
     }
 }
 
-fn read_allow(columns: &mut Columns<'_, '_>) -> Result<bool> {
-    match columns.take::<String>()?.as_str() {
-        "allow" => Ok(true),
-        "deny" => Ok(false),
-        _ => Err(columns.wrong(&"neither allow nor deny")),
-    }
-}
-
-fn read_quota(columns: &mut Columns<'_, '_>) -> Result<Option<Quota>> {
-    let limit = columns.count_optional()?;
-    let window = columns.parse_optional::<Window>()?;
-    match (limit, window) {
-        (Some(limit), Some(window)) => Ok(Some(Quota { limit, window })),
-        (None, None) => Ok(None),
-        _ => Err(columns.wrong(&"a quota has both a limit and a window")),
-    }
-}
-
-/// Inserts one decision; the statement is [`INSERT`].
-pub(crate) fn insert(statement: &mut CachedStatement<'_>, record: &DecisionRecord) -> Result<()> {
-    let reasons = if record.reasons.is_empty() { None } else { Some(json(&record.reasons)?) };
-    statement.execute(params![
-        record.sequence.cast_signed(),
-        record.id.0.as_bytes(),
-        record.tenant_id.as_ref().map(|id| id.0.as_bytes()),
-        record.tool_id.as_ref().map(|id| id.0.as_bytes()),
-        record.tenant.as_str(),
-        record.tool.as_str(),
-        decision_of(record.allow),
-        record.code.as_str(),
-        record.reason,
-        reasons,
-        record.quota.map(|quota| quota.limit.cast_signed()),
-        record.quota.map(|quota| quota.window.to_string()),
-        record.quota_remaining.map(u64::cast_signed),
-        record.policy_revision,
-        record.principal,
-        record.agent.as_ref().map(AsRef::<str>::as_ref),
-        record.action.as_str(),
-        record.purpose.as_ref().map(AsRef::<str>::as_ref),
-        record.argument_hash.0,
-        record.call_id.as_ref().map(AsRef::<str>::as_ref),
-        json(&record.event_metadata)?,
-        record.created_at.as_microsecond(),
-        record.duration_us.cast_signed(),
-        record.epoch.0.cast_signed(),
-    ])?;
-    Ok(())
-}
-
-pub(crate) fn decision(connection: &Connection, id: &[u8; 16]) -> Result<Option<DecisionRecord>> {
+pub(crate) fn decision(connection: &Connection, id: &[u8; 16]) -> Work<Option<DecisionRecord>> {
     one(connection, "id = ?1", [id])
 }
 
-const LISTING: Source<'static> = Source {
-    columns: DecisionRecord::COLUMNS,
-    from: buckets::FROM,
-    table: DecisionRecord::TABLE,
-    order: "bucket DESC, sequence DESC",
-};
+static COLUMNS: LazyLock<String> = LazyLock::new(select_list::<DecisionRecord>);
 
-pub(crate) fn decisions(
+fn listing() -> Source<'static> {
+    Source {
+        columns: &COLUMNS,
+        from: buckets::FROM,
+        table: DecisionRecord::TABLE,
+        order: "bucket DESC, sequence DESC",
+    }
+}
+
+fn decisions(
     connection: &Connection,
     filter: &DecisionFilter,
     page: &Page,
-) -> Result<Paged<DecisionRecord>> {
+) -> Work<Paged<DecisionRecord>> {
     let conditions = conditions_of(filter, page)?;
-    let rows = conditions.rows(connection, page, &LISTING, DecisionRecord::read)?;
+    let rows =
+        conditions.rows(connection, page, &listing(), |row| Ok(DecisionRecord::read(row)?))?;
     Ok(paged(rows, |record| record.sequence.to_string(), |record| record))
 }
 
-fn conditions_of(filter: &DecisionFilter, page: &Page) -> Result<Conditions> {
+fn conditions_of(filter: &DecisionFilter, page: &Page) -> Work<Conditions> {
     let mut conditions = Conditions::default();
     if let Some(id) = filter.tenant_id {
         conditions.bound("tenant_id =", blob(id.0));
@@ -172,16 +120,12 @@ fn conditions_of(filter: &DecisionFilter, page: &Page) -> Result<Conditions> {
     Ok(conditions)
 }
 
-const fn decision_of(allow: bool) -> &'static str {
-    if allow { "allow" } else { "deny" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A listing that sorts, or reads what it does not answer, takes time in the length of the
-    /// log; one that walks the buckets from the end takes none.
+    /// A listing that sorts, or reads what it does not return, takes time in the length of the
+    /// log; one that walks the buckets from the end does not.
     #[test]
     fn no_listing_sorts() {
         let folder = tempfile::tempdir().unwrap();
@@ -191,7 +135,7 @@ mod tests {
         for mask in 0..128_u32 {
             let on = |bit: u32| mask & (1 << bit) != 0;
             let filter = DecisionFilter {
-                tenant_id: on(0).then_some(TenantId(uuid::Uuid::nil())),
+                tenant_id: on(0).then_some(sentinel_core::id::TenantId(uuid::Uuid::nil())),
                 tool: on(1).then(|| "search".parse().unwrap()),
                 agent: on(2).then(|| "bot".parse().unwrap()),
                 allow: on(3).then_some(on(4)),
@@ -201,7 +145,7 @@ mod tests {
                 self_tests: on(6),
             };
             let page = Page { limit: 50, cursor: on(6).then(|| "5000".to_owned()) };
-            let sql = conditions_of(&filter, &page).unwrap().select(&LISTING);
+            let sql = conditions_of(&filter, &page).unwrap().select(&listing());
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let places = vec![rusqlite::types::Null; plan.parameter_count()];
             let steps = plan

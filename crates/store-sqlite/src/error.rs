@@ -1,7 +1,7 @@
 //! Failures inside the store, and what they are to its callers.
 
 use rusqlite::ErrorCode;
-use sentinel_core::store::{Conflict, StoreError};
+use sentinel_core::ports::{Conflict, StoreError};
 
 /// Why a piece of work on a connection failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,91 +1,31 @@
 //! Kills: bringing into force, restoring, beginning and ending by the clock, listing.
 
 use jiff::Timestamp;
-use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, params};
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{KillId, TenantId, ToolId};
-use sentinel_core::kill::{Kill, KillScope, RestoreOrder, RestorePlan, plan_restore};
+use sentinel_core::id::{KillId, TenantId};
+use sentinel_core::kill::{Kill, RestoreOrder, RestorePlan, plan_restore};
 use sentinel_core::page::{Page, Paged};
+use sentinel_core::ports::Restored;
 use sentinel_core::self_test;
-use sentinel_core::store::Restored;
 use sentinel_core::tool::Tool;
+use sentinel_store_rows::Value;
 
+use crate::epoch;
 use crate::error::Result;
 use crate::listing::{Conditions, Order, blob};
-use crate::meta;
-use crate::row::{Columns, Stored, all, one};
-
-/// What `by_platform` says of a row that lacks it: who killed is taken for bound to no tenant unless
-/// a key shows the opposite.
-impl Stored for Kill {
-    const TABLE: &'static str = "kills";
-    const COLUMNS: &'static str = "id, scope, tenant_id, tool_id, agent, label, reason, actor, \
-        ifnull(by_platform, NOT EXISTS (SELECT 1 FROM api_keys AS a WHERE a.tenant_id IS NOT NULL \
-        AND 'key:' || lower(hex(a.id)) = replace(kills.actor, '-', ''))), \
-        created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at, restored_by";
-
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            id: KillId(columns.uuid()?),
-            scope: read_scope(columns)?,
-            reason: columns.parse()?,
-            actor: columns.take()?,
-            by_platform: columns.take()?,
-            created_at: columns.time()?,
-            starts_at: columns.time_optional()?,
-            begun_at: columns.time_optional()?,
-            expires_at: columns.time_optional()?,
-            epoch: Epoch(columns.count()?),
-            restored_at: columns.time_optional()?,
-            restored_by: columns.take()?,
-        })
-    }
-}
-
-fn read_scope(columns: &mut Columns<'_, '_>) -> Result<KillScope> {
-    let kind: String = columns.take()?;
-    let tenant = columns.uuid_optional()?.map(TenantId);
-    let tool = columns.uuid_optional()?.map(ToolId);
-    let agent = columns.parse_optional()?;
-    let label = columns.parse_optional()?;
-    let scope = KillScope::of_parts(&kind, tenant, tool, agent, label);
-    scope.ok_or_else(|| columns.wrong(&"the columns of the scope do not fit together"))
-}
+use crate::row::{self, all, one};
 
 pub(crate) fn kill(transaction: &Transaction<'_>, kill: &Kill) -> Result<Epoch> {
-    let epoch = meta::advance(transaction)?;
+    let epoch = epoch::advance(transaction)?;
     if kill.is_self_test() {
         clear_self_tests(transaction, kill, epoch)?;
     }
-    let sql = "INSERT INTO kills (id, scope, tenant_id, tool_id, agent, label, reason, actor,
-        by_platform, created_at, starts_at, begun_at, expires_at, killed_epoch, restored_at,
-        restored_by, epoch)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?14)";
-    let micros = |time: Option<Timestamp>| time.map(Timestamp::as_microsecond);
-    let text = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
-    transaction.prepare_cached(sql)?.execute(params![
-        kill.id.0.as_bytes(),
-        kill.scope.kind(),
-        kill.scope.tenant_id().map_or(Value::Null, |id| blob(id.0)),
-        kill.scope.tool_id().map_or(Value::Null, |id| blob(id.0)),
-        text(kill.scope.agent().map(AsRef::as_ref)),
-        text(kill.scope.label().map(AsRef::as_ref)),
-        kill.reason.as_str(),
-        kill.actor,
-        kill.by_platform,
-        kill.created_at.as_microsecond(),
-        micros(kill.starts_at),
-        micros(kill.begun_at),
-        micros(kill.expires_at),
-        epoch.0.cast_signed(),
-        micros(kill.restored_at),
-        kill.restored_by,
-    ])?;
+    row::insert(transaction, &Kill { epoch, ..kill.clone() }, &[("epoch", Value::count(epoch.0))])?;
     Ok(epoch)
 }
 
-/// Ends the kill of the self-test before, those of replicas that are gone, and forgets what ended
+/// Ends the kill of the self-test before and those of replicas that are gone, and deletes what ended
 /// long ago.
 fn clear_self_tests(transaction: &Transaction<'_>, kill: &Kill, epoch: Epoch) -> Result<()> {
     let tenant = self_test::TENANT.0.as_bytes();
@@ -115,9 +55,9 @@ pub(crate) fn restore(transaction: &Transaction<'_>, order: &RestoreOrder) -> Re
         RestorePlan::End(ended) => ended,
     };
     if ended.is_empty() {
-        return Ok(Restored::Done { kills: Vec::new(), epoch: meta::read(transaction)?.epoch });
+        return Ok(Restored::Done { kills: Vec::new(), epoch: epoch::read(transaction)?.epoch });
     }
-    let epoch = meta::advance(transaction)?;
+    let epoch = epoch::advance(transaction)?;
     let sql = "UPDATE kills SET restored_at = ?2, restored_by = ?3, epoch = ?4 WHERE id = ?1";
     let mut kills = Vec::with_capacity(ended.len());
     for kill in ended {
@@ -145,7 +85,7 @@ pub(crate) fn turn(
     if due.is_empty() {
         return Ok(Vec::new());
     }
-    let epoch = meta::advance(transaction)?.0.cast_signed();
+    let epoch = epoch::advance(transaction)?.0.cast_signed();
     let begin = "UPDATE kills SET begun_at = ?2, killed_epoch = ?3, epoch = ?3 WHERE id = ?1";
     let end = "UPDATE kills SET restored_at = ?2, restored_by = ?4, epoch = ?3 WHERE id = ?1";
     let mut turned = Vec::with_capacity(due.len());

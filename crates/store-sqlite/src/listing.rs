@@ -3,11 +3,11 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use sentinel_core::page::{Page, Paged};
-use sentinel_core::store::StoreError;
+use sentinel_store_rows::{Columns, Stored, limit_of, sequence_of};
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::row::{Columns, Stored, select_within};
+use crate::row::{SqliteRow, select_list, select_within};
 
 /// Where a listing takes its rows from.
 #[derive(Debug)]
@@ -81,8 +81,8 @@ impl Conditions {
             self.bound(after, sequence_of(cursor)?);
         }
         let order = format!("sequence {direction}");
-        let columns = format!("sequence, {}", T::COLUMNS);
-        let read = |row: &mut Columns<'_, '_>| Ok((row.take::<i64>()?, T::read(row)?));
+        let columns = format!("sequence, {}", select_list::<T>());
+        let read = |row: &mut Columns<SqliteRow<'_, '_>>| Ok((row.count()?, T::read(row)?));
         let source = Source { columns: &columns, from: T::TABLE, table: T::TABLE, order: &order };
         let rows = self.rows(connection, page, &source, read)?;
         Ok(paged(rows, |(sequence, _)| sequence.to_string(), |(_, item)| item))
@@ -100,7 +100,7 @@ impl Conditions {
         connection: &Connection,
         page: &Page,
         source: &Source<'_>,
-        read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
+        read: impl Fn(&mut Columns<SqliteRow<'_, '_>>) -> Result<T>,
     ) -> Result<(Vec<T>, bool)> {
         let sql = self.select(source);
         let limit = limit_of(page);
@@ -118,20 +118,6 @@ pub(crate) fn paged<R, T>(
 ) -> Paged<T> {
     let next_cursor = rows.last().filter(|_| more).map(cursor);
     Paged { items: rows.into_iter().map(item).collect(), next_cursor }
-}
-
-fn limit_of(page: &Page) -> u32 {
-    page.limit.clamp(1, Page::MAX_LIMIT)
-}
-
-/// A cursor in exactly the form in which it was issued.
-pub(crate) fn sequence_of(cursor: &str) -> Result<i64> {
-    let sequence = cursor.parse::<i64>().map_err(|_| StoreError::BadCursor)?;
-    if sequence > 0 && sequence.to_string() == cursor {
-        Ok(sequence)
-    } else {
-        Err(StoreError::BadCursor.into())
-    }
 }
 
 /// An identifier as it is stored.

@@ -1,17 +1,18 @@
-//! The transparency log: shards, heads, tiles, leaves, and who sequences.
+//! The transparency log: shards, heads, tiles, leaves, and which replica sequences.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use sentinel_core::log::{
-    Advance, LogHead, LogPlace, LogReceipt, LogShard, LogStatement, NewShard, ReceiptKind,
-    StatementKind, whole_leaves,
-};
+use sentinel_core::log::{Advance, LogHead, LogPlace, LogShard, NewShard};
+use sentinel_core::ports::{ShardStore, StoreError};
+use sentinel_store_rows::whole_leaves;
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::Result as Work;
 use crate::log_append;
-use crate::row::{Columns, Stored, all, one, select_with};
+use crate::row::{all, one, select_with};
+use crate::store::SqliteStore;
 
 /// The frontier of a tree without leaves.
 const EMPTY: [u8; 8] = [0; 8];
@@ -19,67 +20,68 @@ const EMPTY: [u8; 8] = [0; 8];
 /// The clock of the store, in microseconds.
 const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 
-impl Stored for LogShard {
-    const TABLE: &'static str = "log_shards";
-    const COLUMNS: &'static str = "ordinal, origin, verifier_key, started_at, sealed_at";
+#[async_trait]
+impl ShardStore for SqliteStore {
+    async fn log_shards(&self) -> Result<Vec<LogShard>, StoreError> {
+        self.readers.run(|read| shards(read)).await
+    }
 
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            ordinal: columns.take()?,
-            origin: columns.take()?,
-            verifier_key: columns.take()?,
-            started_at: columns.time()?,
-            sealed_at: columns.time_optional()?,
-        })
+    async fn seal_shard(&self, ordinal: u32) -> Result<(), StoreError> {
+        self.writer.run(move |write| seal_shard(write, ordinal)).await
+    }
+
+    async fn start_shard(&self, shard: NewShard) -> Result<Option<LogShard>, StoreError> {
+        self.writer.run(move |write| start_shard(write, shard)).await
+    }
+
+    async fn lead(&self, holder: Uuid, ttl: Duration) -> Result<Option<u64>, StoreError> {
+        self.writer.run(move |write| lead(write, holder, ttl)).await
+    }
+
+    async fn resign(&self, holder: Uuid) -> Result<(), StoreError> {
+        self.writer.run(move |write| resign(write, holder)).await
+    }
+
+    async fn log_head(&self, shard: u32) -> Result<Option<LogHead>, StoreError> {
+        self.readers.run(move |read| head(read, shard)).await
+    }
+
+    async fn leaves(&self, shard: u32, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.readers.run(move |read| leaves(read, shard, from, limit)).await
+    }
+
+    async fn tiles(
+        &self,
+        shard: u32,
+        wanted: Vec<(u8, u64)>,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.readers.run(move |read| tiles(read, shard, &wanted)).await
+    }
+
+    async fn advance(&self, step: Advance) -> Result<bool, StoreError> {
+        self.writer.run(move |write| advance(write, &step)).await
+    }
+
+    async fn keep_witnessed(
+        &self,
+        shard: u32,
+        size: u64,
+        checkpoint: String,
+    ) -> Result<(), StoreError> {
+        self.writer.run(move |write| keep_witnessed(write, shard, size, &checkpoint)).await
     }
 }
 
-impl Stored for LogHead {
-    const TABLE: &'static str = "log_heads";
-    const COLUMNS: &'static str = "shard, size, frontier, checkpoint, witnessed_size, witnessed";
-
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            shard: columns.take()?,
-            size: columns.count()?,
-            frontier: columns.take()?,
-            checkpoint: columns.take()?,
-            witnessed: columns.count_optional()?.zip(columns.take()?),
-        })
-    }
-}
-
-impl Stored for LogStatement {
-    const TABLE: &'static str = "log_statements";
-    const COLUMNS: &'static str =
-        "id, kind, tenant_id, subject, bundle, created_at, log_shard, log_index";
-
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            id: sentinel_core::id::StatementId(columns.uuid()?),
-            kind: columns.parse()?,
-            tenant_id: columns.uuid_optional()?.map(sentinel_core::id::TenantId),
-            subject: columns.take()?,
-            bundle: columns.take()?,
-            created_at: columns.time()?,
-            place: Some(LogPlace { shard: columns.take()?, index: columns.count()? }),
-        })
-    }
-}
-
-pub(crate) fn shards(connection: &Connection) -> Result<Vec<LogShard>> {
+fn shards(connection: &Connection) -> Work<Vec<LogShard>> {
     all(connection, "true ORDER BY ordinal", [])
 }
 
-pub(crate) fn seal_shard(transaction: &Transaction<'_>, ordinal: u32) -> Result<()> {
+fn seal_shard(transaction: &Transaction<'_>, ordinal: u32) -> Work<()> {
     transaction.execute("UPDATE log_counters SET is_open = 0 WHERE shard = ?1", [ordinal])?;
     Ok(())
 }
 
-pub(crate) fn start_shard(
-    transaction: &Transaction<'_>,
-    shard: NewShard,
-) -> Result<Option<LogShard>> {
+fn start_shard(transaction: &Transaction<'_>, shard: NewShard) -> Work<Option<LogShard>> {
     if !is_next(transaction, shard.after)? {
         return Ok(None);
     }
@@ -93,12 +95,12 @@ pub(crate) fn start_shard(
     transaction.execute("INSERT INTO log_counters VALUES (?1, 0, 1)", [ordinal])?;
     let sql = "INSERT INTO log_heads (shard, size, frontier) VALUES (?1, 0, ?2)";
     transaction.execute(sql, params![ordinal, EMPTY])?;
-    log_append::statements(transaction, &[shard.first])?;
+    log_append::append_statements(transaction, &[shard.first])?;
     one(transaction, "ordinal = ?1", [ordinal])
 }
 
 /// Whether a shard may begin after `after`, the place behind the last leaf of the one before.
-fn is_next(connection: &Connection, after: Option<LogPlace>) -> Result<bool> {
+fn is_next(connection: &Connection, after: Option<LogPlace>) -> Work<bool> {
     let sql =
         "SELECT shard, next_index, is_open, size FROM log_counters JOIN log_heads USING (shard)
         ORDER BY shard DESC LIMIT 1";
@@ -114,11 +116,7 @@ fn is_next(connection: &Connection, after: Option<LogPlace>) -> Result<bool> {
     })
 }
 
-pub(crate) fn lead(
-    transaction: &Transaction<'_>,
-    holder: Uuid,
-    ttl: Duration,
-) -> Result<Option<u64>> {
+fn lead(transaction: &Transaction<'_>, holder: Uuid, ttl: Duration) -> Work<Option<u64>> {
     let sql = format!(
         "UPDATE log_leader SET fence = fence + (holder IS NOT ?1), holder = ?1,
             held_until = {NOW} + ?2
@@ -130,45 +128,29 @@ pub(crate) fn lead(
     Ok(fence.optional()?.map(i64::cast_unsigned))
 }
 
-/// Nobody leads who does not hold the file, and whoever opens it holds it alone: the log need not
-/// wait until the lead of a process that is gone has run out.
-pub(crate) fn end_leads(connection: &Connection) -> Result<()> {
-    connection.execute("UPDATE log_leader SET held_until = 0 WHERE held_until > 0", [])?;
-    Ok(())
-}
-
-pub(crate) fn resign(transaction: &Transaction<'_>, holder: Uuid) -> Result<()> {
+fn resign(transaction: &Transaction<'_>, holder: Uuid) -> Work<()> {
     let sql = "UPDATE log_leader SET held_until = 0 WHERE holder = ?1";
     transaction.execute(sql, [holder.as_bytes()])?;
     Ok(())
 }
 
-pub(crate) fn head(connection: &Connection, shard: u32) -> Result<Option<LogHead>> {
+fn head(connection: &Connection, shard: u32) -> Work<Option<LogHead>> {
     one(connection, "shard = ?1", [shard])
 }
 
-pub(crate) fn leaves(
-    connection: &Connection,
-    shard: u32,
-    from: u64,
-    limit: u32,
-) -> Result<Vec<Vec<u8>>> {
+fn leaves(connection: &Connection, shard: u32, from: u64, limit: u32) -> Work<Vec<Vec<u8>>> {
     let sql = "SELECT counter.next_index, entry.log_index, entry.leaf FROM log_counters AS counter
         LEFT JOIN log_entries AS entry ON entry.shard = counter.shard
             AND entry.log_index >= ?2 AND entry.log_index < ?2 + ?3
         WHERE counter.shard = ?1 ORDER BY entry.log_index";
     let params = params![shard, from.cast_signed(), limit];
     let rows = select_with(connection, sql, params, "log_entries", |columns| {
-        Ok((columns.count()?, columns.count_optional()?.zip(columns.take()?)))
+        Ok((columns.count()?, columns.count_optional()?.zip(columns.bytes_optional()?)))
     })?;
     Ok(whole_leaves(shard, from, limit, rows)?)
 }
 
-pub(crate) fn tiles(
-    connection: &Connection,
-    shard: u32,
-    wanted: &[(u8, u64)],
-) -> Result<Vec<Option<Vec<u8>>>> {
+fn tiles(connection: &Connection, shard: u32, wanted: &[(u8, u64)]) -> Work<Vec<Option<Vec<u8>>>> {
     let sql = "SELECT hashes FROM log_tiles WHERE shard = ?1 AND level = ?2 AND tile_index = ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let read = wanted.iter().map(|(level, index)| {
@@ -178,7 +160,7 @@ pub(crate) fn tiles(
     read.collect()
 }
 
-pub(crate) fn advance(transaction: &Transaction<'_>, step: &Advance) -> Result<bool> {
+fn advance(transaction: &Transaction<'_>, step: &Advance) -> Work<bool> {
     let sql = "UPDATE log_heads SET size = ?3, frontier = ?4, checkpoint = ?5
         WHERE shard = ?1 AND size = ?2 AND (SELECT fence FROM log_leader) = ?6";
     let moved = transaction.prepare_cached(sql)?.execute(params![
@@ -202,55 +184,14 @@ pub(crate) fn advance(transaction: &Transaction<'_>, step: &Advance) -> Result<b
     Ok(true)
 }
 
-pub(crate) fn keep_witnessed(
+fn keep_witnessed(
     transaction: &Transaction<'_>,
     shard: u32,
     size: u64,
     checkpoint: &str,
-) -> Result<()> {
+) -> Work<()> {
     let sql = "UPDATE log_heads SET witnessed_size = ?2, witnessed = ?3
         WHERE shard = ?1 AND coalesce(witnessed_size, 0) <= ?2";
     transaction.execute(sql, params![shard, size.cast_signed(), checkpoint])?;
     Ok(())
-}
-
-pub(crate) fn cursor(connection: &Connection, destination: &str, shard: u32) -> Result<u64> {
-    let sql = "SELECT position FROM log_cursors WHERE destination = ?1 AND shard = ?2";
-    let position = connection.query_row(sql, params![destination, shard], |row| row.get(0));
-    Ok(position.optional()?.map_or(0, i64::cast_unsigned))
-}
-
-pub(crate) fn move_cursor(
-    transaction: &Transaction<'_>,
-    destination: &str,
-    shard: u32,
-    to: u64,
-    receipts: &[LogReceipt],
-) -> Result<()> {
-    let sql = "INSERT INTO log_cursors VALUES (?1, ?2, ?3)
-        ON CONFLICT DO UPDATE SET position = max(position, excluded.position)";
-    transaction.execute(sql, params![destination, shard, to.cast_signed()])?;
-    let sql = "INSERT INTO log_receipts VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-    let mut statement = transaction.prepare_cached(sql)?;
-    for LogReceipt { place, kind, content } in receipts {
-        let index = place.index.cast_signed();
-        statement.execute(params![place.shard, index, kind.as_str(), content])?;
-    }
-    Ok(())
-}
-
-pub(crate) fn receipts(connection: &Connection, place: LogPlace) -> Result<Vec<LogReceipt>> {
-    let sql = "SELECT kind, content FROM log_receipts
-        WHERE shard = ?1 AND log_index = ?2 ORDER BY kind";
-    let params = params![place.shard, place.index.cast_signed()];
-    select_with(connection, sql, params, "log_receipts", |columns| {
-        Ok(LogReceipt { place, kind: columns.parse::<ReceiptKind>()?, content: columns.take()? })
-    })
-}
-
-pub(crate) fn statements(
-    connection: &Connection,
-    kind: StatementKind,
-) -> Result<Vec<LogStatement>> {
-    all(connection, "kind = ?1 ORDER BY sequence", [kind.as_str()])
 }

@@ -1,13 +1,37 @@
 //! Appending to the log: leaves get their places in the transaction that stores what they are about.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use sentinel_core::log::{LogPlace, NewStatement};
+use sentinel_core::log::{LogPlace, LogStatement, NewStatement, StatementKind};
 use sentinel_core::manifest::Manifest;
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::{StatementStore, StoreError};
 use uuid::Uuid;
 
-use crate::error::{Result, unavailable};
-use crate::row::all;
+use crate::error::{Result as Work, unavailable};
+use crate::row::{self, all};
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl StatementStore for SqliteStore {
+    async fn append_statements(
+        &self,
+        statements: Vec<NewStatement>,
+    ) -> Result<Vec<LogPlace>, StoreError> {
+        self.writer.run(move |write| append_statements(write, &statements)).await
+    }
+
+    async fn statements(&self, kind: StatementKind) -> Result<Vec<LogStatement>, StoreError> {
+        self.readers.run(move |read| statements(read, kind)).await
+    }
+
+    async fn unlogged_manifests(&self, limit: u32) -> Result<Vec<Manifest>, StoreError> {
+        self.readers.run(move |read| unlogged(read, limit)).await
+    }
+
+    async fn log_manifests(&self, manifests: Vec<(Uuid, Vec<u8>)>) -> Result<(), StoreError> {
+        self.writer.run(move |write| adopt(write, &manifests)).await
+    }
+}
 
 /// Where the next leaf goes.
 struct Counter {
@@ -16,7 +40,7 @@ struct Counter {
 }
 
 /// The counter of the open shard.
-fn counter(connection: &Connection) -> Result<Option<Counter>> {
+fn counter(connection: &Connection) -> Work<Option<Counter>> {
     let sql = "SELECT shard, next_index FROM log_counters WHERE is_open";
     let mut statement = connection.prepare_cached(sql)?;
     let counter = statement.query_row([], |row| {
@@ -25,8 +49,8 @@ fn counter(connection: &Connection) -> Result<Option<Counter>> {
     Ok(counter.optional()?)
 }
 
-/// Appends leaves to the open shard, in order; answers their places.
-pub(crate) fn leaves(transaction: &Transaction<'_>, leaves: &[&[u8]]) -> Result<Vec<LogPlace>> {
+/// Appends leaves to the open shard, in order; returns their places.
+pub(crate) fn leaves(transaction: &Transaction<'_>, leaves: &[&[u8]]) -> Work<Vec<LogPlace>> {
     let Counter { shard, next } = counter(transaction)?.ok_or(StoreError::NoOpenShard)?;
     let sql = "INSERT INTO log_entries (shard, log_index, leaf) VALUES (?1, ?2, ?3)";
     let mut statement = transaction.prepare_cached(sql)?;
@@ -42,10 +66,10 @@ pub(crate) fn leaves(transaction: &Transaction<'_>, leaves: &[&[u8]]) -> Result<
 }
 
 /// Stores and appends statements; those that are stored already are left as they are.
-pub(crate) fn statements(
+pub(crate) fn append_statements(
     transaction: &Transaction<'_>,
     statements: &[NewStatement],
-) -> Result<Vec<LogPlace>> {
+) -> Work<Vec<LogPlace>> {
     let mut places = Vec::with_capacity(statements.len());
     for NewStatement { statement, leaf } in statements {
         let id = statement.id.0;
@@ -55,21 +79,8 @@ pub(crate) fn statements(
                 let new = leaves(transaction, &[leaf])?;
                 let place =
                     new.first().copied().ok_or_else(|| unavailable("no place was given"))?;
-                let sql = "INSERT INTO log_statements (id, kind, tenant_id, subject, bundle,
-                    created_at, log_shard, log_index) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-                transaction.execute(
-                    sql,
-                    params![
-                        id.as_bytes(),
-                        statement.kind.as_str(),
-                        statement.tenant_id.as_ref().map(|id| id.0.as_bytes()),
-                        statement.subject,
-                        statement.bundle,
-                        statement.created_at.as_microsecond(),
-                        place.shard,
-                        place.index.cast_signed(),
-                    ],
-                )?;
+                let statement = LogStatement { place: Some(place), ..statement.clone() };
+                row::insert(transaction, &statement, &[])?;
                 place
             }
         };
@@ -78,7 +89,7 @@ pub(crate) fn statements(
     Ok(places)
 }
 
-fn place_of(connection: &Connection, id: Uuid) -> Result<Option<LogPlace>> {
+fn place_of(connection: &Connection, id: Uuid) -> Work<Option<LogPlace>> {
     let sql = "SELECT log_shard, log_index FROM log_statements WHERE id = ?1";
     let place = connection.query_row(sql, [id.as_bytes()], |row| {
         Ok(LogPlace { shard: row.get(0)?, index: row.get::<_, i64>(1)?.cast_unsigned() })
@@ -87,12 +98,12 @@ fn place_of(connection: &Connection, id: Uuid) -> Result<Option<LogPlace>> {
 }
 
 /// Manifests of versions without a log.
-pub(crate) fn unlogged(connection: &Connection, limit: u32) -> Result<Vec<Manifest>> {
+fn unlogged(connection: &Connection, limit: u32) -> Work<Vec<Manifest>> {
     all(connection, "log_index IS NULL ORDER BY sequence LIMIT ?1", [limit])
 }
 
 /// Gives such manifests places.
-pub(crate) fn adopt(transaction: &Transaction<'_>, manifests: &[(Uuid, Vec<u8>)]) -> Result<()> {
+fn adopt(transaction: &Transaction<'_>, manifests: &[(Uuid, Vec<u8>)]) -> Work<()> {
     let sql = "SELECT count(*) FROM manifests WHERE id = ?1 AND log_index IS NULL";
     for (id, leaf) in manifests {
         let is_unlogged: u32 = transaction.query_row(sql, [id.as_bytes()], |row| row.get(0))?;
@@ -106,4 +117,8 @@ pub(crate) fn adopt(transaction: &Transaction<'_>, manifests: &[(Uuid, Vec<u8>)]
         }
     }
     Ok(())
+}
+
+fn statements(connection: &Connection, kind: StatementKind) -> Work<Vec<LogStatement>> {
+    all(connection, "kind = ?1 ORDER BY sequence", [kind.as_str()])
 }

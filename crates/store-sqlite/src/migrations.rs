@@ -1,7 +1,7 @@
 //! The schema and its history. Migrations are append-only: one that was applied is never edited.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, unavailable};

@@ -1,56 +1,80 @@
 //! Keys of tenants, wrapped, and the payloads sealed with them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 use sentinel_core::id::{ManifestId, TenantId};
 use sentinel_core::log::NewStatement;
 use sentinel_core::payload::{DestroyedPayloads, PayloadKey, SealedPayload};
+use sentinel_core::ports::{PayloadStore, StoreError};
 
-use crate::error::{Result, unavailable};
+use crate::error::{Result as Work, unavailable};
 use crate::log_append;
-use crate::row::{Columns, Stored, one};
+use crate::row::one;
+use crate::store::SqliteStore;
 
-impl Stored for PayloadKey {
-    const TABLE: &'static str = "payload_keys";
-    const COLUMNS: &'static str = "tenant_id, generation, wrapped, created_at, destroyed_at";
+#[async_trait]
+impl PayloadStore for SqliteStore {
+    async fn payload_key(&self, tenant: TenantId) -> Result<Option<PayloadKey>, StoreError> {
+        self.readers.run(move |read| newest_key(read, tenant)).await
+    }
 
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            tenant_id: TenantId(columns.uuid()?),
-            generation: columns.take()?,
-            wrapped: columns.take()?,
-            created_at: columns.time()?,
-            destroyed_at: columns.time_optional()?,
-        })
+    async fn payload_key_of(
+        &self,
+        tenant: TenantId,
+        generation: u32,
+    ) -> Result<Option<PayloadKey>, StoreError> {
+        self.readers.run(move |read| key(read, tenant, generation)).await
+    }
+
+    async fn add_payload_key(&self, key: PayloadKey) -> Result<PayloadKey, StoreError> {
+        self.writer.run(move |write| add_key(write, &key)).await
+    }
+
+    async fn live_payload_key(&self) -> Result<Option<PayloadKey>, StoreError> {
+        self.readers.run(|read| live_key(read)).await
+    }
+
+    /// The key and the payloads are overwritten in the file, and the write-ahead log, which holds
+    /// pages from before, is cut off.
+    async fn destroy_payload_key(
+        &self,
+        tenant: TenantId,
+        generation: u32,
+        at: Timestamp,
+        tombstone: NewStatement,
+    ) -> Result<Option<DestroyedPayloads>, StoreError> {
+        let destroyed = self
+            .writer
+            .run(move |write| destroy_key(write, tenant, generation, at, tombstone))
+            .await?;
+        if destroyed.is_some() && self.writer.cut_log().await != Ok(true) {
+            tracing::warn!(
+                "the write-ahead log could not be cut off after a payload key was destroyed: what \
+                 was sealed stays in it until it starts over or the server stops"
+            );
+        }
+        Ok(destroyed)
+    }
+
+    async fn payload(&self, manifest: ManifestId) -> Result<Option<SealedPayload>, StoreError> {
+        self.readers.run(move |read| payload(read, manifest)).await
     }
 }
 
-impl Stored for SealedPayload {
-    const TABLE: &'static str = "payloads";
-    const COLUMNS: &'static str = "generation, sealed";
-
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self { generation: columns.take()?, sealed: columns.take()? })
-    }
-}
-
-pub(crate) fn newest_key(connection: &Connection, tenant: TenantId) -> Result<Option<PayloadKey>> {
+fn newest_key(connection: &Connection, tenant: TenantId) -> Work<Option<PayloadKey>> {
     one(connection, "tenant_id = ?1 ORDER BY generation DESC", [tenant.0.as_bytes()])
 }
 
-pub(crate) fn key(
-    connection: &Connection,
-    tenant: TenantId,
-    generation: u32,
-) -> Result<Option<PayloadKey>> {
+fn key(connection: &Connection, tenant: TenantId, generation: u32) -> Work<Option<PayloadKey>> {
     one(connection, "tenant_id = ?1 AND generation = ?2", params![tenant.0.as_bytes(), generation])
 }
 
-pub(crate) fn live_key(connection: &Connection) -> Result<Option<PayloadKey>> {
+fn live_key(connection: &Connection) -> Work<Option<PayloadKey>> {
     one(connection, "destroyed_at IS NULL ORDER BY created_at DESC", [])
 }
 
-pub(crate) fn add_key(transaction: &Transaction<'_>, key: &PayloadKey) -> Result<PayloadKey> {
+fn add_key(transaction: &Transaction<'_>, key: &PayloadKey) -> Work<PayloadKey> {
     let sql = "INSERT INTO payload_keys (tenant_id, generation, wrapped, created_at)
         VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
     let (tenant, at) = (key.tenant_id.0.as_bytes(), key.created_at.as_microsecond());
@@ -59,13 +83,13 @@ pub(crate) fn add_key(transaction: &Transaction<'_>, key: &PayloadKey) -> Result
     stored.ok_or_else(|| unavailable("a payload key was not stored"))
 }
 
-pub(crate) fn destroy_key(
+fn destroy_key(
     transaction: &Transaction<'_>,
     tenant: TenantId,
     generation: u32,
     at: Timestamp,
     tombstone: NewStatement,
-) -> Result<Option<DestroyedPayloads>> {
+) -> Work<Option<DestroyedPayloads>> {
     let sql = "UPDATE payload_keys SET wrapped = NULL, destroyed_at = ?3
         WHERE tenant_id = ?1 AND generation = ?2 AND destroyed_at IS NULL";
     let tenant = tenant.0.as_bytes();
@@ -74,14 +98,11 @@ pub(crate) fn destroy_key(
     }
     let sql = "DELETE FROM payloads WHERE tenant_id = ?1 AND generation = ?2";
     let payloads = transaction.execute(sql, params![tenant, generation])? as u64;
-    let places = log_append::statements(transaction, &[tombstone])?;
+    let places = log_append::append_statements(transaction, &[tombstone])?;
     let place = places.first().copied().ok_or_else(|| unavailable("no place was given"))?;
     Ok(Some(DestroyedPayloads { payloads, place }))
 }
 
-pub(crate) fn payload(
-    connection: &Connection,
-    manifest: ManifestId,
-) -> Result<Option<SealedPayload>> {
+fn payload(connection: &Connection, manifest: ManifestId) -> Work<Option<SealedPayload>> {
     one(connection, "manifest_id = ?1", [manifest.0.as_bytes()])
 }

@@ -1,96 +1,71 @@
 //! What the store says of policy: the record of its changes, data that was put, rollouts.
 
-use std::sync::Arc;
-
+use async_trait::async_trait;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Transaction, params};
 use sentinel_core::control::ChangedData;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{PolicyChangeId, RolloutId};
+use sentinel_core::id::RolloutId;
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::policy_change::PolicyChange;
-use sentinel_core::policy_data::{DataEntry, DataPath};
-use sentinel_core::rollout::{Percent, Rollout, RolloutState};
-use sentinel_core::store::{DataChange, PolicyFiles, RecordedData, RolloutStep};
-use serde_json::Value;
+use sentinel_core::policy_data::DataPath;
+use sentinel_core::ports::{DataChange, PolicyStore, RecordedData, RolloutStep, StoreError};
+use sentinel_core::rollout::{PolicyFiles, Rollout, RolloutState};
+use sentinel_store_rows::{Stored as _, Value, json};
 
-use crate::error::Result;
+use crate::epoch;
+use crate::error::Result as Work;
 use crate::listing::{Conditions, Order};
-use crate::meta;
-use crate::registry::json;
-use crate::row::{Columns, Stored, all, one, select_with};
+use crate::row::{self, all, one, select_with};
+use crate::store::SqliteStore;
 
-impl Stored for PolicyChange {
-    const TABLE: &'static str = "policy_changes";
-    const COLUMNS: &'static str = "id, kind, actor, author, revision, path, data_version, \
-        rollout_id, reason, detail, epoch, created_at";
-
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            id: PolicyChangeId(columns.uuid()?),
-            kind: columns.parse()?,
-            actor: columns.take()?,
-            author: columns.take()?,
-            revision: columns.take()?,
-            path: columns.parse_optional()?,
-            data_version: columns.count_optional()?,
-            rollout_id: columns.uuid_optional()?.map(RolloutId),
-            reason: columns.parse_optional()?,
-            detail: columns.take()?,
-            epoch: columns.count_optional()?.map(Epoch),
-            at: columns.time()?,
-        })
+#[async_trait]
+impl PolicyStore for SqliteStore {
+    async fn record_policy_change(&self, change: PolicyChange) -> Result<bool, StoreError> {
+        self.writer.run(move |write| record(write, &change)).await
     }
-}
 
-impl Stored for RecordedData {
-    const TABLE: &'static str = PolicyChange::TABLE;
-    const COLUMNS: &'static str = "id, kind, actor, author, revision, path, data_version, \
-        rollout_id, reason, detail, epoch, created_at, value";
-
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self { change: PolicyChange::read(columns)?, value: columns.json_optional()? })
+    async fn policy_changes(&self, page: Page) -> Result<Paged<PolicyChange>, StoreError> {
+        self.readers.run(move |read| changes(read, &page)).await
     }
-}
 
-impl Stored for ChangedData {
-    const TABLE: &'static str = "policy_data";
-    const COLUMNS: &'static str = "path, value, version";
-
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        let path = columns.parse()?;
-        let value = columns.json_optional::<Value>()?;
-        let entry = value.map(|value| Arc::new(DataEntry::new(value)));
-        Ok(Self { path, entry, version: columns.count()? })
+    async fn change_policy_data(&self, change: DataChange) -> Result<Option<Epoch>, StoreError> {
+        self.writer.run(move |write| change_data(write, change)).await
     }
-}
 
-impl Stored for Rollout {
-    const TABLE: &'static str = "policy_rollouts";
-    const COLUMNS: &'static str =
-        "id, revision, digest, tenants, percent, state, replaces, actor, created_at";
+    async fn policy_data_history(
+        &self,
+        path: Option<DataPath>,
+        page: Page,
+    ) -> Result<Paged<RecordedData>, StoreError> {
+        self.readers.run(move |read| data_history(read, path.as_ref(), &page)).await
+    }
 
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self> {
-        Ok(Self {
-            id: RolloutId(columns.uuid()?),
-            revision: columns.take()?,
-            digest: columns.take()?,
-            tenants: columns.json()?,
-            percent: {
-                let percent = columns.take::<u8>()?;
-                Percent::try_from(percent).map_err(|error| columns.wrong(&error))?
-            },
-            state: columns.parse()?,
-            over: columns.take()?,
-            actor: columns.take()?,
-            started_at: columns.time()?,
-        })
+    async fn start_rollout(
+        &self,
+        rollout: Rollout,
+        files: PolicyFiles,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        self.writer.run(move |write| start_rollout(write, &rollout, &files, change)).await
+    }
+
+    async fn move_rollout(
+        &self,
+        step: RolloutStep,
+        change: PolicyChange,
+    ) -> Result<Option<Epoch>, StoreError> {
+        self.writer.run(move |write| move_rollout(write, &step, change)).await
+    }
+
+    async fn rollout_files(&self, id: RolloutId) -> Result<Option<PolicyFiles>, StoreError> {
+        self.readers.run(move |read| rollout_files(read, id)).await
     }
 }
 
 /// Data that changed after `since`; all there is when that is zero, and the last that changed, which
 /// says the version.
-pub(crate) fn changed_data(connection: &Connection, since: Epoch) -> Result<Vec<ChangedData>> {
+pub(crate) fn changed_data(connection: &Connection, since: Epoch) -> Work<Vec<ChangedData>> {
     if since == Epoch::default() {
         let last = "value IS NOT NULL OR version = (SELECT max(version) FROM policy_data)";
         return all(connection, last, []);
@@ -99,14 +74,14 @@ pub(crate) fn changed_data(connection: &Connection, since: Epoch) -> Result<Vec<
 }
 
 /// Rollouts that changed after `since`; those that are not over when that is zero.
-pub(crate) fn changed_rollouts(connection: &Connection, since: Epoch) -> Result<Vec<Rollout>> {
+pub(crate) fn changed_rollouts(connection: &Connection, since: Epoch) -> Work<Vec<Rollout>> {
     if since == Epoch::default() {
         return all(connection, "state <> 'dropped'", []);
     }
     all(connection, "epoch > ?1", [since.0.cast_signed()])
 }
 
-pub(crate) fn record(transaction: &Transaction<'_>, change: &PolicyChange) -> Result<bool> {
+fn record(transaction: &Transaction<'_>, change: &PolicyChange) -> Work<bool> {
     let condition = "actor = ?1 ORDER BY sequence DESC";
     let latest = one::<PolicyChange>(transaction, condition, [&change.actor])?;
     let news = latest.is_none_or(|latest| !change.repeats(&latest));
@@ -119,43 +94,23 @@ pub(crate) fn record(transaction: &Transaction<'_>, change: &PolicyChange) -> Re
 fn insert(
     transaction: &Transaction<'_>,
     change: &PolicyChange,
-    value: Option<&Value>,
-) -> Result<()> {
-    let sql = "INSERT INTO policy_changes (id, kind, actor, author, revision, path, data_version,
-        rollout_id, reason, detail, epoch, created_at, value)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-    transaction.prepare_cached(sql)?.execute(params![
-        change.id.0.as_bytes(),
-        change.kind.as_str(),
-        change.actor,
-        change.author,
-        change.revision,
-        change.path.as_ref().map(ToString::to_string),
-        change.data_version.map(u64::cast_signed),
-        change.rollout_id.as_ref().map(|id| id.0.as_bytes()),
-        change.reason.as_ref().map(AsRef::<str>::as_ref),
-        change.detail,
-        change.epoch.map(|epoch| epoch.0.cast_signed()),
-        change.at.as_microsecond(),
-        value.map(json).transpose()?,
-    ])?;
-    Ok(())
+    value: Option<&serde_json::Value>,
+) -> Work<()> {
+    let value = value.map(json).transpose()?;
+    row::insert(transaction, change, &[("value", value.into())])
 }
 
-pub(crate) fn changes(connection: &Connection, page: &Page) -> Result<Paged<PolicyChange>> {
+fn changes(connection: &Connection, page: &Page) -> Work<Paged<PolicyChange>> {
     Conditions::default().page(connection, page, Order::NewestFirst)
 }
 
-pub(crate) fn change_data(
-    transaction: &Transaction<'_>,
-    mut data: DataChange,
-) -> Result<Option<Epoch>> {
+fn change_data(transaction: &Transaction<'_>, mut data: DataChange) -> Work<Option<Epoch>> {
     let sql = "SELECT ifnull(max(version), 0) FROM policy_data";
     let version: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
     if version.cast_unsigned() != data.base {
         return Ok(None);
     }
-    let epoch = meta::advance(transaction)?;
+    let epoch = epoch::advance(transaction)?;
     let version = data.base + 1;
     let sql = "INSERT INTO policy_data (path, value, version, epoch) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO UPDATE
@@ -176,11 +131,11 @@ pub(crate) fn change_data(
     Ok(Some(epoch))
 }
 
-pub(crate) fn data_history(
+fn data_history(
     connection: &Connection,
     path: Option<&DataPath>,
     page: &Page,
-) -> Result<Paged<RecordedData>> {
+) -> Work<Paged<RecordedData>> {
     let mut conditions = Conditions::default();
     conditions.fixed("data_version IS NOT NULL");
     if let Some(path) = path {
@@ -194,46 +149,32 @@ pub(crate) fn data_history(
     conditions.page(connection, page, Order::NewestFirst)
 }
 
-pub(crate) fn start_rollout(
+fn start_rollout(
     transaction: &Transaction<'_>,
     rollout: &Rollout,
     files: &PolicyFiles,
     mut change: PolicyChange,
-) -> Result<Option<Epoch>> {
+) -> Work<Option<Epoch>> {
     if in_state(transaction, rollout.state)?.is_some() {
         return Ok(None);
     }
-    let epoch = meta::advance(transaction)?;
-    let sql = "INSERT INTO policy_rollouts (id, revision, digest, tenants, percent, state,
-        replaces, actor, created_at, epoch, files)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    transaction.prepare_cached(sql)?.execute(params![
-        rollout.id.0.as_bytes(),
-        rollout.revision,
-        rollout.digest,
-        json(&rollout.tenants)?,
-        rollout.percent.get(),
-        rollout.state.as_str(),
-        rollout.over,
-        rollout.actor,
-        rollout.started_at.as_microsecond(),
-        epoch.0.cast_signed(),
-        json(files)?,
-    ])?;
+    let epoch = epoch::advance(transaction)?;
+    let more = [("epoch", Value::count(epoch.0)), ("files", json(files)?.into())];
+    row::insert(transaction, rollout, &more)?;
     change.epoch = Some(epoch);
     insert(transaction, &change, None)?;
     Ok(Some(epoch))
 }
 
-pub(crate) fn move_rollout(
+fn move_rollout(
     transaction: &Transaction<'_>,
     step: &RolloutStep,
     mut change: PolicyChange,
-) -> Result<Option<Epoch>> {
+) -> Work<Option<Epoch>> {
     if in_state(transaction, step.from)?.is_none_or(|rollout| rollout.id != step.id) {
         return Ok(None);
     }
-    let epoch = meta::advance(transaction)?;
+    let epoch = epoch::advance(transaction)?;
     let sql = "UPDATE policy_rollouts SET state = 'dropped', epoch = ?2
         WHERE state = ?1 AND state <> 'dropped'";
     transaction.execute(sql, params![step.to.as_str(), epoch.0.cast_signed()])?;
@@ -247,12 +188,13 @@ pub(crate) fn move_rollout(
 }
 
 /// The one rollout in a state that is not that of being over.
-fn in_state(connection: &Connection, state: RolloutState) -> Result<Option<Rollout>> {
+fn in_state(connection: &Connection, state: RolloutState) -> Work<Option<Rollout>> {
     one(connection, "state = ?1 AND state <> 'dropped'", [state.as_str()])
 }
 
-pub(crate) fn rollout_files(connection: &Connection, id: RolloutId) -> Result<Option<PolicyFiles>> {
+fn rollout_files(connection: &Connection, id: RolloutId) -> Work<Option<PolicyFiles>> {
     let sql = "SELECT files FROM policy_rollouts WHERE id = ?1";
-    let found = select_with(connection, sql, [id.0.as_bytes()], Rollout::TABLE, |row| row.json());
+    let found =
+        select_with(connection, sql, [id.0.as_bytes()], Rollout::TABLE, |row| Ok(row.json()?));
     Ok(found?.pop())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 use tokio::sync::Semaphore;
 
 use crate::connection;

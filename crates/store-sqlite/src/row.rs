@@ -1,112 +1,100 @@
-//! From rows to values of the domain. Whatever does not parse is [`StoreError::Corrupt`]: a row
-//! that was skipped could have been a kill.
-
-use std::fmt::Display;
-use std::str::FromStr;
+//! Rows and values of SQLite, as [`sentinel_store_rows`] reads and writes them.
 
 use jiff::Timestamp;
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, Row};
-use sentinel_core::store::StoreError;
-use serde::de::DeserializeOwned;
+use sentinel_store_rows::{Columns, Dialect, Stored, Value, Writable};
 use uuid::Uuid;
 
-use crate::error::{Failure, Result};
+use crate::error::Result;
 
-/// A value that is read from the columns of one table.
-pub(crate) trait Stored: Sized {
-    const TABLE: &'static str;
-    /// The columns in the order that [`Stored::read`] takes them.
-    const COLUMNS: &'static str;
+/// A row of a statement.
+pub(crate) struct SqliteRow<'r, 's>(&'r Row<'s>);
 
-    fn read(columns: &mut Columns<'_, '_>) -> Result<Self>;
+impl SqliteRow<'_, '_> {
+    fn value(&self, index: usize) -> FromSqlResult<ValueRef<'_>> {
+        self.0.get_ref(index).map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
 }
 
-/// The columns of one row, taken from left to right.
-pub(crate) struct Columns<'r, 's> {
-    row: &'r Row<'s>,
-    table: &'static str,
-    next: usize,
+impl sentinel_store_rows::Row for SqliteRow<'_, '_> {
+    type Error = FromSqlError;
+
+    fn name(&self, index: usize) -> &str {
+        self.0.as_ref().column_name(index).unwrap_or("?")
+    }
+
+    fn text(&self, index: usize) -> FromSqlResult<Option<&str>> {
+        self.value(index)?.as_str_or_null()
+    }
+
+    fn bytes(&self, index: usize) -> FromSqlResult<Option<&[u8]>> {
+        self.value(index)?.as_blob_or_null()
+    }
+
+    fn integer(&self, index: usize) -> FromSqlResult<Option<i64>> {
+        self.value(index)?.as_i64_or_null()
+    }
+
+    fn boolean(&self, index: usize) -> FromSqlResult<Option<bool>> {
+        Ok(self.integer(index)?.map(|number| number != 0))
+    }
+
+    fn uuid(&self, index: usize) -> FromSqlResult<Option<Uuid>> {
+        let uuid = self.bytes(index)?.map(Uuid::from_slice).transpose();
+        uuid.map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
+
+    /// Microseconds since 1970.
+    fn time(&self, index: usize) -> FromSqlResult<Option<Timestamp>> {
+        let time = self.integer(index)?.map(Timestamp::from_microsecond).transpose();
+        time.map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
 }
 
-impl Columns<'_, '_> {
-    /// The next column, as `SQLite` has it.
-    pub(crate) fn take<T: FromSql>(&mut self) -> Result<T> {
-        let index = self.next;
-        self.next += 1;
-        self.row.get(index).map_err(|error| self.corrupt(index, &error))
-    }
+/// A value as SQLite binds it.
+struct Bound<'v>(&'v Value<'v>);
 
-    /// The next column, a text that `T` parses.
-    pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self) -> Result<T> {
-        let index = self.next;
-        self.parse_optional()?.ok_or_else(|| self.corrupt(index, &"it is null"))
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let integer = |number: Option<i64>| {
+            number.map_or(ToSqlOutput::Borrowed(ValueRef::Null), ToSqlOutput::from)
+        };
+        Ok(match self.0 {
+            Value::Text(Some(text)) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Value::Bytes(Some(bytes)) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Value::Uuid(Some(uuid)) => ToSqlOutput::Borrowed(ValueRef::Blob(uuid.as_bytes())),
+            Value::Integer(number) => integer(*number),
+            Value::Boolean(is_true) => ToSqlOutput::from(*is_true),
+            Value::Time(time) => integer(time.map(Timestamp::as_microsecond)),
+            Value::Text(None) | Value::Bytes(None) | Value::Uuid(None) => integer(None),
+        })
     }
+}
 
-    /// The next column, a text that `T` parses, or null.
-    pub(crate) fn parse_optional<T: FromStr<Err: Display>>(&mut self) -> Result<Option<T>> {
-        let index = self.next;
-        self.next += 1;
-        let value = self.row.get_ref(index)?;
-        let text = value.as_str_or_null().map_err(|error| self.corrupt(index, &error))?;
-        text.map(|text| text.parse().map_err(|error| self.corrupt(index, &error))).transpose()
-    }
+/// Values as the parameters of a statement.
+pub(crate) fn bound(values: &[Value<'_>]) -> impl Params {
+    rusqlite::params_from_iter(values.iter().map(Bound))
+}
 
-    /// The next column, a JSON text, or null.
-    pub(crate) fn json_optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
-        let index = self.next;
-        self.next += 1;
-        let value = self.row.get_ref(index)?;
-        let text = value.as_str_or_null().map_err(|error| self.corrupt(index, &error))?;
-        let parsed = text.map(serde_json::from_str).transpose();
-        parsed.map_err(|error| self.corrupt(index, &error))
-    }
+/// The columns of `T`, as a `SELECT` lists them.
+pub(crate) fn select_list<T: Stored>() -> String {
+    sentinel_store_rows::select::<T>(Dialect::Sqlite)
+}
 
-    /// The next column, a JSON text.
-    pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
-        let index = self.next;
-        self.json_optional()?.ok_or_else(|| self.corrupt(index, &"it is null"))
-    }
-
-    pub(crate) fn uuid(&mut self) -> Result<Uuid> {
-        self.take::<[u8; 16]>().map(Uuid::from_bytes)
-    }
-
-    pub(crate) fn uuid_optional(&mut self) -> Result<Option<Uuid>> {
-        Ok(self.take::<Option<[u8; 16]>>()?.map(Uuid::from_bytes))
-    }
-
-    pub(crate) fn time(&mut self) -> Result<Timestamp> {
-        let index = self.next;
-        self.time_optional()?.ok_or_else(|| self.corrupt(index, &"it is null"))
-    }
-
-    pub(crate) fn time_optional(&mut self) -> Result<Option<Timestamp>> {
-        let index = self.next;
-        let micros = self.take::<Option<i64>>()?;
-        let time = micros.map(Timestamp::from_microsecond).transpose();
-        time.map_err(|error| self.corrupt(index, &error))
-    }
-
-    /// The next column, a count kept as the signed integer with the same bits.
-    pub(crate) fn count(&mut self) -> Result<u64> {
-        self.take::<i64>().map(i64::cast_unsigned)
-    }
-
-    pub(crate) fn count_optional(&mut self) -> Result<Option<u64>> {
-        Ok(self.take::<Option<i64>>()?.map(i64::cast_unsigned))
-    }
-
-    /// The error that says what is wrong with the column taken last.
-    pub(crate) fn wrong(&self, why: &dyn Display) -> Failure {
-        self.corrupt(self.next.saturating_sub(1), why)
-    }
-
-    fn corrupt(&self, index: usize, why: &dyn Display) -> Failure {
-        let column = self.row.as_ref().column_name(index).unwrap_or("?");
-        let text = format!("column `{column}` of `{}`: {why}", self.table);
-        Failure::Store(StoreError::Corrupt(text))
-    }
+/// Inserts a value, with those of further columns.
+pub(crate) fn insert<T: Writable>(
+    connection: &Connection,
+    value: &T,
+    more: &[(&'static str, Value<'_>)],
+) -> Result<()> {
+    let names: Vec<_> = more.iter().map(|(name, _)| *name).collect();
+    let sql = sentinel_store_rows::insert::<T>(Dialect::Sqlite, &names);
+    let mut values = Vec::with_capacity(T::COLUMNS.len() + more.len());
+    value.write(&mut values)?;
+    values.extend(more.iter().map(|(_, value)| value.clone()));
+    connection.prepare_cached(&sql)?.execute(bound(&values))?;
+    Ok(())
 }
 
 /// Every row that `sql` selects, its columns those of `T`.
@@ -115,7 +103,7 @@ pub(crate) fn select<T: Stored>(
     sql: &str,
     params: impl Params,
 ) -> Result<Vec<T>> {
-    select_with(connection, sql, params, T::TABLE, T::read)
+    select_with(connection, sql, params, T::TABLE, |columns| Ok(T::read(columns)?))
 }
 
 /// Every row that `sql` selects, each read by `read`.
@@ -124,7 +112,7 @@ pub(crate) fn select_with<T>(
     sql: &str,
     params: impl Params,
     table: &'static str,
-    read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
+    read: impl Fn(&mut Columns<SqliteRow<'_, '_>>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let (found, _) = select_within(connection, sql, params, table, (usize::MAX, usize::MAX), read)?;
     Ok(found)
@@ -138,7 +126,7 @@ pub(crate) fn select_within<T>(
     params: impl Params,
     table: &'static str,
     (most, most_bytes): (usize, usize),
-    read: impl Fn(&mut Columns<'_, '_>) -> Result<T>,
+    read: impl Fn(&mut Columns<SqliteRow<'_, '_>>) -> Result<T>,
 ) -> Result<(Vec<T>, bool)> {
     let mut statement = connection.prepare_cached(sql)?;
     let columns = statement.column_count();
@@ -152,7 +140,7 @@ pub(crate) fn select_within<T>(
             let size = row.get_ref(index)?.as_bytes_or_null();
             bytes = bytes.saturating_add(size.ok().flatten().map_or(8, <[u8]>::len));
         }
-        found.push(read(&mut Columns { row, table, next: 0 })?);
+        found.push(read(&mut Columns::new(SqliteRow(row), table))?);
     }
     Ok((found, false))
 }
@@ -163,7 +151,7 @@ pub(crate) fn all<T: Stored>(
     condition: &str,
     params: impl Params,
 ) -> Result<Vec<T>> {
-    let sql = format!("SELECT {} FROM {} WHERE {condition}", T::COLUMNS, T::TABLE);
+    let sql = format!("SELECT {} FROM {} WHERE {condition}", select_list::<T>(), T::TABLE);
     select(connection, &sql, params)
 }
 

@@ -4,7 +4,7 @@
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use sentinel_core::store::StoreError;
+use sentinel_core::ports::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::checkpoint::{self, Checkpointer};

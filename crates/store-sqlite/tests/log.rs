@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sentinel_core::log::{LogPlace, LogStore};
+use sentinel_core::log::LogPlace;
 use sentinel_core::manifest::Manifest;
-use sentinel_core::store::{Store, StoreError};
+use sentinel_core::ports::prelude::*;
+use sentinel_core::store::StoreError;
 use sentinel_store_sqlite::SqliteStore;
 use sentinel_testkit::build;
 use tempfile::TempDir;

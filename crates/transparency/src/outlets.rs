@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_core::log::LogStore;
+use sentinel_core::ports::LogStore;
 use sentinel_core::store::StoreError;
 use sentinel_objects::Folder;
 use sentinel_provenance::log::{TrustedAuthority, TrustedLog, WitnessPolicy, WitnessPolicyError};

@@ -10,18 +10,21 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::housekeeping::{Expiring, Reading};
 use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, RolloutId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, RestoreOrder};
-use sentinel_core::log::{LogPlace, NewManifest};
-use sentinel_core::manifest::{Manifest, ManifestFilter};
+use sentinel_core::log::LogPlace;
+use sentinel_core::manifest::{Manifest, ManifestFilter, NewManifest};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::permit::{Redeemed, Redemption};
 use sentinel_core::policy_change::PolicyChange;
 use sentinel_core::policy_data::DataPath;
+use sentinel_core::ports::{
+    ControlStore, DataChange, DecisionStore, DeploymentStore, ExpiryStore, ManifestStore,
+    PolicyStore, QuotaStore, RecordedData, Registered, RegistryStore, Restored, RolloutStep,
+    StoreError,
+};
 use sentinel_core::principal::ApiKey;
 use sentinel_core::quota::Counter;
-use sentinel_core::rollout::Rollout;
-use sentinel_core::store::{
-    DataChange, PolicyFiles, RecordedData, Registered, Restored, RolloutStep, Store, StoreError,
-};
+use sentinel_core::rollout::{PolicyFiles, Rollout};
+use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
 
@@ -83,68 +86,142 @@ impl Flaky {
     }
 }
 
+#[async_trait]
+impl ControlStore for Flaky {
+    async fn control_changes(&self, since: Epoch) -> Result<ControlChanges, StoreError> {
+        if self.unreadable.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable(CAUSE.to_owned()));
+        }
+        self.store()?.control_changes(since).await
+    }
+
+    async fn kill(&self, kill: Kill) -> Result<Epoch, StoreError> {
+        if self.loses_kills.load(Ordering::SeqCst) {
+            return Ok(self.store()?.control_changes(Epoch(u64::MAX >> 1)).await?.epoch);
+        }
+        self.store()?.kill(kill).await
+    }
+
+    async fn restore(&self, order: RestoreOrder) -> Result<Restored, StoreError> {
+        self.store()?.restore(order).await
+    }
+
+    async fn turn_kills(&self, over: Vec<KillId>, now: Timestamp) -> Result<Vec<Kill>, StoreError> {
+        self.store()?.turn_kills(over, now).await
+    }
+
+    async fn replicas(&self) -> Result<u64, StoreError> {
+        self.store()?.replicas().await
+    }
+
+    async fn kills(
+        &self,
+        tenant: Option<TenantId>,
+        in_force: bool,
+        page: Page,
+    ) -> Result<Paged<Kill>, StoreError> {
+        self.store()?.kills(tenant, in_force, page).await
+    }
+}
+
+#[async_trait]
+impl DecisionStore for Flaky {
+    async fn commit_decisions(&self, batch: Batch, expire: Timestamp) -> Result<Batch, StoreError> {
+        self.store()?.commit_decisions(batch, expire).await
+    }
+
+    async fn redeem_permit(
+        &self,
+        redemption: Redemption,
+    ) -> Result<(Redeemed, Arc<ControlState>), StoreError> {
+        self.store()?.redeem_permit(redemption).await
+    }
+
+    async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {
+        let mut found = self.store()?.decision(id).await?;
+        let edit = *self.edit.lock().unwrap();
+        if let Some((record, edit)) = found.as_mut().zip(edit) {
+            edit(record);
+        }
+        Ok(found)
+    }
+
+    async fn has_archived(&self, at: Timestamp) -> Result<bool, StoreError> {
+        self.store()?.has_archived(at).await
+    }
+
+    async fn decisions(
+        &self,
+        filter: DecisionFilter,
+        page: Page,
+    ) -> Result<Paged<DecisionRecord>, StoreError> {
+        self.store()?.decisions(filter, page).await
+    }
+}
+
+#[async_trait]
+impl ManifestStore for Flaky {
+    async fn insert_manifests(
+        &self,
+        manifests: Vec<NewManifest>,
+    ) -> Result<Vec<LogPlace>, StoreError> {
+        self.store()?.insert_manifests(manifests).await
+    }
+
+    async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError> {
+        let found = self.store()?.manifest(id).await?;
+        let planted = *self.planted.lock().unwrap();
+        let Some(planted) = planted else { return Ok(found) };
+        let other = self.store()?.manifest(planted).await?.unwrap();
+        Ok(found.map(|manifest| Manifest { bundle: other.bundle, ..manifest }))
+    }
+
+    async fn manifests(
+        &self,
+        filter: ManifestFilter,
+        page: Page,
+    ) -> Result<Paged<Manifest>, StoreError> {
+        self.store()?.manifests(filter, page).await
+    }
+}
+
+#[async_trait]
+impl DeploymentStore for Flaky {
+    async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.store()?.secret(name, candidate).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store()?.ping().await
+    }
+}
+
+/// Implements a port that fails while the store is broken, and else is that of the inner store.
 macro_rules! delegate {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
+    ($port:ident: $($name:ident($($argument:ident: $type:ty),*) -> $found:ty;)+) => {
         #[async_trait]
-        impl Store for Flaky {
-            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+        impl $port for Flaky {
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$found, StoreError> {
                 self.store()?.$name($($argument),*).await
             })+
-
-            async fn control_changes(&self, since: Epoch) -> Result<ControlChanges, StoreError> {
-                if self.unreadable.load(Ordering::SeqCst) {
-                    return Err(StoreError::Unavailable(CAUSE.to_owned()));
-                }
-                self.store()?.control_changes(since).await
-            }
-
-            async fn kill(&self, kill: Kill) -> Result<Epoch, StoreError> {
-                if self.loses_kills.load(Ordering::SeqCst) {
-                    return Ok(self.store()?.control_changes(Epoch(u64::MAX >> 1)).await?.epoch);
-                }
-                self.store()?.kill(kill).await
-            }
-
-            async fn manifest(&self, id: ManifestId) -> Result<Option<Manifest>, StoreError> {
-                let found = self.store()?.manifest(id).await?;
-                let planted = *self.planted.lock().unwrap();
-                let Some(planted) = planted else { return Ok(found) };
-                let other = self.store()?.manifest(planted).await?.unwrap();
-                Ok(found.map(|manifest| Manifest { bundle: other.bundle, ..manifest }))
-            }
-
-            async fn decision(
-                &self,
-                id: DecisionId,
-            ) -> Result<Option<DecisionRecord>, StoreError> {
-                let mut found = self.store()?.decision(id).await?;
-                let edit = *self.edit.lock().unwrap();
-                if let Some((record, edit)) = found.as_mut().zip(edit) {
-                    edit(record);
-                }
-                Ok(found)
-            }
-
-            async fn secret(
-                &self,
-                name: &str,
-                candidate: [u8; 32],
-            ) -> Result<[u8; 32], StoreError> {
-                self.store()?.secret(name, candidate).await
-            }
         }
     };
 }
 
-delegate! {
+delegate! { RegistryStore:
     create_tenant(tenant: Tenant) -> Epoch;
     register_tool(tenant: Tenant, tool: Tool) -> Registered;
     update_tool(id: ToolId, change: ToolChange, at: Timestamp) -> Option<(Tool, Epoch)>;
+    record_health(id: ToolId, health: Health) -> ();
     create_key(key: ApiKey) -> Epoch;
     revoke_key(id: KeyId, at: Timestamp) -> Option<(ApiKey, Epoch)>;
-    restore(order: RestoreOrder) -> Restored;
-    turn_kills(over: Vec<KillId>, now: Timestamp) -> Vec<Kill>;
-    replicas() -> u64;
+    tenants(page: Page) -> Paged<Tenant>;
+    tools(tenant: Option<TenantId>, page: Page) -> Paged<(Tool, Option<Health>)>;
+    tool(id: ToolId) -> Option<(Tool, Option<Health>)>;
+    keys(tenant: Option<TenantId>, page: Page) -> Paged<ApiKey>;
+}
+
+delegate! { PolicyStore:
     record_policy_change(change: PolicyChange) -> bool;
     policy_changes(page: Page) -> Paged<PolicyChange>;
     change_policy_data(change: DataChange) -> Option<Epoch>;
@@ -152,21 +229,14 @@ delegate! {
     start_rollout(rollout: Rollout, files: PolicyFiles, change: PolicyChange) -> Option<Epoch>;
     move_rollout(step: RolloutStep, change: PolicyChange) -> Option<Epoch>;
     rollout_files(id: RolloutId) -> Option<PolicyFiles>;
-    commit_decisions(batch: Batch, expire: Timestamp) -> Batch;
-    expire_claims(before: Timestamp) -> u64;
-    take_housekeeping(holder: uuid::Uuid, reading: Reading) -> Option<Timestamp>;
-    expire(what: Expiring, before: Timestamp) -> u64;
-    has_archived(at: Timestamp) -> bool;
-    decisions(filter: DecisionFilter, page: Page) -> Paged<DecisionRecord>;
+}
+
+delegate! { QuotaStore:
     counters(tenant: Option<TenantId>, at: Timestamp, page: Page) -> Paged<Counter>;
-    redeem_permit(redemption: Redemption) -> (Redeemed, Arc<ControlState>);
-    insert_manifests(manifests: Vec<NewManifest>) -> Vec<LogPlace>;
-    manifests(filter: ManifestFilter, page: Page) -> Paged<Manifest>;
-    tenants(page: Page) -> Paged<Tenant>;
-    tools(tenant: Option<TenantId>, page: Page) -> Paged<(Tool, Option<Health>)>;
-    tool(id: ToolId) -> Option<(Tool, Option<Health>)>;
-    record_health(id: ToolId, health: Health) -> ();
-    kills(tenant: Option<TenantId>, in_force: bool, page: Page) -> Paged<Kill>;
-    keys(tenant: Option<TenantId>, page: Page) -> Paged<ApiKey>;
-    ping() -> ();
+}
+
+delegate! { ExpiryStore:
+    take_housekeeping(holder: uuid::Uuid, reading: Reading) -> Option<Timestamp>;
+    expire_claims(before: Timestamp) -> u64;
+    expire(what: Expiring, before: Timestamp) -> u64;
 }

@@ -2,7 +2,8 @@
 
 use sentinel_core::name::NameError;
 use sentinel_core::principal::Principal;
-use sentinel_core::store::{TenantSpec, ToolSpec};
+use sentinel_core::tenant::TenantSpec;
+use sentinel_core::tool::ToolSpec;
 use sentinel_service::{ServiceError, Services};
 use serde_json::json;
 

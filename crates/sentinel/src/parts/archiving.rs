@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_archive::{AddressError, Archive, Published};
+use sentinel_archive::{AddressError, Archive, ArchivedMonth, ClosedMonth, MonthStore, Published};
 use sentinel_core::clock::Clock;
-use sentinel_store_postgres::{ArchivedMonth, ClosedMonth, PostgresStore};
 
 use crate::parts::partitions::INTERVAL;
 use crate::parts::task::{Shutdown, Task};
@@ -38,7 +37,7 @@ impl Archiving {
 /// Moves each month to the archive once it is old enough.
 pub(crate) struct Archiver {
     pub(crate) archiving: Archiving,
-    pub(crate) store: Arc<PostgresStore>,
+    pub(crate) store: Arc<dyn MonthStore>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 

@@ -65,7 +65,7 @@ impl Backend for PostgresStore {
         archiving: Option<Archiving>,
         clock: &Arc<dyn Clock>,
     ) -> Vec<Box<dyn Task>> {
-        let keeper = PartitionKeeper { store: Arc::clone(&self), clock: Arc::clone(clock) };
+        let keeper = PartitionKeeper { store: self.clone(), clock: Arc::clone(clock) };
         let mut tasks: Vec<Box<dyn Task>> = vec![Box::new(keeper)];
         if let Some(archiving) = archiving {
             tasks.push(Box::new(Archiver { archiving, store: self, clock: Arc::clone(clock) }));

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::log::LogStore;
-use sentinel_core::payload::PayloadStore;
+use sentinel_core::ports::{LogStore, PayloadStore};
 use sentinel_core::store::{Store, StoreError};
 use sentinel_store_postgres::{Options, PostgresStore, Step};
 use sentinel_store_sqlite::SqliteStore;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::clock::Clock;
-use sentinel_store_postgres::PostgresStore;
+use sentinel_core::ports::Upkeep;
 
 use crate::parts::task::{Shutdown, Task};
 
@@ -14,7 +14,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(600);
 
 /// Makes the partitions of the coming months in time.
 pub(crate) struct PartitionKeeper {
-    pub(crate) store: Arc<PostgresStore>,
+    pub(crate) store: Arc<dyn Upkeep>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -34,9 +34,7 @@ impl PartitionKeeper {
         let mut ticks = tokio::time::interval(INTERVAL);
         loop {
             ticks.tick().await;
-            let made =
-                self.store.ensure_partitions(self.clock.now(), PostgresStore::MONTHS_AHEAD).await;
-            match made {
+            match self.store.prepare(self.clock.now()).await {
                 Ok(0) => {}
                 Ok(made) => tracing::info!(made, "partitions of the audit log were made"),
                 Err(error) => tracing::warn!(%error, "partitions were not made; nothing is lost"),

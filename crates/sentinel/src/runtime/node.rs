@@ -199,7 +199,7 @@ impl Node {
             Box::new(recorder),
             work("rollouts", rollouts::follow(weak.clone())),
             work("self-test", self_test::follow(weak, self_test)),
-            work("housekeeping", Housekeeper::new(Arc::clone(&store), Arc::clone(&clock)).run()),
+            work("housekeeping", Housekeeper::new(store.clone(), Arc::clone(&clock)).run()),
         ];
         tasks.extend(maintenance);
         tasks.extend(policy.watch(&clock).map(|watch| work("opa", watch)));

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sentinel_core::clock::Clock;
 use sentinel_core::id::TenantId;
-use sentinel_core::payload::{PayloadKey, PayloadStore};
+use sentinel_core::payload::PayloadKey;
+use sentinel_core::ports::PayloadStore;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 

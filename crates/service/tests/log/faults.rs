@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::log::{
-    Advance, LogHead, LogPlace, LogReceipt, LogShard, LogStatement, LogStore, NewShard,
-    NewStatement, StatementKind,
+    Advance, LogHead, LogPlace, LogReceipt, LogShard, LogStatement, NewShard, NewStatement,
+    StatementKind,
 };
 use sentinel_core::manifest::Manifest;
+use sentinel_core::ports::{LogStore, ReceiptStore, ShardStore, StatementStore};
 use sentinel_core::store::StoreError;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -108,7 +109,7 @@ impl Faulty {
 }
 
 #[async_trait]
-impl LogStore for Faulty {
+impl ShardStore for Faulty {
     async fn log_shards(&self) -> Result<Vec<LogShard>, StoreError> {
         self.run(self.inner().log_shards()).await
     }
@@ -166,7 +167,10 @@ impl LogStore for Faulty {
     async fn keep_witnessed(&self, shard: u32, size: u64, note: String) -> Result<(), StoreError> {
         self.run(self.inner().keep_witnessed(shard, size, note)).await
     }
+}
 
+#[async_trait]
+impl ReceiptStore for Faulty {
     async fn log_cursor(&self, destination: &str, shard: u32) -> Result<u64, StoreError> {
         self.run(self.inner().log_cursor(destination, shard)).await
     }
@@ -184,7 +188,10 @@ impl LogStore for Faulty {
     async fn receipts(&self, place: LogPlace) -> Result<Vec<LogReceipt>, StoreError> {
         self.run(self.inner().receipts(place)).await
     }
+}
 
+#[async_trait]
+impl StatementStore for Faulty {
     async fn append_statements(
         &self,
         statements: Vec<NewStatement>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::log::LogStore as _;
+use sentinel_core::ports::prelude::*;
 
 use crate::faults::{Fault, Faulty};
 use crate::scene::{RecordingSigner, Scene, assert_clean, open, try_open};

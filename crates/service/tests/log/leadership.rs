@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sentinel_core::log::LogStore as _;
+use sentinel_core::ports::prelude::*;
 use sentinel_service::ServiceError;
 use sentinel_service::log::follow;
 

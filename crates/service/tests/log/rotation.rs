@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sentinel_core::log::{LogPlace, LogStore as _, StatementKind};
-use sentinel_core::store::Store as _;
+use sentinel_core::log::{LogPlace, StatementKind};
+use sentinel_core::ports::prelude::*;
 use sentinel_provenance::log::{EntryTile, HashedRekord, Tile, TilePath, parse_entries};
 use sentinel_provenance::{
     Bundle, EcdsaP256Signer, LogShardStart, LogTrust, Signer as _, Statement,

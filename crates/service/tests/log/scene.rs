@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::id::TenantId;
-use sentinel_core::log::{LogPlace, LogStore};
+use sentinel_core::log::LogPlace;
+use sentinel_core::ports::LogStore;
+use sentinel_core::ports::prelude::*;
 use sentinel_core::store::Store;
 use sentinel_provenance::log::{
     Checkpoint, Ed25519NoteSigner, Frontier, Growth, Tile, VerifierKey, leaf_hash,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::log::LogStore as _;
+use sentinel_core::ports::prelude::*;
 use sentinel_service::ServiceError;
 
 use crate::faults::Faulty;

@@ -3,7 +3,7 @@
 use sentinel_core::check::CheckRequest;
 use sentinel_core::manifest::{ManifestFilter, Phase};
 use sentinel_core::page::Page;
-use sentinel_core::store::Store as _;
+use sentinel_core::ports::prelude::*;
 use sentinel_provenance::{Bundle, Statement};
 use sentinel_service::attest::Attest;
 use sentinel_service::{ServiceError, Settings};

@@ -420,7 +420,7 @@ async fn a_self_test_passes_and_leaves_no_trace_for_others() {
         assert_eq!(record.principal, "system:self-test");
     }
     // The slug is not for others.
-    let spec = sentinel_core::store::TenantSpec {
+    let spec = sentinel_core::tenant::TenantSpec {
         slug: name("sentinel-self-test"),
         display_name: name("mine"),
     };

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use sentinel_core::check::CheckRequest;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::policy::Obligation;
+use sentinel_core::ports::prelude::*;
 use sentinel_core::rate::{
     RateDemand, RateError, RateLimit, RateLimiter, RateRule, RateScope, RateVerdict,
 };
-use sentinel_core::store::Store as _;
 use sentinel_core::tool::ToolChange;
 use sentinel_service::{Services, Settings, Shared};
 use sentinel_testkit::build::{self, name};

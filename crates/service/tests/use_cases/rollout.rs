@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use sentinel_core::id::RolloutId;
 use sentinel_core::page::Page;
-use sentinel_core::policy::{Candidate, PolicyEngine, PolicyError, PolicyInput, PolicyStatus};
+use sentinel_core::policy::{
+    Candidate, CandidateRefused, PolicyEngine, PolicyError, PolicyInput, PolicyStatus,
+};
 use sentinel_core::policy_change::PolicyChangeKind;
-use sentinel_core::rollout::Percent;
-use sentinel_core::store::PolicyFiles;
+use sentinel_core::rollout::{Percent, PolicyFiles};
 use sentinel_service::rollouts::RolloutRequest;
 use sentinel_service::{Ports, Services, Settings};
 
@@ -45,10 +46,14 @@ impl PolicyEngine for Vetting {
         true
     }
 
-    fn load_candidate(&self, id: RolloutId, _: &PolicyFiles) -> Result<Candidate, String> {
+    fn load_candidate(
+        &self,
+        id: RolloutId,
+        _: &PolicyFiles,
+    ) -> Result<Candidate, CandidateRefused> {
         if !self.survives {
             self.refused.lock().unwrap().push(id);
-            return Err("vetting it crashed".to_owned());
+            return Err(CandidateRefused("vetting it crashed".to_owned()));
         }
         self.held.lock().unwrap().push(id);
         Ok(Candidate { revision: "2.0".to_owned(), digest: "00".to_owned(), warnings: Vec::new() })

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use sentinel_core::id::{ManifestId, StatementId};
-use sentinel_core::log::{LogStatement, LogStore as _, NewStatement, StatementKind};
+use sentinel_core::log::{LogStatement, NewStatement, StatementKind};
+use sentinel_core::ports::prelude::*;
 use sentinel_provenance::log::HashedRekord;
 use sentinel_provenance::{
     Bundle, CheckName, EcdsaP256Signer, Envelope, KeyEventKind, Outcome, PublicKey, Sha256Digest,

@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sentinel_core::check::{Arguments, CheckRequest};
-use sentinel_core::log::LogStore as _;
 use sentinel_core::policy::{
     DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput, PolicyStatus,
 };
 use sentinel_core::policy_data::DataPath;
+use sentinel_core::ports::prelude::*;
 use sentinel_core::principal::Principal;
 use sentinel_core::quota::{Quota, Window};
-use sentinel_core::store::{TenantSpec, ToolSpec};
+use sentinel_core::tenant::TenantSpec;
+use sentinel_core::tool::ToolSpec;
 use sentinel_provenance::log::Ed25519NoteSigner;
 use sentinel_provenance::{EcdsaP256Signer, PublicKey};
 use sentinel_service::registry::ToolView;

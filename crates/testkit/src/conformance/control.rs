@@ -2,8 +2,8 @@
 
 use sentinel_core::epoch::Epoch;
 use sentinel_core::kill::KillScope;
+use sentinel_core::ports::Restored;
 use sentinel_core::principal::Role;
-use sentinel_core::store::Restored;
 
 use super::{Scene, Shared, epoch};
 use crate::build;

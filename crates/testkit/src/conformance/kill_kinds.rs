@@ -10,9 +10,9 @@ use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::KillId;
 use sentinel_core::kill::{Kill, KillScope, RestoreOrder};
 use sentinel_core::page::Page;
+use sentinel_core::ports::Restored;
 use sentinel_core::principal::{ApiKey, Role};
 use sentinel_core::self_test;
-use sentinel_core::store::Restored;
 use sentinel_core::tool::ToolChange;
 use uuid::Uuid;
 

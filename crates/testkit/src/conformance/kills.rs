@@ -7,8 +7,8 @@ use sentinel_core::commit::claims_expire_before;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::kill::KillScope;
 use sentinel_core::page::Page;
+use sentinel_core::ports::Restored;
 use sentinel_core::quota::Window;
-use sentinel_core::store::Restored;
 
 use super::{Scene, Shared, commit, epoch, recorded};
 use crate::build;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sentinel_core::id::TenantId;
-use sentinel_core::log::{NewManifest, NewStatement, StatementKind};
-use sentinel_core::manifest::Manifest;
+use sentinel_core::log::{NewStatement, StatementKind};
+use sentinel_core::manifest::{Manifest, NewManifest};
 use sentinel_core::payload::{DestroyedPayloads, PayloadKey, SealedPayload};
 use sentinel_core::store::{Conflict, StoreError};
 

@@ -12,9 +12,10 @@ use sentinel_core::page::Page;
 use sentinel_core::permit::Redeemed;
 use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
 use sentinel_core::policy_data::DataPath;
+use sentinel_core::ports::{DataChange, RecordedData, RolloutStep};
 use sentinel_core::principal::Principal;
-use sentinel_core::rollout::{Percent, Rollout, RolloutState};
-use sentinel_core::store::{DataChange, PolicyFiles, RecordedData, RolloutStep, StoreError};
+use sentinel_core::rollout::{Percent, PolicyFiles, Rollout, RolloutState};
+use sentinel_core::store::StoreError;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

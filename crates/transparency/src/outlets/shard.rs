@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sentinel_core::log::{LogHead, LogStore};
+use sentinel_core::log::LogHead;
+use sentinel_core::ports::LogStore;
 use sentinel_provenance::log::{
     Checkpoint, SignedCheckpoint, TILE_WIDTH, TilePath, VerifierKey, encode_entries,
 };

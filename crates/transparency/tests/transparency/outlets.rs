@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sentinel_core::id::StatementId;
-use sentinel_core::log::{
-    LogPlace, LogStatement, LogStore, NewStatement, ReceiptKind, StatementKind,
-};
+use sentinel_core::log::{LogPlace, LogStatement, NewStatement, ReceiptKind, StatementKind};
+use sentinel_core::ports::prelude::*;
 use sentinel_objects::Folder;
 use sentinel_provenance::bundle::TransparencyLogEntry;
 use sentinel_provenance::log::{

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use sentinel_api::{Tenant, TenantRequest};
-use sentinel_core::store::TenantSpec;
+use sentinel_core::tenant::TenantSpec;
 use sentinel_ingress::auth::Caller;
 use sentinel_ingress::body::Unread;
 use sentinel_ingress::problem::Problem;

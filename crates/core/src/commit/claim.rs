@@ -1,10 +1,16 @@
 //! Claims: what makes a check with a call id idempotent, and what a repeat of it gets.
+//!
+//! The settlement of claims comes first: a repeat that gets the earlier decision counts nothing.
+
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde_json::{Number, Value};
 
+use super::entry::{Entry, State};
+use super::pending::Pending;
+use super::settlement::Settles;
 use crate::audit::DecisionRecord;
-use crate::commit::Pending;
 use crate::decision::{ReasonCode, exceeded_wording};
 use crate::id::ToolId;
 use crate::name::CallId;
@@ -22,13 +28,14 @@ pub struct Claim {
 }
 
 impl Claim {
-    pub(crate) fn of(pending: &Pending) -> Option<Self> {
+    pub(super) fn of(pending: &Pending) -> Option<Self> {
         let record = &pending.record;
+        let (call_id, tool_id) = record.call_id.as_ref().zip(record.tool_id)?;
         Some(Self {
             principal: record.principal.clone(),
             agent: record.agent.as_ref().map(ToString::to_string),
-            tool_id: record.tool_id?,
-            call_id: record.call_id.clone()?,
+            tool_id,
+            call_id: call_id.clone(),
         })
     }
 
@@ -52,51 +59,101 @@ pub struct Claimed {
     pub redeemed: bool,
 }
 
+/// The claims of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Claims(HashSet<Claim>);
+
+impl Settles for Claims {
+    /// The index of the decision, and what it claims.
+    type Asked = (usize, Claim);
+    type Found = Claimed;
+
+    /// Two checks with one call id must see each other.
+    fn admits(&self, pending: &Pending) -> bool {
+        Claim::of(pending).is_none_or(|claim| !self.0.contains(&claim))
+    }
+
+    fn join(&mut self, pending: &Pending) {
+        self.0.extend(Claim::of(pending));
+    }
+
+    fn are_needed(&self, entries: &[Entry]) -> bool {
+        let claims = |pending: &Pending| {
+            pending.record.call_id.is_some() && pending.record.tool_id.is_some()
+        };
+        !self.0.is_empty() && entries.iter().filter_map(Entry::to_record).any(claims)
+    }
+
+    fn asked(&self, entries: &[Entry]) -> Vec<Self::Asked> {
+        let entries = entries.iter().enumerate();
+        let claim = |(index, entry): (usize, &Entry)| Some((index, Claim::of(entry.to_record()?)?));
+        entries.filter_map(claim).collect()
+    }
+
+    /// The earlier decision is returned again when it is a deny, or when the call would be allowed
+    /// now, too, and the permit is still good. A deny in place of an earlier allow is recorded, and
+    /// leaves the claim alone.
+    fn settle(&mut self, entries: &mut [Entry], (index, _): &Self::Asked, claimed: Claimed) {
+        let Some(Entry { pending, state }) = entries.get_mut(*index) else { return };
+        match repeat(pending, &claimed) {
+            Repeat::Conflict => *state = State::Conflict,
+            Repeat::Replay => *state = State::Replay(Box::new(claimed.record)),
+            Repeat::DecideAgain => *state = State::Repeat(Box::new(claimed.record)),
+            Repeat::Deny => pending.record.call_id = None,
+            Repeat::DenyFor(code, reason) => {
+                pending.record.call_id = None;
+                pending.deny(code, reason);
+            }
+        }
+    }
+}
+
 /// What becomes of a repeat.
 #[derive(Debug)]
-pub(crate) enum Settlement {
-    /// The call id stands for another call.
+enum Repeat {
+    /// The call id is that of another call.
     Conflict,
-    /// The earlier decision is answered again.
+    /// The earlier decision is returned again.
     Replay,
     /// The repeat is denied as it was decided now.
     Deny,
     /// The repeat is denied for this reason.
     DenyFor(ReasonCode, String),
     /// It has to be decided as the repeat that it is: a deny may come of its own count.
-    DecideAsRepeat,
+    DecideAgain,
 }
 
-/// Settles `asked`, which was decided on the present state, by the decision `claimed`. An allow is
-/// answered again only while the present state allows the call, too, and its permit is still good:
-/// it must not outlive a kill, a change of policy or its own use by being repeated.
-pub(crate) fn settle(asked: &Pending, claimed: &Claimed) -> Settlement {
+/// What becomes of `asked`, which was decided on the present state, when the decision `claimed` was
+/// made before. An allow is returned again only while the present state allows the call, too, and
+/// its permit is still good: it must not outlive a kill, a change of policy or its own use by being
+/// repeated.
+fn repeat(asked: &Pending, claimed: &Claimed) -> Repeat {
     let (now, then) = (&asked.record, &claimed.record);
     if !same_call(now, then) {
-        return Settlement::Conflict;
+        return Repeat::Conflict;
     }
     if !then.allow {
-        return Settlement::Replay;
+        return Repeat::Replay;
     }
     let allows = now.allow || now.code.is_rate();
     if let Some(why) = spent(claimed, now.created_at) {
         return if allows {
-            Settlement::DenyFor(ReasonCode::CallIdSpent, spent_wording(why))
+            Repeat::DenyFor(ReasonCode::CallIdSpent, spent_wording(why))
         } else {
-            Settlement::Deny
+            Repeat::Deny
         };
     }
     if allows {
         return match now.quota.filter(|quota| place(then, *quota) > Some(quota.limit)) {
-            Some(quota) => Settlement::DenyFor(ReasonCode::QuotaExceeded, exceeded_wording(quota)),
-            None => Settlement::Replay,
+            Some(quota) => Repeat::DenyFor(ReasonCode::QuotaExceeded, exceeded_wording(quota)),
+            None => Repeat::Replay,
         };
     }
     let as_repeat = asked.repeats == Some(then.id);
     if as_repeat || now.code.is_control() || now.code.is_transient() {
-        Settlement::Deny
+        Repeat::Deny
     } else {
-        Settlement::DecideAsRepeat
+        Repeat::DecideAgain
     }
 }
 
@@ -119,7 +176,7 @@ fn place(record: &DecisionRecord, quota: Quota) -> Option<u64> {
     Some(counted.limit.saturating_sub(record.quota_remaining?))
 }
 
-/// A call id stands for one call: one that asks for something else is a conflict.
+/// A call id names one call: one that asks for something else is a conflict.
 fn same_call(asked: &DecisionRecord, claimed: &DecisionRecord) -> bool {
     asked.argument_hash == claimed.argument_hash
         && asked.action == claimed.action
