@@ -69,7 +69,7 @@ impl Archive {
         let found = self.storage.list_with_delimiter(Some(&folder)).await?;
         let mut months = Vec::new();
         for prefix in found.common_prefixes {
-            // What else lies there is not ours.
+            // Other objects there are not ours.
             let name = prefix.filename().and_then(|name| name.parse::<Month>().ok());
             let Some(month) = name else { continue };
             match self.storage.head(&self.path(month, "manifest.json")).await {
@@ -143,7 +143,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Verifies the archive of a month; answers its manifest.
+    /// Verifies the archive of a month; returns its manifest.
     ///
     /// # Errors
     /// [`ArchiveError::NoArchive`], [`ArchiveError::Damaged`], or when the object storage fails.

@@ -13,8 +13,8 @@ use crate::month::Month;
 #[async_trait]
 pub trait MonthStore: Send + Sync + std::fmt::Debug {
     /// The months in the database that are older than the `keep` ones before the current one, of
-    /// which at least one is kept; the oldest first. The current month is that of the earlier of two
-    /// clocks: `now`, and the one of the store.
+    /// which at least one is kept; the oldest first. The current month is that of the earlier of
+    /// two clocks: `now`, and the one of the store.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

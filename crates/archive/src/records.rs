@@ -19,7 +19,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// One decision of an archive.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// As it stands in the archive, without the end of the line.
+    /// As it is in the archive, without the end of the line.
     pub line: String,
     pub record: DecisionRecord,
 }
@@ -45,7 +45,8 @@ impl Records {
     /// The next decisions; none once the whole month was read and is what its manifest says.
     ///
     /// # Errors
-    /// [`ArchiveError::Damaged`], or when the object storage fails. There is nothing after an error.
+    /// [`ArchiveError::Damaged`], or when the object storage fails. There is nothing after an
+    /// error.
     pub async fn next(mut self) -> Result<Option<(Vec<Entry>, Self)>, ArchiveError> {
         loop {
             let lines = match self.open.take() {
@@ -88,7 +89,7 @@ impl Records {
     }
 }
 
-/// Reads some lines; answers whether there may be more.
+/// Reads some lines; returns whether there may be more.
 fn batch(
     month: Month,
     lines: &mut Lines,
@@ -100,8 +101,9 @@ fn batch(
         let Some(mut line) = lines.next().map_err(damaged)? else { return Ok((entries, false)) };
         bytes += line.len();
         let name = &lines.part().name;
-        let record = line::read(&line)
-            .map_err(|error| damaged(format!("a line of part `{name}` is no decision: {error}")))?;
+        let record = line::read(&line).map_err(|error| {
+            damaged(format!("a line of part `{name}` is not a decision: {error}"))
+        })?;
         if !month.contains(record.created_at) {
             let what = format!("part `{name}` holds a decision of `{}`", record.created_at);
             return Err(damaged(what));
@@ -109,7 +111,7 @@ fn batch(
         tally.read(&record, &line);
         line.pop();
         let line = String::from_utf8(line)
-            .map_err(|error| damaged(format!("a line of part `{name}` is no text: {error}")))?;
+            .map_err(|error| damaged(format!("a line of part `{name}` is not text: {error}")))?;
         entries.push(Entry { line, record });
     }
     Ok((entries, true))

@@ -76,7 +76,7 @@ impl Tally {
         counting.await?
     }
 
-    /// Counts one decision; answers its line, with the end of the line.
+    /// Counts one decision; returns its line, with the end of the line.
     pub(crate) fn write(&mut self, record: DecisionRecord) -> Result<Vec<u8>, ArchiveError> {
         let (month, id) = (self.month, record.id);
         let unwritable = |what: String| ArchiveError::Unwritable { month, what };

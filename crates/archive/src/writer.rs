@@ -10,7 +10,7 @@ use crate::month::Month;
 use crate::part::Encoder;
 use crate::tally::Tally;
 
-/// Writes the parts of a month. There is no archive until what [`Writer::finish`] answers has been
+/// Writes the parts of a month. There is no archive until what [`Writer::finish`] returns has been
 /// published.
 #[derive(Debug)]
 pub struct Writer {
@@ -54,7 +54,7 @@ impl Writer {
         Ok(Self { archive, month, draft })
     }
 
-    /// Writes the last part; answers the manifest, which is not published yet.
+    /// Writes the last part; returns the manifest, which is not published yet.
     ///
     /// # Errors
     /// When the object storage fails.
@@ -76,7 +76,7 @@ impl Writer {
 }
 
 impl Draft {
-    /// Adds a decision; answers the part that is full with it, if one is.
+    /// Adds a decision; returns the part that is full with it, if one is.
     fn push(
         &mut self,
         month: Month,

@@ -1,4 +1,5 @@
-//! What was written reads back as it was; what was changed since is found; hostile bytes do no harm.
+//! What was written reads back as it was; what was changed since is found; hostile bytes do no
+//! harm.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::io::Write as _;
@@ -258,7 +259,7 @@ async fn a_name_leads_nowhere_else() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever bytes are found, reading ends with an answer, and never with a wrong yes.
+    /// Whatever bytes are found, reading ends with a result, and never with a wrong yes.
     #[test]
     fn hostile_bytes_are_refused(
         manifest in prop::collection::vec(any::<u8>(), 0..400),

@@ -82,7 +82,7 @@ async fn months_are_written_listed_verified_and_read() {
         assert_eq!(manifest.parts.len(), 2);
         assert_eq!(archive.months().await.unwrap(), [], "not before it is published");
         assert_eq!(archive.publish(&manifest).await.unwrap(), Published::New);
-        // Seen by whoever opens it anew.
+        // Seen by every program that opens it again.
         let archive = open(&server, folder);
         assert_eq!(archive.months().await.unwrap(), [month()]);
         assert_eq!(archive.verify(month()).await.unwrap(), manifest);

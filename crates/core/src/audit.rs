@@ -15,8 +15,8 @@ use crate::policy::PolicyReason;
 use crate::quota::Quota;
 use crate::self_test;
 
-/// One decision, as recorded. What was asked for stands here as it was asked, even when no such
-/// tenant or tool exists.
+/// One decision, as recorded. The names are those of the request, even when no such tenant or tool
+/// exists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     pub id: DecisionId,

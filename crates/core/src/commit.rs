@@ -126,8 +126,8 @@ impl Batch {
         self.control.epoch()
     }
 
-    /// Brings the batch to the epoch of the transaction. What a kill now covers becomes a deny; what
-    /// rested on a tool, tenant, key or policy state that changed is superseded.
+    /// Brings the batch to the epoch of the transaction. What a kill now covers becomes a deny;
+    /// what rested on a tool, tenant, key or policy state that changed is superseded.
     pub fn refresh(&mut self, changes: ControlChanges) {
         self.control = Arc::new(self.control.after(changes));
         for entry in &mut self.entries {
@@ -186,10 +186,10 @@ impl Batch {
         self.quotas.asked(&self.entries)
     }
 
-    /// For each of the [`Batch::records`] its turn at one of `reservations`, which are those of this
-    /// batch; `None` for a decision that takes nothing. A decision whose place is beyond what is
-    /// granted becomes a deny: a store that inserts rows in the statement that counts needs to know
-    /// before.
+    /// For each of the [`Batch::records`] its turn at one of `reservations`, which are those of
+    /// this batch; `None` for a decision that takes nothing. A decision whose place is beyond what
+    /// is granted becomes a deny: a store that inserts rows in the statement that counts needs to
+    /// know before.
     #[must_use]
     pub fn turns(&self, reservations: &[Reservation]) -> Vec<Option<Turn>> {
         Quotas::turns(&self.entries, reservations)

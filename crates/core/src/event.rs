@@ -80,7 +80,7 @@ pub enum RegistryChange {
 }
 
 impl Event {
-    /// Every name that [`Event::name`] answers.
+    /// Every name that [`Event::name`] returns.
     pub const NAMES: [&'static str; 19] = [
         "policy.check.allow",
         "policy.check.deny",
@@ -125,7 +125,7 @@ impl Event {
         }
     }
 
-    /// Whether it tells of a change of control state. Such events are rare and matter more than
+    /// Whether it reports a change of control state. Such events are rare and matter more than
     /// those of decisions and manifests: whatever carries events keeps the two apart, so that a
     /// burst of decisions never delays or displaces a kill.
     #[must_use]

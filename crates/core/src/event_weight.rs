@@ -1,4 +1,4 @@
-//! What events take in memory. Whatever keeps events for somebody is bounded by bytes, since what a
+//! What events take in memory. What keeps events for a subscriber is bounded by bytes, since what a
 //! caller sends decides how large one is: a bound on their number bounds nothing.
 
 use std::mem::size_of;
@@ -14,7 +14,7 @@ const CONTEXT: &str = "context";
 
 impl Event {
     /// The event of a decision. The context that the caller sent is in the record of the decision
-    /// and nowhere else: no subscriber is told of it, and it may be a thousand times as large as
+    /// and nowhere else: no subscriber gets it, and it may be a thousand times as large as
     /// all the rest.
     #[must_use]
     pub fn checked(record: &Arc<DecisionRecord>) -> Self {

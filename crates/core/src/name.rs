@@ -309,7 +309,7 @@ const TOOL_NAME: Identifier = Identifier {
 
 name! {
     /// A tool's name within its tenant: 1 to 128 ASCII letters, digits, `.`, `_`, `-` and `/`, a
-    /// letter or digit at either end, and neither `..` nor `//`, so that it is no path upwards.
+    /// letter or digit at either end, and neither `..` nor `//`, so that it cannot lead upwards.
     ToolName, |text| TOOL_NAME.check(text)
 }
 
@@ -378,7 +378,7 @@ name! {
 }
 
 name! {
-    /// Who answers for a tool, a team or an address: 1 to 128 characters of Unicode on one line.
+    /// The owner of a tool, a team or an address: 1 to 128 characters of Unicode on one line.
     Owner, |text| check_text("owner", 128, text)
 }
 

@@ -1,9 +1,10 @@
 //! Permits, as far as they are decided: how long one is good, and what redeeming it requires.
 //!
 //! A permit is redeemed in one transaction that holds the shared epoch lock, as a decision is
-//! committed: the store reads the epoch, brings the [`Redemption`] to it by [`Redemption::refresh`],
-//! and marks the permit as used only while [`Redemption::is_free`]. So neither a kill nor a revocation
-//! that has returned is followed by a redemption of what it covers, on whichever replica.
+//! committed: the store reads the epoch, brings the [`Redemption`] to it by
+//! [`Redemption::refresh`], and marks the permit as used only while [`Redemption::is_free`]. So
+//! neither a kill nor a revocation that has returned is followed by a redemption of what it covers,
+//! on whichever replica.
 
 use std::sync::Arc;
 
@@ -19,11 +20,11 @@ use crate::principal::Principal;
 /// How long after its decision a permit may be used.
 pub const LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
-/// How far the clocks of replicas may be apart, or one clock jump back. A permit from further in the
-/// future is refused: else a clock that was set back would make an old one good again.
+/// How far the clocks of replicas may be apart, or one clock jump back. A permit from further in
+/// the future is refused: else a clock that was set back would make an old one good again.
 ///
-/// The mark that a permit was used must be kept for [`LIFETIME`] and twice this after the redemption:
-/// by then no clock within these limits takes the permit for a good one.
+/// The mark that a permit was used must be kept for [`LIFETIME`] and twice this after the
+/// redemption: by then no clock within these limits takes the permit for a good one.
 pub const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why the time is not one at which a permit is good.
@@ -67,7 +68,7 @@ pub enum Redeemed {
     Used,
     /// What the call was decided on again changed while that was under way: decide once more.
     Superseded,
-    /// The control state stands in the way.
+    /// The control state forbids it.
     Denied { code: ReasonCode, reason: String },
 }
 

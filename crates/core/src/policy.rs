@@ -34,9 +34,9 @@ pub struct PolicyReason {
 }
 
 /// A condition that policy attaches to an allow. Known types: `alert` (recorded and published with
-/// the decision), `rate_limit` (see [`crate::rate`]) and `require_agent`, which denies a call that does
-/// not name its agent. An unknown type is a deny, since ignoring a condition would allow more than
-/// policy did.
+/// the decision), `rate_limit` (see [`crate::rate`]) and `require_agent`, which denies a call that
+/// does not name its agent. An unknown type is a deny, since ignoring a condition would allow more
+/// than policy did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Obligation {
     #[serde(rename = "type")]

@@ -23,7 +23,7 @@ macro_rules! kinds {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The name of the event that tells of it.
+            /// The name of the event that reports it.
             #[must_use]
             pub const fn event(self) -> &'static str {
                 match self { $(Self::$variant => $event,)+ }

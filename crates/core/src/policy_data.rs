@@ -1,7 +1,7 @@
 //! Policy data that people put beside what the policy's source brings: a document of its own, which
 //! is changed while servers run.
 //!
-//! It is kept as entries, each a value at a path, none of which lies within another. A change is
+//! It is kept as entries, each a value at a path, none of which is inside another. A change is
 //! worked out here, against the version it is based on; a store only checks that this is still the
 //! version, and writes the entries that differ.
 
@@ -15,12 +15,12 @@ use sha2::{Digest as _, Sha256};
 use crate::json;
 use crate::name::is_deceptive;
 
-/// Where a value lies: the names of the objects that lead to it, at least one. Its text is a JSON
+/// Where a value is: the names of the objects that lead to it, at least one. Its text is a JSON
 /// pointer (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DataPath(Vec<String>);
 
-/// Why a text is no path of data.
+/// Why a text is not a path of data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadDataPath {
     #[error("a path of data names something: `/limits/search`")]
@@ -41,7 +41,7 @@ impl DataPath {
     pub const MAX_PART: usize = 256;
 
     /// # Errors
-    /// When there is no part or too many, or one of them is unusable.
+    /// When there are no parts or too many, or one of them is unusable.
     pub fn new(parts: Vec<String>) -> Result<Self, BadDataPath> {
         if parts.is_empty() {
             return Err(BadDataPath::Empty);
@@ -62,8 +62,8 @@ impl DataPath {
         Ok(Self(parts))
     }
 
-    /// Reads the path as it stands in an address, `limits/search%2Fv2`: a part may hold a slash,
-    /// so the parts are told apart before they are decoded.
+    /// Reads the path as it is written in an address, `limits/search%2Fv2`: a part may hold a
+    /// slash, so the parts are told apart before they are decoded.
     ///
     /// # Errors
     /// As [`DataPath::new`], and when it is not UTF-8 in percent encoding.
@@ -76,7 +76,7 @@ impl DataPath {
         &self.0
     }
 
-    /// Whether `other` is this path or lies below it.
+    /// Whether `other` is this path or below it.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         other.0.starts_with(&self.0)
@@ -183,7 +183,7 @@ pub struct PolicyData {
 /// Why data cannot be changed as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DataError {
-    #[error("`{0}` is no object, so nothing can lie below it")]
+    #[error("`{0}` is not an object, so nothing can be below it")]
     NotAnObject(DataPath),
     #[error("there is no data at `{0}` that was put there")]
     Absent(DataPath),
@@ -210,7 +210,7 @@ impl PolicyData {
         self.entries.iter()
     }
 
-    /// What lies at `path`; what lies below it makes an object.
+    /// The value at `path`; values below it make up an object.
     #[must_use]
     pub fn get(&self, path: &DataPath) -> Option<Value> {
         if let Some((above, entry)) = self.holding(path) {
@@ -238,7 +238,7 @@ impl PolicyData {
     /// The entries that change when `value` is put at `path`.
     ///
     /// # Errors
-    /// When something above it is no object, or it is too much.
+    /// When something above it is not an object, or it is too much.
     pub fn put(&self, path: &DataPath, value: Value) -> Result<DataEntries, DataError> {
         let mut changed: DataEntries = self
             .below(path)
@@ -260,10 +260,10 @@ impl PolicyData {
         Ok(changed)
     }
 
-    /// The entries that change when what lies at `path` and below it is removed.
+    /// The entries that change when what is at `path` and below it is removed.
     ///
     /// # Errors
-    /// When nothing lies there.
+    /// When nothing is there.
     pub fn remove(&self, path: &DataPath) -> Result<DataEntries, DataError> {
         let absent = || DataError::Absent(path.clone());
         match self.holding(path).filter(|(at, _)| *at != path) {
@@ -305,7 +305,7 @@ impl PolicyData {
         if fits { Ok(()) } else { Err(DataError::Full) }
     }
 
-    /// The entry at `path`, or the one that it lies within.
+    /// The entry at `path`, or the one that contains it.
     fn holding(&self, path: &DataPath) -> Option<(&DataPath, &Arc<DataEntry>)> {
         let mut above = path.above().chain([path.clone()]);
         above.find_map(|path| self.entries.get_key_value(&path))
@@ -321,7 +321,7 @@ fn cut(path: &DataPath, length: usize) -> DataPath {
     DataPath(path.0.get(..length).unwrap_or(&path.0).to_vec())
 }
 
-/// Sets a place in an object; whatever is no object on the way makes room for one.
+/// Sets a place in an object; what is not an object on the way is replaced by one.
 fn set(object: &mut Map<String, Value>, path: &[String], value: &Value) {
     let Some((first, rest)) = path.split_first() else { return };
     if rest.is_empty() {
@@ -334,7 +334,7 @@ fn set(object: &mut Map<String, Value>, path: &[String], value: &Value) {
     }
 }
 
-/// Sets a place within a value. The error says how deep what is no object lies.
+/// Sets a place within a value. The error is the depth of what is not an object.
 fn put_within(all: &mut Value, path: &[String], value: Value) -> Result<(), usize> {
     let mut at = all;
     for (depth, name) in path.iter().enumerate() {

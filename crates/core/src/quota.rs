@@ -52,7 +52,7 @@ impl Window {
     /// The window that contains `at`.
     ///
     /// # Errors
-    /// When `at` lies so far from today that the calendar cannot express the window.
+    /// When `at` is so far from today that the calendar cannot express the window.
     pub fn span(self, at: Timestamp) -> Result<Span, QuotaError> {
         match self {
             Self::Month => month_of(at),
@@ -197,7 +197,7 @@ impl Reservation {
     }
 }
 
-/// What the store answers to a [`Reservation`].
+/// What the store grants of a [`Reservation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
     /// Used before this reservation.
@@ -219,7 +219,7 @@ pub struct Counter {
 pub enum QuotaError {
     #[error("bad window `{0}`; write `15m`, `1h`, `1d`, `30d` or `month`")]
     BadWindow(String),
-    #[error("the window lies outside the calendar")]
+    #[error("the window is outside the calendar")]
     OutOfRange,
 }
 

@@ -1,6 +1,6 @@
 //! Rate limits: how fast calls may follow each other. A quota counts the allows of a calendar
 //! window exactly and durably; a rate limit smooths, is kept in memory or in Redis, and its state
-//! may be lost (which grants at most one burst anew).
+//! may be lost (which grants at most one more burst).
 //!
 //! The arithmetic is GCRA: each subject of a limit has a debt in time, every granted call adds one
 //! interval to it, time pays it back, and a call is granted while the debt stays within the burst.
@@ -262,7 +262,7 @@ pub struct RateState {
 }
 
 impl RateState {
-    /// The state at `now` (microseconds). A clock that went backwards stands still: it pays
+    /// The state at `now` (microseconds). A clock that went backwards counts as stopped: it pays
     /// nothing back until it has caught up.
     #[must_use]
     pub fn at(self, now: u64) -> Self {
@@ -285,7 +285,7 @@ impl RateState {
     }
 }
 
-/// What a limiter answers.
+/// What a limiter returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RateVerdict {
     /// Every limit had room, and one call was taken from each.
@@ -298,7 +298,7 @@ pub enum RateVerdict {
 /// Why it is not known whether a call fits. The call is denied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RateError {
-    /// What counts for all replicas does not answer.
+    /// What counts for all replicas does not respond.
     #[error("the rate limiter is unavailable: {0}")]
     Unavailable(String),
     /// As many subjects are being counted as fit; see the limiter for why none is forgotten.

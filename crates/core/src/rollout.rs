@@ -139,7 +139,7 @@ impl Rollout {
     }
 }
 
-/// How a candidate's answers compare with those that counted, on one server since it loaded it.
+/// How a candidate's decisions compare with those that counted, on one server since it loaded it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RolloutReport {
     pub agreed: u64,
@@ -165,7 +165,7 @@ pub struct RolloutExample {
     pub at: Timestamp,
     pub tenant: TenantSlug,
     pub tool: ToolName,
-    /// The answer that counted.
+    /// The decision that counted.
     pub decided: ShadowAnswer,
     pub candidate: ShadowAnswer,
 }
@@ -187,7 +187,7 @@ impl PolicyState {
         self.data.version() == other.data.version() && id(self) == id(other)
     }
 
-    /// Takes a rollout into account as it stands now.
+    /// Takes a rollout into account in its present state.
     pub fn apply(&mut self, rollout: Rollout) {
         for slot in [&mut self.monitored, &mut self.promoted] {
             slot.take_if(|known| known.id == rollout.id);

@@ -9,7 +9,7 @@ use crate::name::{TenantSlug, ToolName};
 use crate::policy::{PolicyDecision, PolicyError, PolicyReason};
 use crate::quota::Quota;
 
-/// What an engine answered, as far as it is compared. Nothing of a call's arguments is in it but
+/// What an engine decided, as far as it is compared. Nothing of a call's arguments is in it but
 /// what the policy itself puts into its reasons, which decisions record too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShadowAnswer {
@@ -26,8 +26,8 @@ pub struct ShadowAnswer {
 
 impl ShadowAnswer {
     #[must_use]
-    pub fn of(answer: &Result<PolicyDecision, PolicyError>) -> Self {
-        match answer {
+    pub fn of(decided: &Result<PolicyDecision, PolicyError>) -> Self {
+        match decided {
             Ok(decision) => {
                 let mut reasons = decision.reasons.clone();
                 reasons.sort_by(|a, b| (&a.code, &a.msg).cmp(&(&b.code, &b.msg)));
@@ -68,7 +68,7 @@ impl ShadowAnswer {
     }
 }
 
-/// Two engines that answered differently.
+/// Two engines that decided differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disagreement {
     /// When the call was decided.
@@ -77,7 +77,7 @@ pub struct Disagreement {
     pub tool: ToolName,
     /// SHA-256 of the input's canonical form, `sha256:…`.
     pub input_hash: String,
-    /// The answer that counted.
+    /// The decision that counted.
     pub decided: ShadowAnswer,
     pub shadow: ShadowAnswer,
 }
@@ -87,7 +87,7 @@ pub struct Disagreement {
 pub struct ShadowCounts {
     pub agreed: u64,
     pub disagreed: u64,
-    /// The other engine gave no answer.
+    /// The other engine made no decision.
     pub errors: u64,
     /// Not compared, since too many were waiting or the input was too large.
     pub dropped: u64,

@@ -212,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_no_event_is_an_error_and_no_panic(value in json()) {
+    fn what_is_not_an_event_is_an_error_and_not_a_panic(value in json()) {
         prop_assert!(serde_json::from_value::<Event>(value).is_err());
     }
 

@@ -10,14 +10,14 @@ use object_store::path::Path;
 use object_store::{ObjectStore, RetryConfig};
 use url::Url;
 
-/// How long a request that fails is tried again. Whoever waits at a terminal wants to hear of it, and
+/// How long a request that fails is tried again. A user at a terminal wants to hear of it, and
 /// a server looks again later.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why an address cannot be used. The address is not repeated, as it may contain a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    #[error("it is no address: {0}")]
+    #[error("it is not an address: {0}")]
     NotAnAddress(#[from] url::ParseError),
     #[error("it begins neither with `file:///` nor with `s3://`")]
     Scheme,
@@ -44,8 +44,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder at `url`: `file:///directory`, or `s3://bucket/folder`, for which the variables of
-    /// `environment` that begin with `AWS_` say the rest. Nothing is sent yet.
+    /// The folder at `url`: `file:///directory`, or `s3://bucket/folder`, for which the variables
+    /// of `environment` that begin with `AWS_` say the rest. Nothing is sent yet.
     ///
     /// # Errors
     /// When the address cannot be used.

@@ -22,7 +22,7 @@ pub fn told(error: &object_store::Error) -> String {
     }
 }
 
-/// Whether it is the object that is not there. A bucket that does not exist is answered with 404,
+/// Whether it is the object that is not there. A bucket that does not exist gives 404,
 /// too, and says nothing about what was archived.
 #[must_use]
 pub fn is_absence(error: &object_store::Error) -> bool {

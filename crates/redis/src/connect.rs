@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_grow_to_a_bound_and_start_anew() {
+    fn delays_grow_to_a_bound_and_start_over() {
         let mut backoff = Backoff::new();
         for _ in 0..20 {
             let full = backoff.next;

@@ -101,7 +101,7 @@ impl RedisEvents {
         Ok(Self { control, others, counts, epochs: epochs_seen, following: readers, _tasks: tasks })
     }
 
-    /// The newest epoch that another replica told of.
+    /// The newest epoch that another replica reported.
     #[must_use]
     pub fn epochs(&self) -> watch::Receiver<Epoch> {
         self.epochs.clone()

@@ -40,7 +40,7 @@ impl Queue {
         }
     }
 
-    /// Puts events in; answers how many were dropped for it.
+    /// Puts events in; returns how many were dropped for it.
     pub(crate) fn push(&self, events: impl Iterator<Item = Event>) -> usize {
         let mut state = self.lock();
         let mut dropped = 0;
@@ -61,8 +61,8 @@ impl Queue {
         dropped
     }
 
-    /// Takes up to `limit` events, and no more than [`TAKEN_BYTES`] hold unless one alone does; only
-    /// one task takes.
+    /// Takes up to `limit` events, and no more than [`TAKEN_BYTES`] hold unless one alone does;
+    /// only one task takes.
     pub(crate) async fn take(&self, limit: usize) -> Vec<Event> {
         loop {
             {

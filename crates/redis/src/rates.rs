@@ -46,7 +46,7 @@ impl Default for RateSettings {
 /// Counts since the start of this replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RateCounters {
-    /// Checks with limits that were answered without Redis.
+    /// Checks with limits that were decided without Redis.
     pub without_redis: u64,
     /// Times that Redis was lost.
     pub losses: u64,
@@ -56,7 +56,7 @@ pub struct RateCounters {
 ///
 /// One script takes from all limits of a check or from none, by Redis' clock: a replica's clock
 /// does not matter. All keys of a tenant lie in one slot of a cluster. Redis must not evict keys
-/// (`maxmemory-policy noeviction`): a key that is gone is a limit that starts anew.
+/// (`maxmemory-policy noeviction`): a key that is gone is a limit that starts over.
 ///
 /// When Redis fails or is slow once, no check asks it again until it has answered the task that
 /// reconnects; until then checks with limits cost nothing and go as [`OnRedisLoss`] says.
@@ -160,7 +160,7 @@ impl RateLimiter for RedisRates {
                     let retry_after = Duration::from_nanos(wait);
                     return Ok(RateVerdict::Limited { rule: demand.rule, retry_after });
                 }
-                None => "it answers with a limit that was not asked".to_owned(),
+                None => "it returned a limit that was not asked for".to_owned(),
             },
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it did not answer within {} ms", self.timeout.as_millis()),
@@ -182,7 +182,7 @@ impl Shared {
     }
 }
 
-/// A connection that lasted this long was good; the next loss is no sign of more.
+/// A connection that lasted this long was good; the next loss does not announce more.
 const LASTING: Duration = Duration::from_secs(10);
 
 /// Connects, and again whenever the connection is lost. A connection is offered to checks only

@@ -149,7 +149,7 @@ impl Reader {
 }
 
 impl Place {
-    /// Notes that group `number` of a run has come; answers how many were missed before it, or
+    /// Notes that group `number` of a run has come; returns how many were missed before it, or
     /// `None` when it came before.
     fn missed(&mut self, replica: Uuid, number: u64) -> Option<usize> {
         if self.seen.len() >= RUNS && !self.seen.contains_key(&replica) {

@@ -1,6 +1,6 @@
 -- Takes one call from every limit, or from none, by Redis' own clock.
 -- KEYS: one for each limit. ARGV: for each, its interval and its capacity in nanoseconds.
--- Answers {0, 0}, or the limit that has no room the longest (from 1) and that time in nanoseconds.
+-- Returns {0, 0}, or the limit that has no room the longest (from 1) and that time in nanoseconds.
 -- A state is "at:debt": microseconds since 1970, and nanoseconds as of then. The arithmetic is
 -- that of sentinel_core::rate::RateState; all numbers are whole and below 2^53.
 local time = redis.call('TIME')

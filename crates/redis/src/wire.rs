@@ -19,7 +19,7 @@ pub(crate) struct Group {
     pub(crate) events: usize,
 }
 
-/// Packs events, in order, into groups of at most `max_bytes`; answers too how many were left out
+/// Packs events, in order, into groups of at most `max_bytes`; also returns how many were left out
 /// because one alone is larger.
 pub(crate) fn pack(events: &[Event], max_bytes: usize) -> (Vec<Group>, usize) {
     let mut groups = Vec::new();

@@ -20,7 +20,7 @@ pub(crate) struct Writer {
     pub(crate) replica: Uuid,
     pub(crate) queue: Arc<Queue>,
     pub(crate) counts: Arc<Counts>,
-    /// Which counter tells of what was dropped.
+    /// The counter of what was dropped.
     pub(crate) dropped: fn(&Counts) -> &AtomicU64,
     pub(crate) max_entry_bytes: usize,
     /// Entries that the stream keeps, about.
@@ -47,7 +47,7 @@ impl Writer {
     }
 
     /// Writes a group, however long that takes; meanwhile the queue holds what comes, or drops
-    /// it. A group whose answer was lost is written again under the same number, by which readers
+    /// it. A group whose response was lost is written again under the same number, by which readers
     /// know it.
     async fn write(&mut self, number: u64, group: &Group) {
         let mut command = redis::cmd("XADD");

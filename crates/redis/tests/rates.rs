@@ -57,7 +57,7 @@ async fn granted(rates: &dyn RateLimiter, demands: &[RateDemand]) -> bool {
     rates.take(demands).await.unwrap() == RateVerdict::Granted
 }
 
-/// Asks from `tasks` tasks for `time`; answers how many were granted in how many seconds.
+/// Asks from `tasks` tasks for `time`; returns how many were granted in how many seconds.
 async fn hammer(
     limiters: &[Arc<RedisRates>],
     demand: &RateDemand,
@@ -130,8 +130,8 @@ async fn what_counts_apart_is_counted_apart_and_waits_are_kept() {
         assert!(granted(&*rates, &[demand(rule, agent)]).await, "{agent}");
         assert!(!granted(&*rates, &[demand(rule, agent)]).await, "{agent}");
     }
-    let nobody = rule.demand(TENANT, ToolId(Uuid::from_u128(2)), None);
-    assert!(granted(&*rates, &[nobody]).await, "no agent is not the agent `-`");
+    let nameless = rule.demand(TENANT, ToolId(Uuid::from_u128(2)), None);
+    assert!(granted(&*rates, &[nameless]).await, "no agent is not the agent `-`");
     let verdict = rates.take(&[demand(rule, "a")]).await.unwrap();
     if let RateVerdict::Limited { retry_after, .. } = verdict {
         tokio::time::sleep(retry_after).await;
@@ -163,7 +163,7 @@ async fn keys_lie_in_the_tenants_slot_and_expire_once_the_debt_is_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_state_that_cannot_be_read_is_no_free_pass_and_mends_itself() {
+async fn a_state_that_cannot_be_read_is_not_a_free_pass_and_is_replaced() {
     let server = RedisServer::start();
     let rates = start(&server, OnRedisLoss::Deny).await;
     let demands = [demand(rule(RateScope::Tenant, 10, 1, 1), "a")];

@@ -109,8 +109,8 @@ impl Provenance {
         Ok(found.filter(|manifest| may_see(principal, manifest)))
     }
 
-    /// Manifests that match, newest first. A page can hold fewer than were asked for, or none, though
-    /// more follow: a key bound to an agent sees that agent's only.
+    /// Manifests that match, newest first. A page can hold fewer than were asked for, or none,
+    /// though more follow: a key bound to an agent sees that agent's only.
     ///
     /// # Errors
     /// When the tenant is unknown or forbidden, the cursor is bad, or the store is away.
@@ -153,7 +153,8 @@ impl Provenance {
         pem.map(Some).map_err(|error| ServiceError::Unavailable(error.to_string()))
     }
 
-    /// The key that is to be trusted, PEM: the one that signs manifests, or certifies those that do.
+    /// The key that is to be trusted, PEM: the one that signs manifests, or certifies those that
+    /// do.
     ///
     /// # Errors
     /// When it cannot be encoded.
@@ -163,8 +164,8 @@ impl Provenance {
     }
 }
 
-/// Whether the principal may see a manifest: one of its tenant, and with a key bound to an agent, of
-/// that agent. What cannot be read has no agent.
+/// Whether the principal may see a manifest: one of its tenant, and with a key bound to an agent,
+/// of that agent. What cannot be read has no agent.
 fn may_see(principal: &Principal, manifest: &Manifest) -> bool {
     let of_agent = || {
         let bundle = Bundle::parse(manifest.bundle.as_bytes()).ok()?;

@@ -85,7 +85,7 @@ type Result<T> = std::result::Result<T, ArchivingError>;
 /// A connection that holds the lock of archiving.
 struct Session {
     connection: PgConnection,
-    /// How long one answer may take, where nothing says otherwise.
+    /// How long one response may take, where nothing says otherwise.
     limit: Duration,
 }
 
@@ -108,7 +108,7 @@ impl Session {
     /// little after its client has left.
     async fn end(mut self) {
         let unlock = raw_sql("SELECT pg_advisory_unlock(1936618607)").execute(&mut self.connection);
-        // Without an answer the lock ends with the connection.
+        // Without a response the lock ends with the connection.
         drop(timeout(self.limit, unlock).await);
         drop(timeout(self.limit, self.connection.close()).await);
     }

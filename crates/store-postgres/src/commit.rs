@@ -2,9 +2,9 @@
 //!
 //! Two round trips when the epoch is the one that the batch was decided under, no call carries a
 //! call id and no kill that has not started yet covers one, which is nearly always: the commit, and
-//! the wait for the disk, during which no lock is held. Else four (beginning, rows, end, the wait for
-//! the disk), and two more at most for the call ids. Every transaction locks claims before counters,
-//! and both in the order of their keys, so no two wait for each other in a circle.
+//! the wait for the disk, during which no lock is held. Else four (beginning, rows, end, the wait
+//! for the disk), and two more at most for the call ids. Every transaction locks claims before
+//! counters, and both in the order of their keys, so no two wait for each other in a circle.
 
 use std::collections::{HashMap, HashSet};
 
@@ -205,8 +205,8 @@ async fn settle_claims(
 
 /// Makes the claims that were not made since `expire_before`; returns the decisions they lead to.
 ///
-/// A claim of an agent is not made beside one that a server from before claims told agents apart has
-/// made for the same agent: [`claimed`] finds that one.
+/// A claim of an agent is not made beside one that a server from before claims told agents apart
+/// has made for the same agent: [`claimed`] finds that one.
 async fn make(
     connection: &mut PgConnection,
     claims: &[(Claim, Uuid, Timestamp)],

@@ -26,7 +26,8 @@ impl QuotaStore for PostgresStore {
     }
 }
 
-/// Counters whose window contains `at`, in the order of their cursors, which [`CounterCursor`] reads.
+/// Counters whose window contains `at`, in the order of their cursors, which [`CounterCursor`]
+/// reads.
 async fn counters(
     pool: &PgPool,
     tenant: Option<TenantId>,

@@ -47,7 +47,7 @@ impl Epochs {
                     Err(error) => error,
                 };
                 tracing::warn!(%error, "not listening for epochs; trying again");
-                // Whoever got somewhere starts over with a short pause.
+                // After some success the pause is short again.
                 pause = if *sender.borrow() == before { pause } else { FIRST_PAUSE };
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);

@@ -23,7 +23,7 @@ const QUEUE: usize = 1024;
 /// Bytes in memory above which an event does not wait at all: its payload would be too large in any
 /// case. With [`QUEUE`] it bounds what those that wait take.
 const MAX_WEIGHT: usize = 4 * MAX_PAYLOAD;
-/// Pause before connecting anew.
+/// Pause before connecting again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Silence after which the connection is tried.
 const SILENCE: Duration = Duration::from_secs(5);

@@ -79,8 +79,8 @@ const LONGEST_STEP: i64 = 100 * 365 * 86_400 * 1_000_000;
 
 /// Takes the lease for two minutes, or goes on with it, and returns the time by which things may be
 /// deleted: the earlier of the two clocks, the server's and the replica's, and no later than what
-/// passed allows. The first time it is that of the latest decision: the clocks may be wrong already.
-/// A lease that ends in more than an hour was taken by a clock that was wrong.
+/// passed allows. The first time it is that of the latest decision: the clocks may be wrong
+/// already. A lease that ends in more than an hour was taken by a clock that was wrong.
 async fn take(pool: &PgPool, holder: Uuid, reading: Reading) -> Work<Option<Timestamp>> {
     let sql = "INSERT INTO housekeeping AS h (believed_at, holder, held_until)
         VALUES (least($1, clock_timestamp(), (SELECT created_at FROM policy_logs

@@ -43,8 +43,8 @@ async fn insert(connection: &mut PgConnection, kill: &Kill) -> Result<Epoch> {
     Ok(epoch)
 }
 
-/// Ends the kill of the self-test before and those of replicas that are gone, and deletes what ended
-/// long ago.
+/// Ends the kill of the self-test before and those of replicas that are gone, and deletes what
+/// ended long ago.
 async fn clear_self_tests(connection: &mut PgConnection, kill: &Kill, epoch: Epoch) -> Result<()> {
     let since = self_test::kept_since(kill.created_at);
     let sql = "UPDATE kills SET restored_at = $1, restored_by = $2, epoch = $3

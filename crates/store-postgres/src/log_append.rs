@@ -1,5 +1,5 @@
-//! Appending to the log: leaves get their places in the transaction that stores what they are about.
-//! It holds the row of the counter until it commits, so places are dense.
+//! Appending to the log: leaves get their places in the transaction that stores what they are
+//! about. It holds the row of the counter until it commits, so places are dense.
 
 use async_trait::async_trait;
 use sentinel_core::log::{LogPlace, LogStatement, NewStatement, StatementKind};

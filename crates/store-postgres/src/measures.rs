@@ -23,7 +23,7 @@ pub struct Transactions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
     pub open: u32,
-    /// Those of them that nobody uses.
+    /// Those of them that are not in use.
     pub idle: u32,
 }
 

@@ -45,8 +45,8 @@ pub(crate) enum Phase {
         /// The version that a server must know from here on.
         oldest: u32,
         /// A statement that fills in what old servers did not write: a batch of the rows whose
-        /// `sequence` is larger than `$1`. It answers the largest one of a full batch, and null of
-        /// one that is not: whoever waited for an empty one would run after the newest rows for ever.
+        /// `sequence` is larger than `$1`. It returns the largest one of a full batch, and null of
+        /// one that is not: waiting for an empty one would mean following the newest rows for ever.
         backfill: Option<&'static str>,
     },
 }
@@ -57,8 +57,8 @@ pub(crate) enum Run {
     /// waits for it. It has to be over in a moment: nothing that reads a table from end to end.
     Alone,
     /// Beside the commits, each statement for itself, for as long as it takes: `… CONCURRENTLY` and
-    /// `VALIDATE CONSTRAINT`, which hold nobody up. It begins anew when it was broken off, so it
-    /// first removes what may be left. Statements are parted by a line `-- next`.
+    /// `VALIDATE CONSTRAINT`, which make no transaction wait. It starts over after it was
+    /// cancelled, so it first removes what may be left. Statements are parted by a line `-- next`.
     Alongside,
 }
 

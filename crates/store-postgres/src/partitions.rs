@@ -15,7 +15,7 @@ use crate::transaction::{Begin, Transaction};
 pub(crate) const MONTHS_AHEAD: u32 = 2;
 
 /// Makes the partition of the month of `now` and of so many months after it, as far as they are
-/// missing; answers how many were made.
+/// missing; returns how many were made.
 pub(crate) async fn ensure(pool: &PgPool, now: Timestamp, months_ahead: u32) -> Result<u32> {
     let this = now.to_zoned(TimeZone::UTC).date().first_of_month();
     let mut made = 0;
@@ -70,7 +70,7 @@ async fn attach(connection: &mut PgConnection, first: Date) -> Result<bool> {
     Ok(true)
 }
 
-/// What holds the epoch lock alone makes commits wait, so it waits for nobody else for long.
+/// What holds the epoch lock alone makes commits wait, so it does not wait long for others.
 const GIVE_UP: &str = "SET LOCAL lock_timeout = '250ms'; SET LOCAL statement_timeout = '5s'";
 
 /// Makes the table of a month a partition, with the rows of that month that the default one has.
@@ -102,8 +102,8 @@ pub(crate) fn table(month: Month, place: Place) -> String {
     }
 }
 
-/// The months that have a table, the oldest first. A month has two when its partition was made anew
-/// while the old one waited to be dropped.
+/// The months that have a table, the oldest first. A month has two when its partition was made
+/// again while the old one waited to be dropped.
 pub(crate) async fn months(connection: &mut PgConnection) -> Result<Vec<(Month, Place)>> {
     let sql = "SELECT relname::text FROM pg_class
         WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'policy_logs'::regclass)

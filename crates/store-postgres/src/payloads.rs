@@ -109,8 +109,8 @@ async fn destroy(
     at: Timestamp,
     tombstone: NewStatement,
 ) -> Work<Option<DestroyedPayloads>> {
-    // Before all else: storing a manifest takes the same lock, so nothing can be stored under the key
-    // between here and the commit, and what was stored before is seen below.
+    // Before all else: storing a manifest takes the same lock, so nothing can be stored under the
+    // key between here and the commit, and what was stored before is seen below.
     log_append::hold(connection).await?;
     let sql = "UPDATE payload_keys SET wrapped = NULL, destroyed_at = $3
         WHERE tenant_id = $1 AND generation = $2 AND destroyed_at IS NULL";

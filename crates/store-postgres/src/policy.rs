@@ -74,8 +74,8 @@ pub(crate) struct Changed {
     pub(crate) rollouts: Vec<Rollout>,
 }
 
-/// What changed after `since`; all that there is when that is zero, and the datum that changed last,
-/// which says the version. One round trip when nothing did.
+/// What changed after `since`; all that there is when that is zero, and the datum that changed
+/// last, which says the version. One round trip when nothing did.
 pub(crate) async fn changed(connection: &mut PgConnection, since: Epoch) -> Work<Changed> {
     if since == Epoch::default() {
         let last = "WHERE value IS NOT NULL OR version = (SELECT max(version) FROM policy_data)";

@@ -87,8 +87,8 @@ impl PostgresStore {
         Ok(migrations::migrate(url, next(), step, tell).await?)
     }
 
-    /// The SQL with which the next version begins to contract the schema, for whoever wants to make
-    /// the mistake of running it too early.
+    /// The SQL with which the next version begins to contract the schema, for a test that makes the
+    /// mistake of running it too early.
     #[must_use]
     pub fn next_contraction() -> &'static str {
         include_str!("../rehearsal/0103_digest_required.sql")

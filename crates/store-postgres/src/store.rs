@@ -96,8 +96,8 @@ impl PostgresStore {
         Self::migrate_to(url, Step::Expand, &|_| {}).await
     }
 
-    /// Brings the schema to a step of an upgrade, while servers work on it; passes a sentence to `tell`
-    /// about what is done and what is waited for. An empty database gets everything at once.
+    /// Brings the schema to a step of an upgrade, while servers work on it; passes a sentence to
+    /// `tell` about what is done and what is waited for. An empty database gets everything at once.
     ///
     /// # Errors
     /// Those of [`PostgresStore::open`]; [`StoreError::Unavailable`] when the schema is to be

@@ -12,7 +12,7 @@ use sqlx::{Decode, Encode, Type};
 /// 2000-01-01T00:00:00Z in microseconds since 1970.
 const ORIGIN: i64 = 946_684_800_000_000;
 
-/// A `timestamptz`. The server refuses to store what lies before its calendar, 4714 BC.
+/// A `timestamptz`. The server refuses to store what is before its calendar, 4714 BC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) Timestamp);
 

@@ -69,7 +69,7 @@ impl Transaction {
         Ok(transaction)
     }
 
-    /// Commits when `result` is `Ok`, else rolls back; answers `result`. When the commit fails it
+    /// Commits when `result` is `Ok`, else rolls back; returns `result`. When the commit fails it
     /// is unknown whether it took place.
     pub(crate) async fn end<T>(mut self, result: Result<T>) -> Result<T> {
         let (sql, outcome) = match result {

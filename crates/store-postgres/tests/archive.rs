@@ -156,7 +156,7 @@ async fn a_month_moves_and_reads_back_as_it_was() {
         let check = match index % 4 {
             0 => scene.check(at).agent("planner"),
             1 => scene.check(at).denied(ReasonCode::PolicyDenied),
-            2 => build::check(&scene.control, "nobody", "nothing").at(time(at)),
+            2 => build::check(&scene.control, "missing", "nothing").at(time(at)),
             _ => scene.check(at).call_id(&format!("call-{index}")),
         };
         pendings.push(check.pending());
@@ -411,7 +411,7 @@ async fn a_store_that_is_away_or_lies_drops_nothing() {
     let away = Meddling::new(|_, _| Err("connection refused".into()));
     let refused = scene.archive(&Archive::within(away, "")).await.unwrap_err();
     assert!(matches!(refused, ArchivingError::Archive(ArchiveError::Storage(_))), "{refused}");
-    // One that answers yes and keeps something else.
+    // One that says yes and keeps something else.
     let lying = Meddling::new(|_, _| Ok(()));
     lying.forge();
     let refused = scene.archive(&Archive::within(lying, "")).await.unwrap_err();
@@ -435,7 +435,7 @@ async fn two_replicas_archive_once_while_a_third_starts() {
         scene.store.archive_month(closed, &archive, build::NOW, BY),
         other.archive_month(closed, &archive, build::NOW, BY),
         async {
-            // Both are at it by now, and nobody who wants to start waits for them.
+            // Both are at it by now, and a server that wants to start does not wait for them.
             tokio::time::sleep(Duration::from_millis(50)).await;
             tokio::time::timeout(Duration::from_secs(2), scene.database.open()).await
         }

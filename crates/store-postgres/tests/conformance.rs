@@ -21,8 +21,8 @@ async fn open() -> (Arc<dyn FullStore>, Database) {
 
 sentinel_testkit::store_conformance_tests!(open);
 
-/// One replica deletes at a time. One that dies is followed once its lease has ended; one that took a
-/// lease by a clock that was far ahead, at once.
+/// One replica deletes at a time. One that dies is followed once its lease has ended; one that took
+/// a lease by a clock that was far ahead, at once.
 #[tokio::test]
 async fn one_replica_keeps_house_at_a_time() {
     let database = Database::new().await;

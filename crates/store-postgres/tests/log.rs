@@ -56,7 +56,7 @@ async fn leaves_are_neither_edited_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_missing_leaf_is_no_end_of_the_log() {
+async fn a_missing_leaf_is_not_the_end_of_the_log() {
     let database = Database::new().await;
     let store = database.open().await;
     logged(&store).await;
@@ -101,7 +101,7 @@ async fn manifests_of_versions_without_a_log_get_places_once() {
     assert_eq!(leaves, [first.id, third.id].map(|id| id.to_string().into_bytes()));
 }
 
-/// A replica that stands still with the lead in its hand holds up nobody for longer than its lease.
+/// A replica that is stopped while it leads holds up the others no longer than its lease.
 #[tokio::test]
 async fn the_lead_needs_no_connection() {
     let database = Database::new().await;
@@ -138,7 +138,7 @@ async fn what_is_read_of_a_large_log_is_found_by_its_keys() {
     assert!(store.leaves(1, 200_000, 8192).await.unwrap().is_empty());
     assert_eq!(store.tiles(1, vec![(0, 7), (0, 19_999), (1, 3)]).await.unwrap().len(), 3);
     drop(store);
-    // Each connection tells of what it read when it ends.
+    // Each connection reports what it read when it ends.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let after = [read("log_entries"), read("log_tiles")];
     for (before, after) in before.iter().zip(after) {

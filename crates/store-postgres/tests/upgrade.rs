@@ -135,7 +135,7 @@ async fn concurrent_migrators_of_a_database_in_use_do_not_wait_in_a_circle() {
 }
 
 #[tokio::test]
-async fn an_index_that_was_broken_off_is_built_anew() {
+async fn an_index_that_was_broken_off_is_built_again() {
     let database = Database::new().await;
     database.sql("CREATE INDEX manifests_digest ON manifests (id)");
     assert_eq!(next(&database, Step::Expand).await, Ok(102));
@@ -157,7 +157,8 @@ async fn a_history_that_an_earlier_version_began_is_gone_on_with() {
     drop(database.open().await);
 }
 
-/// A contraction cannot see a server that has no connection; that server looks when it has one again.
+/// A contraction cannot see a server that has no connection; that server looks when it has one
+/// again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_server_that_was_cut_off_during_the_contraction_allows_nothing_afterwards() {
     let database = Database::new().await;

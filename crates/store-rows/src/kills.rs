@@ -10,8 +10,8 @@ use crate::row::{Columns, Row};
 use crate::stored::{Stored, Writable};
 use crate::value::Value;
 
-/// Rows of earlier versions lack `by_platform`: their actor is taken to be bound to no tenant unless
-/// a key shows the opposite.
+/// Rows of earlier versions lack `by_platform`: their actor is taken to be bound to no tenant
+/// unless a key shows the opposite.
 const BY_PLATFORM: Column = Computed {
     name: "by_platform",
     sqlite: "ifnull(by_platform, NOT EXISTS (SELECT 1 FROM api_keys AS a \

@@ -2,8 +2,8 @@
 //! for all stores. Statements stay in each store, since SQLite and PostgreSQL differ in them.
 //!
 //! A store implements [`Row`] for its rows and binds [`Value`]s; [`Stored`] and [`Writable`] do the
-//! rest. To add a field to a table, add its column to [`Stored::COLUMNS`], read it, write it, and add
-//! a migration to each store.
+//! rest. To add a field to a table, add its column to [`Stored::COLUMNS`], read it, write it, and
+//! add a migration to each store.
 
 mod columns;
 mod counters;

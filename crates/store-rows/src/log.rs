@@ -105,8 +105,8 @@ impl Stored for LogReceipt {
     }
 }
 
-/// A row of leaves as a store read it: where the next leaf goes, and the leaf at an index, if there is
-/// one.
+/// A row of leaves as a store read it: where the next leaf goes, and the leaf at an index, if there
+/// is one.
 pub type LeafRow = (u64, Option<(u64, Vec<u8>)>);
 
 /// The leaves from `from`, at most `limit`, out of the `rows` that a store found there in order.

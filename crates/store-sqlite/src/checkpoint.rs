@@ -109,7 +109,7 @@ pub(crate) fn cut(connection: &Connection) -> Result<bool> {
     Ok(!busy?)
 }
 
-/// Copies what no reader stands in the way of; answers the pages of the log, and those copied.
+/// Copies what no reader keeps from being copied; returns the pages of the log, and those copied.
 fn copy(connection: &Connection) -> Option<(i32, i32)> {
     let sql = "PRAGMA wal_checkpoint(PASSIVE)";
     let copied = connection

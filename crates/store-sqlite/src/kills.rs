@@ -25,8 +25,8 @@ pub(crate) fn kill(transaction: &Transaction<'_>, kill: &Kill) -> Result<Epoch> 
     Ok(epoch)
 }
 
-/// Ends the kill of the self-test before and those of replicas that are gone, and deletes what ended
-/// long ago.
+/// Ends the kill of the self-test before and those of replicas that are gone, and deletes what
+/// ended long ago.
 fn clear_self_tests(transaction: &Transaction<'_>, kill: &Kill, epoch: Epoch) -> Result<()> {
     let tenant = self_test::TENANT.0.as_bytes();
     let since = self_test::kept_since(kill.created_at).as_microsecond();

@@ -1,4 +1,5 @@
-//! Appending to the log: leaves get their places in the transaction that stores what they are about.
+//! Appending to the log: leaves get their places in the transaction that stores what they are
+//! about.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};

@@ -52,7 +52,7 @@ const HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at INTEGER NOT NULL
 ) STRICT";
 
-/// Brings the schema up to date; answers its version.
+/// Brings the schema up to date; returns its version.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<u32> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

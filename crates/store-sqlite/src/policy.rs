@@ -63,8 +63,8 @@ impl PolicyStore for SqliteStore {
     }
 }
 
-/// Data that changed after `since`; all there is when that is zero, and the last that changed, which
-/// says the version.
+/// Data that changed after `since`; all there is when that is zero, and the last that changed,
+/// which says the version.
 pub(crate) fn changed_data(connection: &Connection, since: Epoch) -> Work<Vec<ChangedData>> {
     if since == Epoch::default() {
         let last = "value IS NOT NULL OR version = (SELECT max(version) FROM policy_data)";

@@ -46,10 +46,10 @@ impl Readers {
                 None => connection::reading(&path)?,
             };
             let snapshot = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            let answer = work(&snapshot);
+            let found = work(&snapshot);
             snapshot.finish()?;
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            answer
+            found
         };
         let joined = tokio::task::spawn_blocking(read).await;
         joined.map_err(|error| unavailable(&error))?.map_err(StoreError::from)

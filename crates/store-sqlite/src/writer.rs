@@ -13,7 +13,7 @@ use crate::error::{Result, unavailable};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// Jobs that wait at most; whoever comes then waits for a place.
+/// The largest number of jobs that wait; a later caller waits for a place.
 const QUEUE: usize = 256;
 
 /// Handle of the thread. Dropping it lets the jobs that were accepted finish.
@@ -38,7 +38,7 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Runs `work` in a transaction of its own; when this answers `Ok`, what it wrote is on disk.
+    /// Runs `work` in a transaction of its own; when this returns `Ok`, what it wrote is on disk.
     /// The transaction runs to its end even when the caller stops waiting.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
@@ -47,8 +47,8 @@ impl Writer {
         self.submit(|connection| transact(connection, work)).await
     }
 
-    /// Copies the log into the file and cuts it off, so that it holds nothing of what was overwritten
-    /// in the file; `false` when a reader was in the way.
+    /// Copies the log into the file and cuts it off, so that it holds nothing of what was
+    /// overwritten in the file; `false` when a reader was in the way.
     pub(crate) async fn cut_log(&self) -> std::result::Result<bool, StoreError> {
         self.submit(|connection| checkpoint::cut(connection)).await
     }
@@ -58,14 +58,14 @@ impl Writer {
         work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
         let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
-        let (answer, answered) = oneshot::channel();
+        let (result, finished) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // Nobody waits for it when this fails.
-            let _ = answer.send(work(connection).map_err(StoreError::from));
+            // The caller has stopped waiting when this fails.
+            let _ = result.send(work(connection).map_err(StoreError::from));
         });
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(job).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        finished.await.map_err(|_| gone())?
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dead_writer_answers_everyone_with_an_error() {
+    async fn a_dead_writer_gives_every_caller_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let writer = writer(folder.path());
         let (died, after) =

@@ -89,7 +89,7 @@ async fn child_that_commits_until_killed() {
     }
 }
 
-/// Runs the child, kills it after `delay`, and answers what it had acknowledged.
+/// Runs the child, kills it after `delay`, and returns what it had acknowledged.
 fn run_and_kill(path: &Path, delay: Duration) -> HashMap<String, u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["child_that_commits_until_killed", "--exact", "--nocapture"])
@@ -213,8 +213,8 @@ const DESTROYER: &str = "SENTINEL_TEST_DESTROYER_DATABASE";
 /// Payloads under each key, of a length that takes several pages.
 const PAYLOADS: usize = 12;
 
-/// Not a test of its own: the process that `kill_9_destroys_a_key_and_all_under_it_or_nothing` kills.
-/// Makes keys with payloads, and destroys each.
+/// Not a test of its own: the process that `kill_9_destroys_a_key_and_all_under_it_or_nothing`
+/// kills. Makes keys with payloads, and destroys each.
 #[tokio::test]
 async fn child_that_destroys_until_killed() {
     let Ok(path) = std::env::var(DESTROYER) else { return };

@@ -178,7 +178,7 @@ async fn dropping_a_store_in_use_lets_the_next_one_open() {
     }
 }
 
-/// Each of these makes one row unreadable; no answer may leave it out.
+/// Each of these makes one row unreadable; no result may leave it out.
 #[tokio::test]
 async fn unreadable_rows_are_errors() {
     for sql in [
@@ -207,11 +207,11 @@ async fn unreadable_rows_are_errors() {
         store.control_changes(Epoch(0)).await.unwrap();
         edit(&path, &format!("PRAGMA foreign_keys = OFF; {sql}"));
         for since in [Epoch(0), Epoch(1)] {
-            let answer = store.control_changes(since).await;
+            let found = store.control_changes(since).await;
             // Whatever was created with the first epoch is not asked for after it.
             let expected = since == Epoch(0) || !sql.starts_with("UPDATE t");
-            let corrupt = matches!(answer, Err(StoreError::Corrupt(_)));
-            assert_eq!(corrupt, expected, "{sql}: {answer:?}");
+            let corrupt = matches!(found, Err(StoreError::Corrupt(_)));
+            assert_eq!(corrupt, expected, "{sql}: {found:?}");
         }
         store.ping().await.unwrap();
     }
@@ -231,7 +231,7 @@ async fn an_unreadable_decision_is_an_error() {
     edit(&path, "UPDATE policy_logs SET code = 'whatever'");
     let listed = store.decisions(Default::default(), Page::first(10)).await;
     assert!(matches!(listed, Err(StoreError::Corrupt(_))), "{listed:?}");
-    // The claim leads to it, so the call cannot be answered again.
+    // The claim leads to it, so the call cannot be repeated.
     let repeated = store.commit_decisions(check.batch(), build::NOW).await;
     assert!(matches!(repeated, Err(StoreError::Corrupt(_))), "{repeated:?}");
     edit(&path, "DELETE FROM policy_logs");

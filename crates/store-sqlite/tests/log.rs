@@ -74,7 +74,7 @@ async fn leaves_are_neither_edited_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_missing_leaf_is_no_end_of_the_log() {
+async fn a_missing_leaf_is_not_the_end_of_the_log() {
     let logged = Logged::new().await;
     let delete = "DROP TRIGGER IF EXISTS log_entries_are_kept; DELETE FROM log_entries WHERE";
     logged.edit(&format!("{delete} log_index = 3")).await.unwrap();

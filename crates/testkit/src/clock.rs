@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sentinel_core::clock::Clock;
 
-/// A clock that stands still until it is moved. Microseconds, as stores keep them.
+/// A clock that does not move by itself. Microseconds, as stores keep them.
 #[derive(Debug)]
 pub struct ManualClock {
     micros: AtomicI64,
@@ -25,7 +25,7 @@ impl ManualClock {
         self.micros.store(now.as_microsecond(), Ordering::SeqCst);
     }
 
-    /// Lets so much time pass; answers the time after that.
+    /// Lets so much time pass; returns the time after that.
     pub fn advance(&self, by: SignedDuration) -> Timestamp {
         let micros = i64::try_from(by.as_micros()).unwrap();
         self.uptime.fetch_add(micros, Ordering::SeqCst);
@@ -36,7 +36,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// Stands at [`crate::build::NOW`].
+    /// A clock at [`crate::build::NOW`].
     fn default() -> Self {
         Self::new(crate::build::NOW)
     }

@@ -60,14 +60,14 @@ macro_rules! store_conformance_tests {
                 every_change_of_control_state_begins_one_epoch
                 changes_since_an_epoch_are_what_changed_after_it
                 changes_from_the_beginning_leave_out_what_is_over
-                what_is_over_is_told_to_those_who_knew_it
+                what_is_over_is_in_the_changes_for_those_who_knew_it
                 changes_are_one_consistent_snapshot
-                a_change_is_seen_by_whoever_asks_after_it
+                a_change_is_seen_by_every_later_read
             }
             registry {
                 a_slug_is_taken_once
                 concurrent_registrations_create_the_tenant_once
-                registering_answers_what_is_stored
+                registering_returns_what_is_stored
                 a_tool_joins_the_tenant_that_has_the_slug
                 a_tool_name_is_taken_once
                 a_retired_tool_keeps_its_name
@@ -77,10 +77,10 @@ macro_rules! store_conformance_tests {
                 an_update_changes_only_what_it_names
                 a_health_check_can_be_removed
                 retiring_twice_keeps_the_first_time
-                updating_no_tool_answers_none
+                updating_no_tool_returns_none
                 a_key_is_stored_as_given
                 revoking_twice_keeps_the_first_time
-                recording_health_is_no_change_of_control_state
+                recording_health_does_not_change_control_state
                 health_of_no_tool_is_nothing
                 any_text_survives
             }
@@ -99,7 +99,7 @@ macro_rules! store_conformance_tests {
             kill_kinds {
                 every_form_of_kill_comes_back_as_stored
                 an_agent_is_killed_in_every_letter_case
-                a_kill_of_a_principal_stops_whoever_it_names
+                a_kill_of_a_principal_stops_the_one_it_names
                 a_kill_of_a_scope_or_tag_stops_the_tools_that_have_it_or_get_it
                 a_scheduled_kill_stops_from_its_start_on
                 a_scheduled_kill_begins_once_and_under_an_epoch_of_its_own
@@ -133,7 +133,7 @@ macro_rules! store_conformance_tests {
             quotas {
                 a_quota_is_exact_under_concurrency
                 the_first_of_a_batch_get_what_is_left
-                what_is_used_is_answered
+                what_is_used_is_returned
                 a_deny_is_not_counted
                 windows_are_counted_apart
                 windows_of_one_length_are_one_counter
@@ -184,7 +184,7 @@ macro_rules! store_conformance_tests {
             }
             log {
                 places_are_dense_under_concurrent_appends
-                a_leaf_is_at_the_place_that_was_answered
+                a_leaf_is_at_the_place_that_was_returned
                 one_leads_at_a_time
                 a_lead_that_is_not_renewed_is_taken_over
                 who_resigns_is_followed_at_once
@@ -238,7 +238,7 @@ macro_rules! store_conformance_tests {
             deployment {
                 a_secret_is_the_first_candidate
                 concurrent_candidates_agree_on_one_secret
-                a_working_store_answers_a_ping
+                a_working_store_can_be_pinged
             }
         }
     };
@@ -329,7 +329,7 @@ pub(crate) fn recorded(outcome: Outcome) -> Arc<DecisionRecord> {
     }
 }
 
-/// Runs `count` copies of a task at once; answers what each returned.
+/// Runs `count` copies of a task at once; returns what each returned.
 pub(crate) async fn at_once<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,

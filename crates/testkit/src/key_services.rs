@@ -1,7 +1,7 @@
 //! Stand-ins for services that hold keys: Vault, AWS KMS and Google Cloud KMS. They are not those
-//! services, and say so by their names. What they take and answer follows the documented protocols:
-//! each checks who asks as the real one does, refuses other shapes of requests, and signs with a real
-//! key. On demand they misbehave.
+//! services, and say so by their names. What they take and return follows the documented protocols:
+//! each checks who asks as the real one does, refuses other shapes of requests, and signs with a
+//! real key. On demand they misbehave.
 
 mod aws;
 mod google;
@@ -41,23 +41,23 @@ pub enum Fault {
     WrongSignature,
     /// It says that the caller may not, as the service puts it.
     Refuses,
-    /// It answers 503, with a page that is no JSON.
+    /// It responds with 503 and a page that is not JSON.
     Fails,
-    /// It answers 503 to this many requests, and then as it should.
+    /// It responds with 503 to this many requests, and then as it should.
     FailsFirst(usize),
     /// It says that there were too many requests, as the service puts it.
     Throttles,
-    /// It never answers.
+    /// It never responds.
     Hangs,
-    /// It answers without end.
+    /// Its response has no end.
     Floods,
-    /// It answers with JSON of another shape.
+    /// It responds with JSON of another shape.
     Babbles,
-    /// The checksum of what it answers does not fit (Google).
+    /// The checksum of its response does not fit (Google).
     WrongChecksum,
     /// It does not say that it compared the checksum of what it got (Google).
     IgnoresChecksum,
-    /// It answers with a signature by another key, and says so.
+    /// It responds with a signature by another key, and says so.
     AnotherKey,
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// Answers one request, unless a fault did so before.
+/// Handles one request, unless a fault did so before.
 pub(crate) trait Protocol: Send + Sync + 'static {
     fn answer(&self, request: &Parts, body: &[u8], fault: Fault) -> (u16, Value);
 }

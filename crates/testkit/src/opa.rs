@@ -21,8 +21,8 @@ pub struct Server {
     watcher: Child,
 }
 
-/// Starts the server, tells its process id, and waits for the end of the input, which comes when the
-/// test process ends.
+/// Starts the server, tells its process id, and waits for the end of the input, which comes when
+/// the test process ends.
 const WATCH: &str = r#"
     trap '' INT
     log=$1; shift
@@ -41,7 +41,7 @@ impl Server {
         let mut log = String::new();
         for _ in 0..5 {
             let server = Self::spawn(&[policies.as_os_str()]);
-            if server.answers(Duration::from_secs(10)) {
+            if server.responds(Duration::from_secs(10)) {
                 return server;
             }
             log = server.log();
@@ -55,7 +55,7 @@ impl Server {
     /// What OPA says when it does not start.
     pub fn start_bundle(bundle: &Path) -> Result<Self, String> {
         let server = Self::spawn(&["--bundle".as_ref(), bundle.as_os_str()]);
-        if server.answers(Duration::from_secs(120)) { Ok(server) } else { Err(server.log()) }
+        if server.responds(Duration::from_secs(120)) { Ok(server) } else { Err(server.log()) }
     }
 
     fn log(&self) -> String {
@@ -102,9 +102,9 @@ impl Server {
         Self { address, pid, folder, watcher }
     }
 
-    /// Whether it comes to answer, and is this one: the port may be that of another test's OPA,
-    /// which would answer just as well, with another policy.
-    fn answers(&self, within: Duration) -> bool {
+    /// Whether it responds in time, and is this one: the port may be that of another test's OPA,
+    /// which would respond just as well, with another policy.
+    fn responds(&self, within: Duration) -> bool {
         let until = Instant::now() + within;
         while Instant::now() < until && !self.has_ended() {
             if let Ok(mut connection) = self.connect()
@@ -139,8 +139,8 @@ pub fn command() -> Command {
     Command::new(binary())
 }
 
-/// Where `scripts/install.sh` puts OPA. The version that it pins is the one that tests are about, so
-/// no other is looked for.
+/// Where `scripts/install.sh` puts OPA. The version that it pins is the one that tests are about,
+/// so no other is looked for.
 fn binary() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin/opa");
     assert!(path.exists(), "OPA is needed; `scripts/install.sh test` installs it");
@@ -169,7 +169,7 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// What a rule comes to on an input; `None` when it is undefined. Panics when OPA answers
+    /// What a rule comes to on an input; `None` when it is undefined. Panics when OPA responds
     /// anything else than that, which no test expects.
     pub fn eval(&mut self, rule: &str, input: Option<&Value>) -> Option<Value> {
         let body = input.map_or_else(|| "{}".to_owned(), |input| format!(r#"{{"input":{input}}}"#));
@@ -179,7 +179,7 @@ impl Connection {
         answer.as_object_mut().unwrap().remove("result")
     }
 
-    /// Sends a request; answers status and body.
+    /// Sends a request; returns status and body.
     ///
     /// # Errors
     /// When the connection breaks, or the answer is not JSON with a length.

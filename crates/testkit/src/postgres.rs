@@ -109,7 +109,7 @@ impl Server {
         self.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
     }
 
-    /// Runs SQL in a database, past the store; answers the values of the rows.
+    /// Runs SQL in a database, past the store; returns the values of the rows.
     #[must_use]
     pub fn query(&self, database: &str, sql: &str) -> String {
         let mut psql = Command::new(self.binaries.join("psql"));
@@ -137,7 +137,7 @@ impl Server {
         self.start();
     }
 
-    /// Starts the server; answers whether it takes connections.
+    /// Starts the server; returns whether it takes connections.
     fn try_start(&self) -> bool {
         let mut shell = unprivileged(Path::new("sh"));
         shell.args(["-c", WATCH, "watch"]).arg(&self.binaries).arg(&self.folder);

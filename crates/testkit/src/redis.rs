@@ -25,7 +25,7 @@ impl RedisServer {
             let folder = tempfile::tempdir().unwrap();
             let mut server = Self { port, folder, child: None };
             server.spawn();
-            if server.answers() {
+            if server.responds() {
                 return server;
             }
         }
@@ -49,10 +49,10 @@ impl RedisServer {
     pub fn restart(&mut self) {
         self.kill();
         self.spawn();
-        assert!(self.answers(), "redis-server does not start again");
+        assert!(self.responds(), "redis-server does not start again");
     }
 
-    /// Stops it without ending it (`SIGSTOP`): connections stay and nothing is answered.
+    /// Stops it without ending it (`SIGSTOP`): connections stay and get no response.
     pub fn pause(&self) {
         self.signal("-STOP");
     }
@@ -80,7 +80,7 @@ impl RedisServer {
         self.child = Some(child);
     }
 
-    fn answers(&mut self) -> bool {
+    fn responds(&mut self) -> bool {
         let until = Instant::now() + Duration::from_secs(10);
         while Instant::now() < until {
             if self.child.as_mut().unwrap().try_wait().unwrap().is_some() {

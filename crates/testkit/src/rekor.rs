@@ -79,22 +79,22 @@ impl Server {
     }
 }
 
-/// What stands before a Rekor, as in its own compose files: it takes entries, and its tiles are files
-/// that a web server serves under the same address. Ends with the process.
+/// What is in front of a Rekor, as in its own compose files: it takes entries, and its tiles are
+/// files that a web server serves under the same address. Ends with the process.
 fn front(rekor: String, tiles: PathBuf) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let (rekor, tiles) = (rekor.clone(), tiles.clone());
-            // Whoever does not get an answer asks again.
+            // A client that gets no response asks again.
             std::thread::spawn(move || drop(serve(client, &rekor, &tiles)));
         }
     });
     address
 }
 
-/// Answers one request, and closes the connection.
+/// Handles one request, and closes the connection.
 fn serve(mut client: TcpStream, rekor: &str, tiles: &Path) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut head = String::new();

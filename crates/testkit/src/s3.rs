@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// The only bucket.
 const BUCKET: &str = "archive";
 
-/// A running `versitygw` with one bucket, which lies in a folder. It ends when this is dropped, and
+/// A running `versitygw` with one bucket, which is a folder. It ends when this is dropped, and
 /// also when the process ends without dropping it, however that happens.
 #[derive(Debug)]
 pub struct Server {
@@ -32,8 +32,8 @@ struct Running {
     watcher: Child,
 }
 
-/// Starts the server, tells its process id, and waits for the end of the input, which comes when the
-/// test process ends.
+/// Starts the server, tells its process id, and waits for the end of the input, which comes when
+/// the test process ends.
 const WATCH: &str = r#"
     trap '' INT
     log=$1; shift
@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// Starts one whose bucket has object lock: every version of an object is kept, and for a day
-    /// nobody can delete one.
+    /// none can be deleted.
     #[must_use]
     pub fn start_locked() -> Self {
         let server = Self::start_with(true, true);
@@ -120,10 +120,10 @@ impl Server {
         format!("secret-of-{}", self.name())
     }
 
-    /// Makes a request that no client of ours makes, with `curl`; answers status and body.
+    /// Makes a request that no client of ours makes, with `curl`; returns status and body.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// When there is no response.
     #[must_use]
     pub fn signed(
         &self,
@@ -151,14 +151,14 @@ impl Server {
         (status.parse().unwrap(), body.to_owned())
     }
 
-    /// Where the object at `path` of the bucket lies as a file, for a test that changes it past the
-    /// server.
+    /// Where the object at `path` of the bucket is stored as a file, for a test that changes it
+    /// past the server.
     #[must_use]
     pub fn file(&self, path: &str) -> PathBuf {
         self.folder.path().join("buckets").join(BUCKET).join(path)
     }
 
-    /// Ends it as `kill -9` does; what it had answered is there when it starts again.
+    /// Ends it as `kill -9` does; what it had acknowledged is there when it starts again.
     pub fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
             // The end of its input is the order to end.
@@ -173,7 +173,7 @@ impl Server {
         assert!(self.try_start(), "versitygw does not start again: {}", self.log());
     }
 
-    /// Stops it without ending it (`SIGSTOP`): connections are accepted and nothing is answered.
+    /// Stops it without ending it (`SIGSTOP`): connections are accepted and get no response.
     pub fn pause(&self) {
         self.signal("-STOP");
     }
@@ -188,14 +188,14 @@ impl Server {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
-    /// Starts the server; answers whether it serves.
+    /// Starts the server; returns whether it serves.
     fn try_start(&mut self) -> bool {
         let root = self.folder.path();
         let mut shell = Command::new("sh");
         shell.args(["-c", WATCH, "watch"]).arg(root.join("log")).arg(binary());
         shell.arg(format!("--port={}", self.address)).arg(format!("--health={}", self.health()));
         shell.args(["--quiet", "--keep-alive", "--region=us-east-1"]);
-        // With it a key that nobody has is answered as by the original, and not with 404.
+        // With it an unknown key gets the response of the original, and not 404.
         shell.arg("--iam-dir").arg(root.join("accounts")).arg("posix");
         // Not every file system has attributes.
         if self.beside {
@@ -217,11 +217,11 @@ impl Server {
         BufReader::new(watcher.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let pid = line.trim().parse().expect("the process id of versitygw");
         self.running = Some(Running { pid, watcher });
-        self.answers(pid)
+        self.responds(pid)
     }
 
-    /// Whether it comes to answer, and is this one: no other has this path.
-    fn answers(&self, pid: u32) -> bool {
+    /// Whether it responds in time, and is this one: no other has this path.
+    fn responds(&self, pid: u32) -> bool {
         let until = Instant::now() + Duration::from_secs(10);
         while Instant::now() < until && !has_ended(pid) {
             if let Ok(answer) = self.get(&self.health()) {

@@ -41,8 +41,9 @@ impl Pending {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// Looks at it again under `control`, at the later of its own time and `now`: what a kill covers
-    /// becomes a deny. `false` when what it rests on has changed, so that it must be decided again.
+    /// Looks at it again under `control`, at the later of its own time and `now`: what a kill
+    /// covers becomes a deny. `false` when what it rests on has changed, so that it must be decided
+    /// again.
     pub(crate) fn recheck(&mut self, control: &ControlState, now: Timestamp) -> bool {
         let is_valid = self.is_still_valid(control);
         if is_valid {
@@ -51,7 +52,8 @@ impl Pending {
         is_valid
     }
 
-    /// Whether the tenant, the tool, the key and the policy are still the ones that were decided on.
+    /// Whether the tenant, the tool, the key and the policy are still the ones that were decided
+    /// on.
     fn is_still_valid(&self, control: &ControlState) -> bool {
         let record = &self.record;
         let is_vouched_for = !self.may_allow() || control.vouches_for(self.principal.credential());

@@ -19,9 +19,9 @@ pub enum Settlement {
 }
 
 impl Settlement {
-    /// The order in which a batch is settled. A decision that an earlier kind took out of the batch,
-    /// or made a deny, takes nothing of a later one. It is also the order in which locks are taken,
-    /// so no two transactions wait for each other in a circle.
+    /// The order in which a batch is settled. A decision that an earlier kind took out of the
+    /// batch, or made a deny, takes nothing of a later one. It is also the order in which locks are
+    /// taken, so no two transactions wait for each other in a circle.
     pub const ORDER: [Self; 2] = [Self::Claims, Self::Quotas];
 }
 

@@ -219,7 +219,7 @@ fn without_position(error: &serde_json::Error) -> String {
 
 /// Shortens the part of serde's message that repeats input: all that precedes the last `expected`,
 /// for serde's own messages. A message of another form was written by the type being deserialized,
-/// which answers for what it repeats; it is only cut.
+/// which vouches for what it repeats; it is only cut.
 fn bounded_detail(detail: &str, budget: usize) -> String {
     const ECHOING: [&str; 4] =
         ["invalid type: ", "invalid value: ", "unknown field `", "unknown variant `"];

@@ -87,17 +87,17 @@ fn add(target: &mut Value, path: &str, value: Value) -> Result<(), &'static str>
         Value::Array(items) => {
             let index = if name == "-" { Some(items.len()) } else { index(&name) };
             let index = index.filter(|index| *index <= items.len());
-            items.insert(index.ok_or("its index lies outside the array")?, value);
+            items.insert(index.ok_or("its index is outside the array")?, value);
             Ok(())
         }
-        _ => Err("what its path lies in is no object and no array"),
+        _ => Err("its path leads into neither an object nor an array"),
     }
 }
 
-/// What `path` lies in, and the name or index of it there.
+/// The value that contains `path`, and the name or index of `path` in it.
 fn parent<'v>(target: &'v mut Value, path: &str) -> Result<(&'v mut Value, String), &'static str> {
     let (above, name) =
-        path.rsplit_once('/').ok_or("its path is no JSON pointer below the root")?;
+        path.rsplit_once('/').ok_or("its path is not a JSON pointer below the root")?;
     let name = name.replace("~1", "/").replace("~0", "~");
     Ok((target.pointer_mut(above).ok_or(ABSENT)?, name))
 }

@@ -75,7 +75,7 @@ fn duplicate_keys_are_found_in_objects_of_every_size() {
 }
 
 #[test]
-fn the_same_key_in_different_objects_is_no_duplicate() {
+fn the_same_key_in_different_objects_is_not_a_duplicate() {
     assert!(small(r#"[{"a":{"a":1}},{"a":2}]"#).is_ok());
 }
 
@@ -229,7 +229,7 @@ fn raw_fields_are_checked(#[case] text: &str, #[case] code: &str) {
 }
 
 #[test]
-fn an_array_is_no_object() {
+fn an_array_is_not_an_object() {
     let array = br#" ["t",null,{},null]"#;
     assert!(parse_as::<Body>(array, &Limits::REQUEST).is_ok(), "serde reads structs by position");
     let error = parse_object_as::<Body>(array, &Limits::REQUEST).unwrap_err();

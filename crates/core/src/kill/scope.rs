@@ -219,7 +219,7 @@ pub(super) fn labels_of(tenant_id: Option<TenantId>, tool: Option<&Tool>) -> Vec
 /// Who calls, as far as a kill of a principal asks.
 #[derive(Debug, Clone, Copy)]
 pub enum Caller<'a> {
-    /// Nobody in particular: no kill of a principal is meant.
+    /// No caller in particular: kills of principals do not apply.
     Anybody,
     Principal(&'a Principal),
     /// The identifier that a record has.

@@ -32,8 +32,8 @@ impl KillState {
         self.find(call, |kill| kill.covers_at(call.at))
     }
 
-    /// Whether a kill that is still to come would cover such a call: then the caller that allows it has to
-    /// be sure of the time.
+    /// Whether a kill that is still to come would cover such a call: then the caller that allows it
+    /// has to be sure of the time.
     #[must_use]
     pub fn may_come_to_cover(&self, call: &Call<'_>) -> bool {
         self.pending > 0 && self.find(call, Kill::is_pending).is_some()

@@ -27,7 +27,7 @@ pub struct PolicyInput<'a> {
     pub action: &'a Action,
     pub purpose: Option<&'a Purpose>,
     /// The larger of the server's count and what the caller reported: the count of the window that
-    /// the answer states a quota for, and of the UTC day when it states none.
+    /// the decision states a quota for, and of the UTC day when it states none.
     pub usage: u64,
     pub context: &'a Map<String, Value>,
     pub agent: Option<&'a AgentName>,
@@ -37,7 +37,7 @@ pub struct PolicyInput<'a> {
     pub time: Timestamp,
     /// What the store says of policy, in the version that the decision rests on.
     pub state: &'a Arc<PolicyState>,
-    /// The decision that the answer goes into, unless it has to be made again.
+    /// The decision that the result goes into, unless it has to be made again.
     pub decision_id: DecisionId,
 }
 
@@ -47,11 +47,11 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
     /// Decides one call.
     ///
     /// # Errors
-    /// Whatever keeps the engine from a definite answer; the caller denies.
+    /// What keeps the engine from a definite decision; the caller denies.
     async fn evaluate(&self, input: PolicyInput<'_>) -> Result<PolicyDecision, PolicyError>;
 
-    /// Whether an answer under `state` may depend on `input.usage` and state a window other than the
-    /// day: where the engine cannot tell, it may.
+    /// Whether a decision under `state` may depend on `input.usage` and state a window other than
+    /// the day: where the engine cannot tell, it may.
     fn weighs_usage(&self, _state: &PolicyState) -> bool {
         true
     }
@@ -75,8 +75,8 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
     /// them has to wait for that. Nothing depends on it.
     fn observe(&self, _state: &PolicyState) {}
 
-    /// Whether nothing is evaluated for now, since evaluations do not come back: everything is
-    /// denied with [`PolicyError::TimedOut`].
+    /// Whether nothing is evaluated for now, since evaluations do not return: everything is denied
+    /// with [`PolicyError::TimedOut`].
     fn is_stuck(&self) -> bool {
         false
     }

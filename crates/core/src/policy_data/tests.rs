@@ -134,7 +134,8 @@ proptest! {
             };
             match changed {
                 Ok(changed) => data = data.after(data.version() + 1, changed),
-                // A value that is no object, put by itself, may be replaced by one that holds another.
+                // A value that is not an object, put by itself, may be replaced by one that holds
+                // another.
                 Err(_) => document = before,
             }
             prop_assert!(possible || value.is_some() || data.get(&path).is_none());

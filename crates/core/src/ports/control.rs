@@ -62,7 +62,7 @@ pub enum Restored {
     Done { kills: Vec<Kill>, epoch: Epoch },
     /// A wider kill still covers it, so nothing was changed.
     StillCovered(Kill),
-    /// A principal bound to no tenant made this kill, and only such a principal restores it; nothing
-    /// was changed.
+    /// A principal bound to no tenant made this kill, and only such a principal restores it;
+    /// nothing was changed.
     NotYours(Kill),
 }

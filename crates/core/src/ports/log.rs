@@ -3,8 +3,9 @@
 //!
 //! # Contract
 //! - A leaf gets its place in the transaction that stores what it is about, so places are dense and
-//!   on disk before anything is acknowledged. Hence every size up to the number of leaves has exactly
-//!   one root: two checkpoints of one log can never disagree, no matter which replica signs them.
+//!   on disk before anything is acknowledged. Hence every size up to the number of leaves has
+//!   exactly one root: two checkpoints of one log can never disagree, no matter which replica signs
+//!   them.
 //! - Heads only grow. [`ShardStore::advance`] moves one only for the leader that holds the newest
 //!   fence, and only from the size that it says.
 
@@ -31,7 +32,8 @@ pub trait ShardStore: Send + Sync + std::fmt::Debug {
     /// All shards, the first first.
     async fn log_shards(&self) -> Result<Vec<LogShard>, StoreError>;
 
-    /// Ends a shard: nothing is appended to it any more, nor anywhere else until the next one begins.
+    /// Ends a shard: nothing is appended to it any more, nor anywhere else until the next one
+    /// begins.
     async fn seal_shard(&self, ordinal: u32) -> Result<(), StoreError>;
 
     /// Begins a shard after the one that it continues, which is sealed and sequenced to its end, in
@@ -49,8 +51,8 @@ pub trait ShardStore: Send + Sync + std::fmt::Debug {
     /// The head of a shard; `None` when there is no such shard.
     async fn log_head(&self, shard: u32) -> Result<Option<LogHead>, StoreError>;
 
-    /// At most `limit` leaves from `from`, in order. Fewer only where the log ends: what was appended
-    /// and is missing is [`StoreError::Corrupt`].
+    /// At most `limit` leaves from `from`, in order. Fewer only where the log ends: what was
+    /// appended and is missing is [`StoreError::Corrupt`].
     async fn leaves(&self, shard: u32, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError>;
 
     /// Tiles by level and index, in the order asked for; `None` for those that are not there.

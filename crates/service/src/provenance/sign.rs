@@ -75,8 +75,8 @@ impl Provenance {
         Ok(signed)
     }
 
-    /// Stores what `make` makes with the payload key of a tenant. Makes another one when the key was
-    /// destroyed in between: nothing is stored under a destroyed key.
+    /// Stores what `make` makes with the payload key of a tenant. Makes another one when the key
+    /// was destroyed in between: nothing is stored under a destroyed key.
     pub(crate) async fn store_made<T>(
         &self,
         tenant: TenantId,
@@ -86,8 +86,8 @@ impl Provenance {
             let key = self.payloads.current(tenant).await?;
             let (new, made) = make(key.as_deref())?;
             match (self.writes.submit(new).await, key) {
-                // It may be the key of another tenant, whose manifest was to be written together with
-                // this one.
+                // It may be the key of another tenant, whose manifest was to be written together
+                // with this one.
                 (Err(ServiceError::Gone { .. }), Some(key)) => {
                     self.payloads.look_again(&key).await?;
                 }

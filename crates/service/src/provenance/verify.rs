@@ -105,8 +105,8 @@ impl Provenance {
         Ok(Some(verified))
     }
 
-    /// Verifies a manifest with its place in the log, as a verifier elsewhere would, by the key that
-    /// it names, if a trusted one vouches for that.
+    /// Verifies a manifest with its place in the log, as a verifier elsewhere would, by the key
+    /// that it names, if a trusted one vouches for that.
     async fn verify_logged(
         &self,
         manifest: &Manifest,

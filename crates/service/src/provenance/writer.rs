@@ -52,7 +52,7 @@ impl GroupWriter for ManifestWriter {
         &self,
         queue: &mut Vec<Waiting<NewManifest, LogPlace>>,
     ) -> Vec<Settled<LogPlace>> {
-        let (manifests, answers): (Vec<_>, Vec<_>) =
+        let (manifests, waiting): (Vec<_>, Vec<_>) =
             take_within(queue, GROUP_BYTES, NewManifest::bytes)
                 .into_iter()
                 .map(|waiting| (waiting.item, waiting.answer))
@@ -60,12 +60,12 @@ impl GroupWriter for ManifestWriter {
         match self.insert(manifests).await {
             Ok(places) => {
                 self.log.note_appended(places.len());
-                answers.into_iter().zip(places.into_iter().map(Ok)).collect()
+                waiting.into_iter().zip(places.into_iter().map(Ok)).collect()
             }
             Err(error) => {
-                tracing::error!(%error, manifests = answers.len(), "manifests were not stored");
+                tracing::error!(%error, manifests = waiting.len(), "manifests were not stored");
                 let error = ServiceError::from(error);
-                answers.into_iter().map(|answer| (answer, Err(error.clone()))).collect()
+                waiting.into_iter().map(|answer| (answer, Err(error.clone()))).collect()
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{APPLICATION, Migration, Phase, Run, Schema, Step, checksum, version}
 use crate::error::{Failure, Result, unavailable};
 use crate::options;
 
-/// Whoever migrates holds this lock, the one next to the epoch lock. It is tried, and never waited
+/// A migration holds this lock, the one next to the epoch lock. It is tried, and never waited
 /// for: a statement that waits has a snapshot, and `CREATE INDEX CONCURRENTLY` of the one that
 /// migrates would wait for that.
 const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(1936618605)";
@@ -42,8 +42,8 @@ const NOBODY_STARTS: &str = "SELECT pg_advisory_xact_lock(1936618606)";
 /// Time for others between two batches.
 const BATCH_PAUSE: Duration = Duration::from_millis(5);
 
-/// Brings the schema of the database at `url` to `step` of `schema`; answers its version. Without a
-/// limit of time: a migration takes as long as it takes, and tells of it.
+/// Brings the schema of the database at `url` to `step` of `schema`; returns its version. Without a
+/// limit of time: a migration takes as long as it takes, and reports on it.
 pub(crate) async fn migrate(
     url: &str,
     schema: Schema,
@@ -82,10 +82,10 @@ impl Migrator<'_> {
         Ok(())
     }
 
-    /// Applies what is missing, in order; answers the version that the schema then has.
+    /// Applies what is missing, in order; returns the version that the schema then has.
     async fn steps(&mut self, step: Step) -> Result<u32> {
         let found = version(&mut self.connection, self.schema).await?;
-        // There is nobody yet to be considerate of.
+        // No server uses it yet, so none has to wait.
         let step = if found == 0 { Step::Contract } else { step };
         let mut reached = found;
         let migrations = self.schema.migrations.iter();
@@ -128,7 +128,7 @@ impl Migrator<'_> {
         Ok(())
     }
 
-    /// Tries until the locks are there; whoever is in the way meanwhile holds up nobody but this.
+    /// Tries until the locks are there; a transaction in the way meanwhile holds up only this.
     async fn alone(&mut self, migration: &Migration) -> Result<()> {
         let (mut pause, mut tries) = (FIRST_PAUSE, 1_u32);
         loop {
@@ -219,7 +219,8 @@ pub(crate) async fn connections_before(connection: &mut PgConnection, version: u
     Ok(older.map(|(_, count)| count.cast_unsigned()).sum())
 }
 
-/// The schema that the server knows whose connection has this name; none when it is no server's.
+/// The schema that the server knows whose connection has this name; `None` when it is not a
+/// server's.
 fn known_by(application: &str) -> Option<u32> {
     match application.strip_prefix(APPLICATION) {
         Some(version) => version.trim().parse().ok(),

@@ -41,7 +41,7 @@ impl Database {
         Self { server, name }
     }
 
-    /// A database that nobody has migrated.
+    /// A database that was not migrated.
     pub(crate) fn empty() -> Self {
         let server = SERVER.get_or_init(Server::without_fsync);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -89,7 +89,7 @@ pub(crate) async fn scene(store: &PostgresStore) -> Tool {
     store.register_tool(tenant, tool).await.unwrap().tool
 }
 
-/// Commits `count` copies of a check; answers the identifiers of what was allowed.
+/// Commits `count` copies of a check; returns the identifiers of what was allowed.
 pub(crate) async fn commit(
     store: &PostgresStore,
     check: &build::Check,

@@ -14,7 +14,7 @@ use sqlx::{Connection as _, PgConnection, raw_sql};
 
 use crate::common::{Database, commit, control, scene};
 
-/// An auditor's slow listings keep nobody from stopping an agent.
+/// An auditor's slow listings do not keep an operator from stopping an agent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn listings_are_in_the_way_of_no_kill() {
     let database = Database::new().await;
@@ -91,7 +91,7 @@ async fn listings_come_from_the_read_replica() {
     assert!(store.tool(tool.id).await.unwrap().is_some());
     assert!(store.tools(None, Page::first(1)).await.unwrap().items.is_empty());
     assert!(store.decisions(Default::default(), Page::first(1)).await.unwrap().items.is_empty());
-    // One that is away is no reason not to decide.
+    // One that is away does not keep the server from deciding.
     let read_url = Some("postgres://sentinel@127.0.0.1:1/nowhere".to_owned());
     let options = Options { read_url, acquire_timeout: Duration::from_millis(200), ..options };
     let store = PostgresStore::open(&primary.url(), options).await.unwrap();

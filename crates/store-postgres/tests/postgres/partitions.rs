@@ -22,7 +22,7 @@ async fn rows_land_in_the_partition_of_their_month() {
     let check = build::check(&control, "acme", "search");
     let time = |text: &str| text.parse::<Timestamp>().unwrap();
     let at = |text: &str| check.clone().at(time(text));
-    // An odd clock: nobody made a partition for that.
+    // An odd clock: there is no partition for that.
     let odd = ["1999-12-31T23:59:59Z", "2080-02-29T12:00:00Z", "2080-03-01T00:00:00Z"];
     for text in odd {
         commit(&store, &at(text), &control, 1).await.unwrap();

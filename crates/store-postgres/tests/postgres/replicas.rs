@@ -28,7 +28,7 @@ async fn other_replicas_hear_of_every_epoch() {
     );
     let mut heard = other.epochs();
     assert_eq!(*heard.borrow(), Epoch(0));
-    // Also what happened while nobody listened, and after the connection was lost.
+    // Also what happened while no connection listened, and after the connection was lost.
     for round in 0..3 {
         for _ in 0..5 {
             let killed = one.kill(build::kill(KillScope::Global)).await.unwrap();
@@ -110,7 +110,7 @@ async fn control_events_reach_the_other_replicas_and_do_so_again_after_a_crash()
     assert!(!there.0.lock().unwrap().iter().any(|heard| heard.starts_with("too large")));
     server.restart();
     until_heard("third").await;
-    assert_eq!(*here.0.lock().unwrap(), [""; 0], "nobody hears its own events");
+    assert_eq!(*here.0.lock().unwrap(), [""; 0], "a replica does not hear its own events");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

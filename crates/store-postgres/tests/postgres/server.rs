@@ -94,7 +94,7 @@ async fn a_crash_of_the_server_heals_and_loses_nothing_acknowledged() {
         tokio::task::spawn_blocking(move || down.stop()).await.unwrap();
         assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
         tokio::task::spawn_blocking(move || up.start()).await.unwrap();
-        // The next call finds the new server; nobody reopens anything.
+        // The next call finds the new server; nothing has to be reopened.
         store.ping().await.unwrap();
         commit(&store, &check, &control, 1).await.unwrap();
         assert!(store.kills(None, true, Page::first(1)).await.is_ok());
@@ -185,7 +185,7 @@ async fn a_url_that_requires_tls_gets_tls_or_nothing() {
 
 /// Calls whose callers go away run to their end, and leave no connection in the middle of one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_caller_that_goes_away_harms_nobody() {
+async fn a_caller_that_goes_away_harms_no_other() {
     let database = Database::new().await;
     let store = database.open().await;
     scene(&store).await;
@@ -199,7 +199,7 @@ async fn a_caller_that_goes_away_harms_nobody() {
     }
     // Behind the last of them.
     store.kill(build::kill(KillScope::Global)).await.unwrap();
-    // In one snapshot: one that nobody waits for may still be on its way.
+    // In one snapshot: one that no caller waits for may still be on its way.
     let counted =
         "SELECT (SELECT sum(used) FROM quota_counters) = (SELECT count(*) FROM policy_logs)";
     assert_eq!(database.query(counted), "t");

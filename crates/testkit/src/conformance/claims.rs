@@ -75,11 +75,11 @@ pub async fn a_transient_deny_claims_nothing_and_disturbs_no_other_claim(store: 
     let [denied, again, still, last] = <[Outcome; 4]>::try_from(outcomes).unwrap();
     assert_eq!(recorded(denied).code, ReasonCode::RateLimited);
     assert_eq!(replayed(again), first);
-    assert_eq!(replayed(still), second, "what was allowed before is answered again");
+    assert_eq!(replayed(still), second, "what was allowed before is returned again");
     let last = recorded(last);
     assert!(last.allow);
     assert_eq!(replayed(ask(&scene, &check("unclaimed").await).await), last);
-    assert!(scene.record(&check("new").await).await.allow, "a transient deny is decided anew");
+    assert!(scene.record(&check("new").await).await.allow, "a transient deny is decided again");
     assert_eq!(scene.counters().await[0].used, 4);
 }
 
@@ -181,7 +181,7 @@ pub async fn an_expired_claim_is_absent(store: Shared) {
     assert_eq!(recorded(at(2 * DAY + 1).await).code, ReasonCode::CallIdSpent);
 }
 
-/// An allow is answered again while its permit can be used, and no longer.
+/// An allow is returned again while its permit can be used, and no longer.
 pub async fn an_allow_does_not_outlive_its_permit_by_being_repeated(store: Shared) {
     let scene = Scene::new(store).await;
     let check = scene.check().await.call_id("call-1").quota(5, Window::DAY);

@@ -52,7 +52,7 @@ pub async fn an_unknown_tenant_or_tool_is_recorded_too(store: Shared) {
     let batch = build::batch(
         &control,
         vec![
-            build::check(&control, "nobody", "search").pending(),
+            build::check(&control, "missing", "search").pending(),
             build::check(&control, "acme", "nothing").pending(),
         ],
     );
@@ -60,7 +60,7 @@ pub async fn an_unknown_tenant_or_tool_is_recorded_too(store: Shared) {
     let log = scene.log().await;
     assert_eq!(log[1].code, ReasonCode::UnknownTenant);
     assert_eq!((log[1].tenant_id, log[1].tool_id), (None, None));
-    assert_eq!((log[1].tenant.as_str(), log[1].tool.as_str()), ("nobody", "search"));
+    assert_eq!((log[1].tenant.as_str(), log[1].tool.as_str()), ("missing", "search"));
     assert_eq!(log[0].code, ReasonCode::UnknownTool);
     assert_eq!((log[0].tenant_id, log[0].tool_id), (Some(scene.tenant.id), None));
 }

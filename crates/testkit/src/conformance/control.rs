@@ -60,7 +60,7 @@ pub async fn changes_since_an_epoch_are_what_changed_after_it(store: Shared) {
 
     let all = store.control_changes(Epoch(1)).await.unwrap();
     assert!(all.tools.iter().any(|tool| tool.id == later.id));
-    // Nothing lies after an epoch that is not there yet.
+    // Nothing comes after an epoch that is not there yet.
     let future = store.control_changes(Epoch(1_000)).await.unwrap();
     assert!(future.tools.is_empty() && future.epoch == killed);
 }
@@ -89,7 +89,7 @@ pub async fn changes_from_the_beginning_leave_out_what_is_over(store: Shared) {
     assert_eq!(changes.kills.iter().map(|kill| kill.id).collect::<Vec<_>>(), [kill.id]);
 }
 
-pub async fn what_is_over_is_told_to_those_who_knew_it(store: Shared) {
+pub async fn what_is_over_is_in_the_changes_for_those_who_knew_it(store: Shared) {
     let key = build::key(Role::Agent);
     store.create_key(key.clone()).await.unwrap();
     let kill = build::kill(KillScope::Global);
@@ -130,7 +130,7 @@ pub async fn changes_are_one_consistent_snapshot(store: Shared) {
     writing.await.unwrap();
 }
 
-pub async fn a_change_is_seen_by_whoever_asks_after_it(store: Shared) {
+pub async fn a_change_is_seen_by_every_later_read(store: Shared) {
     for _ in 0..50 {
         let kill = build::kill(KillScope::Global);
         let killed = store.kill(kill.clone()).await.unwrap();

@@ -18,7 +18,7 @@ pub async fn concurrent_candidates_agree_on_one_secret(store: Shared) {
     assert!(secrets.iter().all(|secret| *secret == secrets[0]));
 }
 
-pub async fn a_working_store_answers_a_ping(store: Shared) {
+pub async fn a_working_store_can_be_pinged(store: Shared) {
     for _ in 0..3 {
         store.ping().await.unwrap();
     }

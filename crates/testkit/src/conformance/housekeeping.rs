@@ -161,7 +161,7 @@ pub async fn a_clock_that_jumps_ahead_deletes_nothing_that_is_live(store: Shared
     assert!(!redeem(&scene, &check, record.id, at).await);
     let denied = recorded(commit_at(&scene, &[check], at).await.remove(0));
     assert_eq!((denied.allow, denied.code), (false, ReasonCode::QuotaExceeded));
-    // What a jump back leaves behind is no later than the right time.
+    // What a jump back leaves behind is not later than the right time.
     assert_eq!(believed(&scene, at, Duration::ZERO).await, at);
 }
 

@@ -83,7 +83,7 @@ pub async fn an_agent_is_killed_in_every_letter_case(store: Shared) {
     }
 }
 
-pub async fn a_kill_of_a_principal_stops_whoever_it_names(store: Shared) {
+pub async fn a_kill_of_a_principal_stops_the_one_it_names(store: Shared) {
     let scene = Scene::new(store).await;
     let key = ApiKey { name: build::name("Alice Ä"), ..build::key(Role::Agent) };
     let other = ApiKey { name: build::name("Bob"), ..build::key(Role::Agent) };

@@ -226,7 +226,8 @@ pub async fn nothing_is_allowed_after_a_kill_returned(store: Shared) {
                 let expire = claims_expire_before(build::NOW);
                 let done = scene.store.commit_decisions(check.batch(), expire).await.unwrap();
                 let record = recorded(done.into_committed().outcomes.pop().unwrap());
-                // Killed before it was sent and still killed, by the same, after it was answered.
+                // Killed before it was sent and still killed, by the same, after the result was
+                // there.
                 let after = killed.load(Ordering::SeqCst);
                 let covered = before != 0 && before == after;
                 assert!(!(covered && record.allow), "allowed after the kill returned");

@@ -142,7 +142,7 @@ pub async fn hostile_cursors_are_refused(store: Shared) {
         let page = Page { limit: 10, cursor: Some(cursor.clone()) };
         let store = &scene.store;
         let slug = cursor.parse::<TenantSlug>();
-        let answers = [
+        let results = [
             // A slug is a cursor of tenants; there is nothing to forge in it.
             store.tenants(page.clone()).await.err().or(slug.ok().map(|_| StoreError::BadCursor)),
             store.tools(None, page.clone()).await.err(),
@@ -152,8 +152,8 @@ pub async fn hostile_cursors_are_refused(store: Shared) {
             store.manifests(ManifestFilter::default(), page.clone()).await.err(),
             store.counters(None, build::NOW, page).await.err(),
         ];
-        for answer in answers {
-            assert_eq!(answer, Some(StoreError::BadCursor), "{cursor:.40}");
+        for result in results {
+            assert_eq!(result, Some(StoreError::BadCursor), "{cursor:.40}");
         }
     }
     assert!(scene.record(&scene.check().await).await.allow);
@@ -170,8 +170,8 @@ pub async fn limits_are_clamped(store: Shared) {
     assert!(most.next_cursor.is_none());
 }
 
-/// What a caller sends decides how large a decision is. A page of the largest ends before it is full,
-/// and the next goes on where it ended.
+/// What a caller sends decides how large a decision is. A page of the largest ends before it is
+/// full, and the next goes on where it ended.
 pub async fn a_page_of_large_rows_ends_before_it_is_full(store: Shared) {
     let scene = Scene::new(store).await;
     let control = scene.control().await;

@@ -56,7 +56,7 @@ async fn append_statement(store: &Shared) -> LogPlace {
     store.append_statements(vec![statement]).await.unwrap().pop().unwrap()
 }
 
-/// Brings shard 1 to its end and seals it; answers the place behind its last leaf.
+/// Brings shard 1 to its end and seals it; returns the place behind its last leaf.
 async fn end(store: &Shared) -> LogPlace {
     store.seal_shard(1).await.unwrap();
     let fence = store.lead(Uuid::now_v7(), LONG).await.unwrap().unwrap();
@@ -100,7 +100,7 @@ pub async fn places_are_dense_under_concurrent_appends(store: Shared) {
     assert_eq!(all_leaves(&scene.store, 1).await.len(), places.len() + 1);
 }
 
-pub async fn a_leaf_is_at_the_place_that_was_answered(store: Shared) {
+pub async fn a_leaf_is_at_the_place_that_was_returned(store: Shared) {
     let scene = Scene::new(store).await;
     let manifest = build::new_manifest(&build::manifest(scene.tenant.id, "search"));
     let statement = build::statement(StatementKind::SigningKey, "SHA256:hint");
@@ -134,7 +134,7 @@ pub async fn a_lead_that_is_not_renewed_is_taken_over(store: Shared) {
     let old = scene.store.lead(first, SHORT).await.unwrap().unwrap();
     assert_eq!(scene.store.lead(second, LONG).await.unwrap(), None);
     tokio::time::sleep(SHORT * 2).await;
-    // Nobody has taken the lead since: what it signs contradicts nobody.
+    // No replica has taken the lead since: what it signs contradicts no other.
     assert!(scene.store.advance(step(old, 0, 1)).await.unwrap());
     let new = scene.store.lead(second, LONG).await.unwrap().unwrap();
     assert!(new > old);

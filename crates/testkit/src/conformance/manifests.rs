@@ -28,7 +28,7 @@ pub async fn a_manifest_comes_back_as_stored(store: Shared) {
     scene.store.insert_manifests(Vec::new()).await.unwrap();
 }
 
-/// Stores a manifest; answers it as stored.
+/// Stores a manifest; returns it as stored.
 async fn insert(scene: &Scene, manifest: Manifest) -> Manifest {
     let places = scene.store.insert_manifests(vec![build::new_manifest(&manifest)]).await.unwrap();
     Manifest { place: Some(places[0]), ..manifest }

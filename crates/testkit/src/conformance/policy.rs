@@ -181,7 +181,7 @@ pub async fn data_comes_back_as_put(store: Shared) {
     assert_eq!(state.policy().data.get(&build::name("/limits/acme~1x/ü")), Some(value.clone()));
     assert_eq!(state.policy().data.version(), 4, "what was removed last says the version");
     assert_eq!(state.policy().data.entries().count(), 2);
-    // Whoever knew what is gone hears of it.
+    // A caller that knew what is gone hears of it.
     let told = known.after(store.control_changes(known.epoch()).await.unwrap());
     assert_eq!(told.policy().data.document(), state.policy().data.document());
     assert_eq!(told.policy().data.version(), 4);
@@ -261,7 +261,7 @@ pub async fn data_put_between_snapshot_and_commit_supersedes(store: Shared) {
     assert!(scene.record(&again).await.allow);
 }
 
-/// Nor is an earlier allow answered again, or redeemed, by what was decided on the data before.
+/// Nor is an earlier allow returned again, or redeemed, by what was decided on the data before.
 pub async fn data_put_meanwhile_supersedes_repeats_and_redemptions(store: Shared) {
     let scene = Scene::new(store).await;
     let check = scene.check().await.call_id("call-1");

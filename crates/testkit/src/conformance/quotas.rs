@@ -73,7 +73,7 @@ pub async fn the_first_of_a_batch_get_what_is_left(store: Shared) {
     assert_eq!(got, expected);
 }
 
-pub async fn what_is_used_is_answered(store: Shared) {
+pub async fn what_is_used_is_returned(store: Shared) {
     let scene = Scene::new(store).await;
     let check = scene.check().await.quota(2, Window::DAY);
     for used in [1, 2, 2] {

@@ -50,7 +50,7 @@ pub async fn concurrent_registrations_create_the_tenant_once(store: Shared) {
     assert_eq!(epochs, (1..=32).collect::<Vec<_>>());
 }
 
-pub async fn registering_answers_what_is_stored(store: Shared) {
+pub async fn registering_returns_what_is_stored(store: Shared) {
     let odd = build::NOW.checked_add(SignedDuration::from_nanos(1_234_567)).unwrap();
     let mut tenant = build::tenant("acme");
     tenant.created_at = odd;
@@ -181,12 +181,12 @@ pub async fn retiring_twice_keeps_the_first_time(store: Shared) {
     assert_eq!(tool.retired_at, Some(build::after(1)));
 }
 
-pub async fn updating_no_tool_answers_none(store: Shared) {
-    let nobody = ToolId(Uuid::now_v7());
+pub async fn updating_no_tool_returns_none(store: Shared) {
+    let missing = ToolId(Uuid::now_v7());
     let mut change = build::change();
     change.retire = true;
-    assert!(store.update_tool(nobody, change, build::NOW).await.unwrap().is_none());
-    assert!(store.tool(nobody).await.unwrap().is_none());
+    assert!(store.update_tool(missing, change, build::NOW).await.unwrap().is_none());
+    assert!(store.tool(missing).await.unwrap().is_none());
     assert_eq!(epoch(&store).await.0, 0);
 }
 
@@ -222,7 +222,7 @@ pub async fn revoking_twice_keeps_the_first_time(store: Shared) {
     assert!(store.revoke_key(KeyId(Uuid::now_v7()), build::NOW).await.unwrap().is_none());
 }
 
-pub async fn recording_health_is_no_change_of_control_state(store: Shared) {
+pub async fn recording_health_does_not_change_control_state(store: Shared) {
     let scene = Scene::new(store).await;
     let before = epoch(&scene.store).await;
     let statuses = [HealthStatus::Healthy, HealthStatus::Unhealthy, HealthStatus::Refused];
@@ -242,7 +242,8 @@ pub async fn health_of_no_tool_is_nothing(store: Shared) {
     assert!(store.tools(None, Page::first(10)).await.unwrap().items.is_empty());
 }
 
-/// Control characters, quotes, characters beyond the basic plane, and everything as long as allowed.
+/// Control characters, quotes, characters beyond the basic plane, and everything as long as
+/// allowed.
 pub async fn any_text_survives(store: Shared) {
     const ODD: &str = "a\u{1}b'\"; DROP TABLE tools; -- \u{1F600} e\u{301} \u{FFFF}\n\\";
     let mut tenant = build::tenant(&"a".repeat(63));

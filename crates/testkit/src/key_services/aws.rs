@@ -167,7 +167,7 @@ impl Kms {
         )
     }
 
-    /// Signature Version 4, computed anew from the request as it arrived.
+    /// Signature Version 4, computed again from the request as it arrived.
     fn authenticate(&self, request: &Parts, body: &[u8]) -> Result<(), String> {
         let given = header(request, "authorization");
         let given = given.strip_prefix("AWS4-HMAC-SHA256 ").ok_or("no SigV4 signature")?;
