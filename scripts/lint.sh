@@ -7,6 +7,7 @@ step() { printf '\033[1m==> %s\033[0m\n' "$*"; "$@"; }
 
 step cargo fmt --all --check
 step cargo xtask edges
+step cargo xtask layout
 step cargo xtask docs
 step cargo clippy --locked --workspace --all-targets -- --deny warnings
 # cargo-deny needs every crate of the lock file, including those for other systems.
