@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sentinel_provenance::{
-    Bundle, KeyEventKind, KeyEvents, PublicKey, SigningKeyEvent, Statement,
-};
+use sentinel_provenance::{Bundle, KeyEventKind, KeyEvents, PublicKey, SigningKeyEvent, Statement};
 
 use super::logs::Logs;
 use super::problems::{Check, Problems};

@@ -168,7 +168,8 @@ impl Evidence {
         let logs = self.logs.trust.as_ref().ok_or("there is no trusted root before it")?;
         let events = self.keys.events().ok_or("what is known of keys cannot be used")?;
         let hint = bundle.hint();
-        let key = events.key(hint).ok_or_else(|| Unsound(format!("key `{hint}` is not trusted")))?;
+        let key =
+            events.key(hint).ok_or_else(|| Unsound(format!("key `{hint}` is not trusted")))?;
         let trust = Trust {
             key,
             logs: Some(logs),

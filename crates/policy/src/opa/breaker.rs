@@ -6,8 +6,8 @@
 //! everybody only when several callers have them and no caller gets a response.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sentinel_core::principal::Principal;

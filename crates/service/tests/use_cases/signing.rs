@@ -169,7 +169,10 @@ async fn when_a_key_cannot_be_replaced_it_signs_until_its_end_and_nothing_signs_
     assert_eq!(hint(&sign(&replica).await.unwrap()), before);
     app.clock.advance(SignedDuration::from_millis(100));
     let error = sign(&replica).await.unwrap_err();
-    assert!(matches!(&error, ServiceError::Unavailable(why) if why.contains("has expired")), "{error}");
+    assert!(
+        matches!(&error, ServiceError::Unavailable(why) if why.contains("has expired")),
+        "{error}"
+    );
     long_lived.away.store(false, Ordering::SeqCst);
     let begun = Instant::now();
     while sign(&replica).await.is_err() {
