@@ -29,8 +29,8 @@ impl Bundle {
     /// signed, since no key could show whether the signature is good.
     ///
     /// # Errors
-    /// When it is not a bundle, exceeds a limit, has an entry other than files and directories, is a
-    /// delta bundle, or its signature is missing, wrong or not of exactly these files.
+    /// When it is not a bundle, exceeds a limit, has an entry other than files and directories, is
+    /// a delta bundle, or its signature is missing, wrong or not of exactly these files.
     pub fn open(
         bytes: &[u8],
         limits: &BundleLimits,
