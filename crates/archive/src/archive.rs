@@ -1,4 +1,4 @@
-//! The archive: where the files of each month lie, and how they are put and got.
+//! The archive: where the files of each month are, and how they are written and read.
 
 use std::sync::Arc;
 

@@ -42,7 +42,7 @@ pub enum RedisError {
     Insecure,
     #[error("a prefix must be 1 to 64 letters, digits, `-`, `_`, `.` and `:`")]
     BadPrefix,
-    #[error("redis does not answer: {0}")]
+    #[error("redis does not respond: {0}")]
     Unavailable(String),
 }
 
@@ -86,7 +86,7 @@ impl RedisTarget {
         self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
-    /// Whether Redis answers now.
+    /// Whether Redis responds now.
     ///
     /// # Errors
     /// What went wrong.
@@ -103,7 +103,7 @@ impl std::fmt::Debug for RedisTarget {
     }
 }
 
-/// Checks what all keys begin with. Braces are left out: they are set around what must lie in one
+/// Checks what all keys begin with. Braces are left out: they are set around what must be in one
 /// slot of a cluster.
 pub(crate) fn check_prefix(prefix: &str) -> Result<(), RedisError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);

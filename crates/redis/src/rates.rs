@@ -55,10 +55,10 @@ pub struct RateCounters {
 /// A rate limiter that all replicas share.
 ///
 /// One script takes from all limits of a check or from none, by Redis' clock: a replica's clock
-/// does not matter. All keys of a tenant lie in one slot of a cluster. Redis must not evict keys
+/// does not matter. All keys of a tenant are in one slot of a cluster. Redis must not evict keys
 /// (`maxmemory-policy noeviction`): a key that is gone is a limit that starts over.
 ///
-/// When Redis fails or is slow once, no check asks it again until it has answered the task that
+/// When Redis fails or is slow once, no check asks it again until it has responded to the task that
 /// reconnects; until then checks with limits cost nothing and go as [`OnRedisLoss`] says.
 #[derive(Debug)]
 pub struct RedisRates {
@@ -135,7 +135,7 @@ impl RedisRates {
     async fn without_redis(&self, demands: &[RateDemand]) -> Result<RateVerdict, RateError> {
         self.shared.without_redis.fetch_add(1, Ordering::Relaxed);
         match &self.on_loss {
-            OnRedisLoss::Deny => Err(RateError::Unavailable("redis does not answer".to_owned())),
+            OnRedisLoss::Deny => Err(RateError::Unavailable("redis does not respond".to_owned())),
             OnRedisLoss::LocalShare { replicas, local } => {
                 let shares: Vec<_> = demands.iter().map(|demand| demand.share(*replicas)).collect();
                 local.take(&shares).await
@@ -186,7 +186,7 @@ impl Shared {
 const LASTING: Duration = Duration::from_secs(10);
 
 /// Connects, and again whenever the connection is lost. A connection is offered to checks only
-/// once Redis has answered on it.
+/// once Redis has responded on it.
 async fn keep(target: RedisTarget, shared: Arc<Shared>, script: Script, timeout: Duration) {
     let mut backoff = Backoff::new();
     let mut away = false;

@@ -21,7 +21,7 @@ pub struct Server {
     running: Option<Running>,
     /// Whether its bucket keeps every version of an object (object lock).
     locked: bool,
-    /// Whether tags lie beside the objects, so that both are not replaced in one step.
+    /// Whether tags are stored beside the objects, so that both are not replaced in one step.
     beside: bool,
 }
 

@@ -138,7 +138,7 @@ pub struct CandidateRefused(pub String);
 pub struct Candidate {
     pub revision: String,
     pub digest: String,
-    /// What vetting found that is no reason to refuse it, a line each.
+    /// What vetting found and does not refuse it for, a line each.
     pub warnings: Vec<String>,
 }
 

@@ -19,7 +19,7 @@ fn what_lies_above_and_below_is_replaced_and_kept_as_in_one_document() {
     let data = with(&data, "/limits", json!({"beta": {}}));
     assert_eq!(data.get(&path("/limits/acme")), None);
     let data = with(&data, "/limits/beta/new/x", json!([1]));
-    assert_eq!(data.entries().count(), 1, "entries never lie within another");
+    assert_eq!(data.entries().count(), 1, "no entry is inside another");
     assert_eq!(
         data.document(),
         *json!({"limits": {"beta": {"new": {"x": [1]}}}}).as_object().unwrap()
