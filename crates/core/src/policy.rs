@@ -1,5 +1,5 @@
 //! What policy decides: its decision document, and the errors in place of one. The port of the
-//! engine is in [`engine`].
+//! engine is [`PolicyEngine`].
 
 mod engine;
 

@@ -7,7 +7,7 @@ use super::pending::Pending;
 /// them can give: a call id is claimed once, a quota has so many places. A store settles each kind
 /// inside the transaction, in the order of [`Settlement::ORDER`], before it inserts a decision.
 ///
-/// To add a kind: add it here and to the order, implement [`Settles`] in a file of its own, give
+/// To add a kind: add it here and to the order, implement `Settles` in a file of its own, give
 /// [`Batch`](super::Batch) the two methods that a store calls (what is asked, what was found), and
 /// settle it in the `commit.rs` of both stores, whose `match` does not compile without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
