@@ -1,4 +1,4 @@
-//! The same question to a real OPA server, which answers it by the same policy and data and does
+//! The same question to a real OPA server, which decides it by the same policy and data and does
 //! nothing else: no key, no quota counted, nothing recorded.
 
 use sentinel_testkit::{opa, postgres};

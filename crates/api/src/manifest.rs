@@ -61,7 +61,7 @@ pub struct SignRequest {
     /// Any JSON value. The manifest commits to its exact bytes.
     #[schema(value_type = Value)]
     pub payload: Box<RawValue>,
-    /// Keeps the payload, encrypted; without it nothing of it is kept. Answers 422
+    /// Keeps the payload, encrypted; without it nothing of it is kept. Fails with 422
     /// (`payloads_not_kept`) where the deployment keeps none.
     #[serde(default)]
     pub keep_payload: bool,

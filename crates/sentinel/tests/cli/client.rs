@@ -190,7 +190,7 @@ fn what_was_asked_wrongly_exits_with_2_and_what_failed_with_1() {
 fn errors_of_the_server_are_shown_with_their_code_and_a_way_out() {
     let folder = Folder::new();
     let server = folder.dev(&[]);
-    let unknown = server.cli(&["check", "--tenant=nobody", "--tool=x"]).exits(1);
+    let unknown = server.cli(&["check", "--tenant=absent", "--tool=x"]).exits(1);
     assert!(unknown.stderr.contains("unknown_tenant"), "{unknown:?}");
     let no_key = run(&["quotas", "--url", &server.url, "--data-dir=/nonexistent"]).exits(1);
     assert!(no_key.stderr.contains("--key"), "{no_key:?}");

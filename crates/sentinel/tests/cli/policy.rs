@@ -160,7 +160,7 @@ fn recorded_decisions_are_replayed_from_a_file() {
     let sound = folder.file("sound.ndjson", lines.trim_end_matches("{}\n"));
     let args = ["policy", "replay", shipped(), "--decisions", &sound];
     run(&args).exits(0);
-    let none = run(&[&args[..], &["--tenant=nobody"]].concat()).exits(1);
+    let none = run(&[&args[..], &["--tenant=absent"]].concat()).exits(1);
     assert!(none.stderr.contains("none of the 3000 decisions matches"), "{none:?}");
     assert!(!none.stdout.contains("a second"), "{none:?}");
     run(&[&args[..], &["--deny-changes"]].concat()).exits(1);

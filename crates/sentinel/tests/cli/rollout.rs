@@ -161,7 +161,7 @@ fn a_candidate_that_vetting_refuses_is_not_started() {
     let server = folder.dev(&["--policies", &source]);
     let refused = server.cli(&["policy", "rollout", "start", &recursive]).exits(1);
     assert!(refused.stderr.contains("candidate_refused"), "{refused:?}");
-    let unknown = ["policy", "rollout", "start", &source, "--tenant", "nobody"];
+    let unknown = ["policy", "rollout", "start", &source, "--tenant", "absent"];
     assert!(server.cli(&unknown).exits(1).stderr.contains("unknown_tenant"));
     assert!(status(&server)["monitored"].is_null());
     assert_eq!(decided(&server), (true, "1.0".to_owned()));
