@@ -79,7 +79,7 @@ mod tests {
             (None, Some(3), "without `audit_archive_url` does nothing"),
             (Some("file:///no/such/directory"), None, "`/no/such/directory` does not exist"),
             (Some("file://host/directory"), None, "names a machine"),
-            (Some("relative/directory"), None, "no address"),
+            (Some("relative/directory"), None, "not an address"),
             (Some("https://b.s3.amazonaws.com/"), None, "neither with `file:///` nor"),
             (Some("s3:///folder"), None, "names no bucket"),
             (Some("s3://key:hunter2@bucket/"), None, "belong into the environment"),
