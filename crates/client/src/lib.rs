@@ -21,9 +21,9 @@
 //! # }
 //! ```
 //!
-//! An [`ApiKey`] goes to the origin that it was given for, and nowhere else: redirects are not
-//! followed. Every call has one deadline from the connection to the last byte, 30 seconds unless
-//! [`Builder::timeout`] says otherwise, and sends one request: nothing is retried in secret.
+//! An [`ApiKey`] is sent only to the origin that it was given for; redirects are not followed.
+//! Every call has one deadline from the connection to the last byte, 30 seconds unless
+//! [`Builder::timeout`] says otherwise, and sends exactly one request: there are no hidden retries.
 //! [`Client::events`] is the stream of events, with which an agent hears of a kill while its call
 //! is under way; [`Events::next_resumed`] connects again where the stream broke off.
 //!

@@ -1,4 +1,4 @@
-//! The request of a check, after parsing: what an agent wants to do.
+//! The request of a check, after parsing: what an agent wants to do. [`crate::decision`] decides it.
 
 use std::sync::Arc;
 use std::time::Instant;

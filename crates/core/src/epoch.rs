@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the control state (kills, tools, tenants, keys). A decision may only be committed
+/// Version of the control state (kills, tools, tenants, keys, policy data, rollouts). A decision may only be committed
 /// under the epoch whose state it was checked against; this is what makes a kill linearizable.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

@@ -1,4 +1,4 @@
-//! What policy decides: its decision document, and the errors in place of one. The port of the
+//! The outcome of policy: its decision document, or the error in its place. The port of the
 //! engine is [`PolicyEngine`].
 
 mod engine;

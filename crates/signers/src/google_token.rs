@@ -27,7 +27,7 @@ use crate::transport::{HttpService, Refusal, base_of};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloudkms";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-/// Lifetime of an assertion; Google accepts no longer one.
+/// Lifetime of an assertion, the longest that Google accepts.
 const ASSERTION_SECONDS: i64 = 3600;
 /// A token that expires sooner is not used, because the request could arrive too late.
 const MARGIN: Duration = Duration::from_secs(60);

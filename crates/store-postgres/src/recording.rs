@@ -1,5 +1,5 @@
-//! The one call that counts and writes a batch: `sentinel_commit_decisions`, in
-//! `migrations/0002_commit_in_one_call.sql`.
+//! The one call that counts and writes a batch: `sentinel_commit_decisions`, as
+//! `migrations/0006_windows.sql` defines it.
 
 use std::borrow::Cow;
 

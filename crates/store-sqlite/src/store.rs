@@ -12,7 +12,7 @@ use crate::{connection, migrations};
 
 /// A store in one database file. Its methods need a Tokio runtime; opening and dropping do not.
 ///
-/// Times are kept in microseconds: what is read back has lost anything finer.
+/// Times are stored in microseconds; finer precision is lost.
 #[derive(Debug)]
 pub struct SqliteStore {
     // Dropped first: the last connection to the file copies what is left of the log into it.

@@ -21,8 +21,8 @@ pub struct Server {
     watcher: Child,
 }
 
-/// Starts the server, tells its process id, and waits for the end of the input, which comes when
-/// the test process ends.
+/// Starts the server, prints its process ID, and waits for the end of the input, which comes when
+/// the test process exits.
 const WATCH: &str = r#"
     trap '' INT
     log=$1; shift

@@ -26,7 +26,7 @@ pub enum StoreError {
     /// The database was written by a newer version.
     #[error("the database has schema {found}, this version knows {known}: use a newer sentinel")]
     SchemaTooNew { found: u32, known: u32 },
-    /// A row that this version cannot read. Never ignored: a kill may be in it.
+    /// A row that this version cannot read. It is never ignored, because it may be a kill.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(String),
     /// Nothing was appended to the log: it has not begun, or is about to go on in its next shard.

@@ -156,9 +156,9 @@ pub(crate) struct Certain<'a> {
     aliases: BTreeMap<&'a str, String>,
     /// Variables that have their values from elsewhere than a negation.
     bound: BTreeSet<&'a str>,
-    /// Whether rules and data are as the policy has them: `with` may replace them.
+    /// Whether `with` has replaced rules or data.
     replaced: bool,
-    /// The same of `input`.
+    /// Whether `with` has replaced `input` as a whole.
     other_input: bool,
 }
 

@@ -20,7 +20,7 @@ pub struct Access {
     pub token_file: Option<PathBuf>,
     /// How long a server may keep a question until there is something new.
     pub long_poll: Option<Duration>,
-    /// Time that a response may take besides; a minute unless stated.
+    /// How long a response may take in addition to `long_poll`; one minute by default.
     pub timeout: Option<Duration>,
     /// Who may sign commits, in the form of `ssh-keygen`; with it, unsigned ones are refused.
     pub allowed_signers: Option<PathBuf>,

@@ -94,7 +94,7 @@ impl NoteSignature {
         self.name == *key.name() && self.id == key.id()
     }
 
-    /// Reads lines, each with its newline, such as the response of a witness.
+    /// Reads lines that each end with a newline, such as the response of a witness.
     ///
     /// # Errors
     /// [`NoteError`] when there is none, or one is malformed.

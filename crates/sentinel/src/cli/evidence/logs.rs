@@ -1,5 +1,5 @@
-//! What logs add to evidence: the newest checkpoint of each, and that it continues every state to
-//! which a bundle proves.
+//! Adds logs to the evidence: the newest checkpoint of each, and proof that it continues every
+//! state that a bundle refers to.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
