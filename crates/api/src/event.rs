@@ -5,7 +5,7 @@ use sentinel_core::audit::DecisionRecord;
 use sentinel_core::event::{Event, KillEvent, ProvenanceEvent, RegistryEvent};
 use sentinel_core::id::DecisionId;
 use sentinel_core::policy_change::PolicyChange;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -25,24 +25,58 @@ pub struct EventLine<'a> {
     pub reason: Option<Cow<'a, str>>,
     pub timestamp: Timestamp,
     /// What else there is to know; never a payload, an argument or a key.
-    pub metadata: Value,
+    pub metadata: Metadata<'a>,
 }
 
-/// The metadata of `policy.check.allow` and `policy.check.deny`.
+/// What an event says besides; a JSON object on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Metadata<'a> {
+    /// Of the most frequent events, which are written without a detour through a JSON value.
+    Checked(Box<CheckedEvent<'a>>),
+    Other(Value),
+}
+
+impl Metadata<'_> {
+    /// The object, as it is read.
+    #[must_use]
+    pub fn value(&self) -> Cow<'_, Value> {
+        match self {
+            // Strings, numbers and JSON values: turning them into one does not fail.
+            Self::Checked(checked) => Cow::Owned(serde_json::to_value(checked).unwrap_or_default()),
+            Self::Other(value) => Cow::Borrowed(value),
+        }
+    }
+}
+
+impl From<Value> for Metadata<'_> {
+    fn from(value: Value) -> Self {
+        Self::Other(value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::Other)
+    }
+}
+
+/// The metadata of `policy.check.allow` and `policy.check.deny`. The fields are in alphabetical
+/// order, as those of all other events are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckedEvent<'a> {
-    pub decision_id: DecisionId,
-    pub sequence: u64,
-    pub code: Code,
     pub action: Cow<'a, str>,
-    pub purpose: Option<Cow<'a, str>>,
     pub agent: Option<Cow<'a, str>>,
-    pub principal: Cow<'a, str>,
-    pub policy_revision: Option<Cow<'a, str>>,
-    pub quota_remaining: Option<u64>,
+    pub code: Code,
+    pub decision_id: DecisionId,
     pub duration_us: u64,
-    pub request_id: Option<Cow<'a, Value>>,
     pub obligations: Cow<'a, [Value]>,
+    pub policy_revision: Option<Cow<'a, str>>,
+    pub principal: Cow<'a, str>,
+    pub purpose: Option<Cow<'a, str>>,
+    pub quota_remaining: Option<u64>,
+    pub request_id: Option<Cow<'a, Value>>,
+    pub sequence: u64,
 }
 
 impl<'a> EventLine<'a> {
@@ -64,7 +98,7 @@ impl EventLine<'_> {
     #[must_use]
     pub fn checked(&self) -> Option<CheckedEvent<'static>> {
         let is_check = self.event.starts_with("policy.check.");
-        is_check.then(|| CheckedEvent::deserialize(&self.metadata).ok())?
+        is_check.then(|| CheckedEvent::deserialize(&*self.metadata.value()).ok())?
     }
 }
 
@@ -93,8 +127,7 @@ fn of_decision<'a>(event: &'static str, record: &'a DecisionRecord) -> EventLine
         tool: Some(text(&record.tool)),
         reason: Some(text(&record.reason)),
         timestamp: record.created_at,
-        // Strings, numbers and JSON values: turning them into one does not fail.
-        metadata: serde_json::to_value(metadata).unwrap_or_default(),
+        metadata: Metadata::Checked(Box::new(metadata)),
     }
 }
 
@@ -113,7 +146,8 @@ fn of_kill<'a>(event: &'static str, kill: &'a KillEvent) -> EventLine<'a> {
             "expires_at": kill.kill.expires_at,
             "actor": kill.actor,
             "epoch": kill.epoch,
-        }),
+        })
+        .into(),
     }
 }
 
@@ -124,7 +158,7 @@ fn of_manifest<'a>(event: &'static str, signed: &'a ProvenanceEvent) -> EventLin
         tool: Some(text(&signed.tool)),
         reason: None,
         timestamp: signed.at,
-        metadata: json!({ "manifest_id": signed.manifest_id, "verified": signed.verified }),
+        metadata: json!({ "manifest_id": signed.manifest_id, "verified": signed.verified }).into(),
     }
 }
 
@@ -139,7 +173,8 @@ fn of_registry<'a>(event: &'static str, change: &'a RegistryEvent) -> EventLine<
             "subject": change.subject,
             "actor": change.actor,
             "epoch": change.epoch,
-        }),
+        })
+        .into(),
     }
 }
 
@@ -160,7 +195,8 @@ fn of_policy<'a>(event: &'static str, change: &'a PolicyChange) -> EventLine<'a>
             "rollout_id": change.rollout_id,
             "detail": change.detail,
             "epoch": change.epoch,
-        }),
+        })
+        .into(),
     }
 }
 
@@ -196,6 +232,30 @@ mod tests {
     use sentinel_core::event::RegistryChange;
 
     use super::*;
+
+    /// What reads the log may rely on it: the fields of every event come in alphabetical order.
+    #[test]
+    fn a_decision_is_written_as_the_value_of_its_fields() {
+        let metadata = CheckedEvent {
+            action: "invoke".into(),
+            agent: None,
+            code: Code::Known(sentinel_core::decision::ReasonCode::Allowed),
+            decision_id: DecisionId(uuid::Uuid::nil()),
+            duration_us: 7,
+            obligations: vec![json!({ "type": "alert" })].into(),
+            policy_revision: Some("r".into()),
+            principal: "key:1".into(),
+            purpose: None,
+            quota_remaining: Some(3),
+            request_id: Some(Cow::Owned(json!("q"))),
+            sequence: 5,
+        };
+        let metadata = Metadata::Checked(Box::new(metadata));
+        let written = serde_json::to_string(&metadata).unwrap();
+        assert_eq!(written, metadata.value().to_string());
+        let read: Metadata<'static> = serde_json::from_str(&written).unwrap();
+        assert_eq!(read.value(), metadata.value());
+    }
 
     #[test]
     fn an_event_survives_the_wire() {

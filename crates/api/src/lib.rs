@@ -30,7 +30,7 @@ mod tool;
 pub use check::{CheckAnswer, CheckRequest, Reason};
 pub use code::{Code, reason_code};
 pub use decision::{Decision, UnknownCode, Verdict};
-pub use event::{CheckedEvent, ClosedEvent, EventLine, SyncEvent};
+pub use event::{CheckedEvent, ClosedEvent, EventLine, Metadata, SyncEvent};
 pub use key::{ApiKey, KeyRequest, NewApiKey};
 pub use kill::{
     Kill, KillAnswer, KillReached, KillRequest, KillScope, KillState, KillTarget, RestoreAnswer,

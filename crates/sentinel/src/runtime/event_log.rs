@@ -135,7 +135,7 @@ fn skipped_line(skipped: u64, now: Timestamp) -> EventLine<'static> {
         tool: None,
         reason: Some("the log fell behind; the audit has every decision".into()),
         timestamp: now,
-        metadata: json!({ "skipped": skipped }),
+        metadata: json!({ "skipped": skipped }).into(),
     }
 }
 
@@ -161,7 +161,8 @@ fn text(line: &EventLine<'_>, colours: bool) -> String {
         printable(&subject),
         printable(line.reason.as_deref().unwrap_or("")),
     );
-    if let Value::Object(metadata) = &line.metadata {
+    let metadata = line.metadata.value();
+    if let Value::Object(metadata) = &*metadata {
         for (name, value) in metadata.iter().filter(|(_, value)| !value.is_null()) {
             // Writing to a string cannot fail.
             let _ = match value {
