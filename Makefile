@@ -7,6 +7,14 @@ SHELL := /bin/bash
 
 SENTINEL := target/release/sentinel
 
+# The pinned version of Rust may be installed as `stable` only; then it is not downloaded once more.
+RUST := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+ifeq ($(shell rustup toolchain list 2>/dev/null | grep -c '^$(RUST)-'),0)
+ifeq ($(word 2,$(shell rustup run stable rustc --version 2>/dev/null)),$(RUST))
+export RUSTUP_TOOLCHAIN := stable
+endif
+endif
+
 .PHONY: help run build test lint unit demo bench chaos fuzz docs clean
 
 help: ## What can be made
