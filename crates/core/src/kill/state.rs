@@ -162,3 +162,80 @@ impl KillState {
         self.ended.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::epoch::Epoch;
+    use crate::id::KillId;
+
+    fn tenant(number: u8) -> TenantId {
+        TenantId(Uuid::from_u128(u128::from(number)))
+    }
+
+    fn scope(number: u8) -> KillScope {
+        match number {
+            0 => KillScope::Global,
+            1 => KillScope::Agent("a".parse().unwrap()),
+            2 | 3 => KillScope::Tenant(tenant(number)),
+            _ => KillScope::TenantAgent {
+                tenant_id: tenant(number % 2 + 2),
+                agent: "A".parse().unwrap(),
+            },
+        }
+    }
+
+    fn covers(scope: &KillScope, tenant_id: TenantId) -> bool {
+        scope.tenant_id().is_none_or(|id| id == tenant_id)
+    }
+
+    proptest! {
+        /// What spares calls the look for kills of other tenants never hides one of their own,
+        /// whatever was killed, changed and restored before, and in which order.
+        #[test]
+        fn a_call_is_covered_exactly_while_a_kill_of_it_is_not_restored(
+            steps in prop::collection::vec((0_u8..6, 0_u8..3, any::<bool>()), 1..40)
+        ) {
+            let mut state = KillState::default();
+            let mut known = HashMap::new();
+            for (number, copy, restored) in steps {
+                let id = KillId(Uuid::from_u128(u128::from(number) * 10 + u128::from(copy)));
+                let at = Timestamp::UNIX_EPOCH;
+                let kill = Kill {
+                    id,
+                    scope: scope(number),
+                    reason: "test".parse().unwrap(),
+                    actor: "key:1".to_owned(),
+                    by_platform: false,
+                    created_at: at,
+                    starts_at: None,
+                    begun_at: None,
+                    expires_at: None,
+                    epoch: Epoch(1),
+                    restored_at: restored.then_some(at),
+                    restored_by: None,
+                };
+                state.apply(kill);
+                known.insert(id, (number, restored));
+                for tenant_id in [tenant(2), tenant(3), tenant(9)] {
+                    let agent = "a".parse().unwrap();
+                    let call = Call {
+                        tenant_id: Some(tenant_id),
+                        tool: None,
+                        agent: Some(&agent),
+                        caller: Caller::Anybody,
+                        at,
+                    };
+                    let expected = known
+                        .values()
+                        .any(|(number, restored)| !restored && covers(&scope(*number), tenant_id));
+                    prop_assert_eq!(state.covering(&call).is_some(), expected);
+                }
+            }
+        }
+    }
+}
