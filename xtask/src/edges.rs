@@ -49,6 +49,16 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("sentinel-ext-authz", &["sentinel-core", "sentinel-ingress"]),
+    (
+        "sentinel-gateway",
+        &[
+            "sentinel-core",
+            "sentinel-api",
+            "sentinel-client",
+            "sentinel-ingress",
+            "sentinel-service",
+        ],
+    ),
     ("sentinel-listener", &["sentinel-ingress"]),
     (
         "sentinel",
@@ -70,6 +80,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-service",
             "sentinel-signers",
             "sentinel-ext-authz",
+            "sentinel-gateway",
             "sentinel-http",
             "sentinel-listener",
             "sentinel-ingress",

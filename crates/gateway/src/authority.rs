@@ -1,0 +1,109 @@
+//! Who decides: the use cases of this process (`local`), or a control plane that is asked over its
+//! HTTP interface (`remote`, for `sentinel mcp wrap`).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sentinel_core::check::Arguments;
+use sentinel_core::id::{DecisionId, ManifestId};
+
+use crate::jsonrpc::Object;
+
+/// Decides, records and stops. There is one for each principal and tenant that a client speaks for.
+#[async_trait]
+pub trait Authority: Send + Sync + std::fmt::Debug {
+    /// Has one call decided on the one enforcement path.
+    async fn decide(&self, question: Question) -> Ruling;
+
+    /// Records and signs how an allowed call ended.
+    ///
+    /// # Errors
+    /// When it could not be recorded. The call has been made all the same.
+    async fn settle(&self, outcome: Outcome) -> Result<Option<ManifestId>, String>;
+
+    /// Registers and pins what a server lists, and says of each tool whether it may be shown and
+    /// called. The order is that of `tools`.
+    ///
+    /// # Errors
+    /// When that cannot be found out; then nothing is shown.
+    async fn standing(&self, upstream: &str, tools: &[Arc<Object>])
+    -> Result<Vec<Standing>, String>;
+
+    /// Changes whenever a kill, a restore, a policy or the registry may have changed what is shown.
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
+}
+
+/// What is to be decided.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// As in the registry: `upstream__tool`.
+    pub tool: String,
+    pub action: &'static str,
+    pub arguments: Arguments,
+    pub purpose: Option<String>,
+    /// What policy sees as `input.context`.
+    pub context: Object,
+    pub call_id: Option<String>,
+}
+
+#[derive(Debug)]
+pub enum Ruling {
+    Allowed(Allowed),
+    Denied(Denied),
+}
+
+#[derive(Debug)]
+pub struct Allowed {
+    pub decision: DecisionId,
+    pub grant: Grant,
+    pub quota_remaining: Option<u64>,
+}
+
+/// A deny; also when no decision could be made, which is never an allow.
+#[derive(Debug, Clone)]
+pub struct Denied {
+    /// Stable reason code.
+    pub code: String,
+    pub reason: String,
+    pub decision: Option<DecisionId>,
+    pub retry_after: Option<std::time::Duration>,
+}
+
+/// The right to send one request. Not `Clone`, and it is used up by sending.
+#[derive(Debug)]
+pub struct Grant(pub(crate) GrantKind);
+
+#[derive(Debug)]
+pub(crate) enum GrantKind {
+    /// Methods that need no decision: `initialize`, lists, `ping`.
+    Lifecycle,
+}
+
+/// How an allowed call ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub decision: DecisionId,
+    pub tool: String,
+    pub ended: Ended,
+    /// Canonical bytes of the result; the manifest commits to them by a salted hash.
+    pub result: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Executed,
+    NotExecuted,
+    /// It may have been carried out; no reply says so.
+    Unconfirmed,
+}
+
+/// Where a listed tool stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// As in the registry.
+    pub name: String,
+    /// Whether policy lets the caller see it.
+    pub visible: bool,
+    /// Why it cannot be called, such as `tool_drift`.
+    pub quarantined: Option<String>,
+}
