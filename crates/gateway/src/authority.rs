@@ -26,8 +26,11 @@ pub trait Authority: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// When that cannot be found out; then nothing is shown.
-    async fn standing(&self, upstream: &str, tools: &[Arc<Object>])
-    -> Result<Vec<Standing>, String>;
+    async fn standing(
+        &self,
+        upstream: &str,
+        tools: &[Arc<Object>],
+    ) -> Result<Vec<Standing>, String>;
 
     /// Changes whenever a kill, a restore, a policy or the registry may have changed what is shown.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
@@ -77,6 +80,43 @@ pub struct Grant(pub(crate) GrantKind);
 pub(crate) enum GrantKind {
     /// Methods that need no decision: `initialize`, lists, `ping`.
     Lifecycle,
+}
+
+/// The call may not be sent any more: a kill covers it, or its permit has expired.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the call was withdrawn before it was sent")]
+pub struct Withdrawn;
+
+impl Grant {
+    /// For a method that needs no decision. An upstream refuses to send any other with it.
+    #[must_use]
+    pub fn lifecycle() -> Self {
+        Self(GrantKind::Lifecycle)
+    }
+
+    /// Whether this covers methods that need no decision, and nothing else.
+    #[must_use]
+    pub fn is_lifecycle(&self) -> bool {
+        matches!(self.0, GrantKind::Lifecycle)
+    }
+
+    /// Marks the call as sent. An upstream calls this once, when the bytes are about to be written;
+    /// when it fails, none is.
+    ///
+    /// # Errors
+    /// When the call was withdrawn.
+    pub fn start(&self) -> Result<(), Withdrawn> {
+        match &self.0 {
+            GrantKind::Lifecycle => Ok(()),
+        }
+    }
+
+    /// Completes when the call is withdrawn, before it was sent or while it is under way.
+    pub async fn withdrawn(&self) {
+        match &self.0 {
+            GrantKind::Lifecycle => std::future::pending().await,
+        }
+    }
 }
 
 /// How an allowed call ended.

@@ -12,6 +12,12 @@ pub trait Exchange: Send + Sync + std::fmt::Debug {
     /// client that has gone is seen by [`cancelled`](Self::cancelled).
     async fn notify(&self, notification: Notification);
 
+    /// What the client declared that it can do, as far as it is governed. A server of the modern era
+    /// is told with each request.
+    fn capabilities(&self) -> Object {
+        Object::new()
+    }
+
     /// Whether the client can be asked something before the answer. A modern client cannot: there
     /// the question is the answer, see [`Reply::InputRequired`](crate::upstream::Reply).
     fn can_ask(&self) -> bool;
