@@ -1,6 +1,8 @@
 //! Who decides: the use cases of this process (`local`), or a control plane that is asked over its
 //! HTTP interface (`remote`, for `sentinel mcp wrap`).
 
+mod grant;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,9 +11,15 @@ use sentinel_core::id::{DecisionId, ManifestId};
 
 use crate::jsonrpc::Object;
 
+pub use grant::{Grant, InFlight, Started, Withdrawal, Withdrawn};
+
 /// Decides, records and stops. There is one for each principal and tenant that a client speaks for.
 #[async_trait]
 pub trait Authority: Send + Sync + std::fmt::Debug {
+    /// Who asks: a stable identity of tenant, principal and agent, for cursors, sessions and
+    /// repeats.
+    fn principal(&self) -> &str;
+
     /// Has one call decided on the one enforcement path.
     async fn decide(&self, question: Question) -> Ruling;
 
@@ -72,58 +80,14 @@ pub struct Denied {
     pub retry_after: Option<std::time::Duration>,
 }
 
-/// The right to send one request. Not `Clone`, and it is used up by sending.
-#[derive(Debug)]
-pub struct Grant(pub(crate) GrantKind);
-
-#[derive(Debug)]
-pub(crate) enum GrantKind {
-    /// Methods that need no decision: `initialize`, lists, `ping`.
-    Lifecycle,
-}
-
-/// The call may not be sent any more: a kill covers it, or its permit has expired.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the call was withdrawn before it was sent")]
-pub struct Withdrawn;
-
-impl Grant {
-    /// For a method that needs no decision. An upstream refuses to send any other with it.
-    #[must_use]
-    pub fn lifecycle() -> Self {
-        Self(GrantKind::Lifecycle)
-    }
-
-    /// Whether this covers methods that need no decision, and nothing else.
-    #[must_use]
-    pub fn is_lifecycle(&self) -> bool {
-        matches!(self.0, GrantKind::Lifecycle)
-    }
-
-    /// Marks the call as sent. An upstream calls this once, when the bytes are about to be written;
-    /// when it fails, none is.
-    ///
-    /// # Errors
-    /// When the call was withdrawn.
-    pub fn start(&self) -> Result<(), Withdrawn> {
-        match &self.0 {
-            GrantKind::Lifecycle => Ok(()),
-        }
-    }
-
-    /// Completes when the call is withdrawn, before it was sent or while it is under way.
-    pub async fn withdrawn(&self) {
-        match &self.0 {
-            GrantKind::Lifecycle => std::future::pending().await,
-        }
-    }
-}
-
 /// How an allowed call ended.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub decision: DecisionId,
+    /// As it was decided on.
     pub tool: String,
+    pub action: &'static str,
+    pub call_id: Option<String>,
     pub ended: Ended,
     /// Canonical bytes of the result; the manifest commits to them by a salted hash.
     pub result: Option<Vec<u8>>,
