@@ -15,11 +15,13 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 mod confusable;
+mod qualified;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::confusable::is_deceptive;
 use self::confusable::lookalike;
+pub use self::qualified::{SEPARATOR, folded, qualified, split_qualified, unqualified};
 
 /// Why a name was refused. Messages repeat at most one character of the input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
