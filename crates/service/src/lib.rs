@@ -21,6 +21,7 @@ pub mod keys;
 pub mod kill;
 mod lifetimes;
 pub mod log;
+pub mod networks;
 mod outstanding;
 pub mod payloads;
 pub mod permit;
