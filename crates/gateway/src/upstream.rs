@@ -1,4 +1,10 @@
 //! MCP servers behind the gateway.
+//!
+//! [`connect`] gives the upstream of a [`Spec`]; nothing is started before it is first used. A
+//! `connection` dials again when the server has gone, limits what is under way, and translates between
+//! the modern shapes of the gateway and the era of the server. Below it a `wire` carries messages: to
+//! a `child`, or over the `web`, by streamable HTTP or by
+//! HTTP with server-sent events.
 
 use std::sync::Arc;
 
@@ -8,6 +14,25 @@ use tokio::sync::broadcast;
 use crate::authority::Grant;
 use crate::exchange::Exchange;
 use crate::jsonrpc::{Notification, Object, RpcError};
+
+mod board;
+mod breaker;
+mod child;
+mod connection;
+mod dialect;
+mod handshake;
+mod link;
+mod spec;
+mod status;
+mod subscriptions;
+mod ticket;
+mod unattended;
+mod web;
+mod wire;
+
+pub use connection::connect;
+pub use spec::{EraChoice, Limits, Secret, Spec, Transport};
+pub use status::{State, Status};
 
 /// One MCP server. Requests of any number of clients may be under way at one time.
 #[async_trait]
@@ -41,6 +66,11 @@ pub trait Upstream: Send + Sync + std::fmt::Debug {
 
     /// Ends the connection, and the process group of a child.
     async fn close(&self);
+
+    /// How the server is doing, for operators.
+    fn status(&self) -> Status {
+        Status::default()
+    }
 }
 
 /// What a server said of itself when it was connected.
@@ -75,8 +105,9 @@ pub enum Reply {
 #[error("{detail}")]
 pub struct Failure {
     /// Stable, for clients and metrics: `upstream_unavailable`, `upstream_timeout`,
-    /// `upstream_protocol`, `upstream_busy`, `cancelled`.
+    /// `upstream_protocol`, `upstream_busy`, `cancelled`, `withdrawn`.
     pub code: &'static str,
+    /// Of our own words: nothing that a server said is repeated.
     pub detail: String,
     /// Whether the request may have reached the server.
     pub may_have_run: bool,
