@@ -5,7 +5,7 @@
 //! 1. A *front* reads it: `front::http` for `/mcp/{tenant}`, `front::stdio` for `sentinel mcp wrap`.
 //!    It knows the client's era, its session and its streams, and nothing of policy.
 //! 2. [`mediator`] looks the method up in the table of [`method`] and hands it to what governs it:
-//!    lists to `catalog`, calls to `enforce`. A method that is not in the table is refused.
+//!    lists to [`catalog`], calls to `enforce`. A method that is not in the table is refused.
 //! 3. `enforce` asks the [`authority`], takes the grant of an allow, forwards the call to its
 //!    [`upstream`], and has the outcome recorded.
 //! 4. [`upstream`] speaks to the server in the server's own era.
@@ -15,6 +15,7 @@
 
 pub mod authority;
 pub mod call_params;
+pub mod catalog;
 pub mod client;
 pub mod era;
 pub mod exchange;
