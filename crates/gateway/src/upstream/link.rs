@@ -24,7 +24,7 @@ use super::web::tools::ToolHeaders;
 use super::wire::{Effect, Fault, Wire};
 use super::{Failure, Server};
 use crate::era::Era;
-use crate::jsonrpc::Notification;
+use crate::jsonrpc::{Notification, Object};
 
 /// News that a slow subscriber may be behind.
 const NEWS: usize = 256;
@@ -132,9 +132,12 @@ impl Links {
         };
         match met.unwrap_or_else(|_| Err(late())) {
             Ok(link) => {
-                self.ledger.connected(link.dialect.0.as_str(), since);
+                let again = self.ledger.connected(link.dialect.0.as_str(), since);
                 self.listen(&link).await;
                 self.subscribe_again(&link);
+                if again {
+                    self.tell_changes();
+                }
                 Ok(link)
             }
             // Nothing that a client asked for has been sent yet.
@@ -213,6 +216,15 @@ impl Links {
         let resources = self.subscriptions.resources();
         if let Some(request) = listen_request(&link.server, &resources, self.next_id()) {
             link.wire.listen(Some(request)).await;
+        }
+    }
+
+    /// Another process, or another session, may list something else than the last one did.
+    fn tell_changes(&self) {
+        for what in ["tools", "prompts", "resources"] {
+            let method = format!("notifications/{what}/list_changed");
+            // Without a subscriber there is nothing to tell.
+            drop(self.news.send(Notification { method, params: Object::new() }));
         }
     }
 

@@ -75,8 +75,8 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn change<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn enter(status: &mut Status, state: State) {
@@ -90,15 +90,16 @@ impl Ledger {
         self.change(|status| Self::enter(status, State::Connecting));
     }
 
-    pub(super) fn connected(&self, version: &str, since: Instant) {
+    /// Returns whether there was a connection before.
+    pub(super) fn connected(&self, version: &str, since: Instant) -> bool {
         self.change(|status| {
-            if status.version.is_some() {
-                status.restarts += 1;
-            }
+            let again = status.version.is_some();
+            status.restarts += u64::from(again);
             status.version = Some(version.to_owned());
             status.latency = Some(since.elapsed());
             Self::enter(status, State::Up);
-        });
+            again
+        })
     }
 
     pub(super) fn failed(&self, failure: &Failure, paused: bool) {

@@ -250,10 +250,17 @@ async fn a_child_that_ends_is_started_again_and_calls_are_not_repeated() {
     let fixture = Fixture::new(&[]);
     let upstream = fixture.connect();
     let permit = Permit::default();
+    let mut news = upstream.news();
     let failure = run(&upstream, with_permit("exit", json!({}), &permit)).await.unwrap_err();
+    assert!(news.try_recv().is_err());
     assert_eq!((failure.code, failure.may_have_run), ("upstream_unavailable", true));
     assert_eq!(text(run(&upstream, tool("echo", json!({}))).await), "{}");
     assert_eq!((fixture.count("call exit"), permit.starts.load(Ordering::SeqCst)), (1, 1));
+    // The other child may list something else.
+    for what in ["tools", "prompts", "resources"] {
+        let method = news.recv().await.unwrap().method;
+        assert_eq!(method, format!("notifications/{what}/list_changed"));
+    }
     let status = upstream.status();
     assert_eq!((status.state, status.restarts), (State::Up, 1));
     assert!(status.last_error.is_some());
