@@ -60,6 +60,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("sentinel-listener", &["sentinel-ingress"]),
+    ("sentinel-mcp-clients", &[]),
     (
         "sentinel",
         &[
@@ -83,6 +84,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-gateway",
             "sentinel-http",
             "sentinel-listener",
+            "sentinel-mcp-clients",
             "sentinel-ingress",
             "sentinel-telemetry",
             "sentinel-transparency",
