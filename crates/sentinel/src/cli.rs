@@ -11,6 +11,7 @@ mod key;
 mod kill;
 mod kills;
 mod log;
+mod mcp;
 mod migrate;
 mod openapi;
 mod payload;
@@ -56,6 +57,9 @@ enum Command {
     Restore(restore::Args),
     /// Lists kills.
     Kills(kills::Args),
+    /// Governs the MCP servers that clients on this machine use.
+    #[command(subcommand)]
+    Mcp(mcp::Command),
     /// Makes, lists and revokes API keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -107,6 +111,7 @@ impl Cli {
             Command::Kill(args) => kill::run(args, json).await,
             Command::Restore(args) => restore::run(args, json).await,
             Command::Kills(args) => kills::run(args, json).await,
+            Command::Mcp(command) => mcp::run(&command, json),
             Command::Key(command) => key::run(command, json).await,
             Command::Decisions(args) => decisions::run(args, json).await,
             Command::Audit(command) => audit::run(command, json).await,

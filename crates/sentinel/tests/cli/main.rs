@@ -21,6 +21,7 @@ mod key_origins;
 mod lifecycle;
 mod lockout;
 mod log_audit;
+mod mcp_clients;
 mod pages;
 mod payloads;
 mod planted;
