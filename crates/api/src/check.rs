@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use sentinel_core::id::{DecisionId, ManifestId};
+use sentinel_core::id::{DecisionId, ManifestId, ToolId};
 use sentinel_core::name::{Action, AgentName, CallId, Purpose, TenantSlug, ToolName};
 use sentinel_core::policy::PolicyReason;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,10 @@ pub struct CheckAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub permit: Option<Secret<'a>>,
+    /// With a permit: the tool that it is for, as `POST /v1/permits/redeem` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub tool_id: Option<ToolId>,
     /// The signed statement of this decision, where the server signs decisions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]

@@ -270,8 +270,12 @@ pub struct KillReached {
     /// Permits that this server issued in the last 60 seconds, that were not redeemed here, and
     /// that the kill covers; `null` when there were too many kinds to be counted.
     pub permits: Option<u64>,
-    /// Calls in flight that were cut; 0 without a gateway.
+    /// Calls in flight of this server that were cut; 0 without a gateway.
     pub calls: u64,
+    /// Of these, how many had not ended when the kill was answered: such a call may have reached
+    /// its tool, and its outcome is recorded as `unconfirmed`.
+    #[serde(default)]
+    pub calls_unconfirmed: u64,
 }
 
 /// What was stopped.

@@ -36,9 +36,10 @@ pub struct CheckRequest {
 
 /// The arguments of the call, with the hash of their canonical form. Holding both in one immutable
 /// value is what keeps the object that was decided and the object that is forwarded the same.
+/// Clones share it.
 #[derive(Debug, Clone)]
 pub struct Arguments {
-    value: Map<String, Value>,
+    value: Arc<Map<String, Value>>,
     hash: ArgumentHash,
 }
 
@@ -52,14 +53,20 @@ impl Arguments {
         let object = Value::Object(value);
         let hash = ArgumentHash(Sha256::digest(json::canonical(&object)).into());
         match object {
-            Value::Object(value) => Self { value, hash },
-            _ => Self { value: Map::new(), hash },
+            Value::Object(value) => Self { value: Arc::new(value), hash },
+            _ => Self { value: Arc::default(), hash },
         }
     }
 
     #[must_use]
-    pub const fn value(&self) -> &Map<String, Value> {
+    pub fn value(&self) -> &Map<String, Value> {
         &self.value
+    }
+
+    /// The arguments themselves: what is forwarded. Copied only while a clone is left.
+    #[must_use]
+    pub fn into_value(self) -> Map<String, Value> {
+        Arc::unwrap_or_clone(self.value)
     }
 
     #[must_use]

@@ -9,6 +9,8 @@ use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::CheckRequest;
 use sentinel_core::id::ManifestId;
 use sentinel_core::principal::{Principal, Role};
+use sentinel_service::ServiceError;
+use sentinel_service::check::Checked;
 
 use crate::auth::Caller;
 use crate::deadline;
@@ -62,10 +64,21 @@ impl Asked {
 /// # Errors
 /// When no decision could be recorded; nothing is allowed then.
 pub async fn ask(door: &FrontDoor, request: CheckRequest) -> Result<Asked, Problem> {
-    let arrived = request.arrived;
-    let checker = &door.services.checker;
-    let checked = checker.check(request).await?;
-    door.traffic.checked(&checked.decision, arrived.elapsed());
-    let permit = checked.permit.as_ref().map(|permit| checker.token(permit));
+    let checked = ask_to_forward(door, request).await?;
+    let permit = checked.permit.as_ref().map(|permit| door.services.checker.token(permit));
     Ok(Asked { decision: checked.decision, permit, manifest_id: checked.manifest_id })
+}
+
+/// As [`ask`], for what forwards the call itself: it takes the permit in place of a token.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_to_forward(
+    door: &FrontDoor,
+    request: CheckRequest,
+) -> Result<Checked, ServiceError> {
+    let arrived = request.arrived;
+    let checked = door.services.checker.check(request).await?;
+    door.traffic.checked(&checked.decision, arrived.elapsed());
+    Ok(checked)
 }

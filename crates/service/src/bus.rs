@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sentinel_core::event::{Bus, Event};
 use sentinel_core::id::TenantId;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use crate::history::{Group, History, Since};
@@ -53,6 +53,8 @@ pub struct InProcessBus {
     history: Arc<Mutex<History>>,
     sender: broadcast::Sender<Weak<Group>>,
     audience: Mutex<HashMap<Option<TenantId>, u64>>,
+    /// Counts what may change which calls are allowed.
+    changes: watch::Sender<u64>,
 }
 
 /// Groups of events a slow subscriber may lag behind before it is told that it missed some. They
@@ -63,7 +65,8 @@ impl Default for InProcessBus {
     fn default() -> Self {
         let (sender, _) = broadcast::channel(LAG);
         let audience = Mutex::default();
-        Self { run: Uuid::now_v7(), history: Arc::default(), sender, audience }
+        let changes = watch::Sender::default();
+        Self { run: Uuid::now_v7(), history: Arc::default(), sender, audience, changes }
     }
 }
 
@@ -84,6 +87,13 @@ impl InProcessBus {
             Some(_) => (Since { gap: true, ..Since::default() }, newest),
         };
         Subscription::new(&self.history, since, live, after, position)
+    }
+
+    /// Changes with each event of a kill, a restore, the registry or policy: with whatever may
+    /// change which calls are allowed. Carries nothing, so a slow reader misses nothing.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The identifier of an event of this process.
@@ -150,6 +160,10 @@ impl InProcessBus {
     fn add(&self, events: Vec<Event>, foreign: bool) {
         if events.is_empty() {
             return;
+        }
+        let changes = |event: &Event| event.is_control() || matches!(event, Event::Policy(_));
+        if events.iter().any(changes) {
+            self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         // Sending under the lock keeps the order; it never blocks, and without subscribers it is
@@ -346,6 +360,19 @@ mod tests {
         bus.publish(vec![decision(history::DECISIONS)]);
         bus.publish(vec![event("a")]);
         assert_eq!(heard(&mut live), (vec![2], 1));
+    }
+
+    #[test]
+    fn only_what_may_change_decisions_is_a_change() {
+        let bus = InProcessBus::default();
+        let mut changes = bus.changes();
+        bus.publish(vec![decision(10)]);
+        assert!(!changes.has_changed().unwrap());
+        bus.publish(vec![decision(10), event("a")]);
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        bus.foreign().publish(vec![event("b")]);
+        assert!(changes.has_changed().unwrap());
     }
 
     #[test]

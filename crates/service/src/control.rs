@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::ServiceError;
 use crate::announce::{Announcer, Mine};
+use crate::calls::Calls;
 
 /// How often a replica that follows the others reads the store without being told.
 const POLL: Duration = Duration::from_secs(1);
@@ -25,6 +26,8 @@ pub struct Control {
     state: ArcSwap<ControlState>,
     store: Arc<dyn ControlStore>,
     announcer: Option<Announcer>,
+    /// The calls in flight, which each newer state may forbid.
+    calls: Option<Arc<Calls>>,
 }
 
 impl Control {
@@ -33,7 +36,7 @@ impl Control {
     /// # Errors
     /// When the store cannot be read.
     pub async fn load(store: Arc<dyn ControlStore>) -> Result<Self, StoreError> {
-        let control = Self { state: ArcSwap::default(), store, announcer: None };
+        let control = Self { state: ArcSwap::default(), store, announcer: None, calls: None };
         control.refresh().await?;
         Ok(control)
     }
@@ -42,6 +45,12 @@ impl Control {
     pub(crate) fn announcing(mut self, announcer: Announcer) -> Self {
         announcer.begin(self.current());
         self.announcer = Some(announcer);
+        self
+    }
+
+    /// Has `calls` look at each state from now on.
+    pub(crate) fn cutting(mut self, calls: Arc<Calls>) -> Self {
+        self.calls = Some(calls);
         self
     }
 
@@ -56,6 +65,8 @@ impl Control {
     }
 
     fn announce(&self) {
+        // Calls are cut before anyone hears of the kill.
+        self.calls.iter().for_each(|calls| calls.look(&self.current()));
         if let Some(announcer) = &self.announcer {
             announcer.tell(|| self.current());
         }

@@ -20,6 +20,7 @@ use sentinel_core::tool::Tool;
 use crate::ServiceError;
 use crate::announce::Mine;
 use crate::bus::InProcessBus;
+use crate::calls::{Calls, Cut};
 use crate::control::Control;
 use crate::ids::new_id;
 use crate::lifetimes::Lifetimes;
@@ -37,6 +38,7 @@ pub struct KillSwitch {
     pub(crate) outstanding: Arc<Outstanding>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) calls: Arc<Calls>,
 }
 
 /// What is to be killed or restored, by the names people use.
@@ -91,8 +93,10 @@ pub struct Reached {
     /// Permits that this replica has issued and that the kill took the effect of; `None` when they
     /// were of too many kinds to be counted.
     pub permits: Option<u64>,
-    /// Calls in flight that were cut.
+    /// Calls in flight of this replica that were cut.
     pub calls: u64,
+    /// Of these, how many had not ended yet: such a call may still be on its way to a tool.
+    pub calls_unconfirmed: u64,
 }
 
 /// The longest time ahead for which a kill can be made, or last, in days.
@@ -100,6 +104,8 @@ const MAX_DAYS: i64 = 3660;
 /// Time that the store gets to count the replicas: the kill holds by then, and its result must not
 /// wait for a number.
 const COUNTING: Duration = Duration::from_millis(25);
+/// Time that calls in flight get to end once they are cut. None of them can start by then.
+const CUTTING: Duration = Duration::from_millis(100);
 
 impl KillSwitch {
     /// Stops everything `target` covers. When this returns, nothing it covers is allowed any more.
@@ -154,24 +160,37 @@ impl KillSwitch {
         }
         let epoch = stored?;
         let kill = Kill { epoch, ..kill };
+        let cut = self.cut(&kill);
         let counting = tokio::time::timeout(COUNTING, self.store.replicas());
         let (control, replicas) = tokio::join!(self.control.refresh_after("kill"), counting);
+        // Once more: a call that was entered before the refresh was cut by it.
+        let cut = cut.and(self.cut(&kill));
+        let calls_unconfirmed = cut.wait(CUTTING).await;
         let (affected_tools, affected_count) = affected(&control, &kill.scope);
         let replicas = replicas.ok().and_then(Result::ok);
-        let reached = Reached { replicas, ..self.reached(&kill, &control, now) };
+        let reached = Reached {
+            replicas,
+            calls: cut.count(),
+            calls_unconfirmed,
+            ..self.reached(&kill, &control, now)
+        };
         Ok(Switched { kills: vec![kill.id], epoch, affected_tools, affected_count, reached })
     }
 
-    /// Counts what a kill reached. One that is still to come has told no stream and cut no permit.
+    /// Cuts the calls in flight, unless the kill is still to come.
+    fn cut(&self, kill: &Kill) -> Cut {
+        if kill.is_pending() || kill.is_self_test() { Cut::default() } else { self.calls.cut(kill) }
+    }
+
+    /// Counts what a kill reached, but for the calls. One that is still to come has told no stream and cut no permit.
     fn reached(&self, kill: &Kill, control: &ControlState, now: Timestamp) -> Reached {
         if kill.is_pending() {
             return Reached { permits: Some(0), ..Reached::default() };
         }
         Reached {
-            replicas: None,
             streams: self.events.listeners(kill.scope.tenant_id()),
             permits: self.outstanding.covered_by(kill, control, now),
-            calls: 0,
+            ..Reached::default()
         }
     }
 

@@ -7,6 +7,7 @@ mod announce;
 pub mod attest;
 pub mod audit;
 pub mod bus;
+pub mod calls;
 pub mod check;
 pub mod commit;
 pub mod control;

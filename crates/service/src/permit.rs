@@ -119,6 +119,13 @@ impl PermitSeal {
         })
     }
 
+    /// A permit for going on with a call that was allowed before and is allowed again at `now`. It
+    /// is for what this process forwards: as a token it would be refused.
+    pub(crate) fn again(record: &DecisionRecord, now: Timestamp) -> Option<Permit> {
+        let expires_at = now.checked_add(LIFETIME).ok()?;
+        Self::permit(record).map(|permit| Permit { expires_at, ..permit })
+    }
+
     /// The permit as a token.
     #[must_use]
     pub fn seal(&self, permit: &Permit) -> String {

@@ -9,14 +9,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::Pending;
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Resolved, precheck, resolve};
-use sentinel_core::id::{KeyId, ToolId};
+use sentinel_core::id::{DecisionId, KeyId, ToolId};
 use sentinel_core::permit::{Redeemed, Redemption, is_good};
 use sentinel_core::ports::DecisionStore;
 use sentinel_core::principal::Principal;
@@ -28,6 +28,9 @@ use crate::control::Control;
 use crate::judge::{Case, Judge};
 use crate::outstanding::Outstanding;
 use crate::permit::{Permit, PermitSeal};
+
+/// How long after its decision a call that asked its client something can go on.
+pub const RESUMABLE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Redeems permits.
 #[derive(Debug)]
@@ -95,6 +98,38 @@ impl Redeemer {
             }
         }
         Err(ServiceError::GaveUp { attempts: ATTEMPTS })
+    }
+
+    /// Has the call of `decision` decided again, on the state of now, when it goes on after its
+    /// client was asked something. It was counted when it was decided first, and is not counted
+    /// again. Returns that first decision, and a permit for going on.
+    ///
+    /// # Errors
+    /// The code of the deny when the call would be denied by now; `permit_invalid` when there is no
+    /// such allow of `principal` with these arguments, or it is too old.
+    pub async fn resume(
+        &self,
+        principal: &Principal,
+        decision: DecisionId,
+        arguments: &Arguments,
+    ) -> Result<(DecisionRecord, Permit), ServiceError> {
+        let record = self.store.decision(decision).await?;
+        let own = |record: &DecisionRecord| {
+            record.allow
+                && record.principal == principal.id()
+                && record.argument_hash == arguments.hash()
+        };
+        let record = record.filter(own).ok_or_else(|| invalid("it was issued for another call"))?;
+        may_redeem(principal, &record)?;
+        let control = self.control.refresh().await?;
+        let now = self.clock.now();
+        if now.duration_since(record.created_at) > RESUMABLE {
+            return Err(invalid("it has expired"));
+        }
+        self.decide_again(&record, arguments, &control, now).await?;
+        let permit = PermitSeal::again(&record, now);
+        let permit = permit.ok_or_else(|| invalid("its decision is not recorded"))?;
+        Ok((record, permit))
     }
 
     /// The call of `record`, decided on the state of now as the call that was counted already.

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sentinel_core::check::Arguments;
 use sentinel_core::clock::Clock;
 use sentinel_core::commit::Batch;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::event::Bus;
+use sentinel_core::id::DecisionId;
 use sentinel_core::page::Page;
 use sentinel_core::policy::PolicyEngine;
 use sentinel_core::ports::{LogStore, PayloadStore, QuotaStore};
+use sentinel_core::principal::Principal;
 use sentinel_core::quota::Counter;
 use sentinel_core::rate::{RateLimiter, RateRule};
 use sentinel_core::store::Store;
@@ -24,7 +27,8 @@ use crate::announce::Announcer;
 use crate::attest::{Attest, Attestor};
 use crate::audit::Audit;
 use crate::bus::{FanOut, InProcessBus};
-use crate::check::Checker;
+use crate::calls::{CallInFlight, Calls};
+use crate::check::{Checked, Checker};
 use crate::commit::DecisionWriter;
 use crate::control::Control;
 use crate::group::{Delay, Group, Grouping};
@@ -112,6 +116,8 @@ pub struct Services {
     pub redeemer: Redeemer,
     pub registry: Registry,
     pub kills: Arc<KillSwitch>,
+    /// Calls that this process forwards.
+    pub calls: Arc<Calls>,
     pub self_tests: SelfTests,
     pub keys: Keys,
     pub provenance: Arc<Provenance>,
@@ -161,8 +167,9 @@ impl Services {
         let bus = bus(&events, others);
         let (own, local) = (Arc::clone(&bus), Arc::clone(&events));
         let announcer = Announcer::new(own, local, Arc::clone(&clock));
+        let calls = Arc::new(Calls::new(Arc::clone(&clock)));
         let control = Control::load(store.clone()).await?.announcing(announcer);
-        let control = Arc::new(control);
+        let control = Arc::new(control.cutting(Arc::clone(&calls)));
         let outstanding = Arc::new(Outstanding::default());
         let payloads = Foundations {
             store: payloads,
@@ -224,6 +231,7 @@ impl Services {
             outstanding: Arc::clone(&outstanding),
             clock: Arc::clone(&clock),
             lifetimes: Lifetimes::default(),
+            calls: Arc::clone(&calls),
         });
         tokio::spawn(keep_turning(Arc::downgrade(&kills)));
         Ok(Self {
@@ -261,6 +269,7 @@ impl Services {
                 clock: Arc::clone(&clock),
             },
             kills,
+            calls,
             self_tests: SelfTests::default(),
             keys: Keys {
                 control: Arc::clone(&control),
@@ -286,6 +295,37 @@ impl Services {
             store,
             clock,
         })
+    }
+
+    /// Enters an allowed call of `principal` among those in flight, so that a kill cuts it. The
+    /// permit is used up; `None` when the decision denies.
+    ///
+    /// # Errors
+    /// When a kill covers the call by now, or too many calls are in flight.
+    pub fn open_call(
+        &self,
+        principal: Principal,
+        checked: Checked,
+    ) -> Result<Option<CallInFlight>, ServiceError> {
+        let Checked { decision, permit, .. } = checked;
+        permit
+            .map(|permit| self.calls.open(&self.control, principal, &decision, permit))
+            .transpose()
+    }
+
+    /// Goes on with an allowed call of `principal` after its client was asked something: policy and
+    /// control state are asked again, and the quota is not.
+    ///
+    /// # Errors
+    /// As [`Redeemer::resume`] and [`Services::open_call`].
+    pub async fn resume_call(
+        &self,
+        principal: Principal,
+        decision: DecisionId,
+        arguments: &Arguments,
+    ) -> Result<CallInFlight, ServiceError> {
+        let (record, permit) = self.redeemer.resume(&principal, decision, arguments).await?;
+        self.calls.open(&self.control, principal, &record, permit)
     }
 
     /// Starts the task that keeps the control state up with the other replicas, as

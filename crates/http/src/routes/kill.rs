@@ -46,7 +46,7 @@ pub(crate) async fn kill(
     let order = KillOrder { target, reason, starts_at, expires_at };
     let done = app.services.kills.kill_as(caller.principal(), order).await?;
     app.metrics.killed(kind);
-    let Reached { replicas, streams, permits, calls } = done.reached;
+    let Reached { replicas, streams, permits, calls, calls_unconfirmed } = done.reached;
     Ok(Json(KillAnswer {
         status: "disabled".into(),
         affected_tools: done.affected_tools,
@@ -54,6 +54,6 @@ pub(crate) async fn kill(
         kill_id: done.kills.first().copied(),
         kills: done.kills,
         epoch: done.epoch,
-        reached: KillReached { replicas, streams, permits, calls },
+        reached: KillReached { replicas, streams, permits, calls, calls_unconfirmed },
     }))
 }

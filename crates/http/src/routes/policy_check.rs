@@ -96,6 +96,7 @@ fn response(asked: &Asked) -> CheckAnswer<'_> {
         obligations: Cow::Borrowed(decision.obligations()),
         policy_revision: decision.policy_revision.as_deref().map(Cow::Borrowed),
         permit: asked.permit.as_deref().map(Secret::from),
+        tool_id: asked.permit.as_ref().and(decision.tool_id),
         manifest_id: asked.manifest_id,
     }
 }

@@ -138,7 +138,11 @@ fn reached(reached: &KillReached) -> String {
         Some(count) => format!("{count} {what}s"),
         None => format!("unknown {what}s"),
     });
-    words.join(", ")
+    let words = words.join(", ");
+    match reached.calls_unconfirmed {
+        0 => words,
+        left => format!("{words} ({left} of them not confirmed to have ended)"),
+    }
 }
 
 /// The tools that an answer names, in words.
@@ -156,9 +160,18 @@ mod tests {
 
     #[test]
     fn what_a_kill_reached_is_counted_in_words() {
-        let none = KillReached { replicas: None, streams: 0, permits: Some(1), calls: 2 };
+        let none = KillReached {
+            replicas: None,
+            streams: 0,
+            permits: Some(1),
+            calls: 2,
+            calls_unconfirmed: 0,
+        };
         assert_eq!(reached(&none), "unknown replicas, 0 streams, 1 permit, 2 calls");
-        let one = KillReached { replicas: Some(1), streams: 1, permits: None, calls: 1 };
+        let one = KillReached { replicas: Some(1), streams: 1, permits: None, calls: 1, ..none };
         assert_eq!(reached(&one), "1 replica, 1 stream, unknown permits, 1 call");
+        let left = KillReached { calls: 3, calls_unconfirmed: 2, ..none };
+        let words = reached(&left);
+        assert!(words.ends_with("3 calls (2 of them not confirmed to have ended)"), "{words}");
     }
 }

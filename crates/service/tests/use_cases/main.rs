@@ -8,6 +8,7 @@
 )]
 
 mod attest;
+mod calls;
 mod check;
 mod follow;
 mod group;
