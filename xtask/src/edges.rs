@@ -57,6 +57,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-client",
             "sentinel-ingress",
             "sentinel-service",
+            "sentinel-telemetry",
         ],
     ),
     ("sentinel-listener", &["sentinel-ingress"]),

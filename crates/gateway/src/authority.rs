@@ -2,8 +2,11 @@
 //! HTTP interface (`remote`, for `sentinel mcp wrap`).
 
 mod grant;
+pub mod local;
+pub mod remote;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::check::Arguments;
@@ -54,8 +57,13 @@ pub struct Question {
     pub purpose: Option<String>,
     /// What policy sees as `input.context`.
     pub context: Object,
-    pub call_id: Option<String>,
+    /// The allow that this call goes on from, after its client was asked something. It is decided
+    /// again, and not counted again where the authority can tell.
+    pub resumes: Option<DecisionId>,
 }
+
+/// Code of a call that cannot be put as a question at all.
+pub const INVALID_CALL: &str = "invalid_call";
 
 #[derive(Debug)]
 pub enum Ruling {
@@ -77,7 +85,7 @@ pub struct Denied {
     pub code: String,
     pub reason: String,
     pub decision: Option<DecisionId>,
-    pub retry_after: Option<std::time::Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 /// How an allowed call ended.
@@ -87,7 +95,8 @@ pub struct Outcome {
     /// As it was decided on.
     pub tool: String,
     pub action: &'static str,
-    pub call_id: Option<String>,
+    /// Identifies the call in what is recorded of it.
+    pub call_id: String,
     pub ended: Ended,
     /// Canonical bytes of the result; the manifest commits to them by a salted hash.
     pub result: Option<Vec<u8>>,
@@ -99,6 +108,28 @@ pub enum Ended {
     NotExecuted,
     /// It may have been carried out; no reply says so.
     Unconfirmed,
+}
+
+impl Ended {
+    /// As it is recorded and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::NotExecuted => "not_executed",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// When a rate limit has room again, as its reason says.
+fn retry_after(code: &str, reason: &str) -> Option<Duration> {
+    if code != "rate_limited" {
+        return None;
+    }
+    let (_, rest) = reason.rsplit_once("try again in ")?;
+    let seconds: f64 = rest.strip_suffix(" s")?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// Where a listed tool stands.

@@ -1,9 +1,8 @@
 //! The right to send one request, which can be withdrawn until the reply is there.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use tokio::sync::SetOnce;
+
+pub use sentinel_service::calls::{Withdrawal, Withdrawn};
 
 /// The right to send one request. Not `Clone`, and it is used up by sending.
 ///
@@ -43,19 +42,6 @@ pub trait InFlight: Send + Sync + std::fmt::Debug {
 pub struct Started(
     #[allow(dead_code, reason = "held for what its drop does")] Option<Box<dyn Send + Sync>>,
 );
-
-/// Whether and why a call is to end; clones share one state.
-#[derive(Debug, Clone, Default)]
-pub struct Withdrawal(Arc<SetOnce<Withdrawn>>);
-
-/// Why a call may not be made, or not go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Withdrawn {
-    /// Stable reason code: `killed`, `key_revoked`, `permit_expired` and so on.
-    pub code: String,
-    pub reason: String,
-}
 
 impl Grant {
     /// The grant of an allowed call. Only an [`Authority`](super::Authority) has one to give.
@@ -117,24 +103,5 @@ impl Started {
 impl std::fmt::Debug for Started {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Started")
-    }
-}
-
-impl Withdrawal {
-    /// Ends the call. The first reason counts.
-    pub fn withdraw(&self, why: Withdrawn) {
-        // An earlier reason stays.
-        let _ = self.0.set(why);
-    }
-
-    /// Why the call is to end, if it is.
-    #[must_use]
-    pub fn get(&self) -> Option<&Withdrawn> {
-        self.0.get()
-    }
-
-    /// Completes when the call is to end.
-    pub async fn wait(&self) -> Withdrawn {
-        self.0.wait().await.clone()
     }
 }

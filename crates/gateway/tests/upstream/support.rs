@@ -81,7 +81,7 @@ impl Permit {
     }
 
     pub(crate) fn kill(&self) {
-        let why = Withdrawn { code: "killed".to_owned(), reason: "a test kills it".to_owned() };
+        let why = Withdrawn { code: "killed".into(), reason: "a test kills it".to_owned() };
         self.withdrawal.withdraw(why);
     }
 }
