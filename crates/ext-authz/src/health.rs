@@ -18,7 +18,7 @@ struct HealthCheckResponse {
 }
 
 /// The health of the one service, whichever is asked about.
-pub(super) async fn check(State(gateway): State<Shared>) -> Response {
-    let ready = gateway.door.not_ready().await.is_empty();
+pub(super) async fn check(State(interface): State<Shared>) -> Response {
+    let ready = interface.door.not_ready().await.is_empty();
     grpc::message(&HealthCheckResponse { status: if ready { SERVING } else { NOT_SERVING } })
 }

@@ -38,12 +38,12 @@ const MAX_MESSAGE: usize = 512 * 1024;
 
 /// What the methods share.
 #[derive(Debug)]
-struct Gateway {
+struct Interface {
     door: Arc<FrontDoor>,
     counters: Arc<RouteCounters>,
 }
 
-type Shared = Arc<Gateway>;
+type Shared = Arc<Interface>;
 
 /// The methods, to be served by HTTP/2.
 pub fn router(door: Arc<FrontDoor>) -> Router {
@@ -53,18 +53,18 @@ pub fn router(door: Arc<FrontDoor>) -> Router {
         .route(health::CHECK, post(health::check))
         .fallback(grpc::unimplemented)
         .method_not_allowed_fallback(grpc::unimplemented)
-        .with_state(Arc::new(Gateway { door, counters }))
+        .with_state(Arc::new(Interface { door, counters }))
 }
 
-async fn check(State(gateway): State<Shared>, request: Request) -> Response {
+async fn check(State(interface): State<Shared>, request: Request) -> Response {
     if !grpc::is_grpc(request.headers()) {
         return grpc::unsupported();
     }
     let mut received = Received::now(request.headers());
     let (parts, body) = request.into_parts();
-    let decided = match gateway.door.admit(&parts, Some(CHECK)) {
+    let decided = match interface.door.admit(&parts, Some(CHECK)) {
         Ok(under_way) => {
-            let decided = decide(&gateway.door, parts, body, &mut received);
+            let decided = decide(&interface.door, parts, body, &mut received);
             under_way.within(AssertUnwindSafe(decided).catch_unwind()).await
         }
         Err(refused) => Ok(Err(refused)),
@@ -72,7 +72,7 @@ async fn check(State(gateway): State<Shared>, request: Request) -> Response {
     let decided =
         decided.unwrap_or_else(|panic| Err(Problem::internal(edge::message(panic.as_ref()))));
     let (status, response) = respond(decided, &received.id);
-    gateway.counters.count(status);
+    interface.counters.count(status);
     grpc::message(&response)
 }
 

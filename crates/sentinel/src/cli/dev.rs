@@ -91,7 +91,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     logging::start(asked, &args.log_level);
     let data_dir = DataDir::open(&args.data_dir)?;
     let addresses =
-        Addresses { clients: args.listen, gateways: args.ext_authz_listen, operators: None };
+        Addresses { clients: args.listen, ext_authz: args.ext_authz_listen, operators: None };
     let listeners = Listeners::bind(addresses).await?;
     let (policy_dir, kept) = policy_dir(&args, &data_dir)?;
     let node = Node::start(parts(&data_dir, &policy_dir, args.v0_compatible)).await?;
@@ -107,7 +107,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     node.serve(listeners, serving(&args, format), |addresses| {
         let ready = Ready {
             address: addresses.clients,
-            ext_authz: addresses.gateways,
+            ext_authz: addresses.ext_authz,
             data_dir: &data_dir,
             policy_dir: &policy_dir,
             policy: &policy,

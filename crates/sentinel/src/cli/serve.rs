@@ -116,7 +116,7 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
 }
 
 fn ready(addresses: Addresses, policy: &PolicyStatus, format: LogFormat) -> Outcome {
-    let Addresses { clients, gateways, operators } = addresses;
+    let Addresses { clients, ext_authz, operators } = addresses;
     let url = format!("http://{clients}");
     match format {
         LogFormat::Json => output::line(
@@ -128,7 +128,7 @@ fn ready(addresses: Addresses, policy: &PolicyStatus, format: LogFormat) -> Outc
                     "mode": "serve",
                     "version": env!("CARGO_PKG_VERSION"),
                     "pid": std::process::id(),
-                    "ext_authz": gateways,
+                    "ext_authz": ext_authz,
                     "admin": operators,
                     "policy_revision": policy.revision,
                     "policy_error": policy.error,
@@ -140,7 +140,7 @@ fn ready(addresses: Addresses, policy: &PolicyStatus, format: LogFormat) -> Outc
             "Sentinel MCP {} on {url}{}{}, {}",
             env!("CARGO_PKG_VERSION"),
             operators.map(|address| format!(", {address} (administration)")).unwrap_or_default(),
-            gateways.map(|address| format!(" and {address} (ext_authz)")).unwrap_or_default(),
+            ext_authz.map(|address| format!(" and {address} (ext_authz)")).unwrap_or_default(),
             match &policy.revision {
                 Some(revision) => format!("policy revision {revision}"),
                 None => "without policy: every check is denied".to_owned(),

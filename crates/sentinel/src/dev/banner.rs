@@ -16,7 +16,7 @@ use crate::output::{self, BOLD, DIM, RED, styled};
 /// What is printed.
 pub(crate) struct Ready<'a> {
     pub(crate) address: SocketAddr,
-    /// Where gateways ask; `None` serves none.
+    /// Where Envoy asks; `None` serves none.
     pub(crate) ext_authz: Option<SocketAddr>,
     pub(crate) data_dir: &'a DataDir,
     pub(crate) policy_dir: &'a Path,

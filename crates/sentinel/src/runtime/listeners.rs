@@ -15,7 +15,7 @@ use crate::failure::{Failure, OrFail as _, Outcome};
 #[derive(Debug)]
 pub(crate) struct Interfaces {
     http: Router,
-    /// For gateways, by HTTP/2.
+    /// For Envoy, by HTTP/2.
     ext_authz: Router,
 }
 
@@ -31,7 +31,7 @@ impl Interfaces {
 #[derive(Debug)]
 pub(crate) struct Listeners {
     clients: TcpListener,
-    gateways: Option<TcpListener>,
+    ext_authz: Option<TcpListener>,
     operators: Option<TcpListener>,
 }
 
@@ -39,8 +39,8 @@ pub(crate) struct Listeners {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Addresses {
     pub(crate) clients: SocketAddr,
-    /// Where gateways ask; `None` serves none.
-    pub(crate) gateways: Option<SocketAddr>,
+    /// Where Envoy asks; `None` serves none.
+    pub(crate) ext_authz: Option<SocketAddr>,
     /// Where operators and administrators are served, and no other caller.
     pub(crate) operators: Option<SocketAddr>,
 }
@@ -53,7 +53,7 @@ impl Listeners {
     pub(crate) async fn bind(addresses: Addresses) -> Outcome<Self> {
         Ok(Self {
             clients: bind(addresses.clients).await?,
-            gateways: bind_if(addresses.gateways).await?,
+            ext_authz: bind_if(addresses.ext_authz).await?,
             operators: bind_if(addresses.operators).await?,
         })
     }
@@ -68,7 +68,7 @@ impl Listeners {
         };
         Ok(Addresses {
             clients: of(&self.clients)?,
-            gateways: self.gateways.as_ref().map(of).transpose()?,
+            ext_authz: self.ext_authz.as_ref().map(of).transpose()?,
             operators: self.operators.as_ref().map(of).transpose()?,
         })
     }
@@ -81,10 +81,10 @@ impl Listeners {
         limits: &Limits,
         stopped: impl Future<Output = ()> + Clone,
     ) -> usize {
-        let Interfaces { http, ext_authz } = interfaces;
-        let gateways = async {
-            let Some(listener) = self.gateways else { return 0 };
-            serve(listener, ext_authz, Protocol::Http2, limits.clone(), stopped.clone()).await
+        let Interfaces { http, ext_authz: envoy } = interfaces;
+        let ext_authz = async {
+            let Some(listener) = self.ext_authz else { return 0 };
+            serve(listener, envoy, Protocol::Http2, limits.clone(), stopped.clone()).await
         };
         let operators = async {
             let Some(listener) = self.operators else { return 0 };
@@ -93,8 +93,8 @@ impl Listeners {
         };
         let stop = stopped.clone();
         let clients = serve(self.clients, http.clone(), Protocol::Http1, limits.clone(), stop);
-        let (clients, gateways, operators) = tokio::join!(clients, gateways, operators);
-        clients + gateways + operators
+        let (clients, ext_authz, operators) = tokio::join!(clients, ext_authz, operators);
+        clients + ext_authz + operators
     }
 }
 

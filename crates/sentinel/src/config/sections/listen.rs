@@ -81,7 +81,7 @@ impl Section for Listen {
         }
         let addresses = Addresses {
             clients: self.listen,
-            gateways: self.ext_authz_listen,
+            ext_authz: self.ext_authz_listen,
             operators: self.admin_listen,
         };
         Some(Listening { addresses, allowed_hosts })
