@@ -2,7 +2,7 @@
 //!
 //! One call passes through these modules:
 //!
-//! 1. A *front* reads it: `front::http` for `/mcp/{tenant}`, `front::stdio` for `sentinel mcp wrap`.
+//! 1. A *front* reads it: [`front::http`] for `/mcp/{tenant}`, `front::stdio` for `sentinel mcp wrap`.
 //!    It knows the client's era, its session and its streams, and nothing of policy.
 //! 2. [`mediator`] looks the method up in the table of [`method`] and hands it to what governs it:
 //!    lists to [`catalog`], calls to `enforce`. A method that is not in the table is refused.
@@ -21,6 +21,8 @@ pub mod denial;
 pub mod era;
 pub mod exchange;
 pub mod framing;
+pub mod front;
+pub mod gateway;
 pub mod jsonrpc;
 pub mod mediator;
 pub mod method;

@@ -1,0 +1,247 @@
+//! The front for HTTP: `/mcp/{tenant}` and `/mcp/{tenant}/{upstream}`, for clients of both eras.
+//!
+//! A request passes the [edge](sentinel_ingress::edge), then `entry`, which knows its sender, then
+//! the front of its era: `legacy` has sessions, `modern` has none. Both have the request served by
+//! the [mediator](crate::mediator) in a task of its own, which tells a `feed` what the client is to
+//! hear; the HTTP response reads it. A request so outlives its connection where the era wants that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use sentinel_ingress::edge::EdgeLayer;
+use sentinel_ingress::{FrontDoor, body};
+use sentinel_service::ServiceError;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Route;
+use crate::gateway::{Authorities, Routes};
+use crate::jsonrpc::{self, LIMITS, Message, Object};
+
+mod entry;
+mod events;
+mod feed;
+mod legacy;
+mod media;
+mod metadata;
+mod modern;
+mod places;
+mod refusal;
+mod seal;
+mod serve;
+mod watch;
+
+pub use places::Most;
+
+use entry::Entry;
+use refusal::Refusal;
+use seal::Seal;
+
+const ALL: &str = "/mcp/{tenant}";
+const ONE: &str = "/mcp/{tenant}/{upstream}";
+const METADATA_OF_ALL: &str = "/.well-known/oauth-protected-resource/mcp/{tenant}";
+const METADATA_OF_ONE: &str = "/.well-known/oauth-protected-resource/mcp/{tenant}/{upstream}";
+/// What the purpose of a call is called in its `_meta`.
+const PURPOSE: &str = "sentinel/purpose";
+const METHODS: &str = "POST, GET, DELETE, OPTIONS";
+/// Bytes of the body of a request without a valid key that are read, to find the id that its
+/// refusal carries.
+const MAX_UNAUTHENTICATED: usize = 64 * 1024;
+
+/// How the front serves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Requests that are being served at one time.
+    pub calls: Most,
+    /// Legacy sessions that a replica holds in memory; others are revived from their ids.
+    pub sessions: Most,
+    /// How long a response may take until a stream is opened for it.
+    pub patience: Duration,
+    /// Time between two comments on a stream that is quiet.
+    pub keep_alive: Duration,
+    /// How long requests may go on once the server stops. Those that are not done by then are
+    /// cancelled and answered; it must be less than the time until connections are cut.
+    pub last_call: Duration,
+    /// Where clients reach this server; derived from the request when there is none.
+    pub public_url: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            calls: Most { all: 8192, of_principal: 1024 },
+            sessions: Most { all: 10_000, of_principal: 1000 },
+            patience: Duration::from_secs(2),
+            keep_alive: Duration::from_secs(15),
+            last_call: Duration::from_secs(4),
+            public_url: None,
+        }
+    }
+}
+
+/// The front, ready to be mounted.
+#[derive(Debug, Clone)]
+pub struct HttpFront(Shared);
+
+type Shared = Arc<Endpoint>;
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Endpoint {
+    door: Arc<FrontDoor>,
+    authorities: Arc<dyn Authorities>,
+    routes: Arc<dyn Routes>,
+    settings: Settings,
+    seal: Seal,
+    legacy: legacy::State,
+    modern: modern::State,
+    calls: Arc<places::Places>,
+    /// Changes when what a speaker may do may have changed.
+    changed: tokio::sync::watch::Sender<u64>,
+    /// Cancelled when requests must be answered at once, since the server stops.
+    closing: CancellationToken,
+}
+
+impl HttpFront {
+    /// # Errors
+    /// When the key that all replicas share cannot be read.
+    pub async fn open(
+        door: Arc<FrontDoor>,
+        authorities: Arc<dyn Authorities>,
+        routes: Arc<dyn Routes>,
+        settings: Settings,
+    ) -> Result<Self, ServiceError> {
+        let unavailable = |why: &str| ServiceError::Unavailable(why.to_owned());
+        let mut candidate = [0; 32];
+        aws_lc_rs::rand::fill(&mut candidate).map_err(|_| unavailable("no randomness"))?;
+        let key = door.services().store.secret("gateway", candidate).await?;
+        let seal = Seal::new(&key).ok_or_else(|| unavailable("the cipher refuses the key"))?;
+        Ok(Self(Arc::new(Endpoint {
+            legacy: legacy::State::new(settings.sessions),
+            modern: modern::State::default(),
+            calls: places::Places::new(settings.calls),
+            changed: tokio::sync::watch::Sender::new(0),
+            closing: CancellationToken::new(),
+            door,
+            authorities,
+            routes,
+            settings,
+            seal,
+        })))
+    }
+
+    /// The endpoints.
+    pub fn router(&self) -> Router {
+        let methods = vec![Method::POST, Method::GET, Method::DELETE, Method::OPTIONS];
+        let counted = [
+            (ALL, methods.clone()),
+            (ONE, methods),
+            (METADATA_OF_ALL, vec![Method::GET]),
+            (METADATA_OF_ONE, vec![Method::GET]),
+        ];
+        let counted = counted.map(|(path, methods)| (path.to_owned(), methods));
+        let door = &self.0.door;
+        // None of the paths is that of a check.
+        let edge = EdgeLayer::new(Arc::clone(door), door.traffic().routes(counted), "");
+        Router::new()
+            .route(ALL, any(serve))
+            .route(ONE, any(serve))
+            .route(METADATA_OF_ALL, get(metadata::of_all))
+            .route(METADATA_OF_ONE, get(metadata::of_one))
+            .layer(edge)
+            .with_state(Arc::clone(&self.0))
+    }
+
+    /// Ends what kills and revoked keys cover, and what is left when the server stops. Runs until
+    /// then; without it, they end only what they find themselves.
+    pub async fn watch(self) {
+        watch::run(&self.0).await;
+    }
+}
+
+async fn serve(State(endpoint): State<Shared>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let resource = metadata::url_of(&endpoint, &parts);
+    let served = match parts.method {
+        Method::OPTIONS => return options(),
+        Method::POST => post(&endpoint, &mut parts, body).await,
+        Method::GET => legacy::get(&endpoint, &mut parts).await,
+        Method::DELETE => legacy::delete(&endpoint, &mut parts).await,
+        _ => Err(Refusal::method_not_allowed(METHODS, "send messages by POST")),
+    };
+    served.unwrap_or_else(|refusal| refusal.with_metadata(resource.as_deref()).into_response())
+}
+
+async fn post(endpoint: &Shared, parts: &mut Parts, body: Body) -> Result<Response, Refusal> {
+    let entry = match Entry::read(&endpoint.door, parts).await {
+        Ok(entry) => entry,
+        Err(refusal) => return Err(identified(refusal, &parts.headers, body).await),
+    };
+    media::check_post(&entry.headers)?;
+    let bytes = body::read(body, LIMITS.max_bytes).await?;
+    let message = jsonrpc::parse(&bytes, &LIMITS).map_err(|malformed| {
+        Refusal::new(StatusCode::BAD_REQUEST, malformed.error).with_id(malformed.id)
+    })?;
+    // The message is read; its bytes are not kept while it is served.
+    drop(bytes);
+    if modern::is_meant(&entry.headers, &message) {
+        modern::post(endpoint, entry, message).await
+    } else {
+        legacy::post(endpoint, entry, message).await
+    }
+}
+
+/// Gives a refusal the id of the message, if that can be read: SDKs drop the reason otherwise.
+async fn identified(refusal: Refusal, headers: &HeaderMap, body: Body) -> Refusal {
+    let limit = if refusal.is_unauthorized() { MAX_UNAUTHENTICATED } else { LIMITS.max_bytes };
+    if media::check_post(headers).is_err() {
+        return refusal;
+    }
+    let Ok(bytes) = body::read(body, limit).await else { return refusal };
+    let id = match jsonrpc::parse(&bytes, &LIMITS) {
+        Ok(Message::Request(request)) => Some(request.id),
+        Ok(_) => None,
+        Err(malformed) => malformed.id,
+    };
+    refusal.with_id(id)
+}
+
+/// Pages of other origins are refused by the edge, so there is nothing to negotiate.
+fn options() -> Response {
+    (StatusCode::NO_CONTENT, [(ALLOW, METHODS)]).into_response()
+}
+
+/// A message as the whole of a response.
+fn json(status: StatusCode, message: impl Into<Body>) -> Response {
+    let mut response = (status, message.into()).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The servers that a request is for.
+async fn route(endpoint: &Endpoint, entry: &Entry) -> Result<Arc<Route>, Refusal> {
+    let found = endpoint.routes.find(&entry.speaker.tenant, entry.upstream.as_deref()).await;
+    found.ok_or_else(|| {
+        let what = "the tenant has no upstream of that name";
+        Refusal::of_request(StatusCode::NOT_FOUND, "unknown_upstream", what)
+    })
+}
+
+/// Writes the purpose that a header states into the `_meta` of a request that states none.
+fn state_purpose(meta: &mut Object, entry: &Entry) {
+    if let Some(purpose) = &entry.purpose {
+        meta.entry(PURPOSE).or_insert_with(|| purpose.as_str().into());
+    }
+}
+
+/// What the client of a notification or a response gets.
+fn accepted() -> Response {
+    StatusCode::ACCEPTED.into_response()
+}

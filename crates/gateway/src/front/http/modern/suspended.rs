@@ -1,0 +1,114 @@
+//! Requests that wait for their client to come back with answers. They are kept in memory, so the
+//! client has to come back to this replica; what it carries says which request it goes on with, and
+//! opens nothing but that.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::running::Running;
+use crate::front::http::feed::Feed;
+use crate::front::http::legacy::Party;
+use crate::front::http::seal::Sealed;
+use crate::front::http::{Endpoint, Shared};
+use crate::jsonrpc::{Object, Request, RpcError};
+
+/// What the states of this front begin with. Others belong to a server, or to the mediator.
+const PREFIX: &str = "sent1.";
+/// No state of ours is longer.
+const MAX_STATE: usize = 256;
+/// How long a request waits for its client.
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+/// Requests that may wait at one time, of all clients and of one.
+const MAX_ALL: usize = 1024;
+const MAX_OF_PARTY: usize = 32;
+
+#[derive(Debug, Default)]
+pub(super) struct Suspended(Mutex<HashMap<Uuid, Waiting>>);
+
+#[derive(Debug)]
+struct Waiting {
+    running: Arc<Running>,
+    until: Instant,
+}
+
+impl Suspended {
+    /// Gives up what has waited too long.
+    pub(super) fn prune(&self) {
+        prune(&mut self.lock(), Instant::now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn prune(waiting: &mut HashMap<Uuid, Waiting>, now: Instant) {
+    waiting.retain(|_, waiting| {
+        let waits = now < waiting.until;
+        if !waits {
+            waiting.running.cancel().cancel();
+        }
+        waits
+    });
+}
+
+/// Keeps a request until its client comes back with the state that is returned. `None` when too
+/// many wait.
+pub(super) fn keep(endpoint: &Shared, running: &Arc<Running>) -> Option<String> {
+    let now = Instant::now();
+    let id = Uuid::new_v4();
+    let state = endpoint.seal.seal(Sealed::Suspended, id.as_bytes())?;
+    let mut waiting = endpoint.modern.suspended.lock();
+    prune(&mut waiting, now);
+    let own = waiting.values().filter(|waiting| waiting.running.party() == running.party());
+    if waiting.len() >= MAX_ALL || own.count() >= MAX_OF_PARTY {
+        return None;
+    }
+    waiting.insert(id, Waiting { running: Arc::clone(running), until: now + PATIENCE });
+    drop(waiting);
+    Some(format!("{PREFIX}{state}"))
+}
+
+/// The state of a retry, if this front made it.
+pub(super) fn state_of(params: &Object) -> Option<String> {
+    let state = params.get("requestState").and_then(Value::as_str)?;
+    state.strip_prefix(PREFIX).map(str::to_owned)
+}
+
+/// Goes on with a request. Its response goes into `feed`. A state serves once.
+pub(super) fn resume(
+    endpoint: &Endpoint,
+    state: &str,
+    party: &Party,
+    request: &Request,
+    feed: &Arc<Feed>,
+) -> Result<CancellationToken, RpcError> {
+    let unknown =
+        || RpcError::invalid_params("`requestState` is unknown, has been used or has expired");
+    let state = Some(state).filter(|state| state.len() <= MAX_STATE).ok_or_else(unknown)?;
+    let id = endpoint.seal.open(Sealed::Suspended, state).ok_or_else(unknown)?;
+    let id = Uuid::from_slice(&id).map_err(|_| unknown())?;
+    let running = {
+        let mut waiting = endpoint.modern.suspended.lock();
+        prune(&mut waiting, Instant::now());
+        let found = waiting.get(&id).ok_or_else(unknown)?;
+        // A state that another party shows opens nothing, and spoils nothing.
+        if !found.running.is_retried_by(party, request) {
+            return Err(unknown());
+        }
+        waiting.remove(&id).ok_or_else(unknown)?.running
+    };
+    let responses = match request.params.get("inputResponses") {
+        Some(Value::Object(responses)) => responses.clone(),
+        None => Object::new(),
+        Some(_) => return Err(RpcError::invalid_params("`inputResponses` must be an object")),
+    };
+    running.answered(responses);
+    running.attach(feed, request.id.clone());
+    Ok(running.cancel().clone())
+}
