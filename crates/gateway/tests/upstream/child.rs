@@ -32,7 +32,8 @@ async fn nothing_starts_before_it_is_used() {
 
 #[tokio::test]
 async fn what_is_unknown_is_kept_and_the_result_is_modern() {
-    let upstream = Fixture::new(&["banner=1"]).connect();
+    let fixture = Fixture::new(&["banner=1"]);
+    let upstream = fixture.connect();
     let echoed = result(run(&upstream, tool("echo", json!({"a": [1, 2.5, null]}))).await);
     assert_eq!(echoed["content"][0]["text"], r#"{"a": [1, 2.5, null]}"#);
     assert_eq!(echoed["echoed"], json!({"unknown": [1, {"kept": true}]}));
@@ -52,7 +53,8 @@ async fn junk_on_stdout_is_counted_and_never_responded_to() {
 
 #[tokio::test]
 async fn the_first_of_two_answers_counts_and_unasked_ones_are_dropped() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     assert_eq!(text(run(&upstream, tool("twice", json!({}))).await), "first");
     assert_eq!(text(run(&upstream, tool("unasked", json!({}))).await), "done");
     assert_eq!(text(run(&upstream, tool("echo", json!({}))).await), "{}");
@@ -61,7 +63,8 @@ async fn the_first_of_two_answers_counts_and_unasked_ones_are_dropped() {
 
 #[tokio::test]
 async fn a_malformed_response_fails_its_request_at_once() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     let failure = run(&upstream, tool("malformed", json!({}))).await.unwrap_err();
     assert_eq!((failure.code, failure.may_have_run), ("upstream_protocol", true));
     assert_eq!(text(run(&upstream, tool("echo", json!({}))).await), "{}");
@@ -82,7 +85,8 @@ async fn a_response_that_is_too_large_fails_its_request_only() {
 
 #[tokio::test]
 async fn many_requests_at_once_get_their_own_answers() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     let calls = (0..100).map(|number| {
         let upstream = std::sync::Arc::clone(&upstream);
         tokio::spawn(async move {
@@ -97,7 +101,8 @@ async fn many_requests_at_once_get_their_own_answers() {
 
 #[tokio::test]
 async fn progress_has_a_token_of_each_hop() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     let client = Client::default();
     let mut asked = tool("progress", json!({}));
     asked.params.insert("_meta".to_owned(), json!({"progressToken": "of the client"}));
@@ -123,7 +128,8 @@ async fn progress_has_a_token_of_each_hop() {
 
 #[tokio::test]
 async fn log_messages_reach_the_only_call() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     let client = Client::default();
     text(upstream.request(tool("log", json!({})), &client).await);
     assert_eq!(client.heard.lock().unwrap()[0].params["data"], "hello");
@@ -131,7 +137,8 @@ async fn log_messages_reach_the_only_call() {
 
 #[tokio::test]
 async fn a_question_reaches_the_only_call_and_is_refused_when_there_are_two() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     let client = Client::default();
     client.responses.lock().unwrap().push_back(object(json!({"action": "accept"})));
     let answer = text(upstream.request(tool("ask", json!({})), &client).await);
@@ -153,7 +160,8 @@ async fn a_question_reaches_the_only_call_and_is_refused_when_there_are_two() {
 
 #[tokio::test]
 async fn a_server_can_only_ask_what_is_governed() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     let client = Client::default();
     assert!(text(upstream.request(tool("forbidden", json!({})), &client).await).contains("-32601"));
     assert!(client.asked.lock().unwrap().is_empty());
@@ -161,7 +169,8 @@ async fn a_server_can_only_ask_what_is_governed() {
 
 #[tokio::test]
 async fn news_are_told_and_other_notifications_are_not() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     let mut news = upstream.news();
     text(run(&upstream, tool("news", json!({}))).await);
     assert_eq!(news.recv().await.unwrap().method, "notifications/tools/list_changed");
@@ -286,7 +295,8 @@ async fn the_environment_is_what_is_configured() {
 
 #[tokio::test]
 async fn standard_error_is_drained_and_its_end_kept() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     for _ in 0..3 {
         assert_eq!(text(run(&upstream, tool("stderr", json!({}))).await), "written");
     }
@@ -333,7 +343,8 @@ async fn children_of_a_gateway_that_is_killed_end() {
 
 #[tokio::test]
 async fn errors_of_the_server_are_replies() {
-    let upstream = Fixture::new(&[]).connect();
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
     match run(&upstream, tool("no such tool", json!({}))).await {
         Ok(Reply::Error(error)) => assert_eq!(error.code, -32602),
         other => panic!("{other:?}"),

@@ -31,7 +31,8 @@ async fn a_modern_server_is_asked_first() {
 async fn a_legacy_server_gets_a_child_that_has_not_seen_the_other_era() {
     for how in ["discover=error", "discover=exit", "discover=silent"] {
         let fixture = Fixture::new(&[how]).with(|spec| {
-            spec.limits.discover = Duration::from_millis(800);
+            // Long enough for the child to start on a busy machine.
+            spec.limits.discover = Duration::from_secs(5);
         });
         let upstream = fixture.connect();
         assert_eq!(text(run(&upstream, tool("echo", json!({}))).await), "{}");
@@ -73,7 +74,8 @@ async fn an_older_version_is_accepted_and_an_unknown_one_is_not() {
     assert_eq!(upstream.status().version.as_deref(), Some("2024-11-05"));
 
     for version in ["version=2030-01-01", "version=2026-07-28"] {
-        let upstream = Fixture::new(&[version]).connect();
+        let fixture = Fixture::new(&[version]);
+        let upstream = fixture.connect();
         let failure = upstream.server().await.unwrap_err();
         assert_eq!((failure.code, failure.may_have_run), ("upstream_protocol", false), "{version}");
     }
@@ -81,7 +83,8 @@ async fn an_older_version_is_accepted_and_an_unknown_one_is_not() {
 
 #[tokio::test]
 async fn a_modern_server_may_require_input_and_nothing_that_is_not_governed() {
-    let upstream = Fixture::new(&["era=modern"]).connect();
+    let fixture = Fixture::new(&["era=modern"]);
+    let upstream = fixture.connect();
     match run(&upstream, tool("input", json!({}))).await {
         Ok(Reply::InputRequired(object)) => assert_eq!(object["requestState"], "s"),
         other => panic!("{other:?}"),

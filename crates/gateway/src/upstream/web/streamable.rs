@@ -218,15 +218,19 @@ impl Line {
 
     /// Reads what follows the response, so that the connection can be used again.
     fn read_rest(self: &Arc<Self>, mut events: Events) {
-        if matches!(events.next().now_or_never(), Some(Err(_))) {
-            return;
+        const LATE: &str = "an event after the response";
+        // Usually all of it is there already.
+        match events.next().now_or_never() {
+            Some(Err(_)) => return,
+            Some(Ok(_)) => self.drop_one(LATE),
+            None => {}
         }
         let line = Arc::clone(self);
         // Ends by its time limit.
         tokio::spawn(async move {
             let rest = async {
                 while events.next().await.is_ok() {
-                    line.drop_one("an event after the response");
+                    line.drop_one(LATE);
                 }
             };
             drop(tokio::time::timeout(REST, rest).await);
