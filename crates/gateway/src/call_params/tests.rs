@@ -4,7 +4,8 @@ use super::*;
 use crate::jsonrpc::codes;
 
 fn object(value: Value) -> Object {
-    value.as_object().cloned().unwrap()
+    let Value::Object(object) = value else { panic!("not an object: {value}") };
+    object
 }
 
 /// Every sound form of parameters, with a function that reads them and writes them again.

@@ -6,7 +6,8 @@ use super::*;
 use crate::jsonrpc::{Id, Object, codes};
 
 fn object(value: Value) -> Object {
-    value.as_object().cloned().unwrap()
+    let Value::Object(object) = value else { panic!("not an object: {value}") };
+    object
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

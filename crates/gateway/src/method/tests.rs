@@ -4,7 +4,8 @@ use super::*;
 use crate::jsonrpc::{Object, codes};
 
 fn object(value: Value) -> Object {
-    value.as_object().cloned().unwrap()
+    let Value::Object(object) = value else { panic!("not an object: {value}") };
+    object
 }
 
 #[test]
