@@ -110,6 +110,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-testkit",
         ],
     ),
+    ("sentinel-mcp-fixture", &[]),
     ("xtask", &[]),
 ];
 
@@ -120,6 +121,7 @@ pub(crate) const BESIDE: &[&str] = &[
     "sentinel-epoch-model",
     "sentinel-extending",
     "sentinel-chaos",
+    "sentinel-mcp-fixture",
     "xtask",
 ];
 
