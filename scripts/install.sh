@@ -96,6 +96,16 @@ clients() {
   cp scripts/clients/package-lock.json scripts/clients/node_modules/installed.json
 }
 
+# The public suite, clients and servers of MCP that the gateway is tested with.
+mcp() {
+  command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
+  cmp -s scripts/mcp/package-lock.json scripts/mcp/node_modules/installed.json && return
+  say "installing the MCP conformance suite, clients and servers into scripts/mcp (npm ci)"
+  # Without install scripts: none of these packages needs one. Some ask for node 22, which is among them.
+  npm --prefix scripts/mcp ci --silent --no-audit --no-fund --ignore-scripts
+  cp scripts/mcp/package-lock.json scripts/mcp/node_modules/installed.json
+}
+
 for step in "$@"; do
   case "$step" in
     build) toolchain ;;
@@ -131,6 +141,7 @@ for step in "$@"; do
       ;;
     python) python ;;
     clients) clients ;;
+    mcp) mcp ;;
     *) echo "error: unknown step \`$step\`" >&2; exit 2 ;;
   esac
 done

@@ -15,4 +15,4 @@ step cargo fetch --locked --quiet
 step cargo deny --offline --log-level error check licenses bans sources
 step .venv/bin/ruff check --quiet scripts
 step .venv/bin/ruff format --quiet --check scripts
-step .venv/bin/mypy --strict scripts/demo.py scripts/gateways.py scripts/terminal.py
+step .venv/bin/mypy --strict scripts/conformance.py scripts/demo.py scripts/gateways.py scripts/mcp_clients.py scripts/terminal.py

@@ -12,11 +12,12 @@ step() {
   printf '    (%d s)\n' "$((SECONDS - from))"
 }
 
-step scripts/install.sh test lint python clients
+step scripts/install.sh test lint python clients mcp
 step scripts/lint.sh
 step cargo test --locked --workspace
 step cargo build --locked --release --package sentinel
 step scripts/smoke.sh
 step scripts/gateways.sh
+step scripts/mcp.sh
 step scripts/chaos.sh --short
 printf '\n\033[1mall passed\033[0m in %d s\n' "$((SECONDS - began))"
