@@ -9,14 +9,15 @@ use std::sync::Arc;
 use rpds::HashTrieMapSync;
 
 use crate::epoch::Epoch;
-use crate::id::{TenantId, ToolId};
+use crate::id::{TenantId, ToolId, UpstreamId};
 use crate::kill::{Kill, KillState};
-use crate::name::{TenantSlug, ToolName};
+use crate::name::{TenantSlug, ToolName, UpstreamName};
 use crate::policy_data::{DataEntries, DataEntry, DataPath};
 use crate::principal::{ApiKey, Credential, KeyHash, Principal};
 use crate::rollout::{PolicyState, Rollout};
 use crate::tenant::Tenant;
 use crate::tool::Tool;
+use crate::upstream::Upstream;
 
 /// One version of the control state.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,7 @@ pub struct ControlState {
     tenants: HashTrieMapSync<TenantId, TenantEntry>,
     tools: HashTrieMapSync<ToolId, Arc<Tool>>,
     keys: HashTrieMapSync<KeyHash, Arc<ApiKey>>,
+    upstreams: HashTrieMapSync<UpstreamId, Arc<Upstream>>,
     kills: Arc<KillState>,
     policy: Arc<PolicyState>,
 }
@@ -34,6 +36,8 @@ pub struct ControlState {
 struct TenantEntry {
     tenant: Arc<Tenant>,
     tools: HashTrieMapSync<ToolName, Arc<Tool>>,
+    /// Those that are not removed.
+    upstreams: HashTrieMapSync<UpstreamName, Arc<Upstream>>,
 }
 
 /// What changed after some epoch; each row in full, so that applying it twice is harmless.
@@ -50,6 +54,8 @@ pub struct ControlChanges {
     pub policy_data: Vec<ChangedData>,
     /// Rollouts that are not over and, when they changed after the epoch asked for, those that are.
     pub rollouts: Vec<Rollout>,
+    /// Upstreams and, when they changed after the epoch asked for, removed ones.
+    pub upstreams: Vec<Upstream>,
 }
 
 /// One entry of policy data, as the version that changed it last left it.
@@ -103,6 +109,28 @@ impl ControlState {
         self.tenants.get(&tenant).into_iter().flat_map(|entry| entry.tools.values())
     }
 
+    /// The upstream of that name, unless it was removed.
+    #[must_use]
+    pub fn upstream(&self, tenant: TenantId, name: &UpstreamName) -> Option<&Arc<Upstream>> {
+        self.tenants.get(&tenant)?.upstreams.get(name)
+    }
+
+    /// The upstream with this identifier, unless it was removed.
+    #[must_use]
+    pub fn upstream_by_id(&self, id: UpstreamId) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(&id)
+    }
+
+    /// The upstreams of one tenant that are not removed, in no particular order.
+    pub fn upstreams_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.tenants.get(&tenant).into_iter().flat_map(|entry| entry.upstreams.values())
+    }
+
+    /// The upstreams of all tenants that are not removed, in no particular order.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams.values()
+    }
+
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         self.tenants.values().map(|entry| &entry.tenant)
     }
@@ -150,6 +178,9 @@ impl ControlState {
         for tool in changes.tools {
             next.put_tool(tool);
         }
+        for upstream in changes.upstreams {
+            next.put_upstream(upstream);
+        }
         for key in changes.keys {
             next.keys.insert_mut(key.hash, Arc::new(key));
         }
@@ -179,12 +210,34 @@ impl ControlState {
     }
 
     fn put_tenant(&mut self, tenant: Tenant) {
-        let tools = self
-            .tenants
-            .get(&tenant.id)
-            .map_or_else(HashTrieMapSync::new_sync, |entry| entry.tools.clone());
         self.slugs.insert_mut(tenant.slug.clone(), tenant.id);
-        self.tenants.insert_mut(tenant.id, TenantEntry { tenant: Arc::new(tenant), tools });
+        let known = self.tenants.get(&tenant.id).cloned();
+        let tenant = Arc::new(tenant);
+        let entry = match known {
+            Some(known) => TenantEntry { tenant: Arc::clone(&tenant), ..known },
+            None => TenantEntry {
+                tenant: Arc::clone(&tenant),
+                tools: HashTrieMapSync::new_sync(),
+                upstreams: HashTrieMapSync::new_sync(),
+            },
+        };
+        self.tenants.insert_mut(tenant.id, entry);
+    }
+
+    /// A name may go from one that was removed to another, and both may be among the changes of one
+    /// epoch: what is removed takes away only itself.
+    fn put_upstream(&mut self, upstream: Upstream) {
+        let Some(entry) = self.tenants.get_mut(&upstream.tenant_id) else { return };
+        if upstream.removed_at.is_some() {
+            self.upstreams.remove_mut(&upstream.id);
+            if entry.upstreams.get(&upstream.name).is_some_and(|named| named.id == upstream.id) {
+                entry.upstreams.remove_mut(&upstream.name);
+            }
+        } else {
+            let upstream = Arc::new(upstream);
+            entry.upstreams.insert_mut(upstream.name.clone(), Arc::clone(&upstream));
+            self.upstreams.insert_mut(upstream.id, upstream);
+        }
     }
 
     fn put_tool(&mut self, tool: Tool) {

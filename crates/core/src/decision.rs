@@ -65,6 +65,12 @@ reason_codes! {
     UnknownTool = "unknown_tool",
     /// The tool is retired.
     ToolRetired = "tool_retired",
+    /// The definition of the tool has changed, and an operator has not approved the new one.
+    ToolDrift = "tool_drift",
+    /// The tool is new, and the configuration demands that an operator approves it first.
+    ToolUnapproved = "tool_unapproved",
+    /// The tool belongs to an upstream that was removed.
+    UpstreamRemoved = "upstream_removed",
     /// The caller's key is bound to another tenant.
     TenantForbidden = "tenant_forbidden",
     /// The caller's key is bound to another agent.
@@ -116,6 +122,9 @@ impl ReasonCode {
             | Self::UnknownTenant
             | Self::UnknownTool
             | Self::ToolRetired
+            | Self::ToolDrift
+            | Self::ToolUnapproved
+            | Self::UpstreamRemoved
             | Self::TenantForbidden
             | Self::AgentForbidden
             | Self::AgentRequired
@@ -281,6 +290,10 @@ pub fn precheck<'a>(
     };
     if tool.retired_at.is_some() {
         return deny(ReasonCode::ToolRetired, format!("tool `{}` is retired", tool.name));
+    }
+    if let Some(quarantine) = tool.pin.and_then(|pin| pin.quarantine) {
+        let cause = quarantine.cause;
+        return deny(cause.code(), format!("tool `{}` {}", tool.name, cause.wording()));
     }
     ControlFlow::Continue(Resolved { tenant, tool })
 }

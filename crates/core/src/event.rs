@@ -28,7 +28,7 @@ pub enum Event {
     Signed(Arc<ProvenanceEvent>),
     /// A manifest was verified on request.
     Verified(Arc<ProvenanceEvent>),
-    /// A tenant, tool or key changed.
+    /// A tenant, tool, key or upstream changed.
     Registry(Arc<RegistryEvent>),
     /// What policy is in force changed, or a change of it was refused.
     Policy(Arc<PolicyChange>),
@@ -61,7 +61,7 @@ pub struct RegistryEvent {
     pub kind: RegistryChange,
     pub tenant_id: Option<TenantId>,
     pub tenant: Option<TenantSlug>,
-    /// Name of the tool or key.
+    /// Name of the tool, key or upstream.
     pub subject: String,
     pub actor: String,
     pub epoch: Epoch,
@@ -77,11 +77,19 @@ pub enum RegistryChange {
     ToolRetired,
     KeyCreated,
     KeyRevoked,
+    /// An upstream offers another definition of a tool than the approved one.
+    ToolDrift,
+    /// An operator approved a definition of a tool.
+    ToolApproved,
+    /// An operator rejected a definition of a tool.
+    ToolRejected,
+    UpstreamAdded,
+    UpstreamRemoved,
 }
 
 impl Event {
     /// Every name that [`Event::name`] returns.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 24] = [
         "policy.check.allow",
         "policy.check.deny",
         "kill_switch.disabled",
@@ -94,6 +102,11 @@ impl Event {
         "registry.tool_retired",
         "registry.key_created",
         "registry.key_revoked",
+        "registry.tool_drift",
+        "registry.tool_approved",
+        "registry.tool_rejected",
+        "registry.upstream_added",
+        "registry.upstream_removed",
         "policy.activated",
         "policy.refused",
         "policy.data_put",
@@ -120,6 +133,11 @@ impl Event {
                 RegistryChange::ToolRetired => "registry.tool_retired",
                 RegistryChange::KeyCreated => "registry.key_created",
                 RegistryChange::KeyRevoked => "registry.key_revoked",
+                RegistryChange::ToolDrift => "registry.tool_drift",
+                RegistryChange::ToolApproved => "registry.tool_approved",
+                RegistryChange::ToolRejected => "registry.tool_rejected",
+                RegistryChange::UpstreamAdded => "registry.upstream_added",
+                RegistryChange::UpstreamRemoved => "registry.upstream_removed",
             },
             Self::Policy(change) => change.kind.event(),
         }

@@ -45,4 +45,6 @@ id! {
     PolicyChangeId,
     /// One staged rollout of a policy.
     RolloutId,
+    /// One MCP server behind the gateway.
+    UpstreamId,
 }

@@ -315,6 +315,22 @@ name! {
     ToolName, |text| TOOL_NAME.check(text)
 }
 
+const UPSTREAM_NAME: Identifier = Identifier {
+    name: "upstream name",
+    max: 32,
+    allowed: "lowercase letters, digits and `-`",
+    is_allowed: |c| matches!(c, 'a'..='z' | '0'..='9' | '-'),
+    start: ALPHANUMERIC,
+    end: ALPHANUMERIC,
+    forbidden: &["--"],
+};
+
+name! {
+    /// An upstream's name within its tenant: 1 to 32 lowercase ASCII letters, digits and single
+    /// `-`, a letter or digit at either end. It has no `_`, so `upstream__tool` has one reading.
+    UpstreamName, |text| UPSTREAM_NAME.check(text)
+}
+
 const AGENT_NAME: Identifier = Identifier {
     name: "agent name",
     max: 128,

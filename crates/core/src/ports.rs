@@ -4,7 +4,8 @@
 //!
 //! # Contract
 //! - When a method returns `Ok`, what it wrote is on disk.
-//! - Every change of control state (tenants, tools, keys, kills, policy data, rollouts) increments
+//! - Every change of control state (tenants, tools, keys, kills, policy data, rollouts,
+//!   upstreams) increments
 //!   the epoch in its own transaction, under the epoch lock taken exclusively;
 //!   [`DecisionStore::commit_decisions`] takes that lock shared. Hence no decision commits under an
 //!   epoch other than the one it read.
@@ -26,6 +27,7 @@ pub mod payloads;
 pub mod policy;
 pub mod quotas;
 pub mod registry;
+pub mod upstreams;
 
 pub use control::{ControlStore, Restored};
 pub use decisions::DecisionStore;
@@ -38,6 +40,7 @@ pub use payloads::PayloadStore;
 pub use policy::{DataChange, PolicyStore, RecordedData, RolloutStep};
 pub use quotas::QuotaStore;
 pub use registry::{Registered, RegistryStore};
+pub use upstreams::{PinChange, PinChanged, UpstreamStore};
 
 /// The traits of all ports, for a caller that has a store and no trait object of one port.
 pub mod prelude {
@@ -45,5 +48,6 @@ pub mod prelude {
         ControlStore as _, DecisionStore as _, DeploymentStore as _, ExpiryStore as _,
         ManifestStore as _, PayloadStore as _, PolicyStore as _, QuotaStore as _,
         ReceiptStore as _, RegistryStore as _, ShardStore as _, StatementStore as _, Upkeep as _,
+        UpstreamStore as _,
     };
 }

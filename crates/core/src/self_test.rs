@@ -47,6 +47,7 @@ pub fn subjects(secret: [u8; 32], now: Timestamp) -> Option<(Tenant, Tool)> {
         created_at: now,
         updated_at: now,
         retired_at: None,
+        pin: None,
     };
     Some((tenant, tool))
 }

@@ -8,6 +8,7 @@ use crate::ports::manifests::ManifestStore;
 use crate::ports::policy::PolicyStore;
 use crate::ports::quotas::QuotaStore;
 use crate::ports::registry::RegistryStore;
+use crate::ports::upstreams::UpstreamStore;
 
 pub use crate::ports::error::{Conflict, StoreError};
 
@@ -22,6 +23,7 @@ pub trait Store:
     + PolicyStore
     + QuotaStore
     + RegistryStore
+    + UpstreamStore
 {
 }
 
@@ -34,5 +36,6 @@ impl<T> Store for T where
         + PolicyStore
         + QuotaStore
         + RegistryStore
+        + UpstreamStore
 {
 }

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::id::{TenantId, ToolId};
 use crate::name::{Owner, ToolName};
+use crate::pin::Pin;
 
 /// One registered tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Tool {
     pub updated_at: Timestamp,
     /// Set once the tool is retired: it denies for ever, its history stays.
     pub retired_at: Option<Timestamp>,
+    /// What a tool or a door of an upstream is pinned to; `None` for what was registered by hand.
+    pub pin: Option<Pin>,
 }
 
 impl Tool {

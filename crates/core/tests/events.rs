@@ -179,6 +179,11 @@ fn registry() -> impl Strategy<Value = RegistryEvent> {
         RegistryChange::ToolRetired,
         RegistryChange::KeyCreated,
         RegistryChange::KeyRevoked,
+        RegistryChange::ToolDrift,
+        RegistryChange::ToolApproved,
+        RegistryChange::ToolRejected,
+        RegistryChange::UpstreamAdded,
+        RegistryChange::UpstreamRemoved,
     ]);
     (kinds, prop::option::of((id(), slug())), any::<(String, String, u64)>(), time()).prop_map(
         |(kind, tenant, (subject, actor, epoch), at)| RegistryEvent {

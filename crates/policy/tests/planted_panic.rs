@@ -34,6 +34,7 @@ fn decide(engine: &EmbeddedEngine, panics: bool) -> Result<PolicyDecision, Polic
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
         retired_at: None,
+        pin: None,
     });
     engine.decide(&PolicyInput {
         tenant: &"lab".parse().unwrap(),

@@ -60,6 +60,22 @@ pub struct Checked {
     pub manifest_id: Option<ManifestId>,
 }
 
+/// What a check would come to; see [`Checker::preview`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Previewed {
+    pub allow: bool,
+    pub code: ReasonCode,
+}
+
+/// A call that a verdict is asked for, in one version of the control state.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    control: &'a ControlState,
+    subject: &'a Subject,
+    id: DecisionId,
+    now: Timestamp,
+}
+
 impl Checker {
     /// How calls with rate limits were decided.
     #[must_use]
@@ -126,24 +142,10 @@ impl Checker {
         let subject = resolve(request, &control);
         let now = self.clock.now();
         let id = DecisionId(new_id(now));
-        let verdict = match precheck(request, &subject, &control, now) {
-            ControlFlow::Break(deny) => deny,
-            ControlFlow::Continue(_) if self.require_agent && subject.agent.is_none() => {
-                Verdict::agent_required("the configuration of this server")
-            }
-            ControlFlow::Continue(Resolved { tenant, tool }) => {
-                let case = Case {
-                    request,
-                    control: &control,
-                    tenant,
-                    tool,
-                    decision_id: id,
-                    now,
-                    counted: repeats,
-                };
-                let verdict = with_agent(self.judge.judge(&case).await, &subject);
-                self.limit_rate(verdict, tool, &subject, taken).await
-            }
+        let question = Question { control: &control, subject: &subject, id, now };
+        let verdict = match self.verdict(request, &question, repeats).await {
+            (verdict, Some(tool)) => self.limit_rate(verdict, &tool, &subject, taken).await,
+            (verdict, None) => verdict,
         };
         let counter = verdict.allow.then(|| counter_of(&subject, &verdict, now)).flatten();
         let verdict = if verdict.allow && counter.is_none() {
@@ -155,6 +157,42 @@ impl Checker {
         let repeats = repeats.map(|earlier| earlier.id);
         let decided = Decided { id, at: now, subject, verdict, counter, repeats };
         decided.pending(request, &control)
+    }
+
+    /// The verdict of the control state and of policy, before anything is counted; with the tool
+    /// when policy was asked.
+    async fn verdict(
+        &self,
+        request: &CheckRequest,
+        question: &Question<'_>,
+        repeats: Option<&DecisionRecord>,
+    ) -> (Verdict, Option<Arc<Tool>>) {
+        let Question { control, subject, id, now } = *question;
+        match precheck(request, subject, control, now) {
+            ControlFlow::Break(deny) => (deny, None),
+            ControlFlow::Continue(_) if self.require_agent && subject.agent.is_none() => {
+                (Verdict::agent_required("the configuration of this server"), None)
+            }
+            ControlFlow::Continue(Resolved { tenant, tool }) => {
+                let case =
+                    Case { request, control, tenant, tool, decision_id: id, now, counted: repeats };
+                let verdict = with_agent(self.judge.judge(&case).await, subject);
+                (verdict, Some(Arc::clone(tool)))
+            }
+        }
+    }
+
+    /// What a check of this call would come to by the control state and policy, for lists: nothing
+    /// is counted or recorded, no permit is made, and rate limits are not looked at. It entitles to
+    /// nothing.
+    pub async fn preview(&self, request: &CheckRequest) -> Previewed {
+        let control = self.control.current();
+        let subject = resolve(request, &control);
+        let now = self.clock.now();
+        let id = DecisionId(new_id(now));
+        let question = Question { control: &control, subject: &subject, id, now };
+        let (verdict, _) = self.verdict(request, &question, None).await;
+        Previewed { allow: verdict.allow, code: verdict.code }
     }
 
     /// Takes an allow from the rate limits that apply. Without limits it awaits nothing.

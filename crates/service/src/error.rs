@@ -124,7 +124,8 @@ fn of_conflict(conflict: &Conflict) -> ServiceError {
         Conflict::TenantExists(_) => "tenant_exists",
         Conflict::ToolExists(_) => "tool_exists",
         Conflict::ToolConfusable { .. } => "tool_confusable",
-        Conflict::OlderServers(_) => "older_servers_connected",
+        Conflict::UpstreamExists(_) => "upstream_exists",
+        Conflict::OlderServers(_) | Conflict::ServersWithoutPins(_) => "older_servers_connected",
         Conflict::PayloadKeyDestroyed => {
             return ServiceError::Gone { code: PAYLOAD_DESTROYED, detail: conflict.to_string() };
         }

@@ -38,6 +38,7 @@ pub mod self_test;
 pub mod services;
 pub mod signing;
 pub mod subscription;
+pub mod upstreams;
 pub mod usage;
 
 pub use error::ServiceError;

@@ -11,9 +11,10 @@ use reqwest::redirect;
 use url::{Host, Url};
 
 /// Which networks may be dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Networks {
     /// Public addresses only.
+    #[default]
     Public,
     /// Private, loopback and link-local addresses too, but never a cloud's metadata address.
     PublicAndPrivate,

@@ -20,6 +20,7 @@ use crate::ServiceError;
 use crate::control::Control;
 use crate::keys::random_bytes;
 use crate::kill::UNBOUND_REQUIRED;
+use crate::upstreams::METADATA;
 
 /// Most scopes a tool may have, and the longest of them in bytes.
 const MAX_SCOPES: usize = 64;
@@ -42,8 +43,8 @@ pub struct Registry {
 pub struct ToolView {
     pub tool: Tool,
     pub tenant: TenantSlug,
-    /// Registered, not retired, and covered by no kill of it, of a scope or tag that it has, of its
-    /// tenant, or everything.
+    /// Registered, not retired or quarantined, and covered by no kill of it, of a scope or tag that
+    /// it has, of its tenant, or everything.
     pub is_active: bool,
     pub health: Option<Health>,
 }
@@ -84,6 +85,7 @@ impl Registry {
             created_at: now,
             updated_at: now,
             retired_at: None,
+            pin: None,
         };
         let registered = self.store.register_tool(tenant, tool).await?;
         self.control.refresh_after("registration of a tool").await;
@@ -140,6 +142,7 @@ impl Registry {
             change.healthcheck.as_ref().and_then(Option::as_ref),
         )?;
         let Some(ToolView { tool, .. }) = self.tool(principal, id).await? else { return Ok(None) };
+        let change = keeping_pinned(change, &tool);
         self.refuse_to_shed_kills(principal, &tool, &change).await?;
         let kind =
             if change.retire { RegistryChange::ToolRetired } else { RegistryChange::ToolUpdated };
@@ -260,7 +263,8 @@ impl Registry {
             at: self.clock.now(),
         };
         let killed = control.kills().covering(&call).is_some();
-        let is_active = tool.retired_at.is_none() && !killed;
+        let quarantined = tool.pin.is_some_and(|pin| pin.quarantine.is_some());
+        let is_active = tool.retired_at.is_none() && !killed && !quarantined;
         ToolView { is_active, tenant, tool, health }
     }
 
@@ -285,8 +289,20 @@ impl Registry {
     }
 }
 
+/// A change that leaves alone what the metadata of a pinned tool says of its definition: policy
+/// rests on it.
+fn keeping_pinned(mut change: ToolChange, tool: &Tool) -> ToolChange {
+    if let (Some(metadata), Some(_)) = (&mut change.metadata, &tool.pin) {
+        match tool.metadata.get(METADATA) {
+            Some(pinned) => metadata.insert(METADATA.to_owned(), pinned.clone()),
+            None => metadata.remove(METADATA),
+        };
+    }
+    change
+}
+
 /// The tenant in which replicas test themselves is not for others.
-fn refuse_reserved(slug: &TenantSlug) -> Result<(), ServiceError> {
+pub(crate) fn refuse_reserved(slug: &TenantSlug) -> Result<(), ServiceError> {
     if slug.as_str() == self_test::SLUG {
         let detail = format!("tenant `{slug}` is the server's own; choose another slug");
         return Err(ServiceError::invalid("reserved_slug", detail));

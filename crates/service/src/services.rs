@@ -50,6 +50,7 @@ use crate::registry::Registry;
 use crate::rollouts::Rollouts;
 use crate::self_test::SelfTests;
 use crate::signing::{self, Signing, SigningKeys};
+use crate::upstreams::{UpstreamRules, Upstreams};
 use crate::usage::UsageCache;
 
 /// What the use cases need.
@@ -94,6 +95,7 @@ pub struct Settings {
     pub witnesses: Option<WitnessPolicy>,
     /// Whether a call that names no agent is denied.
     pub require_agent: bool,
+    pub upstreams: UpstreamRules,
 }
 
 impl Default for Settings {
@@ -105,6 +107,7 @@ impl Default for Settings {
             attest: Attest::default(),
             witnesses: None,
             require_agent: false,
+            upstreams: UpstreamRules::default(),
         }
     }
 }
@@ -112,9 +115,10 @@ impl Default for Settings {
 /// Every use case, ready to be called.
 #[derive(Debug)]
 pub struct Services {
-    pub checker: Checker,
+    pub checker: Arc<Checker>,
     pub redeemer: Redeemer,
     pub registry: Registry,
+    pub upstreams: Arc<Upstreams>,
     pub kills: Arc<KillSwitch>,
     /// Calls that this process forwards.
     pub calls: Arc<Calls>,
@@ -234,26 +238,36 @@ impl Services {
             calls: Arc::clone(&calls),
         });
         tokio::spawn(keep_turning(Arc::downgrade(&kills)));
-        Ok(Self {
-            checker: Checker {
-                control: Arc::clone(&control),
-                judge: Arc::clone(&judge),
-                rates: RateGuard {
-                    limiter: rates,
-                    rules: settings.rate_limits,
-                    counts: RateCounts::default(),
-                },
-                commits: Group::start(
-                    Arc::new(decisions),
-                    settings.queue,
-                    Grouping { most: Batch::MAX, delay: settings.commit_delay },
-                ),
-                places: Semaphore::new(settings.queue.min(Semaphore::MAX_PERMITS)),
-                seal: seal.clone(),
-                clock: Arc::clone(&clock),
-                attestor: Attestor { which: settings.attest, provenance: Arc::clone(&provenance) },
-                require_agent: settings.require_agent,
+        let checker = Arc::new(Checker {
+            control: Arc::clone(&control),
+            judge: Arc::clone(&judge),
+            rates: RateGuard {
+                limiter: rates,
+                rules: settings.rate_limits,
+                counts: RateCounts::default(),
             },
+            commits: Group::start(
+                Arc::new(decisions),
+                settings.queue,
+                Grouping { most: Batch::MAX, delay: settings.commit_delay },
+            ),
+            places: Semaphore::new(settings.queue.min(Semaphore::MAX_PERMITS)),
+            seal: seal.clone(),
+            clock: Arc::clone(&clock),
+            attestor: Attestor { which: settings.attest, provenance: Arc::clone(&provenance) },
+            require_agent: settings.require_agent,
+        });
+        let upstreams = Arc::new(Upstreams::new(
+            Arc::clone(&control),
+            store.clone(),
+            Arc::clone(&bus),
+            Arc::clone(&clock),
+            Arc::clone(&checker),
+            settings.upstreams,
+        ));
+        Ok(Self {
+            checker,
+            upstreams,
             redeemer: Redeemer {
                 seal,
                 judge,

@@ -76,6 +76,7 @@ pub(crate) async fn control_changes(
             tools: all(connection, "", |query| query).await?,
             keys: all(connection, "WHERE revoked_at IS NULL", |query| query).await?,
             kills: all(connection, "WHERE restored_at IS NULL", |query| query).await?,
+            upstreams: all(connection, "WHERE removed_at IS NULL", |query| query).await?,
             policy_data,
             rollouts,
         });
@@ -86,6 +87,7 @@ pub(crate) async fn control_changes(
         tools: changed(connection, since).await?,
         keys: changed(connection, since).await?,
         kills: changed(connection, since).await?,
+        upstreams: changed(connection, since).await?,
         policy_data,
         rollouts,
     })

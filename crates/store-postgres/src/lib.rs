@@ -41,6 +41,7 @@ mod row;
 mod store;
 mod time;
 mod transaction;
+mod upstreams;
 
 pub use crate::events::{EventCounters, PostgresEvents};
 #[cfg(feature = "planted-faults")]

@@ -142,6 +142,14 @@ pub(crate) const KEY_OWNER: Migration = Migration {
     run: Run::Alone,
 };
 
+pub(crate) const UPSTREAMS: Migration = Migration {
+    version: 10,
+    name: "0010_upstreams",
+    sql: include_str!("../migrations/0010_upstreams.sql"),
+    phase: Phase::Expand,
+    run: Run::Alone,
+};
+
 /// The one of this version.
 pub(crate) const CURRENT: Schema = Schema {
     migrations: &[
@@ -154,6 +162,7 @@ pub(crate) const CURRENT: Schema = Schema {
         KILLS,
         HOUSEKEEPING,
         KEY_OWNER,
+        UPSTREAMS,
     ],
     commit: recording::CALL,
     ping: "UPDATE meta SET pings = pings + 1",

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{KeyId, TenantId, ToolId};
-use sentinel_core::name::TenantSlug;
+use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::ports::{Conflict, Registered, RegistryStore, StoreError};
 use sentinel_core::principal::ApiKey;
@@ -127,32 +127,49 @@ async fn add_tool(
             .ok_or_else(|| unavailable("the new tenant is not there"))?,
     };
     tool.tenant_id = tenant.id;
-    refuse_taken(connection, &tool).await?;
-    let more = [("skeleton", tool.name.skeleton().into()), ("epoch", Value::count(epoch.0))];
-    row::insert(connection, &tool, &more).await?;
+    match name_taken(connection, &tool).await? {
+        None => insert_tool(connection, &tool, epoch).await?,
+        Some(NameTaken::Same(_)) => return Err(Conflict::ToolExists(tool.name).into()),
+        Some(NameTaken::Confusable(existing)) => {
+            return Err(Conflict::ToolConfusable { wanted: tool.name, existing }.into());
+        }
+    }
     let tool = by_id(connection, tool.id.0)
         .await?
         .ok_or_else(|| unavailable("the new tool is not there"))?;
     Ok(Registered { tenant, tenant_created, tool, epoch })
 }
 
-async fn refuse_taken(connection: &mut PgConnection, tool: &Tool) -> Work<()> {
+/// Who has the name of a tool already.
+pub(crate) enum NameTaken {
+    Same(Box<Tool>),
+    Confusable(ToolName),
+}
+
+pub(crate) async fn name_taken(
+    connection: &mut PgConnection,
+    tool: &Tool,
+) -> Work<Option<NameTaken>> {
     let (tenant, name) = (tool.tenant_id.0, tool.name.as_str());
     let condition = "WHERE tenant_id = $1 AND name = $2";
-    if one::<Tool>(connection, condition, |query| query.bind(tenant).bind(name)).await?.is_some() {
-        return Err(Conflict::ToolExists(tool.name.clone()).into());
+    let same = one(connection, condition, |query| query.bind(tenant).bind(name)).await?;
+    if let Some(same) = same {
+        return Ok(Some(NameTaken::Same(Box::new(same))));
     }
     let skeleton = tool.name.skeleton();
     let condition = "WHERE tenant_id = $1 AND skeleton = $2";
     let confusable =
         one::<Tool>(connection, condition, |query| query.bind(tenant).bind(skeleton)).await?;
-    match confusable {
-        None => Ok(()),
-        Some(existing) => {
-            let wanted = tool.name.clone();
-            Err(Conflict::ToolConfusable { wanted, existing: existing.name }.into())
-        }
-    }
+    Ok(confusable.map(|tool| NameTaken::Confusable(tool.name)))
+}
+
+pub(crate) async fn insert_tool(
+    connection: &mut PgConnection,
+    tool: &Tool,
+    epoch: Epoch,
+) -> Work<()> {
+    let more = [("skeleton", tool.name.skeleton().into()), ("epoch", Value::count(epoch.0))];
+    row::insert(connection, tool, &more).await
 }
 
 async fn update_tool(

@@ -17,6 +17,7 @@ mod policy;
 mod registry;
 mod row;
 mod stored;
+mod upstreams;
 mod value;
 
 pub use columns::{Column, Dialect};
@@ -25,4 +26,5 @@ pub use decisions::{DecisionRow, decision_of};
 pub use log::{LeafRow, whole_leaves};
 pub use row::{Columns, Row};
 pub use stored::{Stored, Writable, insert, select};
+pub use upstreams::PinRow;
 pub use value::{Value, json};

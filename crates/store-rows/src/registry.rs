@@ -9,6 +9,7 @@ use sentinel_core::tool::{Health, Tool};
 use crate::columns::Column::{self, Json, Plain};
 use crate::row::{Columns, Row};
 use crate::stored::{Stored, Writable};
+use crate::upstreams::{PIN, PinRow, read_pin};
 use crate::value::{Value, json};
 
 impl Stored for Tenant {
@@ -54,6 +55,11 @@ impl Stored for Tool {
         Plain("created_at"),
         Plain("updated_at"),
         Plain("retired_at"),
+        PIN[0],
+        PIN[1],
+        PIN[2],
+        PIN[3],
+        PIN[4],
     ];
 
     fn read<R: Row>(columns: &mut Columns<R>) -> Result<Self, StoreError> {
@@ -69,6 +75,7 @@ impl Stored for Tool {
             created_at: columns.time()?,
             updated_at: columns.time()?,
             retired_at: columns.time_optional()?,
+            pin: read_pin(columns)?,
         })
     }
 }
@@ -88,6 +95,7 @@ impl Writable for Tool {
             Value::time(self.updated_at),
             Value::time(self.retired_at),
         ]);
+        values.extend(PinRow::of(self.pin.as_ref()).values());
         Ok(())
     }
 }

@@ -90,9 +90,9 @@ mod tests {
     fn a_statement_inserts_every_column() {
         let sql = insert::<Tool>(Dialect::Postgres, &["skeleton", "epoch"]);
         assert!(sql.starts_with("INSERT INTO tools (id, tenant_id, name, url, "), "{sql}");
-        assert!(sql.contains("retired_at, skeleton, epoch) VALUES ($1, "), "{sql}");
+        assert!(sql.contains("retired_at, upstream_id, pin_approved, "), "{sql}");
         assert!(sql.contains("$6::text::jsonb, $7::text::jsonb, $8, "), "{sql}");
-        assert!(sql.ends_with("$12, $13)"), "{sql}");
+        assert!(sql.ends_with("pin_since, skeleton, epoch) VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7::text::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"), "{sql}");
         let sql = insert::<Kill>(Dialect::Sqlite, &[]);
         assert!(sql.contains("actor, by_platform, created_at"), "{sql}");
         let sql = insert::<DecisionRecord>(Dialect::Sqlite, &[]);

@@ -57,6 +57,7 @@ pub(crate) fn control_changes(connection: &Connection, since: Epoch) -> Work<Con
             kills: all(connection, "restored_at IS NULL", [])?,
             policy_data: policy::changed_data(connection, since)?,
             rollouts: policy::changed_rollouts(connection, since)?,
+            upstreams: all(connection, "removed_at IS NULL", [])?,
         });
     }
     let policy_data = policy::changed_data(connection, since)?;
@@ -70,6 +71,7 @@ pub(crate) fn control_changes(connection: &Connection, since: Epoch) -> Work<Con
         tools: all(connection, "epoch > ?1", since)?,
         keys: all(connection, "epoch > ?1", since)?,
         kills: all(connection, "epoch > ?1", since)?,
+        upstreams: all(connection, "epoch > ?1", since)?,
     })
 }
 

@@ -30,6 +30,7 @@ mod receipts;
 mod registry;
 mod row;
 mod store;
+mod upstreams;
 mod writer;
 
 pub use crate::store::SqliteStore;

@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0007_key_owner",
         sql: include_str!("../migrations/0007_key_owner.sql"),
     },
+    Migration {
+        version: 8,
+        name: "0008_upstreams",
+        sql: include_str!("../migrations/0008_upstreams.sql"),
+    },
 ];
 
 /// Marks the file as a database of ours: "sntl" in ASCII.

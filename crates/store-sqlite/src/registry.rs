@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{KeyId, TenantId, ToolId};
-use sentinel_core::name::TenantSlug;
+use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::ports::{Conflict, Registered, RegistryStore, StoreError};
 use sentinel_core::principal::ApiKey;
@@ -106,30 +106,39 @@ fn register_tool(
             .ok_or_else(|| unavailable("the new tenant is not there"))?,
     };
     tool.tenant_id = tenant.id;
-    refuse_taken(transaction, &tool)?;
-    let more = [("skeleton", tool.name.skeleton().into()), ("epoch", Value::count(epoch.0))];
-    row::insert(transaction, &tool, &more)?;
+    match name_taken(transaction, &tool)? {
+        None => insert_tool(transaction, &tool, epoch)?,
+        Some(NameTaken::Same(_)) => return Err(Conflict::ToolExists(tool.name).into()),
+        Some(NameTaken::Confusable(existing)) => {
+            return Err(Conflict::ToolConfusable { wanted: tool.name, existing }.into());
+        }
+    }
     let tool = one(transaction, "id = ?1", [tool.id.0.as_bytes()])?
         .ok_or_else(|| unavailable("the new tool is not there"))?;
     Ok(Registered { tenant, tenant_created, tool, epoch })
 }
 
-fn refuse_taken(transaction: &Transaction<'_>, tool: &Tool) -> Work<()> {
+/// Who has the name of a tool already.
+pub(crate) enum NameTaken {
+    Same(Box<Tool>),
+    Confusable(ToolName),
+}
+
+pub(crate) fn name_taken(transaction: &Transaction<'_>, tool: &Tool) -> Work<Option<NameTaken>> {
     let tenant = tool.tenant_id.0.as_bytes();
-    let name = tool.name.as_str();
-    if one::<Tool>(transaction, "tenant_id = ?1 AND name = ?2", params![tenant, name])?.is_some() {
-        return Err(Conflict::ToolExists(tool.name.clone()).into());
+    let (name, skeleton) = (tool.name.as_str(), tool.name.skeleton());
+    let same = one::<Tool>(transaction, "tenant_id = ?1 AND name = ?2", params![tenant, name])?;
+    if let Some(same) = same {
+        return Ok(Some(NameTaken::Same(Box::new(same))));
     }
-    let skeleton = tool.name.skeleton();
-    let confusable =
-        one::<Tool>(transaction, "tenant_id = ?1 AND skeleton = ?2", params![tenant, skeleton])?;
-    match confusable {
-        None => Ok(()),
-        Some(existing) => {
-            let wanted = tool.name.clone();
-            Err(Conflict::ToolConfusable { wanted, existing: existing.name }.into())
-        }
-    }
+    let condition = "tenant_id = ?1 AND skeleton = ?2";
+    let confusable = one::<Tool>(transaction, condition, params![tenant, skeleton])?;
+    Ok(confusable.map(|tool| NameTaken::Confusable(tool.name)))
+}
+
+pub(crate) fn insert_tool(transaction: &Transaction<'_>, tool: &Tool, epoch: Epoch) -> Work<()> {
+    let more = [("skeleton", tool.name.skeleton().into()), ("epoch", Value::count(epoch.0))];
+    row::insert(transaction, tool, &more)
 }
 
 fn update_tool(

@@ -9,15 +9,19 @@ use sentinel_core::commit::{Batch, Pending};
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Verdict, precheck, resolve};
 use sentinel_core::epoch::Epoch;
-use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, StatementId, TenantId, ToolId};
+use sentinel_core::id::{
+    DecisionId, KeyId, KillId, ManifestId, StatementId, TenantId, ToolId, UpstreamId,
+};
 use sentinel_core::kill::{Kill, KillScope, RestoreOrder};
 use sentinel_core::log::{LogStatement, NewShard, NewStatement, StatementKind};
 use sentinel_core::manifest::{Manifest, NewManifest, Phase};
 use sentinel_core::permit::Redemption;
+use sentinel_core::pin::Pin;
 use sentinel_core::principal::{ApiKey, KeyHash, Principal, Role};
 use sentinel_core::quota::{CounterKey, Quota, Window};
 use sentinel_core::tenant::{Tenant, TenantSecret};
 use sentinel_core::tool::{Health, HealthStatus, Tool, ToolChange};
+use sentinel_core::upstream::{Door, HttpTransport, Transport, Upstream};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -72,7 +76,41 @@ pub fn tool(tenant: &Tenant, tool: &str) -> Tool {
         created_at: NOW,
         updated_at: NOW,
         retired_at: None,
+        pin: None,
     }
+}
+
+/// The identifier of the upstream that [`upstream`] makes.
+#[must_use]
+pub const fn upstream_id() -> UpstreamId {
+    UpstreamId(Uuid::from_u128(0x75_70))
+}
+
+/// An upstream that is reached by HTTP.
+#[must_use]
+pub fn upstream(tenant: &Tenant, upstream: &str) -> Upstream {
+    let fixed = upstream == "fs";
+    let headers = [("authorization".to_owned(), name("env:FS_TOKEN"))].into();
+    let url = name("https://mcp.example.com/mcp");
+    Upstream {
+        id: if fixed { upstream_id() } else { UpstreamId(Uuid::now_v7()) },
+        tenant_id: tenant.id,
+        name: name(upstream),
+        transport: Transport::Http(HttpTransport { url, headers }),
+        created_by: "key:1".to_owned(),
+        created_at: NOW,
+        removed_at: None,
+    }
+}
+
+/// What an upstream offers besides tools, as the registry has it.
+#[must_use]
+pub fn doors(tenant: &Tenant, upstream: &Upstream) -> Vec<Tool> {
+    let door = |door: Door| Tool {
+        pin: Some(Pin::of_door(upstream.id)),
+        ..tool(tenant, door.registered(&upstream.name).unwrap().as_str())
+    };
+    Door::ALL.into_iter().map(door).collect()
 }
 
 /// A change that changes nothing yet.

@@ -23,6 +23,7 @@ pub mod permits;
 pub mod policy;
 pub mod quotas;
 pub mod registry;
+pub mod upstreams;
 
 use std::sync::Arc;
 
@@ -226,6 +227,16 @@ macro_rules! store_conformance_tests {
                 a_rollout_goes_from_monitored_to_promoted_to_dropped
                 promoting_another_drops_the_one_before
                 a_promotion_between_snapshot_and_commit_supersedes
+            }
+            upstreams {
+                an_upstream_comes_back_as_stored
+                an_upstream_name_is_taken_once
+                removing_an_upstream_quarantines_what_it_offers
+                an_upstream_of_a_removed_name_takes_over_its_doors
+                a_pin_comes_back_as_stored
+                a_pin_moves_only_from_what_is_known
+                only_the_definitions_of_a_pin_are_kept
+                a_quarantine_between_snapshot_and_commit_denies
             }
             housekeeping {
                 a_year_leaves_no_more_than_a_few_days_need

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::name::{TenantSlug, ToolName};
+use crate::name::{TenantSlug, ToolName, UpstreamName};
 
 /// Why a method of a store returned nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,8 @@ pub enum Conflict {
     ToolExists(ToolName),
     #[error("tool `{wanted}` is too easily confused with `{existing}`, which the tenant has")]
     ToolConfusable { wanted: ToolName, existing: ToolName },
+    #[error("the tenant has an upstream `{0}` already")]
+    UpstreamExists(UpstreamName),
     #[error("the tenant's payload key was destroyed")]
     PayloadKeyDestroyed,
     #[error(
@@ -50,4 +52,9 @@ pub enum Conflict {
          this kind of kill: end them first, or kill a tool, a tenant, an agent or everything, at once"
     )]
     OlderServers(u64),
+    #[error(
+        "{0} connections to the database are of servers of an older version, which would not keep \
+         tools in quarantine: end them before you add an upstream"
+    )]
+    ServersWithoutPins(u64),
 }

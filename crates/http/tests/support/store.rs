@@ -8,18 +8,21 @@ use sentinel_core::commit::Batch;
 use sentinel_core::control::{ControlChanges, ControlState};
 use sentinel_core::epoch::Epoch;
 use sentinel_core::housekeeping::{Expiring, Reading};
-use sentinel_core::id::{DecisionId, KeyId, KillId, ManifestId, RolloutId, TenantId, ToolId};
+use sentinel_core::id::{
+    DecisionId, KeyId, KillId, ManifestId, RolloutId, TenantId, ToolId, UpstreamId,
+};
 use sentinel_core::kill::{Kill, RestoreOrder};
 use sentinel_core::log::LogPlace;
 use sentinel_core::manifest::{Manifest, ManifestFilter, NewManifest};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::permit::{Redeemed, Redemption};
+use sentinel_core::pin::DefinitionDigest;
 use sentinel_core::policy_change::PolicyChange;
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::ports::{
     ControlStore, DataChange, DecisionStore, DeploymentStore, ExpiryStore, ManifestStore,
-    PolicyStore, QuotaStore, RecordedData, Registered, RegistryStore, Restored, RolloutStep,
-    StoreError,
+    PinChange, PinChanged, PolicyStore, QuotaStore, RecordedData, Registered, RegistryStore,
+    Restored, RolloutStep, StoreError, UpstreamStore,
 };
 use sentinel_core::principal::ApiKey;
 use sentinel_core::quota::Counter;
@@ -27,6 +30,8 @@ use sentinel_core::rollout::{PolicyFiles, Rollout};
 use sentinel_core::store::Store;
 use sentinel_core::tenant::Tenant;
 use sentinel_core::tool::{Health, Tool, ToolChange};
+use sentinel_core::upstream::Upstream;
+use serde_json::{Map, Value};
 
 /// What a failing store says; it must reach no client.
 pub(crate) const CAUSE: &str = "/var/lib/sentinel/state.db: disk I/O error on host db.internal";
@@ -239,4 +244,12 @@ delegate! { ExpiryStore:
     take_housekeeping(holder: uuid::Uuid, reading: Reading) -> Option<Timestamp>;
     expire_claims(before: Timestamp) -> u64;
     expire(what: Expiring, before: Timestamp) -> u64;
+}
+
+delegate! { UpstreamStore:
+    add_upstream(upstream: Upstream, doors: Vec<Tool>) -> Epoch;
+    remove_upstream(id: UpstreamId, at: Timestamp) -> Option<(Upstream, Epoch)>;
+    upstreams(tenant: Option<TenantId>, page: Page) -> Paged<Upstream>;
+    change_pins(changes: Vec<PinChange>, at: Timestamp) -> (Vec<PinChanged>, Epoch);
+    definitions(tool: ToolId) -> Vec<(DefinitionDigest, Map<String, Value>)>;
 }

@@ -117,6 +117,7 @@ pub(crate) fn call(tenant: &str, tool: &str, purpose: Option<&str>, usage: u64) 
             created_at: now(),
             updated_at: now(),
             retired_at: None,
+            pin: None,
         }),
         state: Arc::default(),
     }

@@ -10,6 +10,7 @@ use sentinel_policy::EmbeddedConfig;
 use sentinel_policy_analysis::SourceLimits;
 use sentinel_service::Settings;
 use sentinel_service::health::Networks;
+use sentinel_service::upstreams::{AllowedCommand, NewTools, UpstreamRules};
 use sentinel_transparency::Destinations;
 
 use crate::config::log_level;
@@ -59,6 +60,10 @@ pub(crate) struct Args {
     /// Lets everyone on this machine do everything.
     #[arg(long)]
     no_auth: bool,
+    /// A command that an upstream may run, word for word; a last word `*` permits any further
+    /// words. Repeatable. With --no-auth any command may be run.
+    #[arg(long = "allow-command", value_name = "COMMAND")]
+    allow_commands: Vec<String>,
     /// Form of the logs; by default text on a terminal and JSON elsewhere.
     #[arg(long, value_name = "FORM")]
     log: Option<LogFormat>,
@@ -94,7 +99,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
         Addresses { clients: args.listen, ext_authz: args.ext_authz_listen, operators: None };
     let listeners = Listeners::bind(addresses).await?;
     let (policy_dir, kept) = policy_dir(&args, &data_dir)?;
-    let node = Node::start(parts(&data_dir, &policy_dir, args.v0_compatible)).await?;
+    let rules = upstream_rules(&args)?;
+    let node = Node::start(parts(&data_dir, &policy_dir, args.v0_compatible, rules)).await?;
     let keys = if args.no_auth {
         None
     } else {
@@ -124,7 +130,12 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
 }
 
 /// One server, all in the data directory.
-fn parts(data_dir: &DataDir, policy_dir: &Path, v0_compatible: bool) -> Parts {
+fn parts(
+    data_dir: &DataDir,
+    policy_dir: &Path,
+    v0_compatible: bool,
+    upstreams: UpstreamRules,
+) -> Parts {
     let origin = Origin::Directory { dir: policy_dir.to_owned(), watched: false };
     let limits = SourceLimits { v0_compatible, ..SourceLimits::default() };
     Parts {
@@ -141,8 +152,25 @@ fn parts(data_dir: &DataDir, policy_dir: &Path, v0_compatible: bool) -> Parts {
             log: LogKeys { origin: DEFAULT_LOG_ORIGIN.to_owned(), current: None, previous: None },
         },
         payload_key: Some(payload_key::Source::Made(data_dir.payload_key())),
-        settings: Settings::default(),
+        settings: Settings { upstreams, ..Settings::default() },
     }
+}
+
+/// Servers on this machine may be connected, and wrapped with the key of an agent.
+fn upstream_rules(args: &Args) -> Outcome<UpstreamRules> {
+    let command = |text: &String| {
+        AllowedCommand::parse(text).ok_or_else(|| {
+            Failure::usage("--allow-command names no program".to_owned())
+                .help("write the program first, then its arguments; `*` only at the end")
+        })
+    };
+    Ok(UpstreamRules {
+        allowed_commands: args.allow_commands.iter().map(command).collect::<Outcome<_>>()?,
+        any_command: args.no_auth,
+        new_tools: NewTools::Pin,
+        wrap: true,
+        networks: Networks::PublicAndPrivate,
+    })
 }
 
 /// For this machine only.

@@ -36,11 +36,12 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     if !unknown_variables.is_empty() {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
-    let built = config.build().map_err(|problems| refusal(&problems))?;
+    let mut built = config.build().map_err(|problems| refusal(&problems))?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let quiet = !config.logging.log_checks;
     let event_log = EventLogOptions { format, colours: output::colours(), quiet };
     let addresses = built.listen.addresses;
+    let upstreams = std::mem::take(&mut built.gateway.upstreams);
     let (parts, serving) = divided(built, event_log);
 
     let node = Node::start(parts).await?;
@@ -48,6 +49,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     if !has_keys.or_fail(|| "cannot read the API keys".to_owned())? {
         return Err(refusal(&no_keys(&args.config).into()));
     }
+    let services = &node.services;
+    let configured = services.upstreams.configure(&services.registry, &upstreams).await;
+    configured.or_fail(|| "cannot add the upstreams of `gateway_upstreams`".to_owned())?;
     let listeners = Listeners::bind(addresses).await?;
     let policy = node.services.policy.status();
     node.serve(listeners, serving, |addresses| ready(addresses, &policy, format)).await
@@ -59,6 +63,7 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
         audit_archive,
         checks,
         database,
+        gateway,
         health,
         keys,
         limits,
@@ -91,6 +96,7 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
             attest: checks.attest,
             require_agent: checks.require_agent,
             witnesses: transparency.witnesses,
+            upstreams: gateway.rules,
         },
     };
     let serving = Serving {

@@ -23,6 +23,7 @@ pub(crate) fn kind(field: &Value, schema: &Value) -> String {
     }
     let bound = |name: &str| field.get(name).and_then(Value::as_u64);
     let named = |name: &str| match name {
+        "array" if field.pointer("/items/$ref").is_some() => "list of objects".to_owned(),
         "array" => "list of text".to_owned(),
         "boolean" => "`true` or `false`".to_owned(),
         "integer" => match (bound("minimum"), bound("maximum")) {

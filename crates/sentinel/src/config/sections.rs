@@ -3,6 +3,7 @@
 mod audit_archive;
 mod checks;
 mod database;
+pub(crate) mod gateway;
 mod health;
 pub(crate) mod keys;
 mod limits;
@@ -83,6 +84,7 @@ sections! {
     audit_archive: audit_archive::AuditArchive,
     checks: checks::Checks,
     database: database::DatabaseSection,
+    gateway: gateway::GatewaySection,
     health: health::Health,
     keys: keys::Keys,
     limits: limits::LimitsSection,

@@ -22,4 +22,5 @@ mod rollout;
 mod signing;
 mod signing_keys;
 mod support;
+mod upstreams;
 mod usage;
