@@ -26,6 +26,7 @@ mod secret;
 mod signing_key;
 mod tenant;
 mod tool;
+mod upstream;
 
 pub use check::{CheckAnswer, CheckRequest, Reason};
 pub use code::{Code, reason_code};
@@ -53,3 +54,7 @@ pub use secret::Secret;
 pub use signing_key::{EndSigningKey, SigningKey, SigningKeyEvent, SigningKeys};
 pub use tenant::{Tenant, TenantRequest};
 pub use tool::{Address, Health, HealthStatus, RegisterRequest, Tool, ToolChange};
+pub use upstream::{
+    PinnedDefinition, ReviewRequest, StandingAnswer, StandingRequest, ToolDrift, ToolPin,
+    ToolQuarantine, ToolStanding, Upstream, UpstreamRequest, UpstreamStatus,
+};

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use url::Url;
 use utoipa::ToSchema;
 
+use crate::ToolPin;
+
 /// A registered tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tool {
@@ -28,9 +30,12 @@ pub struct Tool {
     pub healthcheck: Option<String>,
     /// Last result of the health check.
     pub health: Option<Health>,
-    /// Not retired, and not covered by a kill of it, of a scope or tag that it has, of its tenant,
-    /// or everything.
+    /// Not retired, not quarantined, and not covered by a kill of it, of a scope or tag that it has,
+    /// of its tenant, or everything.
     pub is_active: bool,
+    /// What a tool of an upstream is pinned to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<ToolPin>,
     /// SHA-256 of what is registered; a policy can pin it.
     pub digest: String,
     pub created_at: Timestamp,
@@ -60,6 +65,7 @@ impl Tool {
             healthcheck: tool.healthcheck.map(String::from),
             health: health.map(Health::from),
             is_active,
+            pin: tool.pin.map(ToolPin::from),
             created_at: tool.created_at,
             updated_at: tool.updated_at,
             retired_at: tool.retired_at,

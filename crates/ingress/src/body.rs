@@ -42,9 +42,16 @@ impl Unread {
     /// # Errors
     /// When it is too large, incomplete, late, not JSON, or not a `T`.
     pub async fn object<T: DeserializeOwned>(self) -> Result<T, Problem> {
-        let limits = Limits::REQUEST;
+        self.object_within(&Limits::REQUEST).await
+    }
+
+    /// Reads the body, which must be one JSON object within `limits`, as a `T`.
+    ///
+    /// # Errors
+    /// As [`Unread::object`].
+    pub async fn object_within<T: DeserializeOwned>(self, limits: &Limits) -> Result<T, Problem> {
         let bytes = self.bytes(limits.max_bytes).await?;
-        Ok(parse_object_as(&bytes, &limits)?)
+        Ok(parse_object_as(&bytes, limits)?)
     }
 
     /// Reads the body, any JSON value, as a `T`.

@@ -8,6 +8,7 @@ mod kills;
 mod policy;
 mod provenance;
 mod registry;
+mod upstreams;
 
 pub use decisions::DecisionFilter;
 pub use health::Readiness;

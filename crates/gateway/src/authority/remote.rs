@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_api::{CheckRequest, RedeemRequest, Secret, SignRequest};
+use sentinel_api::{CheckRequest, RedeemRequest, Secret, SignRequest, StandingRequest};
 use sentinel_client::{Client, Error};
 use sentinel_core::check::Arguments;
 use sentinel_core::id::{ManifestId, ToolId};
-use sentinel_core::name::{AgentName, TenantSlug};
+use sentinel_core::name::{AgentName, NameError, TenantSlug};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -143,10 +143,24 @@ impl Authority for Remote {
 
     async fn standing(
         &self,
-        _upstream: &str,
-        _tools: &[Arc<Object>],
+        upstream: &str,
+        tools: &[Arc<Object>],
     ) -> Result<Vec<Standing>, String> {
-        Err("the control plane keeps no pins yet".to_owned())
+        let name = upstream.parse().map_err(|error: NameError| error.to_string())?;
+        let request = StandingRequest {
+            agent: self.agent.clone(),
+            purpose: None,
+            context: None,
+            tools: tools.to_vec(),
+        };
+        let asked = within(self.client.standing(&self.tenant, &name, &request)).await;
+        let standings = asked.map_err(|error| failed(&error).reason)?.tools.into_iter();
+        let standing = |tool: sentinel_api::ToolStanding| Standing {
+            name: tool.name.to_string(),
+            visible: tool.visible,
+            quarantined: tool.quarantined,
+        };
+        Ok(standings.map(standing).collect())
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -1,7 +1,8 @@
 //! From what use cases return to what is sent ([`sentinel_api`]), and back from a target to kill.
 
 use sentinel_api::{
-    ApiKey, Kill, ManifestRecord, PolicyRollout, RolloutComparison, Tombstone, Tool,
+    ApiKey, Kill, ManifestRecord, PolicyRollout, RolloutComparison, Tombstone, Tool, ToolDrift,
+    Upstream, UpstreamStatus,
 };
 use sentinel_core::control::ControlState;
 use sentinel_core::{manifest, principal};
@@ -9,6 +10,7 @@ use sentinel_service::kill::KillView;
 use sentinel_service::payloads;
 use sentinel_service::registry::ToolView;
 use sentinel_service::rollouts::RolloutView;
+use sentinel_service::upstreams::{self, UpstreamView};
 
 mod target;
 
@@ -17,6 +19,46 @@ pub(crate) use target::target;
 pub(crate) fn tool(view: ToolView) -> Tool {
     let ToolView { tool, tenant, is_active, health } = view;
     Tool::new(tool, tenant, is_active, health)
+}
+
+pub(crate) fn upstream(view: UpstreamView) -> Upstream {
+    let UpstreamView { upstream, tenant, status } = view;
+    let status = status.map(|status| UpstreamStatus {
+        state: status.state.to_owned(),
+        since: status.since,
+        last_error: status.last_error,
+        restarts: status.restarts,
+        revision: status.revision,
+        latency_ms: status.latency_ms,
+        in_flight: status.in_flight,
+    });
+    Upstream::new(upstream, tenant, status)
+}
+
+pub(crate) fn standing(standing: upstreams::ToolStanding) -> sentinel_api::ToolStanding {
+    let upstreams::ToolStanding { name, visible, quarantined } = standing;
+    let quarantined = quarantined.map(str::to_owned);
+    sentinel_api::ToolStanding { name, visible, quarantined }
+}
+
+pub(crate) fn drift(drift: upstreams::Drift) -> ToolDrift {
+    let upstreams::Drift { tool, tenant, quarantine, approved, offered } = drift;
+    let changed = approved.as_ref().zip(offered.as_ref());
+    let changed = changed
+        .map(|(approved, offered)| ToolDrift::changed(&approved.definition, &offered.definition));
+    let definition = |pinned: upstreams::PinnedDefinition| sentinel_api::PinnedDefinition {
+        digest: pinned.digest,
+        definition: pinned.definition,
+    };
+    ToolDrift {
+        tool_id: tool.id,
+        tenant_slug: tenant,
+        name: tool.name,
+        quarantine: quarantine.map(Into::into),
+        approved: approved.map(definition),
+        offered: offered.map(definition),
+        changed: changed.unwrap_or_default(),
+    }
 }
 
 pub(crate) fn kill(view: KillView) -> Kill {

@@ -24,6 +24,7 @@ struct Route {
 /// Identifiers of things of the tenant `other`.
 struct Other {
     tool: String,
+    upstream: String,
     decision: String,
     manifest: String,
     key: Key,
@@ -82,6 +83,7 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     evaluations["evaluations"] = json!([{}, {}]);
     let mut expected = of_policy();
     expected.extend(of_provenance());
+    expected.extend(of_upstreams());
     expected.extend([
         (("post", "/v1/data/{path}"), route(&[Agent]).body(input).decides()),
         (("get", "/v1/data/{path}"), route(&[Agent]).query(by_query).decides()),
@@ -128,6 +130,29 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/metrics"), route(&[Operator, Auditor])),
     ]);
     expected
+}
+
+/// Those about MCP servers and what their tools are pinned to.
+fn of_upstreams() -> BTreeMap<(&'static str, &'static str), Route> {
+    let upstream = json!({
+        "tenant_slug": "other", "name": "probe",
+        "transport": {"http": {"url": "https://x.example.com/mcp"}},
+    });
+    let command = json!({
+        "tenant_slug": "other", "name": "probe", "transport": {"stdio": {"command": ["true"]}},
+    });
+    let review = json!({"digest": format!("sha256:{}", "0".repeat(64))});
+    let standing = "/v1/upstreams/{tenant}/{name}/standing";
+    BTreeMap::from([
+        (("get", "/v1/upstreams"), route(&[Operator, Auditor]).query("?tenant=other")),
+        (("post", "/v1/upstreams"), route(&[]).body(upstream).also(command)),
+        (("get", "/v1/upstreams/{id}"), route(&[Operator, Auditor])),
+        (("delete", "/v1/upstreams/{id}"), route(&[])),
+        (("post", standing), route(&[Agent]).body(json!({"tools": []}))),
+        (("get", "/v1/tools/{id}/drift"), route(&[Operator, Auditor])),
+        (("post", "/v1/tools/{id}/approve"), route(&[Operator]).body(review.clone())),
+        (("post", "/v1/tools/{id}/reject"), route(&[Operator]).body(review)),
+    ])
 }
 
 /// Those about what is signed.
@@ -241,8 +266,13 @@ async fn seed_other(app: &App) -> Other {
     while app.get(&app.admin, "/v1/log/checkpoint").await.status != 200 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    let upstream = json!({
+        "tenant_slug": "other", "name": "secret-server", "transport": "wrapped",
+    });
+    let upstream = app.post(&app.admin, "/v1/upstreams", &upstream).await.ok();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     Other {
+        upstream: text(&upstream["id"]),
         tool: text(&tool["id"]),
         decision: text(&decision["decision_id"]),
         manifest: text(&manifest["manifest_id"]),
@@ -253,6 +283,7 @@ async fn seed_other(app: &App) -> Other {
 fn path_of(template: &str, other: &Other) -> String {
     let id = match template {
         path if path.contains("/tools/") => &other.tool,
+        path if path.contains("/upstreams/") => &other.upstream,
         path if path.contains("/decisions/") => &other.decision,
         path if path.contains("/keys/") => &other.key.id,
         _ => &other.manifest,
@@ -262,6 +293,8 @@ fn path_of(template: &str, other: &Other) -> String {
     template
         .replace("{id}", id)
         .replace("{origin}", "log.example")
+        .replace("{tenant}", "other")
+        .replace("{name}", "secret-server")
         .replace("{file}", "swagger-ui.css")
         .replace("{path}", path)
 }

@@ -28,5 +28,6 @@ mod seed;
 mod signing;
 #[path = "../support/mod.rs"]
 mod support;
+mod upstreams;
 mod v1;
 mod ws;

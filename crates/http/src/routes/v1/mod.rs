@@ -35,11 +35,18 @@ mod tenants_create;
 mod tenants_list;
 mod tombstones_bundle;
 mod tombstones_list;
+mod tools_drift;
 mod tools_get;
 mod tools_list;
 mod tools_retire;
+mod tools_review;
 mod tools_update;
 mod trusted_root;
+mod upstreams_create;
+mod upstreams_get;
+mod upstreams_list;
+mod upstreams_remove;
+mod upstreams_standing;
 mod ws;
 
 /// The endpoints below `/v1`.
@@ -52,6 +59,12 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
             tools_update::tools_update,
             tools_retire::tools_retire
         ))
+        .routes(routes!(tools_drift::tools_drift))
+        .routes(routes!(tools_review::tools_approve))
+        .routes(routes!(tools_review::tools_reject))
+        .routes(routes!(upstreams_list::upstreams_list, upstreams_create::upstreams_create))
+        .routes(routes!(upstreams_get::upstreams_get, upstreams_remove::upstreams_remove))
+        .routes(routes!(upstreams_standing::upstreams_standing))
         .routes(routes!(decisions_list::decisions_list))
         .routes(routes!(decisions_export::decisions_export))
         .routes(routes!(decisions_get::decisions_get))
