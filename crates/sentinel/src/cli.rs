@@ -22,6 +22,7 @@ mod restore;
 mod serve;
 mod signing_key;
 mod tools;
+mod upstream;
 
 use clap::{Parser, Subcommand};
 
@@ -48,9 +49,12 @@ enum Command {
     Serve(serve::Args),
     /// Asks whether a call is allowed, and has it counted and recorded.
     Check(check::Args),
-    /// Lists, registers, shows and retires tools.
+    /// Lists, registers, shows, reviews and retires tools.
     #[command(subcommand)]
     Tools(tools::Command),
+    /// Adds, lists and removes MCP servers behind the gateway.
+    #[command(subcommand)]
+    Upstream(upstream::Command),
     /// Stops a tool, a tenant, an agent, a principal, or everything, at once or for a time.
     Kill(kill::Args),
     /// Ends a kill.
@@ -108,6 +112,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args, json).await,
             Command::Check(args) => check::run(args, json).await,
             Command::Tools(command) => tools::run(command, json).await,
+            Command::Upstream(command) => upstream::run(command, json).await,
             Command::Kill(args) => kill::run(args, json).await,
             Command::Restore(args) => restore::run(args, json).await,
             Command::Kills(args) => kills::run(args, json).await,

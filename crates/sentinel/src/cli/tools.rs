@@ -1,5 +1,7 @@
 //! `sentinel tools`: the registry.
 
+mod review;
+
 use sentinel_client::api::{Address, RegisterRequest, Tool};
 use sentinel_core::principal::Role;
 use serde_json::{Value, json};
@@ -34,6 +36,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Lists the tools of upstreams that are quarantined, or shows how one has changed.
+    Drift(review::Drifted),
+    /// Approves the changed definition of a quarantined tool, which lifts the quarantine.
+    Approve(review::Reviewed),
+    /// Rejects the changed definition of a quarantined tool.
+    Reject(review::Reviewed),
 }
 
 /// One tool.
@@ -87,6 +95,9 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
             }
             output::line(&format!("retired  {}/{}", named.tenant, named.tool))
         }
+        Command::Drift(drifted) => drifted.run(json).await,
+        Command::Approve(reviewed) => reviewed.run(true, json).await,
+        Command::Reject(reviewed) => reviewed.run(false, json).await,
     }
 }
 
@@ -123,11 +134,12 @@ async fn list(tenant: Option<String>, connection: &Connection, json: bool) -> Ou
     table.print("no tools; `sentinel tools register` adds one")
 }
 
-const fn state(tool: &Tool) -> &'static str {
-    match (tool.is_active, tool.retired_at) {
-        (true, _) => "active",
-        (false, Some(_)) => "retired",
-        (false, None) => "killed",
+fn state(tool: &Tool) -> &'static str {
+    match (tool.is_active, tool.retired_at, review::cause(tool)) {
+        (true, ..) => "active",
+        (false, Some(_), _) => "retired",
+        (false, None, Some(_)) => "quarantined",
+        (false, None, None) => "killed",
     }
 }
 

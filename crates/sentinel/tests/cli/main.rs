@@ -34,3 +34,4 @@ mod serve;
 mod signing_keys;
 mod support;
 mod transparency;
+mod upstreams;
