@@ -2,4 +2,5 @@
 
 pub mod http;
 mod shape;
+pub mod stdio;
 mod wants;
