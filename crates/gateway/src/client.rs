@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::authority::{Authority, Standing};
 use crate::catalog::{Settings, Shown, Source};
+use crate::enforce::Enforcement;
 use crate::jsonrpc::Object;
 
 /// Tools that a session remembers: a server that renames its tools all the time fills no memory.
@@ -23,6 +24,8 @@ pub struct Client {
     pub info: Object,
     /// Capabilities of the client, as the gateway may use them.
     pub capabilities: Object,
+    /// What all clients share for the enforcement of calls.
+    pub(crate) enforcement: Arc<Enforcement>,
     /// Tools that this session has been shown, sorted by the name that the client knows. They stay
     /// listed as they were shown; a revoked one is denied by a result.
     shown: Mutex<Vec<Arc<Shown>>>,
@@ -97,10 +100,18 @@ impl Client {
             route,
             info: Object::new(),
             capabilities: Object::new(),
+            enforcement: Enforcement::of_process(),
             shown: Mutex::default(),
             subscriptions: Mutex::default(),
             verdicts: Mutex::default(),
         }
+    }
+
+    /// Has calls enforced by these settings, in place of the defaults.
+    #[must_use]
+    pub fn enforced_by(mut self, enforcement: Arc<Enforcement>) -> Self {
+        self.enforcement = enforcement;
+        self
     }
 
     /// Remembers that the client has been shown tools.

@@ -5,8 +5,8 @@
 //! 1. A *front* reads it: [`front::http`] for `/mcp/{tenant}`, `front::stdio` for `sentinel mcp wrap`.
 //!    It knows the client's era, its session and its streams, and nothing of policy.
 //! 2. [`mediator`] looks the method up in the table of [`method`] and hands it to what governs it:
-//!    lists to [`catalog`], calls to `enforce`. A method that is not in the table is refused.
-//! 3. `enforce` asks the [`authority`], takes the grant of an allow, forwards the call to its
+//!    lists to [`catalog`], calls to [`enforce`]. A method that is not in the table is refused.
+//! 3. [`enforce`] asks the [`authority`], takes the grant of an allow, forwards the call to its
 //!    [`upstream`], and has the outcome recorded.
 //! 4. [`upstream`] speaks to the server in the server's own era.
 //!
@@ -18,6 +18,7 @@ pub mod call_params;
 pub mod catalog;
 pub mod client;
 pub mod denial;
+pub mod enforce;
 pub mod era;
 pub mod exchange;
 pub mod framing;

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::enforce;
 use crate::exchange::Exchange;
 use crate::jsonrpc::{Object, Request, RpcError};
 use crate::method::{Ask, Call, Governance, Sender, governance};
@@ -39,12 +40,20 @@ pub(super) async fn forward(
 }
 
 async fn enforce(
-    _client: &Client,
+    client: &Client,
     request: &Request,
-    _call: Call,
-    _exchange: &dyn Exchange,
+    call: Call,
+    exchange: &dyn Exchange,
 ) -> Result<Object, RpcError> {
-    Err(RpcError::method_not_found(&request.method, "the gateway does not serve it yet"))
+    match call {
+        Call::Tool => enforce::call_tool(client, request, exchange).await,
+        Call::Resource => enforce::read_resource(client, request, exchange).await,
+        Call::Prompt => enforce::get_prompt(client, request, exchange).await,
+        Call::Complete => enforce::complete(client, request, exchange).await,
+        Call::Subscribe => enforce::subscribe(client, request, exchange).await,
+        // It ends what a decision began, so it is not decided.
+        Call::Unsubscribe => Err(RpcError::internal("the end of a subscription is not decided")),
+    }
 }
 
 fn wants_input(result: &Object) -> bool {
