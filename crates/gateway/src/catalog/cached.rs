@@ -53,6 +53,14 @@ struct Fetching {
     was_outdated: bool,
 }
 
+impl<T> State<T> {
+    /// Whether the latest value is known not to be that of the server any more, also while a newer
+    /// one is fetched.
+    fn is_outdated(&self) -> bool {
+        self.outdated || self.fetching.is_some_and(|fetching| fetching.was_outdated)
+    }
+}
+
 /// What a caller accepts instead of waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -136,7 +144,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
             self.start(state);
         }
         match patience {
-            Patience::Stale(_) if !state.outdated => known.map(Ok),
+            Patience::Stale(_) if !state.is_outdated() => known.map(Ok),
             _ => None,
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, Sleep};
 
 use super::fetch::Kind;
-use super::shown::Digest;
+use super::shown::{Digest, digest_of};
 use super::source::Source;
 use super::uris::map_notification;
 use super::view::views_of;
@@ -186,13 +186,16 @@ impl Changes {
             .cloned()
             .collect();
         let mut methods = BTreeSet::new();
+        // An upstream that is new, or gone, changes a list only if it has something there.
+        let nothing = digest_of([]);
         for key in gone {
-            self.known.remove(&key);
-            methods.insert(key.1.changed());
+            if self.known.remove(&key).is_some_and(|before| before != nothing) {
+                methods.insert(key.1.changed());
+            }
         }
         for (key, digest) in found {
             let kind = key.1;
-            if self.known.insert(key, digest) != Some(digest) {
+            if self.known.insert(key, digest).unwrap_or(nothing) != digest {
                 methods.insert(kind.changed());
             }
         }

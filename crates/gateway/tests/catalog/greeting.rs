@@ -63,7 +63,7 @@ async fn instructions_name_what_is_missing_and_do_not_wait_for_it() {
     good.set_server(server(json!({"tools": {}}), "read before you write"));
     slow.set_open(false);
     down.set_down(true);
-    let settings = Settings { list_budget: Duration::from_millis(50), ..settings() };
+    let settings = Settings { list_budget: Duration::from_secs(1), ..settings() };
     let world = World::with(&[&good, &slow, &down], settings);
     let greeting = greet(&world, "initialize").await;
     let instructions = greeting["instructions"].as_str().unwrap();

@@ -12,7 +12,7 @@ const NONE: Vec<String> = Vec::new();
 
 /// Settings with which a hanging upstream is noticed soon.
 fn hasty() -> Settings {
-    Settings { list_budget: Duration::from_millis(50), ..settings() }
+    Settings { list_budget: Duration::from_secs(1), ..settings() }
 }
 
 /// Settings with which nothing is fresh, and a failure is tried again at once.
@@ -24,7 +24,8 @@ fn eager() -> Settings {
 async fn upstreams_are_listed_side_by_side() {
     let names_of = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     let fakes: Vec<_> = names_of.iter().map(|name| Fake::with_tools(name, &["read"])).collect();
-    let world = World::merged(&fakes.iter().collect::<Vec<_>>());
+    let patient = Settings { list_budget: Duration::from_mins(1), ..settings() };
+    let world = World::with(&fakes.iter().collect::<Vec<_>>(), patient);
     fakes.iter().for_each(|fake| fake.set_open(false));
     let client = world.client();
     let listing = tokio::spawn(async move { names(&client, "tools/list").await });

@@ -125,7 +125,7 @@ impl Upstream for Fake {
         self.requests.lock().unwrap().push((method.clone(), params.clone()));
         self.answer().await?;
         let pages = self.pages.lock().unwrap();
-        let Some(pages) = pages.get(&method) else { return Ok(Reply::Result(Object::new())) };
+        let Some(pages) = pages.get(&method) else { return Ok(Reply::Result(empty())) };
         let page = params.get("cursor").map_or(0, |cursor| {
             pages.iter().position(|page| page["nextCursor"] == *cursor).expect("a cursor of ours")
                 + 1
@@ -144,6 +144,11 @@ impl Upstream for Fake {
     }
 
     async fn close(&self) {}
+}
+
+/// A page without items, of whatever list.
+fn empty() -> Object {
+    object(json!({"tools": [], "prompts": [], "resources": [], "resourceTemplates": []}))
 }
 
 /// Registry and policy.
