@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::schema;
 use crate::jsonrpc::Object;
 
-/// Bytes of one definition. It is shown to a model with every request.
-const LARGEST: usize = 128 * 1024;
+/// Bytes of one definition, as the registry takes it. It is shown to a model with every request.
+const LARGEST: usize = 64 * 1024;
 
 /// Optional members, and whether a value has the form that clients expect.
 type Form = (&'static str, fn(&Value) -> bool);
@@ -51,14 +51,15 @@ pub(super) struct Broken {
 /// # Errors
 /// When that is not possible without changing what the server means.
 pub(super) fn repair(definition: &mut Object) -> Result<(), Broken> {
-    let bytes = serde_json::to_vec(definition).map_or(usize::MAX, |bytes| bytes.len());
-    if bytes > LARGEST {
-        return Err(Broken::malformed(format!("it has {bytes} bytes; {LARGEST} are allowed")));
-    }
     definition.retain(|member, _| !UNGOVERNED.contains(&member.as_str()));
     repair_optional(definition)?;
     repair_input(definition)?;
     drop_broken_output(definition);
+    let bytes = serde_json::to_vec(definition).map_or(usize::MAX, |bytes| bytes.len());
+    if bytes > LARGEST {
+        let detail = format!("it has {bytes} bytes; {LARGEST} are allowed");
+        return Err(Broken { reason: "tool_too_large", detail });
+    }
     Ok(())
 }
 
@@ -227,15 +228,13 @@ mod tests {
 
     #[test]
     fn refuses_malformed_members() {
-        let malformed = [
-            json!({"description": 1}),
-            json!({"annotations": []}),
-            json!({"title": {}}),
-            json!({"description": "x".repeat(LARGEST)}),
-        ];
+        let malformed =
+            [json!({"description": 1}), json!({"annotations": []}), json!({"title": {}})];
         for definition in malformed {
             assert_eq!(repaired(definition), Err("tool_malformed"));
         }
+        let large = json!({"description": "x".repeat(LARGEST)});
+        assert_eq!(repaired(large), Err("tool_too_large"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Settings {
     pub fetch_limit: Duration,
     /// How long an upstream that failed to list is left alone.
     pub retry_after: Duration,
-    /// Items of one list of one upstream; what follows is left out.
+    /// Items of one list of one upstream; what follows is left out. The registry takes 1,000 tools.
     pub max_items: usize,
     /// Pages of one list of one upstream; what follows is left out.
     pub max_pages: usize,
@@ -45,7 +45,7 @@ impl Settings {
             call_budget: Duration::from_secs(10),
             fetch_limit: Duration::from_secs(30),
             retry_after: Duration::from_secs(2),
-            max_items: 2_000,
+            max_items: 1_000,
             max_pages: 100,
             max_bytes: 8 * 1024 * 1024,
             page_items: 1_000,

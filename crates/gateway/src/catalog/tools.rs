@@ -39,7 +39,8 @@ pub struct Tool {
 pub struct Defect {
     /// As the server calls it, shortened, without what could break a line.
     pub name: String,
-    /// Stable: `tool_malformed`, `tool_name_invalid`, `tool_name_collision`, `tool_schema_broken`.
+    /// Stable: `tool_malformed`, `tool_too_large`, `tool_name_invalid`, `tool_name_collision`,
+    /// `tool_schema_broken`.
     pub reason: &'static str,
     /// What is wrong, for operators.
     pub detail: String,
