@@ -17,6 +17,14 @@ fn names_are_unique() {
 }
 
 #[test]
+fn the_documentation_names_every_method() {
+    let page = include_str!("../../../../docs/mcp-protocol.md");
+    for method in TABLE {
+        assert!(page.contains(&format!("`{}`", method.name)), "{}", method.name);
+    }
+}
+
+#[test]
 fn a_method_is_served_only_under_its_exact_name_and_from_its_side() {
     assert_eq!(governance(Sender::Client, "tools/call"), Ok(Governance::Call(Call::Tool)));
     assert_eq!(
