@@ -115,8 +115,9 @@ def gateway(sentinel: str, upstream: str, work: Path) -> Iterator[str]:
     with running([sentinel, "dev", *options], log):
         url = ready(log)
         transport = {"http": {"url": upstream}}
-        upstream_body = {"tenant_slug": TENANT, "name": UPSTREAM, "transport": transport}
-        post(f"{url}/v1/upstreams", upstream_body)
+        body = {"tenant_slug": TENANT, "name": UPSTREAM, "transport": transport}
+        post(f"{url}/v1/tenants", {"slug": TENANT})
+        post(f"{url}/v1/upstreams", body)
         yield f"{url}/mcp/{TENANT}/{UPSTREAM}"
 
 

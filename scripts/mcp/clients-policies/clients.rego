@@ -1,0 +1,13 @@
+# What the test with real clients relies on: a call is denied by its arguments, and some tools are
+# neither shown nor may they be called.
+package sentinel.policy
+
+import rego.v1
+
+hidden := {"everything__get-sum", "filesystem__write_file", "time__convert_time", "git__git_commit"}
+
+decision := {"allow": false, "reason": "this tool is not for agents"} if {
+	input.tool in hidden
+} else := {"allow": false, "reason": "messages must not mention secrets"} if {
+	contains(input.arguments.message, "secret")
+} else := {"allow": true, "reason": "nothing speaks against it"}
