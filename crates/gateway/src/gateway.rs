@@ -14,6 +14,12 @@ use crate::authority::Authority;
 use crate::authority::local::{self, Local};
 use crate::client::Route;
 
+mod connections;
+mod connector;
+
+pub use connections::{Connections, Connector};
+pub use connector::Registry;
+
 /// Who a client speaks for: a principal in one tenant, as one agent.
 #[derive(Debug, Clone)]
 pub struct Speaker {

@@ -28,4 +28,5 @@ pub mod jsonrpc;
 pub mod mediator;
 pub mod method;
 pub mod repeats;
+pub mod server;
 pub mod upstream;

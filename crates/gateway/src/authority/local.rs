@@ -9,13 +9,14 @@ use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::CheckRequest;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::ManifestId;
-use sentinel_core::name::{Action, AgentName, TenantSlug};
+use sentinel_core::name::{Action, AgentName, TenantSlug, UpstreamName};
 use sentinel_core::principal::Principal;
 use sentinel_ingress::FrontDoor;
 use sentinel_ingress::ask::ask_to_forward;
 use sentinel_service::ServiceError;
 use sentinel_service::calls::CallInFlight;
 use sentinel_service::provenance::SignRequest;
+use sentinel_service::upstreams::{ToolStanding, Viewer};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -164,10 +165,27 @@ impl Authority for Local {
 
     async fn standing(
         &self,
-        _upstream: &str,
-        _tools: &[Arc<Object>],
+        upstream: &str,
+        tools: &[Arc<Object>],
     ) -> Result<Vec<Standing>, String> {
-        Err("this server keeps no pins yet".to_owned())
+        let Speaker { principal, tenant, agent, request_id } = &self.speaker;
+        let upstream: UpstreamName = upstream.parse().map_err(|_| "no such upstream".to_owned())?;
+        let viewer = Viewer {
+            principal: principal.clone(),
+            agent: agent.clone(),
+            purpose: None,
+            context: Object::new(),
+            request_id: Arc::clone(request_id),
+        };
+        let upstreams = &self.door.services().upstreams;
+        let standing = upstreams.standing(&viewer, tenant, &upstream, tools).await;
+        let standing = standing.map_err(|error| error.code().to_owned())?;
+        let of = |tool: ToolStanding| Standing {
+            name: tool.name.as_str().to_owned(),
+            visible: tool.visible,
+            quarantined: tool.quarantined.map(str::to_owned),
+        };
+        Ok(standing.into_iter().map(of).collect())
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

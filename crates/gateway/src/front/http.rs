@@ -21,7 +21,8 @@ use sentinel_ingress::{FrontDoor, body};
 use sentinel_service::ServiceError;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::Route;
+use crate::client::{Client, Route};
+use crate::enforce::Enforcement;
 use crate::gateway::{Authorities, Routes};
 use crate::jsonrpc::{self, LIMITS, Message, Object};
 
@@ -98,6 +99,7 @@ struct Endpoint {
     door: Arc<FrontDoor>,
     authorities: Arc<dyn Authorities>,
     routes: Arc<dyn Routes>,
+    enforcement: Arc<Enforcement>,
     settings: Settings,
     seal: Seal,
     legacy: legacy::State,
@@ -116,13 +118,11 @@ impl HttpFront {
         door: Arc<FrontDoor>,
         authorities: Arc<dyn Authorities>,
         routes: Arc<dyn Routes>,
+        enforcement: Arc<Enforcement>,
         settings: Settings,
     ) -> Result<Self, ServiceError> {
-        let unavailable = |why: &str| ServiceError::Unavailable(why.to_owned());
-        let mut candidate = [0; 32];
-        aws_lc_rs::rand::fill(&mut candidate).map_err(|_| unavailable("no randomness"))?;
-        let key = door.services().store.secret("gateway", candidate).await?;
-        let seal = Seal::new(&key).ok_or_else(|| unavailable("the cipher refuses the key"))?;
+        let seal = Seal::new(&shared_key(&door, "gateway").await?);
+        let seal = seal.ok_or_else(|| unavailable("the cipher refuses the key"))?;
         Ok(Self(Arc::new(Endpoint {
             legacy: legacy::State::new(settings.sessions),
             modern: modern::State::default(),
@@ -132,6 +132,7 @@ impl HttpFront {
             door,
             authorities,
             routes,
+            enforcement,
             settings,
             seal,
         })))
@@ -164,6 +165,17 @@ impl HttpFront {
     pub async fn watch(self) {
         watch::run(&self.0).await;
     }
+}
+
+/// The key of that name, which all replicas share.
+pub(crate) async fn shared_key(door: &FrontDoor, name: &str) -> Result<[u8; 32], ServiceError> {
+    let mut candidate = [0; 32];
+    aws_lc_rs::rand::fill(&mut candidate).map_err(|_| unavailable("there is no randomness"))?;
+    Ok(door.services().store.secret(name, candidate).await?)
+}
+
+fn unavailable(why: &str) -> ServiceError {
+    ServiceError::Unavailable(why.to_owned())
 }
 
 async fn serve(State(endpoint): State<Shared>, request: Request) -> Response {
@@ -232,6 +244,20 @@ async fn route(endpoint: &Endpoint, entry: &Entry) -> Result<Arc<Route>, Refusal
         let what = "the tenant has no upstream of that name";
         Refusal::of_request(StatusCode::NOT_FOUND, "unknown_upstream", what)
     })
+}
+
+/// The client that a request speaks for, which has introduced itself with `info`.
+async fn client(
+    endpoint: &Endpoint,
+    entry: &Entry,
+    info: Object,
+    capabilities: Object,
+) -> Result<Client, Refusal> {
+    let authority = endpoint.authorities.of(&entry.speaker);
+    let client = Client::new(authority, route(endpoint, entry).await?);
+    let mut client = client.enforced_by(Arc::clone(&endpoint.enforcement));
+    (client.info, client.capabilities) = (info, capabilities);
+    Ok(client)
 }
 
 /// Writes the purpose that a header states into the `_meta` of a request that states none.

@@ -129,7 +129,10 @@ async fn a_kill_for_a_time_begins_and_ends_and_both_are_heard() {
     });
     let killed = app.kill(body).await.ok();
     let reached = &killed["reached"];
-    assert_eq!(*reached, json!({"replicas": 1, "streams": 0, "permits": 0, "calls": 0, "calls_unconfirmed": 0}));
+    assert_eq!(
+        *reached,
+        json!({"replicas": 1, "streams": 0, "permits": 0, "calls": 0, "calls_unconfirmed": 0})
+    );
     let listed = app.get(&app.admin, "/v1/kills").await.ok();
     assert_eq!(
         (&listed["items"][0]["state"], &listed["items"][0]["in_force"]),
@@ -170,7 +173,8 @@ async fn the_answer_counts_streams_and_permits() {
     app.check(json!({})).await.ok();
     app.check(json!({})).await.ok();
     let killed = app.kill(json!({"tenant_slug": "acme", "reason": "drill"})).await.ok();
-    let expected = json!({"replicas": 1, "streams": 2, "permits": 2, "calls": 0, "calls_unconfirmed": 0});
+    let expected =
+        json!({"replicas": 1, "streams": 2, "permits": 2, "calls": 0, "calls_unconfirmed": 0});
     assert_eq!(killed["reached"], expected);
     listeners.clear();
 }

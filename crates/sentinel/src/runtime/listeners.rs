@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use sentinel_gateway::server::Gateway;
 use sentinel_ingress::FrontDoor;
 use sentinel_listener::{Limits, Protocol, serve};
 use tokio::net::TcpListener;
@@ -20,10 +21,14 @@ pub(crate) struct Interfaces {
 }
 
 impl Interfaces {
-    pub(crate) fn new(door: FrontDoor, options: sentinel_http::Options) -> Self {
-        let door = Arc::new(door);
+    pub(crate) fn new(
+        door: Arc<FrontDoor>,
+        options: sentinel_http::Options,
+        gateway: &Gateway,
+    ) -> Self {
         let ext_authz = sentinel_ext_authz::router(Arc::clone(&door));
-        Self { http: sentinel_http::router(door, options), ext_authz }
+        let http = sentinel_http::router(door, options).merge(gateway.router());
+        Self { http, ext_authz }
     }
 }
 

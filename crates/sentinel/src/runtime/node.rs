@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use sentinel_core::clock::Clock;
+use sentinel_gateway::server::Gateway;
 use sentinel_http::AlsoTrusted;
 use sentinel_ingress::FrontDoor;
 use sentinel_service::housekeeping::Housekeeper;
@@ -148,10 +149,14 @@ impl Node {
         let also_trusted = also_trusted(&destinations);
         let outlets = Outlets::new(Arc::clone(self.services.log.store()), destinations);
         let door = sentinel_ingress::Options { shutdown: Some(shutdown), ..door };
-        let door = FrontDoor::new(Arc::clone(&self.services), door);
-        let sources = self.sources_with(&outlets);
+        let door = Arc::new(FrontDoor::new(Arc::clone(&self.services), door));
+        let gateway = sentinel_gateway::server::Options::within(limits.grace);
+        let gateway = Gateway::open(Arc::clone(&door), gateway).await;
+        let gateway = gateway.map_err(|error| start_failure(&error))?;
+        let mut sources = self.sources_with(&outlets);
+        sources.push(gateway.source());
         let interface = sentinel_http::Options { also_trusted, sources, ..interface };
-        let interfaces = Interfaces::new(door, interface);
+        let interfaces = Interfaces::new(door, interface, &gateway);
         ready(addresses)?;
         let log = EventLog::start(&self.services.events, Arc::clone(&self.clock), event_log);
         let log = log.or_fail(setup)?;
@@ -163,6 +168,7 @@ impl Node {
         };
         let mut tasks = self.tasks(outlets, health_checks, self_test);
         tasks.push(Box::new(reload));
+        tasks.push(work("gateway", gateway.watch()));
         let tasks = Tasks::start(tasks);
 
         let stopped = stop.requested(&stopping, drain).shared();
@@ -170,6 +176,7 @@ impl Node {
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut that did not end in time");
         }
+        gateway.close().await;
         // WebSockets do not belong to the listeners any more. Each holds a receiver until its
         // client has been closed.
         drop(tokio::time::timeout(FAREWELL, stopping.closed()).await);

@@ -18,7 +18,6 @@ use super::feed::{Beginning, Feed};
 use super::places::{Most, Place};
 use super::refusal::Refusal;
 use super::{Endpoint, Shared, accepted, json, media, serve};
-use crate::client::Client;
 use crate::era::{Version, header, meta};
 use crate::front::shape;
 use crate::front::wants::Wants;
@@ -162,22 +161,9 @@ async fn open(
     facts: Facts,
     version: Version,
 ) -> Result<Arc<Session>, Refusal> {
-    let client = client(endpoint, entry, facts.info, facts.capabilities.clone()).await?;
+    let client = super::client(endpoint, entry, facts.info, facts.capabilities.clone()).await?;
     let (id, speaker) = (facts.id, entry.speaker.clone());
     Ok(Session::new(id, version, speaker, Arc::new(client), facts.capabilities))
-}
-
-async fn client(
-    endpoint: &Endpoint,
-    entry: &Entry,
-    info: Object,
-    capabilities: Object,
-) -> Result<Client, Refusal> {
-    let authority = endpoint.authorities.of(&entry.speaker);
-    let route = super::route(endpoint, entry).await?;
-    let mut client = Client::new(authority, route);
-    (client.info, client.capabilities) = (info, capabilities);
-    Ok(client)
 }
 
 fn too_many_sessions() -> Refusal {

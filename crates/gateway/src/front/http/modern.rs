@@ -118,11 +118,8 @@ async fn check(
     if let Value::Object(stated) = stated {
         super::state_purpose(stated, &entry);
     }
-    let authority = endpoint.authorities.of(&entry.speaker);
-    let mut client = Client::new(authority, super::route(endpoint, &entry).await?);
-    client.info = meta.info;
-    client.capabilities = capabilities::of_client(&meta.capabilities).capabilities;
-    let client = Arc::new(client);
+    let governed = capabilities::of_client(&meta.capabilities).capabilities;
+    let client = Arc::new(super::client(endpoint, &entry, meta.info, governed).await?);
     check_arguments(&client, &entry.headers, &request).await.map_err(invalid)?;
     let wants = Wants::of(&request.params).map_err(invalid)?;
     Ok(Checked { entry, request, client, wants })

@@ -136,7 +136,11 @@ impl Subscribed {
 
     /// Nothing follows: the stream does not just end, which a client would take for a lost one.
     fn response(&self) -> Bytes {
-        let result = shape::modern("subscriptions/listen", Object::new());
+        let mut id = Object::new();
+        id.insert(meta::SUBSCRIPTION_ID.to_owned(), self.id.to_value());
+        let mut result = Object::new();
+        result.insert("_meta".to_owned(), Value::Object(id));
+        let result = shape::modern("subscriptions/listen", result);
         let response = jsonrpc::Response::result(self.id.clone(), result);
         Event::message(response.to_bytes()).to_bytes()
     }
