@@ -1,6 +1,6 @@
 //! Reasons not to start, collected so that all of them are reported at once.
 
-use std::ops::RangeInclusive;
+use serde_json::Value;
 
 use crate::failure::Failure;
 
@@ -33,18 +33,22 @@ impl Problems {
         found.map_err(|problem| self.0.push(problem)).ok()
     }
 
-    /// Adds a problem when the value of a field is out of bounds. A field that was not given is
-    /// not.
-    pub(crate) fn bound(
-        &mut self,
-        name: &str,
-        value: impl Into<Option<u64>>,
-        bounds: RangeInclusive<u64>,
-    ) {
-        let Some(value) = value.into().filter(|value| !bounds.contains(value)) else { return };
-        let (least, most) = bounds.into_inner();
-        let what = format!("`{name}: {value}` is out of range");
-        self.add(what, format!("set it between {least} and {most}"));
+    /// Adds a problem for each field of `values` whose number is outside the bounds in `schema`. A
+    /// field that was not given is not.
+    pub(crate) fn outside(&mut self, schema: &Value, values: &Value) {
+        let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        for (name, field) in fields {
+            let bound = |bound: &str| field.get(bound).and_then(Value::as_u64);
+            let Some(value) = values.get(name).and_then(Value::as_u64) else { continue };
+            let (least, most) = (bound("minimum").unwrap_or(0), bound("maximum"));
+            if value < least || most.is_some_and(|most| value > most) {
+                let fix = match most {
+                    Some(most) => format!("set it between {least} and {most}"),
+                    None => format!("set it to {least} or more"),
+                };
+                self.add(format!("`{name}: {value}` is out of range"), fix);
+            }
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

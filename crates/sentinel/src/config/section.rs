@@ -18,6 +18,18 @@ pub(crate) trait Section: Default + Serialize + DeserializeOwned + JsonSchema {
     /// Reports values that cannot be used, whether or not anything is made from them.
     fn check(&self, _problems: &mut Problems) {}
 
+    /// Reports numbers outside of what the schema states, so that no other place states it.
+    fn bounds(&self, problems: &mut Problems) {
+        let schema = schemars::schema_for!(Self).to_value();
+        match serde_json::to_value(self) {
+            Ok(values) => problems.outside(&schema, &values),
+            Err(error) => problems.add(
+                format!("the configuration cannot be read back: {error}"),
+                "report this as a fault of Sentinel",
+            ),
+        }
+    }
+
     /// Makes what the section describes. `None` only after the reason was reported.
     fn build(&self, problems: &mut Problems) -> Option<Self::Built>;
 
@@ -29,6 +41,7 @@ pub(crate) trait Section: Default + Serialize + DeserializeOwned + JsonSchema {
         let mut problems = Problems::default();
         let built = self.build(&mut problems);
         self.check(&mut problems);
+        self.bounds(&mut problems);
         match built {
             Some(built) if problems.is_empty() => Ok(built),
             _ => Err(problems),

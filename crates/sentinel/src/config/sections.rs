@@ -69,7 +69,8 @@ macro_rules! sections {
             pub(crate) fn build(&self) -> Result<Built, Problems> {
                 let mut problems = Problems::default();
                 $(let $name = self.$name.build(&mut problems);)+
-                $(self.$name.check(&mut problems);)+
+                $(self.$name.check(&mut problems);
+                  self.$name.bounds(&mut problems);)+
                 rules::check(self, &mut problems);
                 match ($($name,)+) {
                     ($(Some($name),)+) if problems.is_empty() => Ok(Built { $($name),+ }),
@@ -94,4 +95,39 @@ sections! {
     policy: policy::Policy,
     redis: redis::Redis,
     transparency: transparency::TransparencySection,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::schema::schema;
+
+    fn read(field: &str, value: u64) -> Config {
+        let given = config::Config::builder().set_override(field, value).unwrap().build().unwrap();
+        Config::read(&given).unwrap()
+    }
+
+    fn is_out_of_range(field: &str, value: u64) -> bool {
+        let prefix = format!("`{field}: {value}` is out of range");
+        let config = read(field, value);
+        let problems = config.build().err();
+        problems.is_some_and(|problems| problems.iter().any(|each| each.what == prefix))
+    }
+
+    #[test]
+    fn every_bound_that_the_schema_states_is_kept_to() {
+        let mut bounded = 0;
+        for (field, schema) in schema()["properties"].as_object().unwrap() {
+            let Some(most) = schema["maximum"].as_u64() else { continue };
+            bounded += 1;
+            assert!(is_out_of_range(field, most + 1), "{field}");
+            assert!(!is_out_of_range(field, most), "{field}");
+            let least = schema["minimum"].as_u64().unwrap_or(0);
+            assert!(!is_out_of_range(field, least), "{field}");
+            assert!(least == 0 || is_out_of_range(field, least - 1), "{field}");
+        }
+        assert!(bounded > 20, "{bounded} of {}", json!(schema()["properties"]));
+    }
 }

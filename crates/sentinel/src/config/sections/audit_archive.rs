@@ -25,10 +25,6 @@ pub(crate) struct AuditArchive {
 impl Section for AuditArchive {
     type Built = Option<Archiving>;
 
-    fn check(&self, problems: &mut Problems) {
-        problems.bound("audit_keep_months", self.audit_keep_months.map(u64::from), 1..=1200);
-    }
-
     fn build(&self, problems: &mut Problems) -> Option<Option<Archiving>> {
         problems.keep(self.archiving())
     }

@@ -50,12 +50,6 @@ impl Default for DatabaseSection {
 impl Section for DatabaseSection {
     type Built = Database;
 
-    fn check(&self, problems: &mut Problems) {
-        problems.bound("database_connections", u64::from(self.database_connections), 4..=1000);
-        let timeout = self.database_statement_timeout_ms;
-        problems.bound("database_statement_timeout_ms", timeout, 100..=60_000);
-    }
-
     fn build(&self, problems: &mut Problems) -> Option<Database> {
         problems.keep(self.database())
     }

@@ -55,11 +55,6 @@ impl From<HealthNetworks> for Networks {
 impl Section for Health {
     type Built = Option<HealthChecks>;
 
-    fn check(&self, problems: &mut Problems) {
-        let interval = self.health_check_interval_seconds;
-        problems.bound("health_check_interval_seconds", interval, 1..=86_400);
-    }
-
     fn build(&self, _: &mut Problems) -> Option<Option<HealthChecks>> {
         Some(self.health_checks.then(|| HealthChecks {
             networks: self.health_check_networks.into(),

@@ -80,7 +80,6 @@ impl Section for Keys {
     type Built = GivenKeys;
 
     fn check(&self, problems: &mut Problems) {
-        problems.bound("replica_key_hours", self.replica_key_hours.map(u64::from), 1..=8760);
         if self.key_service_token_file.is_some()
             && self.signing_key_service.is_none()
             && self.log_key_service.is_none()

@@ -90,26 +90,6 @@ pub(crate) struct Limits {
 impl Section for LimitsSection {
     type Built = Limits;
 
-    fn check(&self, problems: &mut Problems) {
-        const MILLION: u64 = 1_000_000;
-        let of = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        problems.bound("max_waiting", of(self.max_waiting), 1..=MILLION);
-        problems.bound("commit_delay_us", self.commit_delay_us, 0..=100_000);
-        problems.bound("max_connections", of(self.max_connections), 1..=MILLION);
-        let of_address = self.max_connections_per_address.map(of);
-        problems.bound("max_connections_per_address", of_address, 1..=MILLION);
-        let unauthenticated = u64::from(self.max_unauthenticated_per_second);
-        problems.bound("max_unauthenticated_per_second", unauthenticated, 0..=MILLION);
-        problems.bound("max_event_streams", of(self.max_event_streams), 1..=100_000);
-        problems.bound(
-            "max_event_streams_per_key",
-            of(self.max_event_streams_per_key),
-            1..=100_000,
-        );
-        problems.bound("shutdown_grace_seconds", self.shutdown_grace_seconds, 0..=3600);
-        problems.bound("drain_seconds", self.drain_seconds, 0..=3600);
-    }
-
     fn build(&self, problems: &mut Problems) -> Option<Limits> {
         let trusted_proxies = problems.keep(self.trusted_proxies())?;
         Some(Limits {

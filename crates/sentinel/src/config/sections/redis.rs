@@ -54,10 +54,6 @@ pub(crate) enum OnRedisLoss {
 impl Section for Redis {
     type Built = Fleet;
 
-    fn check(&self, problems: &mut Problems) {
-        problems.bound("replicas", self.replicas.map(u64::from), 1..=10_000);
-    }
-
     fn build(&self, problems: &mut Problems) -> Option<Fleet> {
         problems.keep(self.fleet())
     }
