@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use crate::quota::Quota;
 
 pub use engine::{
-    Candidate, CandidateRefused, DataPlace, PolicyEngine, PolicyInput, PolicyModule, PolicyStatus,
+    Candidate, CandidateEngine, CandidateRefused, DataPlace, PolicyEngine, PolicyInput,
+    PolicyModule, PolicyStatus,
 };
 
 /// What policy decides, validated.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sentinel_core::id::{DecisionId, RolloutId};
-use sentinel_core::policy::{PolicyDecision, PolicyEngine as _, PolicyError};
+use sentinel_core::policy::{CandidateEngine as _, PolicyDecision, PolicyEngine as _, PolicyError};
 use sentinel_core::policy_data::PolicyData;
 use sentinel_core::rollout::{
     Percent, PolicyFiles, PolicyState, Rollout, RolloutReport, RolloutState,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rstest::rstest;
 use sentinel_core::id::RolloutId;
-use sentinel_core::policy::PolicyEngine as _;
+use sentinel_core::policy::CandidateEngine as _;
 use sentinel_core::rollout::PolicyFiles;
 use sentinel_policy::{EmbeddedConfig, EmbeddedEngine};
 use sentinel_policy_analysis::{Finding, Lint, PolicySource, SourceLimits, Vetted};

@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sentinel_core::id::RolloutId;
 use sentinel_core::policy::{
-    Candidate, CandidateRefused, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput,
-    PolicyModule, PolicyStatus,
+    Candidate, CandidateEngine, CandidateRefused, DataPlace, PolicyDecision, PolicyEngine,
+    PolicyError, PolicyInput, PolicyModule, PolicyStatus,
 };
 use sentinel_core::policy_data::DataPath;
 use sentinel_core::rollout::{PolicyFiles, PolicyState, RolloutReport};
@@ -362,10 +362,34 @@ impl PolicyEngine for EmbeddedEngine {
         }
     }
 
-    fn takes_candidates(&self) -> bool {
-        true
+    fn candidates(&self) -> Option<&dyn CandidateEngine> {
+        Some(self)
     }
 
+    fn observe(&self, state: &PolicyState) {
+        if let Some(snapshot) = self.deciding(state) {
+            // A failure is the outcome of each decision, and was logged.
+            drop(self.grounds.make(&snapshot, &state.data));
+        }
+    }
+
+    fn revision(&self, state: &PolicyState) -> Option<String> {
+        let snapshot = self.deciding(state)?;
+        let revision = match self.grounds.at_hand(&snapshot, &state.data) {
+            Some(ground) => Arc::clone(&ground.ok()?.revision),
+            // Not made here: what asks for this serves.
+            None if snapshot.collision(&state.data).is_some() => return None,
+            None => ground::revision(&snapshot, &state.data),
+        };
+        Some(revision.as_ref().to_owned())
+    }
+
+    fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
+        self.deciding(state).map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
+    }
+}
+
+impl CandidateEngine for EmbeddedEngine {
     fn load_candidate(
         &self,
         id: RolloutId,
@@ -393,27 +417,5 @@ impl PolicyEngine for EmbeddedEngine {
 
     fn rollout(&self, id: RolloutId) -> Option<RolloutReport> {
         self.candidates.report(id)
-    }
-
-    fn observe(&self, state: &PolicyState) {
-        if let Some(snapshot) = self.deciding(state) {
-            // A failure is the outcome of each decision, and was logged.
-            drop(self.grounds.make(&snapshot, &state.data));
-        }
-    }
-
-    fn revision(&self, state: &PolicyState) -> Option<String> {
-        let snapshot = self.deciding(state)?;
-        let revision = match self.grounds.at_hand(&snapshot, &state.data) {
-            Some(ground) => Arc::clone(&ground.ok()?.revision),
-            // Not made here: what asks for this serves.
-            None if snapshot.collision(&state.data).is_some() => return None,
-            None => ground::revision(&snapshot, &state.data),
-        };
-        Some(revision.as_ref().to_owned())
-    }
-
-    fn modules(&self, state: &PolicyState) -> Vec<PolicyModule> {
-        self.deciding(state).map_or_else(Vec::new, |snapshot| snapshot.modules.clone())
     }
 }

@@ -7,15 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sentinel_core::id::RolloutId;
 use sentinel_core::json;
 use sentinel_core::name::{TenantSlug, ToolName};
 use sentinel_core::policy::{
-    Candidate, CandidateRefused, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput,
+    CandidateEngine, DataPlace, PolicyDecision, PolicyEngine, PolicyError, PolicyInput,
     PolicyModule, PolicyStatus,
 };
 use sentinel_core::policy_data::DataPath;
-use sentinel_core::rollout::{PolicyFiles, PolicyState, RolloutReport};
+use sentinel_core::rollout::PolicyState;
 use sentinel_core::shadow::{Disagreement, ShadowAnswer, ShadowCounts, ShadowReport};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -122,32 +121,8 @@ impl PolicyEngine for ShadowEngine {
         self.embedded.data_place(path)
     }
 
-    fn takes_candidates(&self) -> bool {
-        self.embedded.takes_candidates()
-    }
-
-    fn load_candidate(
-        &self,
-        id: RolloutId,
-        files: &PolicyFiles,
-    ) -> Result<Candidate, CandidateRefused> {
-        self.embedded.load_candidate(id, files)
-    }
-
-    fn has_candidate(&self, id: RolloutId) -> bool {
-        self.embedded.has_candidate(id)
-    }
-
-    fn refuses_candidate(&self, id: RolloutId) -> bool {
-        self.embedded.refuses_candidate(id)
-    }
-
-    fn keep_candidates(&self, ids: &[RolloutId]) {
-        self.embedded.keep_candidates(ids);
-    }
-
-    fn rollout(&self, id: RolloutId) -> Option<RolloutReport> {
-        self.embedded.rollout(id)
+    fn candidates(&self) -> Option<&dyn CandidateEngine> {
+        self.embedded.candidates()
     }
 
     fn observe(&self, state: &PolicyState) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sentinel_core::id::RolloutId;
 use sentinel_core::name::{Reason, TenantSlug};
-use sentinel_core::policy::{Candidate, CandidateRefused, PolicyEngine};
+use sentinel_core::policy::{Candidate, CandidateEngine, CandidateRefused, PolicyEngine};
 use sentinel_core::policy_change::{PolicyChange, PolicyChangeKind};
 use sentinel_core::ports::RolloutStep;
 use sentinel_core::principal::Principal;
@@ -67,7 +67,7 @@ impl Rollouts {
         request: RolloutRequest,
     ) -> Result<(RolloutView, Candidate), ServiceError> {
         unbound(principal)?;
-        if !self.log.engine.takes_candidates() {
+        if self.log.engine.candidates().is_none() {
             let detail = "the policy engine loads its policy itself; roll it out there";
             return Err(ServiceError::conflict("rollout_elsewhere", detail));
         }
@@ -139,7 +139,7 @@ impl Rollouts {
         if meant.is_some_and(|id| id != rollout.id) {
             return Err(other_than_meant());
         }
-        if !self.log.engine.has_candidate(rollout.id) {
+        if !self.holds(rollout.id) {
             let detail = "the candidate is being loaded here; try again in a moment";
             return Err(ServiceError::conflict("rollout_loading", detail));
         }
@@ -230,7 +230,7 @@ impl Rollouts {
         reason: Option<Reason>,
     ) -> PolicyChange {
         // On what grounds it was promoted or dropped, as far as this server saw.
-        let report = self.log.engine.rollout(rollout.id);
+        let report = self.report(rollout.id);
         PolicyChange {
             revision: Some(rollout.revision.clone()),
             rollout_id: Some(rollout.id),
@@ -240,8 +240,8 @@ impl Rollouts {
     }
 
     fn view(&self, rollout: Arc<Rollout>) -> RolloutView {
-        let loaded = self.log.engine.has_candidate(rollout.id);
-        let report = self.log.engine.rollout(rollout.id);
+        let loaded = self.holds(rollout.id);
+        let report = self.report(rollout.id);
         RolloutView { rollout, loaded, report }
     }
 
@@ -257,7 +257,7 @@ impl Rollouts {
         let policy = Arc::clone(self.control.current().policy());
         let mut refused = None;
         for rollout in [&policy.promoted, &policy.monitored].into_iter().flatten() {
-            if self.log.engine.has_candidate(rollout.id) {
+            if self.holds(rollout.id) {
                 continue;
             }
             let Some(files) = self.log.store.rollout_files(rollout.id).await? else { continue };
@@ -276,8 +276,18 @@ impl Rollouts {
         refused.map_or(Ok(()), Err)
     }
 
+    fn holds(&self, id: RolloutId) -> bool {
+        self.log.engine.candidates().is_some_and(|engine| engine.has_candidate(id))
+    }
+
+    fn report(&self, id: RolloutId) -> Option<RolloutReport> {
+        self.log.engine.candidates()?.rollout(id)
+    }
+
     fn gives_up(&self, rollout: &Rollout) -> bool {
-        rollout.state == RolloutState::Monitored && self.log.engine.refuses_candidate(rollout.id)
+        let refuses = |engine: &dyn CandidateEngine| engine.refuses_candidate(rollout.id);
+        rollout.state == RolloutState::Monitored
+            && self.log.engine.candidates().is_some_and(refuses)
     }
 
     /// Drops a monitored candidate that vetting refused here.
@@ -299,7 +309,9 @@ impl Rollouts {
     /// Lets go of candidates that are over; called with `changing` held.
     async fn forget(&self) -> Result<(), ServiceError> {
         let control = self.control.refresh().await?;
-        self.log.engine.keep_candidates(&wanted(control.policy()));
+        if let Some(engine) = self.log.engine.candidates() {
+            engine.keep_candidates(&wanted(control.policy()));
+        }
         Ok(())
     }
 
@@ -310,7 +322,10 @@ impl Rollouts {
         files: PolicyFiles,
     ) -> Result<Result<Candidate, CandidateRefused>, ServiceError> {
         let engine: Arc<dyn PolicyEngine> = Arc::clone(&self.log.engine);
-        let loading = tokio::task::spawn_blocking(move || engine.load_candidate(id, &files));
+        let loading = tokio::task::spawn_blocking(move || match engine.candidates() {
+            Some(engine) => engine.load_candidate(id, &files),
+            None => Err(CandidateRefused("the policy engine takes no candidates".to_owned())),
+        });
         loading.await.map_err(|error| ServiceError::Unavailable(error.to_string()))
     }
 }

@@ -86,39 +86,8 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
         DataPlace::Elsewhere
     }
 
-    /// Whether candidates can be rolled out here.
-    fn takes_candidates(&self) -> bool {
-        false
-    }
-
-    /// Vets a candidate and holds it ready, to be monitored or to decide. Blocks meanwhile.
-    ///
-    /// # Errors
-    /// Why it was refused. Nothing changes.
-    fn load_candidate(
-        &self,
-        _id: RolloutId,
-        _files: &PolicyFiles,
-    ) -> Result<Candidate, CandidateRefused> {
-        let why = "the policy engine takes no candidates: policy is loaded elsewhere";
-        Err(CandidateRefused(why.to_owned()))
-    }
-
-    /// Whether a candidate is held ready.
-    fn has_candidate(&self, _id: RolloutId) -> bool {
-        false
-    }
-
-    /// Whether vetting has refused a candidate, or did not survive it: to vet it again is in vain.
-    fn refuses_candidate(&self, _id: RolloutId) -> bool {
-        false
-    }
-
-    /// Lets go of all other candidates.
-    fn keep_candidates(&self, _ids: &[RolloutId]) {}
-
-    /// How a candidate compares, while it is monitored here.
-    fn rollout(&self, _id: RolloutId) -> Option<RolloutReport> {
+    /// The candidates held ready beside the policy in force; `None` where none can be rolled out.
+    fn candidates(&self) -> Option<&dyn CandidateEngine> {
         None
     }
 
@@ -126,6 +95,31 @@ pub trait PolicyEngine: Send + Sync + std::fmt::Debug {
     fn shadow(&self) -> Option<ShadowReport> {
         None
     }
+}
+
+/// Holds candidates of staged rollouts ready, to be monitored or to decide.
+pub trait CandidateEngine: Send + Sync {
+    /// Vets a candidate and holds it ready. Blocks meanwhile.
+    ///
+    /// # Errors
+    /// Why it was refused. Nothing changes.
+    fn load_candidate(
+        &self,
+        id: RolloutId,
+        files: &PolicyFiles,
+    ) -> Result<Candidate, CandidateRefused>;
+
+    /// Whether a candidate is held ready.
+    fn has_candidate(&self, id: RolloutId) -> bool;
+
+    /// Whether vetting has refused a candidate, or did not survive it: to vet it again is in vain.
+    fn refuses_candidate(&self, id: RolloutId) -> bool;
+
+    /// Lets go of all other candidates.
+    fn keep_candidates(&self, ids: &[RolloutId]);
+
+    /// How a candidate compares, while it is monitored here.
+    fn rollout(&self, id: RolloutId) -> Option<RolloutReport>;
 }
 
 /// Why a candidate was refused, in words for people.

@@ -11,7 +11,8 @@ pub(super) fn source(services: Arc<Services>) -> Source {
         let rates = services.checker.rate_decisions();
         let control = services.control.current();
         let monitored = control.policy().monitored.as_ref();
-        let report = monitored.and_then(|rollout| services.policy.rollout(rollout.id));
+        let candidates = services.policy.candidates();
+        let report = monitored.zip(candidates).and_then(|(of, engine)| engine.rollout(of.id));
         let report = report.unwrap_or_default();
         let outcome = |outcome, count| (vec![("outcome", outcome)], count);
         let tests = services.self_tests.counts();

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use sentinel_core::id::RolloutId;
 use sentinel_core::page::Page;
 use sentinel_core::policy::{
-    Candidate, CandidateRefused, PolicyEngine, PolicyError, PolicyInput, PolicyStatus,
+    Candidate, CandidateEngine, CandidateRefused, PolicyEngine, PolicyError, PolicyInput,
+    PolicyStatus,
 };
 use sentinel_core::policy_change::PolicyChangeKind;
-use sentinel_core::rollout::{Percent, PolicyFiles};
+use sentinel_core::rollout::{Percent, PolicyFiles, RolloutReport};
 use sentinel_service::rollouts::RolloutRequest;
 use sentinel_service::{Ports, Services, Settings};
 
@@ -42,10 +43,12 @@ impl PolicyEngine for Vetting {
         }
     }
 
-    fn takes_candidates(&self) -> bool {
-        true
+    fn candidates(&self) -> Option<&dyn CandidateEngine> {
+        Some(self)
     }
+}
 
+impl CandidateEngine for Vetting {
     fn load_candidate(
         &self,
         id: RolloutId,
@@ -65,6 +68,12 @@ impl PolicyEngine for Vetting {
 
     fn refuses_candidate(&self, id: RolloutId) -> bool {
         self.refused.lock().unwrap().contains(&id)
+    }
+
+    fn keep_candidates(&self, _: &[RolloutId]) {}
+
+    fn rollout(&self, _: RolloutId) -> Option<RolloutReport> {
+        None
     }
 }
 
