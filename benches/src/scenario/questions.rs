@@ -27,6 +27,9 @@ const COLUMNS: &[Column] = &[
     column("ratio", "ratio", Format::Percent),
     column("least", "least", Format::Percent),
     column("most", "most", Format::Percent),
+    column("p99_ms", "p99 ms", Format::Number(2)),
+    column("other_p99_ms", "other p99", Format::Number(2)),
+    column("p99_ratio", "p99 ratio", Format::Percent),
 ];
 
 const fn column(key: &'static str, heading: &'static str, format: Format) -> Column {
@@ -58,8 +61,9 @@ pub(crate) fn measure(
         for connections in CONNECTIONS {
             let mut rates = Vec::with_capacity(RUNS);
             for run in 0..RUNS {
-                let own = || rate(&ours, times, connections, asked);
-                let other = || theirs.as_ref().map(|other| rate(other, times, connections, asked));
+                let own = || run_once(&ours, times, connections, asked);
+                let other =
+                    || theirs.as_ref().map(|other| run_once(other, times, connections, asked));
                 // Each goes first as often as it goes last.
                 let (first, second) = if run % 2 == 0 {
                     let first = own()?;
@@ -78,6 +82,7 @@ pub(crate) fn measure(
             table.push(row);
         }
     }
+    table.push(memory(&ours, theirs.as_ref())?);
     if !slow.is_empty() {
         print!("{table}");
     }
@@ -85,21 +90,46 @@ pub(crate) fn measure(
     Ok(table)
 }
 
-fn row(label: String, rates: &[(f64, Option<f64>)]) -> Row {
-    let own = rates.iter().map(|(own, _)| *own).collect();
-    let other: Vec<_> = rates.iter().filter_map(|(_, other)| *other).collect();
-    let mut ratios: Vec<_> =
-        rates.iter().filter_map(|(own, other)| other.map(|other| own / other)).collect();
+/// What one run measured.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+struct Run {
+    per_second: f64,
+    p99_ms: f64,
+}
+
+fn row(label: String, runs: &[(Run, Option<Run>)]) -> Row {
+    let figures = |of: fn(&Run) -> f64| {
+        let own = runs.iter().map(|(own, _)| of(own)).collect();
+        let pairs = runs.iter().filter_map(|(own, other)| Some((of(own), of(other.as_ref()?))));
+        let other = pairs.clone().map(|(_, other)| other).collect();
+        (median(own), median(other), pairs.map(|(own, other)| own / other).collect::<Vec<_>>())
+    };
+    let (rate, other_rate, mut ratios) = figures(|run| run.per_second);
+    let (p99, other_p99, p99_ratios) = figures(|run| run.p99_ms);
     ratios.sort_by(f64::total_cmp);
-    let detail = serde_json::json!({ "runs": rates });
+    let detail = serde_json::json!({ "runs": runs });
     let figures = vec![
-        median(own),
-        median(other),
+        rate,
+        other_rate,
         median(ratios.clone()),
         ratios.first().copied(),
         ratios.last().copied(),
+        p99,
+        other_p99,
+        median(p99_ratios),
     ];
     Row { label, figures, remarks: Vec::new(), detail }
+}
+
+/// Resident memory after all runs, in megabytes.
+fn memory(ours: &Sentinel, theirs: Option<&Sentinel>) -> anyhow::Result<Row> {
+    let of = |sentinel: &Sentinel| anyhow::Ok(sentinel.server.memory()?.resident as f64 / 1e6);
+    let (own, other) = (of(ours)?, theirs.map(of).transpose()?);
+    let ratio = other.map(|other| own / other);
+    let mut figures = vec![Some(own), other, ratio];
+    figures.resize(COLUMNS.len(), None);
+    let label = "resident memory afterwards, MB".to_owned();
+    Ok(Row { label, figures, remarks: Vec::new(), detail: serde_json::Value::Null })
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -107,13 +137,13 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// Checks a second of one run; all of them must be allowed.
-fn rate(
+/// Loads the server once; all checks must be allowed.
+fn run_once(
     sentinel: &Sentinel,
     times: Times,
     connections: usize,
     asked: Asked,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<Run> {
     let head = sentinel.request("POST", "/policy/check", "agent")?;
     let plan = times.plan(sentinel, connections, Mode::Closed);
     let write = |n, buffer: &mut Vec<u8>| match asked {
@@ -124,7 +154,7 @@ fn rate(
     ensure!(result.errors() == 0, "{} requests failed", result.errors());
     let denied = result.by_outcome.get("no allow").copied().unwrap_or_default();
     ensure!(denied == 0, "{denied} checks were not allowed");
-    Ok(result.requests_per_second)
+    Ok(Run { per_second: result.requests_per_second, p99_ms: result.latency.p99 })
 }
 
 fn check(head: &RequestHead, usage: u64, buffer: &mut Vec<u8>) {
