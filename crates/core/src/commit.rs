@@ -95,8 +95,8 @@ impl Batch {
     ///
     /// # Errors
     /// The decision itself.
-    #[expect(clippy::result_large_err, reason = "the caller keeps what did not fit")]
-    pub fn push(&mut self, pending: Pending) -> Result<(), Pending> {
+    pub fn push(&mut self, pending: impl Into<Box<Pending>>) -> Result<(), Box<Pending>> {
+        let pending = pending.into();
         let is_full = self.entries.len() >= Self::MAX;
         if is_full || !self.quotas.admits(&pending) || !self.claims.admits(&pending) {
             return Err(pending);

@@ -38,8 +38,7 @@ impl HostGuard {
     }
 
     fn allows(&self, authority: &str) -> bool {
-        let Some((host, port)) = split(authority) else { return false };
-        self.0.iter().any(|(allowed, of)| *allowed == host && (of.is_none() || *of == port))
+        self.0.iter().any(|(host, port)| is_addressed(authority, host, *port))
     }
 }
 
@@ -66,6 +65,20 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
         (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
         _ => Err(()),
     }
+}
+
+/// Whether `authority` is `host`, in any letter case and perhaps with the dot of a full name, at
+/// `port` or with any port. Nothing is copied, since every request passes here.
+fn is_addressed(authority: &str, host: &str, port: Option<u16>) -> bool {
+    let Some((name, rest)) = authority.split_at_checked(host.len()) else { return false };
+    let rest = rest.trim_start_matches('.');
+    let asked = match rest.strip_prefix(':') {
+        None if rest.is_empty() => None,
+        Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => digits.parse().ok(),
+        _ => return false,
+    };
+    let has_port = asked.is_some() || rest.is_empty();
+    has_port && name.eq_ignore_ascii_case(host) && (port.is_none() || port == asked)
 }
 
 fn split(authority: &str) -> Option<(String, Option<u16>)> {

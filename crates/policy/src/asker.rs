@@ -2,106 +2,17 @@
 //! questions that are being evaluated, and parts of inputs.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Mutex, PoisonError};
 
 use regorus::Value;
-use sentinel_core::policy::{PolicyDecision, PolicyError, PolicyInput};
-use tokio::sync::oneshot;
+use sentinel_core::policy::{PolicyDecision, PolicyInput};
 
+use crate::asked::Asked;
 use crate::evaluation::Evaluation;
 use crate::ground::{Ground, Snapshot};
 use crate::input::InputBuilder;
-use crate::memo::{Memo, Question};
+use crate::memo::{Found, Memo};
 use crate::reaper::discard;
-
-/// Questions of a thread whose outcomes were not looked at again.
-const ASKED: usize = 1024;
-
-pub(crate) type Outcome = Result<PolicyDecision, PolicyError>;
-
-/// Where an outcome goes. One that is dropped without an outcome is an error to the other side.
-pub(crate) enum Reply {
-    Task(oneshot::Sender<Outcome>),
-    Thread(SyncSender<Outcome>),
-}
-
-impl Reply {
-    pub(crate) fn send(self, outcome: Outcome) {
-        // Who asked may have gone away.
-        match self {
-            Self::Task(sender) => drop(sender.send(outcome)),
-            Self::Thread(sender) => drop(sender.try_send(outcome)),
-        }
-    }
-}
-
-/// A question that is being evaluated, and all who asked it on this thread meanwhile. Only one
-/// whose decision may be kept is shared; whatever it comes to, a limit too, it comes to for all of
-/// them.
-#[derive(Default)]
-pub(crate) struct Asked(Mutex<Progress>);
-
-#[derive(Default)]
-struct Progress {
-    first: Option<Reply>,
-    more: Vec<Reply>,
-    outcome: Option<Outcome>,
-}
-
-impl Asked {
-    /// Sends the outcome to `reply`, at once when it is there.
-    pub(crate) fn add(&self, reply: Reply) {
-        let mut progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &progress.outcome {
-            Some(outcome) => {
-                let outcome = outcome.clone();
-                drop(progress);
-                reply.send(outcome);
-            }
-            None if progress.first.is_none() => progress.first = Some(reply),
-            None => progress.more.push(reply),
-        }
-    }
-
-    fn tell(&self, outcome: Outcome) {
-        let mut progress = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.outcome = Some(outcome.clone());
-        let (first, more) = (progress.first.take(), std::mem::take(&mut progress.more));
-        drop(progress);
-        for reply in more {
-            reply.send(outcome.clone());
-        }
-        if let Some(first) = first {
-            first.send(outcome);
-        }
-    }
-
-    fn outcome(&self) -> Option<Outcome> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).outcome.clone()
-    }
-
-    fn is_done(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).outcome.is_some()
-    }
-}
-
-/// Who waits for an evaluation.
-pub(crate) enum Waiting {
-    One(Reply),
-    All(Arc<Asked>),
-}
-
-impl Waiting {
-    pub(crate) fn tell(self, outcome: Outcome) {
-        match self {
-            Self::One(reply) => reply.send(outcome),
-            Self::All(asked) => asked.tell(outcome),
-        }
-    }
-}
 
 /// What asking comes to on this thread.
 pub(crate) enum Posed {
@@ -125,7 +36,6 @@ struct Asker {
 struct Known {
     ground: Arc<Ground>,
     memo: Memo,
-    asked: HashMap<Question, Arc<Asked>>,
 }
 
 thread_local! {
@@ -140,47 +50,15 @@ pub(crate) fn pose(snapshot: &Arc<Snapshot>, input: &PolicyInput<'_>) -> Option<
         if !known.ground.is(snapshot, &input.state.data) {
             return None;
         }
-        let asked = match known.memo.question(input) {
-            None => None,
-            Some(question) => match known.look_up(question) {
-                Ok(posed) => return Some(posed),
-                Err(asked) => asked,
-            },
+        let asked = match known.memo.look_up(input) {
+            Found::Decided(decision) => return Some(Posed::Known(decision)),
+            Found::Asked(asked) => return Some(Posed::Asked(asked)),
+            Found::Open(asked) => asked,
         };
         let input_value = builder.get_or_insert_with(InputBuilder::new).build(input);
         let ground = Arc::clone(&known.ground);
         Some(Posed::Open(Evaluation { ground, input: input_value, usage: input.usage }, asked))
     })
-}
-
-impl Known {
-    /// What is known of a question, or where all who ask it from now on wait.
-    fn look_up(&mut self, question: Question) -> Result<Posed, Option<Arc<Asked>>> {
-        if let Some(decision) = self.memo.get(&question) {
-            return Ok(Posed::Known(decision));
-        }
-        if let Some(asked) = self.asked.get(&question) {
-            match asked.outcome() {
-                None => return Ok(Posed::Asked(Arc::clone(asked))),
-                Some(Ok(decision)) => {
-                    self.asked.remove(&question);
-                    self.memo.keep(question, &decision);
-                    return Ok(Posed::Known(decision));
-                }
-                // Errors, limits among them, are never kept.
-                Some(Err(_)) => {}
-            }
-        }
-        if self.asked.len() >= ASKED {
-            self.asked.retain(|_, asked| !asked.is_done());
-        }
-        if self.asked.len() >= ASKED {
-            return Err(None);
-        }
-        let asked = Arc::<Asked>::default();
-        self.asked.insert(question, Arc::clone(&asked));
-        Err(Some(asked))
-    }
 }
 
 /// The same on a ground that this thread need not know.
@@ -192,7 +70,7 @@ pub(crate) fn open(ground: Arc<Ground>, input: &PolicyInput<'_>) -> Posed {
 /// Makes `ground` the one that this thread knows.
 pub(crate) fn know(ground: Arc<Ground>) {
     let memo = Memo::new(ground.snapshot.reads);
-    let known = Known { ground, memo, asked: HashMap::new() };
+    let known = Known { ground, memo };
     let old = ASKER.with_borrow_mut(|asker| asker.known.replace(known));
     // The decisions may be many, and this the last reference to much data.
     if let Some(old) = old {

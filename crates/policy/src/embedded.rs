@@ -28,7 +28,8 @@ use sentinel_core::rollout::{PolicyFiles, PolicyState, RolloutReport};
 use sentinel_policy_analysis::Vetted;
 use tokio::sync::{oneshot, watch};
 
-use crate::asker::{self, Posed, Reply, Waiting};
+use crate::asked::{Reply, Waiting};
+use crate::asker::{self, Posed};
 use crate::candidate::{self, Candidates};
 use crate::config::EmbeddedConfig;
 use crate::error::LoadError;

@@ -8,7 +8,7 @@ use regorus::{Engine, Value};
 use sentinel_core::policy::PolicyError;
 use sentinel_policy_analysis::interpreter::RuleValues;
 
-use crate::asker::{Outcome, Waiting};
+use crate::asked::{Outcome, Waiting};
 use crate::ground::Ground;
 use crate::pool::Work;
 use crate::reaper::discard;

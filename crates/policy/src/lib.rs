@@ -4,6 +4,7 @@
 //! swapped in ([`EmbeddedEngine`]). Whatever goes wrong on the way keeps the policy that was in
 //! force, and whatever goes wrong in a decision is a deny.
 
+mod asked;
 mod asker;
 mod candidate;
 mod config;

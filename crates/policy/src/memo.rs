@@ -1,4 +1,4 @@
-//! Decisions that a thread need not evaluate again.
+//! Decisions that a thread need not evaluate again, and questions that are being evaluated.
 //!
 //! A policy whose text shows that it reads only some fields of `input`, and calls only functions
 //! that depend on nothing but their arguments, decides the same whenever those fields are the
@@ -6,16 +6,20 @@
 //! part of a question: two numbers may be equal and yet not print alike.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use sentinel_core::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
 use sentinel_core::policy::{PolicyDecision, PolicyInput};
 use sentinel_core::principal::{Identity, Principal, Roles};
 use sentinel_core::tool::Tool;
 use sentinel_policy_analysis::reads::Reads;
 
-/// Decisions that a thread keeps, of some 300 bytes each. Beyond that it starts over.
+use crate::asked::Asked;
+
+/// Questions that a thread keeps, with decisions of some 300 bytes each. Beyond that it starts over.
 const CAPACITY: usize = 4096;
 
 /// The question that `input` poses to a policy that reads just these fields.
@@ -34,7 +38,7 @@ fn question(reads: Reads, input: &PolicyInput<'_>) -> Question {
 
 /// All that the decision depends on.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Question {
+struct Question {
     tool: ToolName,
     record: Same<Tool>,
     tenant: TenantSlug,
@@ -87,31 +91,70 @@ impl<T> Hash for Same<T> {
     }
 }
 
-/// The decisions of one policy on one thread. Errors are not among them.
-#[derive(Debug)]
+/// What one thread knows of the questions to one policy. Errors are not kept.
+///
+/// One table, so that a question that is asked for the first time is hashed once.
 pub(crate) struct Memo {
     reads: Option<Reads>,
-    decisions: HashMap<Question, PolicyDecision>,
+    questions: HashMap<Question, Known, RandomState>,
+}
+
+/// What is known of a question.
+enum Known {
+    /// It was evaluated to the end.
+    Decided(PolicyDecision),
+    /// It is being evaluated, or was and has not been asked again.
+    Asked(Arc<Asked>),
+}
+
+/// What a look for a question finds.
+pub(crate) enum Found {
+    Decided(PolicyDecision),
+    /// It is being evaluated for another caller.
+    Asked(Arc<Asked>),
+    /// It has to be evaluated; those who ask it meanwhile wait there, unless there is no place.
+    Open(Option<Arc<Asked>>),
 }
 
 impl Memo {
     pub(crate) fn new(reads: Option<Reads>) -> Self {
-        Self { reads, decisions: HashMap::new() }
+        Self { reads, questions: HashMap::default() }
     }
 
-    /// The question that `input` poses, when its decision may be kept.
-    pub(crate) fn question(&self, input: &PolicyInput<'_>) -> Option<Question> {
-        self.reads.map(|reads| question(reads, input))
-    }
-
-    pub(crate) fn get(&self, question: &Question) -> Option<PolicyDecision> {
-        self.decisions.get(question).cloned()
-    }
-
-    pub(crate) fn keep(&mut self, question: Question, decision: &PolicyDecision) {
-        if self.decisions.len() >= CAPACITY {
-            self.decisions.clear();
+    /// What is known of the question that `input` poses. From now on it is being asked.
+    pub(crate) fn look_up(&mut self, input: &PolicyInput<'_>) -> Found {
+        let Some(reads) = self.reads else { return Found::Open(None) };
+        if self.questions.len() >= CAPACITY {
+            // An evaluation that goes on holds the other reference.
+            self.questions.retain(|_, known| match known {
+                Known::Decided(_) => false,
+                Known::Asked(asked) => Arc::strong_count(asked) > 1,
+            });
         }
-        self.decisions.insert(question, decision.clone());
+        let is_full = self.questions.len() >= CAPACITY;
+        match self.questions.entry(question(reads, input)) {
+            Entry::Vacant(_) if is_full => Found::Open(None),
+            Entry::Vacant(place) => {
+                let asked = Arc::<Asked>::default();
+                place.insert(Known::Asked(Arc::clone(&asked)));
+                Found::Open(Some(asked))
+            }
+            Entry::Occupied(mut place) => match place.get() {
+                Known::Decided(decision) => Found::Decided(decision.clone()),
+                Known::Asked(asked) => match asked.outcome() {
+                    None => Found::Asked(Arc::clone(asked)),
+                    Some(Ok(decision)) => {
+                        place.insert(Known::Decided(decision.clone()));
+                        Found::Decided(decision)
+                    }
+                    // Errors, limits among them, are never kept.
+                    Some(Err(_)) => {
+                        let asked = Arc::<Asked>::default();
+                        place.insert(Known::Asked(Arc::clone(&asked)));
+                        Found::Open(Some(asked))
+                    }
+                },
+            },
+        }
     }
 }

@@ -99,7 +99,7 @@ struct Shared<W: Work> {
 
 struct Inner<W: Work> {
     queue: VecDeque<(W, W::Asker)>,
-    /// Threads that wait for work.
+    /// Threads that wait for work and have not been woken: at least as many as there are.
     idle: usize,
     /// Threads that are not stuck.
     live: Vec<Arc<Slot<W::Asker>>>,
@@ -109,6 +109,16 @@ struct Inner<W: Work> {
     /// Work was accepted since the watching thread looked.
     active: bool,
     closed: bool,
+}
+
+impl<W: Work> Inner<W> {
+    /// Whether a thread has to be woken for the work that was just queued. Each idle thread is woken
+    /// once: a burst of work does not cost a system call for each piece.
+    fn wake_one(&mut self) -> bool {
+        let wakes = self.idle > 0;
+        self.idle = self.idle.saturating_sub(1);
+        wakes
+    }
 }
 
 impl<W: Work> Pool<W> {
@@ -174,9 +184,10 @@ impl<W: Work> Pool<W> {
         }
         inner.queue.push_back((work, asker));
         inner.active = true;
-        let (idle, watching) = (inner.idle > 0, std::mem::replace(&mut inner.watching, true));
+        let wakes = inner.wake_one();
+        let watching = std::mem::replace(&mut inner.watching, true);
         drop(inner);
-        if idle {
+        if wakes {
             shared.work.notify_one();
         }
         if !watching {
@@ -280,9 +291,9 @@ impl<W: Work> Shared<W> {
             if let Some(next) = inner.queue.pop_front() {
                 return Some(next);
             }
-            inner.idle += 1;
+            // One that wakes without having been woken counts twice, which only costs a wake-up.
+            inner.idle = (inner.idle + 1).min(self.limits.threads + self.limits.spares);
             inner = self.work.wait(inner).unwrap_or_else(PoisonError::into_inner);
-            inner.idle -= 1;
         }
     }
 

@@ -40,7 +40,7 @@ pub struct Checker {
     pub(crate) control: Arc<Control>,
     pub(crate) judge: Arc<Judge>,
     pub(crate) rates: RateGuard,
-    pub(crate) commits: Group<Pending, Outcome>,
+    pub(crate) commits: Group<Box<Pending>, Outcome>,
     pub(crate) seal: PermitSeal,
     pub(crate) clock: Arc<dyn Clock>,
     /// One for each check under way. Refusing the rest at once keeps the wait of these short.
@@ -137,7 +137,7 @@ impl Checker {
         request: &CheckRequest,
         repeats: Option<&DecisionRecord>,
         taken: &mut Vec<RateDemand>,
-    ) -> Pending {
+    ) -> Box<Pending> {
         let control = self.control.current();
         let subject = resolve(request, &control);
         let now = self.clock.now();
@@ -156,7 +156,7 @@ impl Checker {
         };
         let repeats = repeats.map(|earlier| earlier.id);
         let decided = Decided { id, at: now, subject, verdict, counter, repeats };
-        decided.pending(request, &control)
+        Box::new(decided.pending(request, &control))
     }
 
     /// The verdict of the control state and of policy, before anything is counted; with the tool

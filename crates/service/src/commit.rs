@@ -30,10 +30,13 @@ pub struct DecisionWriter {
 
 #[async_trait]
 impl GroupWriter for DecisionWriter {
-    type Item = Pending;
+    type Item = Box<Pending>;
     type Answer = Outcome;
 
-    async fn write(&self, queue: &mut Vec<Waiting<Pending, Outcome>>) -> Vec<Settled<Outcome>> {
+    async fn write(
+        &self,
+        queue: &mut Vec<Waiting<Box<Pending>, Outcome>>,
+    ) -> Vec<Settled<Outcome>> {
         let mut batch = Batch::new(self.control.current());
         let mut senders = Vec::with_capacity(queue.len());
         let mut deferred = Vec::new();

@@ -17,7 +17,7 @@ pub(crate) const DECISIONS: usize = 32 * 1024 * 1024;
 pub(crate) const CONTROL: usize = 8 * 1024 * 1024;
 /// Events of each kind that are kept. Small ones would fit in greater numbers, but then every check
 /// would write to memory that no cache holds any more.
-const EVENTS: usize = 4096;
+const EVENTS: usize = 1024;
 /// Bytes of a group, which is what a subscriber holds at a time; one event may be larger.
 pub(crate) const GROUP: usize = 64 * 1024;
 /// Events of a group.

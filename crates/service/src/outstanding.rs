@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::control::ControlState;
@@ -13,6 +14,8 @@ use sentinel_core::kill::{Call, Caller, Kill, KillState};
 use sentinel_core::name::AgentName;
 use sentinel_core::permit::LIFETIME;
 use sentinel_core::tool::Tool;
+
+type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// Kinds of permits that are counted for a second.
 const KINDS: usize = 256;
@@ -27,7 +30,7 @@ struct Second {
     at: i64,
     count: usize,
     overflown: bool,
-    permits: HashMap<ToolId, HashMap<Option<AgentName>, HashMap<String, u64>>>,
+    permits: Map<ToolId, Map<Option<AgentName>, Map<String, u64>>>,
 }
 
 impl Outstanding {

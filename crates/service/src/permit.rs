@@ -132,7 +132,10 @@ impl PermitSeal {
         let mut bytes = permit.body();
         let tag = hmac::sign(&self.0, &bytes);
         bytes.extend_from_slice(tag.as_ref());
-        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+        let mut token = String::with_capacity(PREFIX.len() + (BODY + MAC).div_ceil(3) * 4);
+        token.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string(bytes, &mut token);
+        token
     }
 
     pub(crate) fn open(&self, token: &str) -> Option<Permit> {

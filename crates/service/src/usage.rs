@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use sentinel_core::id::ToolId;
 use sentinel_core::quota::{Counter, CounterKey, QuotaError, Window};
@@ -11,7 +12,7 @@ use sentinel_core::quota::{Counter, CounterKey, QuotaError, Window};
 /// Last known usage of each tool in each window: what one call states changes nothing for another.
 #[derive(Debug, Default)]
 pub struct UsageCache {
-    windows: RwLock<HashMap<(ToolId, Window), Known>>,
+    windows: RwLock<HashMap<(ToolId, Window), Known, RandomState>>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Transaction, params};
@@ -34,7 +35,7 @@ pub(crate) fn holding(conditions: &mut Conditions, kind: &'static str, value: im
 #[derive(Debug, Default)]
 pub(crate) struct Additions<'a> {
     ranges: BTreeMap<u64, (Timestamp, Timestamp)>,
-    values: HashSet<(&'static str, &'a [u8], u64)>,
+    values: HashSet<(&'static str, &'a [u8], u64), RandomState>,
 }
 
 impl<'a> Additions<'a> {

@@ -6,7 +6,8 @@ use crate::audit::DecisionRecord;
 /// One decision of a batch.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) pending: Pending,
+    /// Boxed: it is large, and goes from hand to hand.
+    pub(super) pending: Box<Pending>,
     pub(super) state: State,
 }
 

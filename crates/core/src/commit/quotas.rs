@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
+
 use super::entry::Entry;
 use super::pending::Pending;
 use super::settlement::Settles;
@@ -19,7 +21,7 @@ pub struct Turn {
 /// The counters of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
-    limits: HashMap<CounterKey, Option<u64>>,
+    limits: HashMap<CounterKey, Option<u64>, RandomState>,
     /// The counters that were settled, with what is used of each now.
     pub(super) used: Vec<(CounterKey, u64)>,
 }

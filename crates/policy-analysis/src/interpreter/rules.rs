@@ -8,6 +8,11 @@ use sentinel_core::policy::{PolicyDecision, PolicyError};
 use super::document;
 use super::stack::guarded;
 
+const DECISION: &str = "data.sentinel.policy.decision";
+const ALLOW: &str = "data.sentinel.policy.allow";
+const DENY_REASON: &str = "data.sentinel.policy.deny_reason";
+const QUOTA_REMAINING: &str = "data.sentinel.policy.quota_remaining";
+
 /// Which rules decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -50,14 +55,14 @@ impl RuleValues {
 }
 
 fn within_stack(engine: &mut Engine, shape: Shape) -> Result<RuleValues, PolicyError> {
-    let mut rule = |name: &str| engine.eval_rule(format!("data.sentinel.policy.{name}"));
+    let mut rule = |path: &str| engine.eval_rule(path.to_owned());
     let mut optional =
-        |name: &str, defined: bool| if defined { rule(name) } else { Ok(Value::Undefined) };
+        |path: &str, defined: bool| if defined { rule(path) } else { Ok(Value::Undefined) };
     let values = match shape {
-        Shape::Decision => optional("decision", true).map(RuleValues::Decision),
-        Shape::Seed { deny_reason, quota_remaining } => optional("allow", true).and_then(|allow| {
-            let deny_reason = optional("deny_reason", deny_reason)?;
-            let quota_remaining = optional("quota_remaining", quota_remaining)?;
+        Shape::Decision => optional(DECISION, true).map(RuleValues::Decision),
+        Shape::Seed { deny_reason, quota_remaining } => optional(ALLOW, true).and_then(|allow| {
+            let deny_reason = optional(DENY_REASON, deny_reason)?;
+            let quota_remaining = optional(QUOTA_REMAINING, quota_remaining)?;
             Ok(RuleValues::Seed { allow, deny_reason, quota_remaining })
         }),
     };

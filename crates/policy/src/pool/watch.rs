@@ -66,7 +66,7 @@ fn look<W: Work>(shared: &Arc<Shared<W>>, inner: &mut Inner<W>) -> Vec<W::Asker>
     if shared.exhausted.load(Ordering::Acquire) {
         // No thread comes for these in time.
         given_up.extend(inner.queue.drain(..).map(|(_, asker)| asker));
-    } else if !inner.queue.is_empty() && inner.idle > 0 {
+    } else if !inner.queue.is_empty() && inner.wake_one() {
         shared.work.notify_one();
     }
     given_up

@@ -53,6 +53,7 @@ impl EventLog {
             options,
             clock,
             next: events.position.position + 1,
+            json: Vec::new(),
         };
         let run = move || {
             // Standard output that is closed ends the log; the server goes on without.
@@ -78,6 +79,8 @@ struct Log<W: Write> {
     clock: Arc<dyn Clock>,
     /// Position that the next event has unless some are skipped.
     next: u64,
+    /// The line that is being written.
+    json: Vec<u8>,
 }
 
 impl<W: Write> Log<W> {
@@ -120,8 +123,11 @@ impl<W: Write> Log<W> {
     fn line(&mut self, line: &EventLine<'_>) -> io::Result<()> {
         match self.options.format {
             LogFormat::Json => {
-                let json = serde_json::to_string(line)?;
-                writeln!(self.out, "{}", escape_json(&json))
+                self.json.clear();
+                serde_json::to_writer(&mut self.json, line)?;
+                let json = std::str::from_utf8(&self.json).map_err(io::Error::other)?;
+                self.out.write_all(escape_json(json).as_bytes())?;
+                self.out.write_all(b"\n")
             }
             LogFormat::Text => writeln!(self.out, "{}", text(line, self.options.colours)),
         }
@@ -204,6 +210,7 @@ mod tests {
             options: EventLogOptions { format, colours: false, quiet: false },
             clock: Arc::new(SystemClock),
             next: subscription.position.position + 1,
+            json: Vec::new(),
         };
         log.run(subscription).unwrap();
         String::from_utf8(log.out).unwrap()
