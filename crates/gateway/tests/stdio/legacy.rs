@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, text};
 
-pub async fn initialized(version: &str, capabilities: Value) -> World {
+pub(crate) async fn initialized(version: &str, capabilities: Value) -> World {
     let mut world = World::new();
     let params = json!({
         "protocolVersion": version, "capabilities": capabilities,

@@ -27,19 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server whose tools do what their names say.
 #[derive(Debug)]
-pub struct Tools {
-    pub events: Mutex<Vec<String>>,
+pub(crate) struct Tools {
+    pub(crate) events: Mutex<Vec<String>>,
     news: broadcast::Sender<Notification>,
-    pub closed: CancellationToken,
+    pub(crate) closed: CancellationToken,
 }
 
 impl Tools {
     fn note(&self, event: impl Into<String>) {
         self.events.lock().unwrap().push(event.into());
-    }
-
-    pub fn announce(&self, method: &str) {
-        let _ = self.news.send(Notification { method: method.into(), params: Object::new() });
     }
 
     async fn call(&self, params: &Object, exchange: &dyn Exchange) -> Result<Value, Failure> {
@@ -177,22 +173,22 @@ impl Authority for Everything {
 }
 
 /// A client.
-pub struct World {
-    pub tools: Arc<Tools>,
-    pub era: Arc<Mutex<Option<Era>>>,
+pub(crate) struct World {
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) era: Arc<Mutex<Option<Era>>>,
     input: Option<DuplexStream>,
     output: tokio::io::Lines<BufReader<DuplexStream>>,
     kept: Vec<Value>,
     served: JoinHandle<std::io::Result<()>>,
-    pub stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Limits { grace: Duration::from_secs(1), ..Limits::default() })
     }
 
-    pub fn with(limits: Limits) -> Self {
+    pub(crate) fn with(limits: Limits) -> Self {
         let news = broadcast::channel(16).0;
         let tools = Tools { events: Mutex::default(), news, closed: CancellationToken::new() };
         let (tools, era) = (Arc::new(tools), Arc::new(Mutex::new(None)));
@@ -215,23 +211,23 @@ impl World {
         Self { tools, era, input: Some(input), output, kept: Vec::new(), served, stop }
     }
 
-    pub async fn line(&mut self, line: &str) {
+    pub(crate) async fn line(&mut self, line: &str) {
         let input = self.input.as_mut().unwrap();
         input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    pub async fn send(&mut self, id: Value, method: &str, params: Value) {
+    pub(crate) async fn send(&mut self, id: Value, method: &str, params: Value) {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         self.line(&message.to_string()).await;
     }
 
-    pub async fn notify(&mut self, method: &str, params: Value) {
+    pub(crate) async fn notify(&mut self, method: &str, params: Value) {
         let message = json!({"jsonrpc": "2.0", "method": method, "params": params});
         self.line(&message.to_string()).await;
     }
 
     /// The next message for which `is_it` holds; others are kept.
-    pub async fn find(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn find(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.kept.iter().position(&is_it) {
             return self.kept.remove(at);
         }
@@ -246,26 +242,26 @@ impl World {
         }
     }
 
-    pub async fn response(&mut self, id: impl Into<Value>) -> Value {
+    pub(crate) async fn response(&mut self, id: impl Into<Value>) -> Value {
         let id = id.into();
         self.find(|message| message["id"] == id && message.get("method").is_none()).await
     }
 
-    pub async fn ask(&mut self, id: u64, method: &str, params: Value) -> Value {
+    pub(crate) async fn ask(&mut self, id: u64, method: &str, params: Value) -> Value {
         self.send(id.into(), method, params).await;
         self.response(id).await
     }
 
-    pub async fn method(&mut self, method: &str) -> Value {
+    pub(crate) async fn method(&mut self, method: &str) -> Value {
         self.find(|message| message["method"] == method).await
     }
 
     /// What was written and not asked for so far.
-    pub fn unasked(&self) -> &[Value] {
+    pub(crate) fn unasked(&self) -> &[Value] {
         &self.kept
     }
 
-    pub async fn happened(&self, event: &str) {
+    pub(crate) async fn happened(&self, event: &str) {
         let seen = || self.tools.events.lock().unwrap().iter().any(|seen| seen == event);
         let wait = async {
             while !seen() {
@@ -276,12 +272,12 @@ impl World {
     }
 
     /// Ends the input.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         drop(self.input.take());
     }
 
     /// What is still written, and the end.
-    pub async fn rest(mut self) -> Vec<Value> {
+    pub(crate) async fn rest(mut self) -> Vec<Value> {
         let mut rest = std::mem::take(&mut self.kept);
         let read = async {
             while let Some(line) = self.output.next_line().await.unwrap() {
@@ -295,10 +291,11 @@ impl World {
     }
 }
 
-pub fn object(value: Value) -> Object {
-    value.as_object().unwrap().clone()
+pub(crate) fn object(value: Value) -> Object {
+    let Value::Object(object) = value else { panic!("not an object: {value}") };
+    object
 }
 
-pub fn text(response: &Value) -> &str {
+pub(crate) fn text(response: &Value) -> &str {
     response["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{response}"))
 }

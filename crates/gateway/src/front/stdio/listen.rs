@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::calls::Call;
 use super::exchange::{Serving, Shared};
@@ -54,7 +54,9 @@ pub(super) async fn listen(
         }
     }
     unsubscribe(client, serving, &id, &wanted).await;
-    Ok(Object::new())
+    let mut last = Object::new();
+    last.insert("_meta".to_owned(), json!({ meta::SUBSCRIPTION_ID: id.to_value() }));
+    Ok(last)
 }
 
 /// Has each subscription decided; the acknowledgement names those that were allowed.
