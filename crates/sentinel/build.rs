@@ -2,4 +2,5 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=../../policies/shipped");
+    println!("cargo::rerun-if-changed=../../policies/starter");
 }

@@ -149,7 +149,7 @@ fn check(policy: &Path) -> Output {
 
 #[test]
 fn opa_finds_the_fields_that_the_policies_read_in_the_schema() {
-    let mut policies = vec![repository("policies/shipped")];
+    let mut policies = vec![repository("policies/shipped"), repository("policies/starter")];
     let library = std::fs::read_dir(repository("policies/library")).unwrap();
     policies.extend(library.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
     assert!(policies.len() > 5);

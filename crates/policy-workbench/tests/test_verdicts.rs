@@ -124,7 +124,7 @@ fn so_have_those_of_the_policies_that_are_shipped() {
     let mut dirs: Vec<_> = library.map(|entry| entry.unwrap().path()).collect();
     dirs.retain(|path| path.is_dir());
     assert!(dirs.len() > 5, "{dirs:?}");
-    dirs.push(root().join("policies/shipped"));
+    dirs.extend(["policies/shipped", "policies/starter"].map(|dir| root().join(dir)));
     for dir in dirs {
         assert_eq!(ours(&dir), theirs(&dir), "{}", dir.display());
         let counted = counts(&dir);

@@ -102,7 +102,16 @@ enum Command {
 impl Cli {
     /// Whether the command runs the server, and so wants all the cores.
     pub(crate) const fn is_server(&self) -> bool {
-        matches!(self.command, Command::Dev(_) | Command::Serve(_))
+        match &self.command {
+            Command::Dev(_) | Command::Serve(_) => true,
+            Command::Mcp(command) => command.is_server(),
+            _ => false,
+        }
+    }
+
+    /// Whether the command may end while standard input is still read.
+    pub(crate) const fn reads_input(&self) -> bool {
+        matches!(self.command, Command::Mcp(mcp::Command::Wrap(_)))
     }
 
     pub(crate) async fn run(self) -> Outcome {
@@ -116,7 +125,7 @@ impl Cli {
             Command::Kill(args) => kill::run(args, json).await,
             Command::Restore(args) => restore::run(args, json).await,
             Command::Kills(args) => kills::run(args, json).await,
-            Command::Mcp(command) => mcp::run(&command, json),
+            Command::Mcp(command) => mcp::run(command, json).await,
             Command::Key(command) => key::run(command, json).await,
             Command::Decisions(args) => decisions::run(args, json).await,
             Command::Audit(command) => audit::run(command, json).await,

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod config;
 mod dev;
+mod embedded;
 mod environment;
 mod failure;
 mod files;
@@ -48,7 +49,13 @@ fn run(cli: Cli) -> Outcome {
         without_library_backtraces()?;
     }
     let runtime = runtime(cli.is_server()).or_fail(|| "cannot start the runtime".to_owned())?;
-    runtime.block_on(cli.run())
+    let reads_input = cli.reads_input();
+    let outcome = runtime.block_on(cli.run());
+    if reads_input {
+        // A read of standard input cannot be ended: waiting for it could take for ever.
+        runtime.shutdown_background();
+    }
+    outcome
 }
 
 fn runtime(server: bool) -> std::io::Result<Runtime> {

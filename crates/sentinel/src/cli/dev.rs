@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sentinel_core::principal::{Principal, Role};
+use sentinel_ingress::AuthMode;
 use sentinel_policy::EmbeddedConfig;
 use sentinel_policy_analysis::SourceLimits;
 use sentinel_service::Settings;
@@ -110,7 +111,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
     let admin = admin.and_then(|key| node.services.keys.authenticate(key));
     let seeded = seed::seed(&node.services, &admin.unwrap_or(Principal::LOCAL)).await?;
     let policy = node.services.policy.status();
-    node.serve(listeners, serving(&args, format), |addresses| {
+    let auth = if args.no_auth { AuthMode::Off } else { AuthMode::Keys };
+    let health_checks = (!args.no_health_checks).then_some(HEALTH_CHECKS);
+    let event_log = EventLogOptions { format, colours: output::colours(), quiet: args.quiet };
+    node.serve(listeners, serving(auth, health_checks, event_log), |addresses| {
         let ready = Ready {
             address: addresses.clients,
             ext_authz: addresses.ext_authz,
@@ -130,7 +134,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Outcome {
 }
 
 /// One server, all in the data directory.
-fn parts(
+pub(crate) fn parts(
     data_dir: &DataDir,
     policy_dir: &Path,
     v0_compatible: bool,
@@ -167,19 +171,27 @@ fn upstream_rules(args: &Args) -> Outcome<UpstreamRules> {
     Ok(UpstreamRules {
         allowed_commands: args.allow_commands.iter().map(command).collect::<Outcome<_>>()?,
         any_command: args.no_auth,
-        new_tools: NewTools::Pin,
-        wrap: true,
-        networks: Networks::PublicAndPrivate,
+        ..wrapped_servers()
     })
 }
 
+/// Servers may be wrapped with the key of an agent; no command is run here.
+pub(crate) fn wrapped_servers() -> UpstreamRules {
+    UpstreamRules {
+        allowed_commands: Vec::new(),
+        any_command: false,
+        new_tools: NewTools::Pin,
+        wrap: true,
+        networks: Networks::PublicAndPrivate,
+    }
+}
+
 /// For this machine only.
-fn serving(args: &Args, format: LogFormat) -> Serving {
-    let auth = if args.no_auth {
-        sentinel_ingress::AuthMode::Off
-    } else {
-        sentinel_ingress::AuthMode::Keys
-    };
+pub(crate) fn serving(
+    auth: AuthMode,
+    health_checks: Option<HealthChecks>,
+    event_log: EventLogOptions,
+) -> Serving {
     Serving {
         limits: sentinel_listener::Limits {
             connections: CONNECTIONS,
@@ -195,8 +207,8 @@ fn serving(args: &Args, format: LogFormat) -> Serving {
             ..sentinel_ingress::Options::default()
         },
         interface: sentinel_http::Options::default(),
-        health_checks: (!args.no_health_checks).then_some(HEALTH_CHECKS),
-        event_log: EventLogOptions { format, colours: output::colours(), quiet: args.quiet },
+        health_checks,
+        event_log,
         destinations: Destinations::default(),
         self_test: SELF_TEST,
     }

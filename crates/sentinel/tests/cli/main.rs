@@ -35,3 +35,4 @@ mod signing_keys;
 mod support;
 mod transparency;
 mod upstreams;
+mod wrap;
