@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --locked --quiet --package sentinel-mcp-fixture
+# With the features of the whole workspace, so that what the tests have built is used.
+cargo build --locked --quiet --workspace --bin sentinel-mcp-fixture
 fixture=target/debug/sentinel-mcp-fixture
 .venv/bin/python scripts/conformance.py "$fixture"
