@@ -10,6 +10,7 @@ use crate::check::CheckRequest;
 use crate::control::ControlState;
 use crate::kill::{Call, Caller, Kill};
 use crate::name::AgentName;
+use crate::pin::QuarantineCause;
 use crate::policy::{Obligation, PolicyDecision, PolicyError, PolicyReason};
 use crate::quota::{Quota, Window};
 use crate::tenant::Tenant;
@@ -98,6 +99,16 @@ reason_codes! {
 }
 
 impl ReasonCode {
+    /// The code of a deny because a tool is quarantined.
+    #[must_use]
+    pub const fn of_quarantine(cause: QuarantineCause) -> Self {
+        match cause {
+            QuarantineCause::Drift | QuarantineCause::Rejected => Self::ToolDrift,
+            QuarantineCause::Unapproved => Self::ToolUnapproved,
+            QuarantineCause::UpstreamRemoved => Self::UpstreamRemoved,
+        }
+    }
+
     /// The code of a deny because policy could not be asked.
     #[must_use]
     pub const fn of_policy_error(error: &PolicyError) -> ReasonCode {
@@ -293,7 +304,10 @@ pub fn precheck<'a>(
     }
     if let Some(quarantine) = tool.pin.and_then(|pin| pin.quarantine) {
         let cause = quarantine.cause;
-        return deny(cause.code(), format!("tool `{}` {}", tool.name, cause.wording()));
+        return deny(
+            ReasonCode::of_quarantine(cause),
+            format!("tool `{}` {}", tool.name, cause.wording()),
+        );
     }
     ControlFlow::Continue(Resolved { tenant, tool })
 }

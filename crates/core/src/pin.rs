@@ -11,7 +11,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::decision::ReasonCode;
 use crate::id::UpstreamId;
 
 /// What a tool of an upstream is pinned to, and what keeps it from being called.
@@ -58,16 +57,6 @@ impl QuarantineCause {
             Self::Rejected => "rejected",
             Self::Unapproved => "unapproved",
             Self::UpstreamRemoved => "upstream_removed",
-        }
-    }
-
-    /// The code of the deny.
-    #[must_use]
-    pub const fn code(self) -> ReasonCode {
-        match self {
-            Self::Drift | Self::Rejected => ReasonCode::ToolDrift,
-            Self::Unapproved => ReasonCode::ToolUnapproved,
-            Self::UpstreamRemoved => ReasonCode::UpstreamRemoved,
         }
     }
 

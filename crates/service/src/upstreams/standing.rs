@@ -257,7 +257,7 @@ fn quarantine_of(
         return Some(ReasonCode::ToolRetired.as_str());
     }
     match tool.pin {
-        Some(pin) => pin.quarantine.map(|quarantine| quarantine.cause.code().as_str()),
+        Some(pin) => pin.quarantine.map(|held| ReasonCode::of_quarantine(held.cause).as_str()),
         None => Some(ReasonCode::UnknownTool.as_str()),
     }
 }
