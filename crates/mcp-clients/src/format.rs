@@ -56,9 +56,10 @@ impl Format {
     }
 }
 
-/// Names of objects whose values may be secrets.
+/// Names of what may be, or contain, a secret: addresses have keys in their queries.
 fn holds_secrets(name: &str) -> bool {
     matches!(name, "env" | "envs" | "headers" | "http_headers" | "bearer_token")
+        || URLS.contains(&name)
 }
 
 /// What stands between the beginning of a line and `at`.

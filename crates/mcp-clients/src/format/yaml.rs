@@ -165,16 +165,16 @@ fn absent(shape: &Shape, text: &str, server: &Node, key: usize) -> Option<Args> 
 fn list_of(text: &str, key: &Node, list: &Node) -> Option<Args> {
     let NodeKind::List(nodes) = &list.kind else { return None };
     let items = nodes.iter().map(|node| literal(text, node)).collect::<Option<Vec<_>>>()?;
-    match text.get(list.at..)?.chars().next()? {
-        '[' => Some(Args::Flow { items, open: list.at + 1, key: key.at }),
-        '-' => {
-            let indent = line_start(text, list.at);
-            let start = list.at - indent.len();
-            let is_indent = indent.chars().all(|c| c == ' ');
-            is_indent.then(|| Args::Block { items, start, indent: indent.to_owned() })
-        }
-        _ => None,
+    if text.get(list.at..)?.starts_with('[') {
+        return Some(Args::Flow { items, open: list.at + 1, key: key.at });
     }
+    // Where a block begins, the parser says in two ways; its first item is found in one.
+    let first = nodes.first()?.at;
+    let line = line_start(text, first);
+    let indent = line.trim_end().strip_suffix('-')?;
+    let is_indent = indent.chars().all(|c| c == ' ');
+    let start = first - line.len();
+    is_indent.then(|| Args::Block { items, start, indent: indent.to_owned() })
 }
 
 /// A scalar that is written in one line, and says what its value is.

@@ -13,10 +13,12 @@ const MCP_SERVERS: &str = r#"{
       "env": {"TOKEN": "secret-1"}
     },
     "time": { "command": "uvx", "args": ["mcp-server-time"] },
-    "hosted": { "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer secret-2"} }
+    "hosted": { "url": "https://mcp.example.com/mcp?key=secret-3", "headers": {"Authorization": "Bearer secret-2"} }
   }
 }
 "#;
+
+const HOSTED: &str = "https://mcp.example.com/mcp?key=secret-3";
 
 const CLAUDE_CODE: &str = r#"{
   "numStartups": 41,
@@ -82,6 +84,11 @@ extensions:
     envs:
       KEY: secret-2
     type: stdio
+  indented:
+    cmd: npx # here
+    args:
+      - server
+    type: stdio
   bare:
     type: stdio
     cmd: srv # no arguments
@@ -123,10 +130,7 @@ fn the_entries_of_the_common_format_are_recognised() {
                 &stdio(&["npx", "-y", "@modelcontextprotocol/server-filesystem", "/home/u/notes"])
             ),
             ("time", &stdio(&["uvx", "mcp-server-time"])),
-            (
-                "hosted",
-                &State::Ungoverned(Transport::Remote("https://mcp.example.com/mcp".to_owned()))
-            ),
+            ("hosted", &State::Ungoverned(Transport::Remote(HOSTED.to_owned()))),
         ]
     );
 }

@@ -57,6 +57,11 @@ fn own_command(server: &Server) -> Option<&[String]> {
 #[track_caller]
 fn round_trip(client: &str, text: &str) -> String {
     let before = read(client, text);
+    for server in before.servers() {
+        // One that cannot be read would pass all that follows.
+        let is_broken = matches!(server.state, State::Ungoverned(Transport::Broken(_)));
+        assert!(!is_broken, "{server:?} in {text}");
+    }
     let governed = govern_all(&before);
     for (old, new) in before.servers().iter().zip(governed.servers()) {
         assert_eq!(own_command(old), own_command(&new), "{}", governed.text());

@@ -115,6 +115,7 @@ fn scan_says_what_is_not_governed() {
             (row["client"].as_str().unwrap(), server, row["status"].as_str().unwrap())
         })
         .collect();
+    assert_eq!(rows.len(), 5, "{rows:?}");
     for expected in [
         ("cursor", "files", "not_governed"),
         ("cursor", "far", "not_governed"),

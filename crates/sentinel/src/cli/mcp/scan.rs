@@ -1,5 +1,6 @@
 //! `sentinel mcp scan`: the servers of this machine.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sentinel_mcp_clients::{CLIENTS, Server, State, Transport};
@@ -70,12 +71,17 @@ fn look(args: &Args) -> Outcome<Vec<Found>> {
     let project = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
     let machine = machine(Some(&project))?;
     let mut all = Vec::new();
+    // In the home directory, the files of a project may be those of the user.
+    let mut seen = BTreeSet::new();
     for client in CLIENTS {
         let paths = client
             .locations
             .iter()
             .filter_map(|location| location.path(&machine).map(|path| (*location, path)));
         for (location, path) in paths {
+            if !seen.insert((client.id, path.clone())) {
+                continue;
+            }
             match read(location, path.clone()) {
                 Ok(None) => {}
                 Ok(Some(configuration)) => {
