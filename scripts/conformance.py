@@ -61,12 +61,20 @@ def node() -> str:
 
 @contextmanager
 def running(
-    command: list[str], log: Path, env: dict[str, str] | None = None
+    command: list[str],
+    log: Path,
+    env: dict[str, str] | None = None,
+    output: Path | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a program that writes its errors to `log`, and stop it at the end."""
-    with log.open("w") as errors:
+    """Run a program that writes its errors to `log`, and stop it at the end.
+
+    It writes to `output`, or to a pipe that the caller reads.
+    """
+    with ExitStack() as files:
+        errors = files.enter_context(log.open("w"))
+        out = files.enter_context(output.open("w")) if output else subprocess.PIPE
         process = subprocess.Popen(  # noqa: S603 - our own programs
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env
+            command, stdout=out, stderr=errors, text=True, env=env
         )
         try:
             yield process
@@ -96,14 +104,13 @@ def post(url: str, body: object) -> None:
         pass
 
 
-def ready(log: Path) -> str:
-    """Return the address of the server that writes to `log`."""
+def ready(output: Path, log: Path) -> str:
+    """Return the address of the server that writes its events to `output`."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
+        for line in output.read_text().splitlines():
             if '"server.ready"' in line:
-                entry = json.loads(line)
-                return str({**entry, **entry["metadata"]}["url"])
+                return str(json.loads(line)["url"])
         time.sleep(0.1)
     raise RuntimeError(f"the server was not ready:\n{log.read_text()[-4000:]}")
 
@@ -111,11 +118,11 @@ def ready(log: Path) -> str:
 @contextmanager
 def gateway(sentinel: str, upstream: str, work: Path) -> Iterator[str]:
     """Run `sentinel dev` with one upstream, and yield the endpoint of that upstream."""
-    log = work / "gateway.log"
+    log, output = work / "gateway.log", work / "gateway.out"
     options = ["--listen", "127.0.0.1:0", "--log", "json", "--no-auth"]
     options += ["--data-dir", str(work / "data"), "--policies", str(ROOT / "mcp/policies")]
-    with running([sentinel, "dev", *options], log):
-        url = ready(log)
+    with running([sentinel, "dev", *options], log, output=output):
+        url = ready(output, log)
         transport = {"http": {"url": upstream}}
         body = {"tenant_slug": TENANT, "name": UPSTREAM, "transport": transport}
         post(f"{url}/v1/tenants", {"slug": TENANT})

@@ -246,8 +246,9 @@ def main() -> int:
         options += ["--policies", str(ROOT / "mcp/clients-policies")]
         for server in behind:
             options += ["--allow-command", " ".join(server.command)]
-        with running([given.sentinel, "dev", *options], log):
-            url = ready(log)
+        output = work / "server.out"
+        with running([given.sentinel, "dev", *options], log, output=output):
+            url = ready(output, log)
             keys = json.loads((work / "data/keys.json").read_text())
             sentinel = Sentinel(url, keys)
             sentinel.request("POST", "/v1/tenants", {"slug": TENANT})

@@ -6,8 +6,8 @@ import rego.v1
 
 hidden := {"everything__get-sum", "filesystem__write_file", "time__convert_time", "git__git_commit"}
 
-decision := {"allow": false, "reason": "this tool is not for agents"} if {
+decision := {"allow": false, "reasons": [{"code": "hidden", "msg": "this tool is not for agents"}]} if {
 	input.tool in hidden
-} else := {"allow": false, "reason": "messages must not mention secrets"} if {
+} else := {"allow": false, "reasons": [{"code": "secret", "msg": "messages must not mention secrets"}]} if {
 	contains(input.arguments.message, "secret")
-} else := {"allow": true, "reason": "nothing speaks against it"}
+} else := {"allow": true}

@@ -51,10 +51,14 @@ pub(super) fn is_meant(headers: &HeaderMap, message: &Message) -> bool {
         }
         Message::Response(_) => false,
     };
-    let modern = |version: Version| version.era() == Era::Modern;
-    let stated = headers.get_all(header::PROTOCOL_VERSION).iter();
-    let mut stated = stated.filter_map(|value| Version::parse(value.to_str().ok()?));
-    by_body || headers.contains_key(header::METHOD) || stated.any(modern)
+    let states = |era: Era| {
+        let stated = headers.get_all(header::PROTOCOL_VERSION).iter();
+        let mut stated = stated.filter_map(|value| Version::parse(value.to_str().ok()?));
+        stated.any(|version| version.era() == era)
+    };
+    // A client may name the method in a header whatever version it states.
+    let names_method = headers.contains_key(header::METHOD) && !states(Era::Legacy);
+    by_body || names_method || states(Era::Modern)
 }
 
 pub(super) async fn post(
