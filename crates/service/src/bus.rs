@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn only_what_may_change_decisions_is_a_change() {
-        let bus = InProcessBus::default();
+        let bus = Arc::new(InProcessBus::default());
         let mut changes = bus.changes();
         bus.publish(vec![decision(10)]);
         assert!(!changes.has_changed().unwrap());
