@@ -7,7 +7,7 @@ use super::document::nearest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The crates that log, as they are named there.
-const MODULES: [&str; 24] = [
+const MODULES: [&str; 26] = [
     "sentinel",
     "sentinel_api",
     "sentinel_archive",
@@ -15,9 +15,11 @@ const MODULES: [&str; 24] = [
     "sentinel_core",
     "sentinel_evidence",
     "sentinel_ext_authz",
+    "sentinel_gateway",
     "sentinel_http",
     "sentinel_ingress",
     "sentinel_listener",
+    "sentinel_mcp_clients",
     "sentinel_objects",
     "sentinel_policy",
     "sentinel_policy_analysis",

@@ -86,8 +86,10 @@ mod tests {
             assert!(!format!("{problem:?}").contains("hunter2"), "{problem:?}");
         }
         let none = AuditArchive { audit_keep_months: Some(0), ..AuditArchive::default() };
-        let mut problems = Problems::default();
-        none.check(&mut problems);
-        assert_eq!(problems.iter().count(), 1, "{problems:?}");
+        let problems = none.checked().unwrap_err();
+        assert!(
+            problems.iter().any(|problem| problem.what.contains("out of range")),
+            "{problems:?}"
+        );
     }
 }
