@@ -331,7 +331,7 @@ mod tests {
         let mut resumed = bus.subscribe(Some(at));
         assert!(resumed.gap);
         let (positions, _) = heard(&mut resumed);
-        assert_eq!((positions.len(), positions.last()), (4096, Some(&5000)));
+        assert_eq!((positions.len(), positions.last()), (1024, Some(&5000)));
     }
 
     #[test]
