@@ -272,8 +272,8 @@ async fn a_transport_is_checked_before_it_is_added() {
     );
     let read = |value: Value| serde_json::from_value::<Transport>(value).unwrap();
     let time = || stdio(&["mcp-server-time"]);
-    assert_eq!(add(&bound, time()).await, Err("unbound_required"));
-    assert_eq!(add(&bound, read(with_secret)).await, Err("unbound_required"));
+    assert_eq!(add(&bound, time()).await, Err("unbound_principal_required"));
+    assert_eq!(add(&bound, read(with_secret)).await, Err("unbound_principal_required"));
     assert_eq!(add(&ADMIN, read(with_own)).await, Err("invalid_upstream"));
     assert_eq!(add(&ADMIN, stdio(&["sh", "-c", "true"])).await, Err("command_not_allowed"));
     assert_eq!(add(&ADMIN, stdio(&["mcp-server-time", "-x"])).await, Err("command_not_allowed"));
