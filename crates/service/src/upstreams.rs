@@ -130,6 +130,8 @@ impl Upstreams {
             return Err(ServiceError::conflict("too_many_upstreams", detail));
         }
         let now = self.clock.now();
+        // To the microsecond, as stores keep it: what is returned is what is read later.
+        let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
         let upstream = Upstream {
             id: UpstreamId(new_id(now)),
             tenant_id: tenant.id,
