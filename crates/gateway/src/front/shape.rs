@@ -53,8 +53,7 @@ pub(super) fn initialized(mut result: Object, version: Version) -> Object {
     legacy(result)
 }
 
-/// The result of `server/discover`: this era has no log that is switched on for a connection, and
-/// the server introduces itself in `_meta`.
+/// The result of `server/discover`: the server introduces itself in `_meta`.
 pub(super) fn discovered(mut result: Object) -> Object {
     result.insert("supportedVersions".to_owned(), supported().into());
     if let Some(info) = result.remove("serverInfo") {
