@@ -65,12 +65,18 @@ impl Changes {
         changes
     }
 
-    /// The next notification. Losing the future loses no notification.
-    pub async fn next(&mut self) -> Notification {
+    /// Takes note of what the client can see, so that each change from then on is reported.
+    /// [`next`](Self::next) does so first if it was not done. Losing the future loses nothing.
+    pub async fn begin(&mut self) {
         if !self.started {
             self.compare(Kind::ALL.into()).await;
             self.started = true;
         }
+    }
+
+    /// The next notification. Losing the future loses no notification.
+    pub async fn next(&mut self) -> Notification {
+        self.begin().await;
         loop {
             if let Some(notification) = self.ready.pop_front() {
                 return notification;

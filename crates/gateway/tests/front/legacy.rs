@@ -53,6 +53,15 @@ async fn each_legacy_revision_is_spoken_and_others_get_the_newest() {
 }
 
 #[tokio::test]
+async fn a_client_that_repeats_the_method_in_a_header_has_sessions_all_the_same() {
+    let app = App::start().await;
+    let client = app.client(&app.agent().await).with("mcp-protocol-version", "2025-11-25");
+    let client = client.with("mcp-method", "initialize").initialized(json!({})).await;
+    let client = client.with("mcp-method", "ping");
+    assert_eq!(client.post(&request(2, "ping", json!({}))).await.status, 200);
+}
+
+#[tokio::test]
 async fn the_version_header_is_that_of_the_session() {
     let app = App::start().await;
     let client = app.client(&app.agent().await).initialized_as("2025-06-18", json!({})).await;

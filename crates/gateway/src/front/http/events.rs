@@ -20,6 +20,9 @@ use crate::framing::sse::{Event, KEEP_ALIVE};
 const RETRY: u64 = 1000;
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// How long a stream of changes waits for what its client can see when it begins.
+pub(super) const BEGINNING: Duration = Duration::from_secs(1);
+
 /// How events are written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {

@@ -102,7 +102,7 @@ pub(super) async fn get(endpoint: &Shared, parts: &mut Parts) -> Result<Response
     }
     media::check_get(&entry.headers)?;
     let session = find(endpoint, &entry).await?;
-    stream::open(endpoint, &entry, session)
+    stream::open(endpoint, &entry, session).await
 }
 
 /// Terminates a session.

@@ -41,8 +41,9 @@ impl State {
     }
 }
 
-/// Whether a message is to be read as one of this era. It is when its headers or its body say so in
-/// any way: what is missing then is an error of the client, and no reason to read it otherwise.
+/// Whether a message is to be read as one of this era. It is when its body or its version says so:
+/// what is missing then is an error of the client, and no reason to read it otherwise. A method in
+/// the headers says so only where no version does, since some clients always send it.
 pub(super) fn is_meant(headers: &HeaderMap, message: &Message) -> bool {
     let by_body = match message {
         Message::Request(request) => is_modern(&request.method, &request.params),
@@ -51,14 +52,11 @@ pub(super) fn is_meant(headers: &HeaderMap, message: &Message) -> bool {
         }
         Message::Response(_) => false,
     };
-    let states = |era: Era| {
-        let stated = headers.get_all(header::PROTOCOL_VERSION).iter();
-        let mut stated = stated.filter_map(|value| Version::parse(value.to_str().ok()?));
-        stated.any(|version| version.era() == era)
-    };
-    // A client may name the method in a header whatever version it states.
-    let names_method = headers.contains_key(header::METHOD) && !states(Era::Legacy);
-    by_body || names_method || states(Era::Modern)
+    let modern = |version: Version| version.era() == Era::Modern;
+    let stated = headers.get_all(header::PROTOCOL_VERSION).iter();
+    let mut stated = stated.filter_map(|value| Version::parse(value.to_str().ok()?)).peekable();
+    let by_method = headers.contains_key(header::METHOD) && stated.peek().is_none();
+    by_body || by_method || stated.any(modern)
 }
 
 pub(super) async fn post(

@@ -24,16 +24,16 @@ use crate::front::http::{Endpoint, Shared, watch};
 /// The number of the feed of what belongs to no request.
 const GENERAL: u64 = 0;
 
-pub(super) fn open(
+pub(super) async fn open(
     endpoint: &Shared,
     entry: &Entry,
     session: Arc<Session>,
 ) -> Result<Response, Refusal> {
     let place = endpoint.door.open_stream(&entry.speaker.principal)?;
     match single(&entry.headers, header::LAST_EVENT_ID)? {
-        None => Ok(general(endpoint, session, None, place)),
+        None => Ok(general(endpoint, session, None, place).await),
         Some(last) => match parse_event_id(last) {
-            Some((GENERAL, after)) => Ok(general(endpoint, session, Some(after), place)),
+            Some((GENERAL, after)) => Ok(general(endpoint, session, Some(after), place).await),
             Some((number, after)) => resume(endpoint, &session, number, after, place),
             None => Err(unknown_event()),
         },
@@ -68,14 +68,21 @@ struct General {
     _place: Place,
 }
 
-fn general(endpoint: &Shared, session: Arc<Session>, after: Option<u64>, place: Place) -> Response {
+async fn general(
+    endpoint: &Shared,
+    session: Arc<Session>,
+    after: Option<u64>,
+    place: Place,
+) -> Response {
     let style = style(endpoint, &session, GENERAL);
     let primer = style.primed.then(|| events::primer(GENERAL));
+    let mut changes = Changes::new(&session.client);
+    drop(tokio::time::timeout(events::BEGINNING, changes.begin()).await);
     let general = General {
         endpoint: Arc::clone(endpoint),
         // Without a place to go on from, what was told before was told to another stream.
         reader: session.general.read(after.unwrap_or_else(|| session.general.newest())),
-        changes: Changes::new(&session.client),
+        changes,
         quiet: events::quiet(style.keep_alive),
         session,
         _place: place,

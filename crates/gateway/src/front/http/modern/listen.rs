@@ -30,7 +30,9 @@ pub(super) async fn open(endpoint: &Shared, checked: Checked) -> Result<Response
     let mut listen = Listen::read(request.params).map_err(invalid)?;
     let place = endpoint.door.open_stream(&entry.speaker.principal)?;
     // Before the subscriptions, so that nothing between them is missed.
-    let changes = Changes::new(&client);
+    let mut changes = Changes::new(&client);
+    // A client may act as soon as it is acknowledged. A server that is slow does not hold that up.
+    drop(tokio::time::timeout(events::BEGINNING, changes.begin()).await);
     let mut granted = Vec::new();
     for uri in std::mem::take(&mut listen.updates) {
         if subscribe(&client, &uri).await {
