@@ -58,12 +58,11 @@ mod tests {
     use super::*;
 
     fn wants(meta: Value) -> Wants {
-        let params = json!({ "_meta": meta });
-        Wants::of(params.as_object().unwrap()).unwrap()
+        Wants::of(&Object::from_iter([("_meta".to_owned(), meta)])).unwrap()
     }
 
     fn notification(method: &str, params: Value) -> Notification {
-        Notification { method: method.to_owned(), params: params.as_object().unwrap().clone() }
+        Notification { method: method.to_owned(), params: serde_json::from_value(params).unwrap() }
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub(in crate::front::http) fn require(
 mod tests {
     use super::*;
 
-    fn allowed(capabilities: Value, method: &str, params: Value) -> bool {
+    fn allowed(capabilities: &Value, method: &str, params: &Value) -> bool {
         let capabilities = capabilities.as_object().unwrap();
         require(capabilities, method, params.as_object().unwrap()).is_ok()
     }
@@ -102,16 +102,16 @@ mod tests {
             ("roots/list", json!({"roots": {}})),
             ("elicitation/create", json!({"elicitation": {}})),
         ] {
-            assert!(allowed(capability, method, json!({})), "{method}");
-            assert!(!allowed(json!({}), method, json!({})), "{method}");
+            assert!(allowed(&capability, method, &json!({})), "{method}");
+            assert!(!allowed(&json!({}), method, &json!({})), "{method}");
         }
-        assert!(!allowed(json!({"sampling": {}}), "tools/call", json!({})));
+        assert!(!allowed(&json!({"sampling": {}}), "tools/call", &json!({})));
     }
 
     #[test]
     fn elicitation_is_asked_in_a_mode_that_the_client_knows() {
         let ask = |modes: Value, mode: &str| {
-            allowed(json!({"elicitation": modes}), "elicitation/create", json!({"mode": mode}))
+            allowed(&json!({"elicitation": modes}), "elicitation/create", &json!({"mode": mode}))
         };
         assert!(ask(json!({}), "form") && !ask(json!({}), "url"));
         assert!(ask(json!({"url": {}}), "url") && !ask(json!({"url": {}}), "form"));

@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    fn facts(info: Value, capabilities: Value) -> Facts {
+    fn facts(info: &Value, capabilities: &Value) -> Facts {
         Facts {
             id: Uuid::from_u128(1),
             party: Party {
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_session_is_read_from_its_id_until_it_is_over() {
         let seal = Seal::new(&[1; 32]).unwrap();
-        let mut facts = facts(json!({"name": "c", "x": [1]}), json!({"sampling": {}}));
+        let mut facts = facts(&json!({"name": "c", "x": [1]}), &json!({"sampling": {}}));
         let id = facts.seal(&seal).unwrap();
         assert!(id.bytes().all(|byte| byte.is_ascii_graphic()));
         assert_eq!(Facts::open(&seal, &id, 1_000), Some(facts.clone()));
@@ -132,7 +132,7 @@ mod tests {
         let long = "é".repeat(5_000);
         let capabilities = json!({"elicitation": {"form": {}, "url": {}}});
         let info = json!({"name": long, "version": long, "icons": [long]});
-        let mut facts = facts(info, capabilities.clone());
+        let mut facts = facts(&info, &capabilities);
         let id = facts.seal(&seal).unwrap();
         assert!(id.len() < MAX_SEALED, "{}", id.len());
         let read = Facts::open(&seal, &id, 1_000).unwrap();
