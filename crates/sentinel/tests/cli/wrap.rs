@@ -244,7 +244,8 @@ fn what_only_reads_is_allowed_and_what_writes_once_a_person_lists_it() {
     let hidden = client.call("nonesuch", &json!({}));
     assert_eq!(hidden["isError"], true, "{hidden}");
     assert!(!home.mark("calls").contains("nonesuch"));
-    let decisions = home.cli(&["decisions", "--tenant=local", "--json"]).exits(0).json();
+    let decisions =
+        home.cli(&["decisions", "--tenant=local", "--limit=1000", "--json"]).exits(0).json();
     let calls: Vec<_> = decisions
         .as_array()
         .unwrap()
