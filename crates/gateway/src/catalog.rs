@@ -24,7 +24,6 @@ mod view;
 
 pub use self::changes::Changes;
 pub use self::fetch::Kind;
-pub(crate) use self::fetch::Unattended;
 pub use self::list::{Absent, Survey, list, survey};
 pub use self::settings::Settings;
 pub use self::shown::Shown;

@@ -33,3 +33,25 @@ pub trait Exchange: Send + Sync + std::fmt::Debug {
     /// stream that cannot be resumed.
     async fn cancelled(&self);
 }
+
+/// The exchange of a request for which no client waits, or of which it is told nothing before the
+/// response: what the server says meanwhile is dropped, and what it asks is refused.
+#[derive(Debug)]
+pub(crate) struct Unattended;
+
+#[async_trait]
+impl Exchange for Unattended {
+    async fn notify(&self, _: Notification) {}
+
+    fn can_ask(&self) -> bool {
+        false
+    }
+
+    async fn ask(&self, method: &str, _: Object) -> Result<Object, RpcError> {
+        Err(RpcError::method_not_found(method, "no client can be asked now"))
+    }
+
+    async fn cancelled(&self) {
+        std::future::pending().await
+    }
+}

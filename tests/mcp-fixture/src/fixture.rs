@@ -12,9 +12,9 @@ use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
     CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
     GetTaskParams, GetTaskResult, Implementation, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptMessage, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Reference,
-    RequestStateCodec, Role, ServerCapabilities, ServerConfig, SetLevelRequestParams,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, Prompt, PromptMessage,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
+    Reference, RequestStateCodec, Role, ServerCapabilities, ServerConfig, SetLevelRequestParams,
     SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext, SubscriptionSink};
@@ -68,6 +68,9 @@ pub struct Fixture {
     state: RequestStateCodec,
     pub(crate) tasks: TaskManager,
     pub(crate) drifts: Arc<AtomicU64>,
+    /// How often each list was changed. After an odd number it has one entry more.
+    tool_changes: Arc<AtomicU64>,
+    prompt_changes: Arc<AtomicU64>,
     listeners: Arc<Mutex<HashMap<u64, SubscriptionSink>>>,
     next_listener: Arc<AtomicU64>,
     /// Clients with sessions.
@@ -90,6 +93,8 @@ impl Fixture {
             state: RequestStateCodec::new_unchecked(STATE_KEY),
             tasks: TaskManager::new(),
             drifts: Arc::default(),
+            tool_changes: Arc::default(),
+            prompt_changes: Arc::default(),
             listeners: Arc::default(),
             next_listener: Arc::default(),
             peers: Arc::default(),
@@ -121,6 +126,16 @@ impl Fixture {
         }
     }
 
+    /// Adds an entry to a list, or removes it again, and says so.
+    pub(crate) async fn change(&self, change: Change) {
+        let changes = match change {
+            Change::Tools => &self.tool_changes,
+            Change::Prompts => &self.prompt_changes,
+        };
+        changes.fetch_add(1, Ordering::Relaxed);
+        self.announce(change).await;
+    }
+
     /// Tells every listener, in the way of its era.
     pub(crate) async fn announce(&self, change: Change) {
         let sinks: Vec<_> = self.listeners.lock().await.values().cloned().collect();
@@ -145,7 +160,24 @@ impl Fixture {
         for tool in tools.iter_mut().filter(|tool| tool.name == "drift") {
             tool.description = Some(format!("Has been called {drifts} times.").into());
         }
+        if self.tool_changes.load(Ordering::Relaxed) % 2 == 1
+            && let Some(mut added) = tools.first().cloned()
+        {
+            added.name = "test_added_tool".into();
+            tools.push(added);
+        }
         tools
+    }
+
+    fn prompts(&self) -> Vec<Prompt> {
+        let mut prompts = self.catalog.prompts.clone();
+        if self.prompt_changes.load(Ordering::Relaxed) % 2 == 1
+            && let Some(mut added) = prompts.first().cloned()
+        {
+            added.name = "test_added_prompt".into();
+            prompts.push(added);
+        }
+        prompts
     }
 
     async fn call(
@@ -330,7 +362,7 @@ impl ServerHandler for Fixture {
         _request: Option<PaginatedRequestParams>,
         _cx: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let prompts = self.catalog.prompts.clone();
+        let prompts = self.prompts();
         let list = ListPromptsResult { prompts, ..Default::default() };
         Ok(list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
     }

@@ -35,8 +35,8 @@ impl Fixture {
                 Ok(text("Reconnection test completed"))
             }
             "test_custom_header" => Ok(text(text_argument(&arguments, "value"))),
-            "test_trigger_tool_change" => self.change(Change::Tools).await,
-            "test_trigger_prompt_change" => self.change(Change::Prompts).await,
+            "test_trigger_tool_change" => self.trigger(Change::Tools).await,
+            "test_trigger_prompt_change" => self.trigger(Change::Prompts).await,
             "echo" => Ok(text(text_argument(&arguments, "message"))),
             "write_file" => {
                 let path = text_argument(&arguments, "path");
@@ -64,14 +64,15 @@ impl Fixture {
         Err(ErrorData::internal_error("cancelled", None))
     }
 
-    async fn change(&self, change: Change) -> Answer {
-        self.announce(change).await;
-        Ok(text("The change was announced"))
+    async fn trigger(&self, change: Change) -> Answer {
+        self.change(change).await;
+        Ok(text("The list was changed"))
     }
 
     async fn drift(&self) -> Answer {
         self.drifts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.change(Change::Tools).await
+        self.announce(Change::Tools).await;
+        Ok(text("The change was announced"))
     }
 }
 

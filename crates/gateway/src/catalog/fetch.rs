@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use sentinel_core::json;
 use serde_json::Value;
 
 use super::settings::Settings;
 use crate::authority::Grant;
-use crate::exchange::Exchange;
-use crate::jsonrpc::{Notification, Object, RpcError};
+use crate::exchange::Unattended;
+use crate::jsonrpc::Object;
 use crate::upstream::{Failure, Outbound, Reply, Upstream};
 
 /// A list that MCP servers have.
@@ -195,27 +194,5 @@ fn weight(item: &Value) -> usize {
     match item {
         Value::Object(fields) => json::weight(fields),
         other => other.to_string().len(),
-    }
-}
-
-/// Where the gateway asks by itself: there is no client that could be told or asked anything.
-#[derive(Debug)]
-pub(crate) struct Unattended;
-
-#[async_trait]
-impl Exchange for Unattended {
-    async fn notify(&self, _notification: Notification) {}
-
-    fn can_ask(&self) -> bool {
-        false
-    }
-
-    async fn ask(&self, _method: &str, _params: Object) -> Result<Object, RpcError> {
-        let message = "no client waits for this request".to_owned();
-        Err(RpcError { code: -32603, message, data: None })
-    }
-
-    async fn cancelled(&self) {
-        std::future::pending().await
     }
 }

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::authority::Grant;
 use crate::call_params::{SetLevel, Subscription};
-use crate::catalog::{self, Source, Unattended};
+use crate::catalog::{self, Source};
 use crate::client::Client;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Unattended};
 use crate::jsonrpc::{Object, Request, RpcError};
 use crate::method::Call;
 use crate::upstream::Outbound;

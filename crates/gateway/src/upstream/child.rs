@@ -21,10 +21,10 @@ use super::Failure;
 use super::board::{Board, Outbox, cancellation};
 use super::dialect::Dialect;
 use super::spec::{Secret, Spec};
-use super::unattended::{Unattended, unattended_call};
+use super::unattended::unattended_call;
 use super::wire::{Answer, Call, Fault, Stop, Wire};
 use crate::authority::Started;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Unattended};
 use crate::framing::lines::{self, Lines};
 use crate::jsonrpc::{Notification, Request};
 

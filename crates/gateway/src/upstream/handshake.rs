@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::Server;
 use super::dialect::{Dialect, client_info, governed, modern_meta};
 use super::spec::Spec;
-use super::unattended::{Unattended, unattended_call};
+use super::unattended::unattended_call;
 use super::wire::{Answer, Effect, Fault, Wire};
 use crate::era::meta::SERVER_INFO;
 use crate::era::{Era, Version};
+use crate::exchange::Unattended;
 use crate::jsonrpc::{Id, Notification, Object, Request};
 
 /// How a server responded to the handshake of an era.

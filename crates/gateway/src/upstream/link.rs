@@ -16,7 +16,7 @@ use super::handshake::{Greeting, greet, listen_request, subscribe_request};
 use super::spec::{EraChoice, Spec, Transport};
 use super::status::{Ledger, Status};
 use super::subscriptions::Subscriptions;
-use super::unattended::{Unattended, unattended_call};
+use super::unattended::unattended_call;
 use super::web::client::Client;
 use super::web::sse::SseWire;
 use super::web::streamable::StreamableWire;
@@ -24,6 +24,7 @@ use super::web::tools::ToolHeaders;
 use super::wire::{Effect, Fault, Wire};
 use super::{Failure, Server};
 use crate::era::Era;
+use crate::exchange::Unattended;
 use crate::jsonrpc::{Notification, Object};
 
 /// News that a slow subscriber may be behind.

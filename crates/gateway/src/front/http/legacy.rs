@@ -35,7 +35,6 @@ mod stream;
 
 pub(super) use exchange::require;
 pub(super) use facts::Party;
-pub(super) use initialize::Silent;
 
 /// What the front of this era holds.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
@@ -12,12 +11,12 @@ use super::facts::{Facts, Party};
 use super::session::Session;
 use super::too_many_sessions;
 use crate::era::{Version, header};
-use crate::exchange::Exchange;
+use crate::exchange::Unattended;
 use crate::front::http::entry::Entry;
 use crate::front::http::refusal::Refusal;
 use crate::front::http::{Endpoint, Shared, json};
 use crate::front::shape;
-use crate::jsonrpc::{self, Notification, Object, Request, RpcError};
+use crate::jsonrpc::{self, Object, Request, RpcError};
 use crate::mediator;
 use crate::method::capabilities;
 
@@ -60,7 +59,7 @@ pub(super) async fn initialize(
     let version = introduction.version;
     let session = super::open(endpoint, &entry, facts, version).await.map_err(refuse)?;
     let request = Request { params: Object::new(), ..request };
-    let outcome = mediator::serve(&session.client, &request, &Silent).await;
+    let outcome = mediator::serve(&session.client, &request, &Unattended).await;
     let begun = outcome.is_ok();
     let outcome = outcome.map(|result| shape::initialized(result, version));
     let response = jsonrpc::Response { id: Some(request.id), outcome };
@@ -102,25 +101,4 @@ fn hold(endpoint: &Endpoint, entry: &Entry, session: &Arc<Session>) -> Result<()
     let party = Party::of(&entry.speaker, entry.upstream.as_deref());
     let held = endpoint.legacy.sessions.hold(party.principal(), session);
     held.map(drop).ok_or_else(too_many_sessions)
-}
-
-/// The client's side of a request about which it is told nothing before the response.
-#[derive(Debug)]
-pub(in crate::front::http) struct Silent;
-
-#[async_trait]
-impl Exchange for Silent {
-    async fn notify(&self, _: Notification) {}
-
-    fn can_ask(&self) -> bool {
-        false
-    }
-
-    async fn ask(&self, method: &str, _: Object) -> Result<Object, RpcError> {
-        Err(RpcError::method_not_found(method, "the client cannot be asked now"))
-    }
-
-    async fn cancelled(&self) {
-        std::future::pending().await
-    }
 }

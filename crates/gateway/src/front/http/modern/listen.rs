@@ -17,8 +17,8 @@ use crate::call_params::Listen;
 use crate::catalog::Changes;
 use crate::client::Client;
 use crate::era::meta;
+use crate::exchange::Unattended;
 use crate::framing::sse::{Event, KEEP_ALIVE};
-use crate::front::http::legacy::Silent;
 use crate::front::http::refusal::Refusal;
 use crate::front::http::{Shared, events, watch};
 use crate::front::shape;
@@ -64,7 +64,7 @@ async fn subscribe(client: &Client, uri: &str) -> bool {
     params.insert("uri".to_owned(), uri.into());
     let method = "resources/subscribe".to_owned();
     let request = Request { id: Id::Integer(0), method, params };
-    let outcome = mediator::serve(client, &request, &Silent).await;
+    let outcome = mediator::serve(client, &request, &Unattended).await;
     outcome.is_ok_and(|result| result.get("isError") != Some(&Value::Bool(true)))
 }
 
