@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Tests MCP: the fixture with the public conformance suite, see conformance.py.
+# Tests MCP: the public conformance suite, at the fixture directly and through the gateway, see conformance.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # With the features of the whole workspace, so that what the tests have built is used.
 cargo build --locked --quiet --workspace --bin sentinel-mcp-fixture
 fixture=target/debug/sentinel-mcp-fixture
-.venv/bin/python scripts/conformance.py "$fixture"
+.venv/bin/python scripts/conformance.py "$fixture" --gateway target/release/sentinel
