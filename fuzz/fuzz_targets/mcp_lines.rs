@@ -5,8 +5,8 @@
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use sentinel_core::json::Limits;
-use sentinel_gateway::framing::lines::{Line, Lines};
-use sentinel_gateway::jsonrpc::LIMITS;
+use sentinel_mcp_protocol::framing::lines::{Line, Lines};
+use sentinel_mcp_protocol::jsonrpc::LIMITS;
 use tokio_util::codec::Decoder;
 
 const MAX: usize = 64;

@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sentinel_gateway::call_params::{
+use sentinel_mcp_protocol::call_params::{
     Completion, Listen, Page, PromptGet, ResourceRead, Subscription, ToolCall,
 };
-use sentinel_gateway::era::{ClientMeta, ParamHeaders, write_meta};
-use sentinel_gateway::jsonrpc::{LIMITS, Message, Object, RpcError, parse};
-use sentinel_gateway::method::{Sender, governance, notice};
+use sentinel_mcp_protocol::era::{ClientMeta, ParamHeaders, write_meta};
+use sentinel_mcp_protocol::jsonrpc::{LIMITS, Message, Object, RpcError, parse};
+use sentinel_mcp_protocol::method::{Sender, governance, notice};
 use serde_json::Value;
 
 /// Parameters that are accepted are forwarded unchanged.

@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use sentinel_gateway::framing::sse::{Event, KEEP_ALIVE, SseDecoder};
+use sentinel_mcp_protocol::framing::sse::{Event, KEEP_ALIVE, SseDecoder};
 use tokio_util::codec::Decoder;
 
 /// The events up to where the stream is refused, and whether it is.

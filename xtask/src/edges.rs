@@ -56,12 +56,14 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-api",
             "sentinel-client",
             "sentinel-ingress",
+            "sentinel-mcp-protocol",
             "sentinel-service",
             "sentinel-telemetry",
         ],
     ),
     ("sentinel-listener", &["sentinel-ingress"]),
     ("sentinel-mcp-clients", &[]),
+    ("sentinel-mcp-protocol", &["sentinel-core"]),
     (
         "sentinel",
         &[
@@ -86,6 +88,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
             "sentinel-http",
             "sentinel-listener",
             "sentinel-mcp-clients",
+            "sentinel-mcp-protocol",
             "sentinel-ingress",
             "sentinel-telemetry",
             "sentinel-transparency",

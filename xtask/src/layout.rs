@@ -15,10 +15,6 @@ const CRATE_SHARE: usize = 15;
 const FILE_LINES: usize = 500;
 /// The most files of a crate that use each other in a circle.
 const CIRCLE: usize = 8;
-/// Crates that are beyond the limits until they are split, with their own share and circle. The
-/// gateway's protocol layer is to become a crate, and the state of its HTTP front a file without the
-/// handlers.
-const TO_BE_SPLIT: &[(&str, usize, usize)] = &[("gateway", 16, 11)];
 /// The most methods of a trait of `core`, where the ports are.
 const PORT_METHODS: usize = 12;
 
@@ -41,13 +37,10 @@ pub(crate) fn check() -> Result<String> {
     let mut wrong = Vec::new();
     for each in &crates {
         let (name, own) = (&each.name, each.lines());
-        let known = TO_BE_SPLIT.iter().find(|(known, _, _)| known == name);
-        let (share, most) =
-            known.map_or((CRATE_SHARE, CIRCLE), |(_, share, circle)| (*share, *circle));
-        if own * 100 > lines * share {
+        if own * 100 > lines * CRATE_SHARE {
             let percent = own * 100 / lines;
             wrong.push(format!(
-                "`{name}` has {own} lines, {percent} % of all; at most {share} % are allowed"
+                "`{name}` has {own} lines, {percent} % of all; at most {CRATE_SHARE} % are allowed"
             ));
         }
         for (file, text) in &each.files {
@@ -59,10 +52,10 @@ pub(crate) fn check() -> Result<String> {
             wrong.extend(ports(file, text)?);
         }
         for circle in modules::circles(&each.source)? {
-            if circle.len() > most {
+            if circle.len() > CIRCLE {
                 let files: Vec<_> = circle.iter().map(|file| file.display().to_string()).collect();
                 wrong.push(format!(
-                    "{} files of `{name}` use each other in a circle; at most {most} may: {}",
+                    "{} files of `{name}` use each other in a circle; at most {CIRCLE} may: {}",
                     files.len(),
                     files.join(", ")
                 ));

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use sentinel_core::check::Arguments;
 use sentinel_core::id::{DecisionId, ManifestId};
 
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 pub use grant::{Grant, InFlight, Started, Withdrawal, Withdrawn};
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::authority::{Authority, Standing};
 use crate::catalog::{Settings, Shown, Source};
 use crate::enforce::Enforcement;
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Tools that a session remembers: a server that renames its tools all the time fills no memory.
 const MOST_SHOWN: usize = 10_000;

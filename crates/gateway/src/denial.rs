@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::authority::Denied;
-use crate::jsonrpc::{Object, RpcError};
 use crate::upstream::Failure;
+use sentinel_mcp_protocol::jsonrpc::{Object, RpcError};
 
 pub use words::AVOIDED;
 

@@ -22,11 +22,13 @@ mod payload;
 mod settings;
 mod state;
 
-use crate::call_params::{Completion, PromptGet, Reference, ResourceRead, Subscription, ToolCall};
 use crate::catalog::{self, Target};
 use crate::client::Client;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Object, Request, RpcError};
+use sentinel_mcp_protocol::call_params::{
+    Completion, PromptGet, Reference, ResourceRead, Subscription, ToolCall,
+};
+use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
 
 use govern::{Governed, govern};
 use payload::Payload;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::jsonrpc::{Notification, Object, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, RpcError};
 
 /// What may be said to the client that waits for an answer, without knowing its era.
 #[async_trait]

@@ -8,8 +8,8 @@ mod input;
 use crate::catalog::{self, Kind};
 use crate::client::Client;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Object, Request, RpcError};
-use crate::method::{Governance, Lifecycle, List, Sender, governance};
+use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
+use sentinel_mcp_protocol::method::{Governance, Lifecycle, List, Sender, governance};
 
 /// Serves one request of `client`.
 ///

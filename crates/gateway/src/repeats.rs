@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::SetOnce;
 
 use crate::authority::Ended;
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// How long after its end a call is recognised.
 pub const WINDOW: Duration = Duration::from_secs(10);

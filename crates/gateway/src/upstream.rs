@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 
 use crate::authority::Grant;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Notification, Object, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, RpcError};
 
 mod board;
 mod breaker;

@@ -24,7 +24,7 @@ use super::{
     Allowed, Authority, Denied, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling, Standing,
     Started, Withdrawal, Withdrawn,
 };
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Time that a decision gets.
 const DECIDING: Duration = Duration::from_secs(10);

@@ -26,8 +26,8 @@ use super::{
     Allowed, Authority, Denied, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling, Standing,
     Started, Withdrawal, Withdrawn, retry_after,
 };
-use crate::jsonrpc::Object;
 use flights::{Flight, Flights};
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Time that the control plane gets for a decision, a redemption or the record of an outcome.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -18,7 +18,7 @@ use super::source::Source;
 use super::uris::map_notification;
 use super::view::views_of;
 use crate::client::Client;
-use crate::jsonrpc::{Notification, Object};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object};
 
 const UPDATED: &str = "notifications/resources/updated";
 /// Changes are collected for so long: one change in the registry is often the first of several, and

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::settings::Settings;
 use crate::authority::Grant;
 use crate::exchange::Unattended;
-use crate::jsonrpc::Object;
 use crate::upstream::{Failure, Outbound, Reply, Upstream};
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// A list that MCP servers have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fetch::Kind;
 use super::shown::{Digest, Shown, digest_of};
 use super::uris;
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Items of one kind.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use super::shown::{Digest, Shown, digest_of};
 pub use super::view::Absent;
 use super::view::{View, views};
 use crate::client::Client;
-use crate::jsonrpc::{Object, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Object, RpcError};
 
 /// Serves one page of a list. Many clients read the first page only, so that it holds all that
 /// fits.

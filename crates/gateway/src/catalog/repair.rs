@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::schema;
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Bytes of one definition, as the registry takes it. It is shown to a model with every request.
 const LARGEST: usize = 64 * 1024;

@@ -14,8 +14,8 @@ use super::settings::Settings;
 use super::shown::Digest;
 use super::tools::{Defect, Tools};
 use crate::authority::Authority;
-use crate::jsonrpc::Notification;
 use crate::upstream::{Failure, Upstream};
+use sentinel_mcp_protocol::jsonrpc::Notification;
 
 /// An upstream and what it lists.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::source::Source;
 use super::uris::inward;
 use super::view::shadows;
 use crate::client::Client;
-use crate::jsonrpc::Object;
 use crate::upstream::Upstream;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// What a client refers to.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::repair::repair;
 use super::shown::{Digest, Shown, digest_of};
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Names of the doors in the registry, through which resources, prompts and the like are governed.
 /// No tool may have one of them.

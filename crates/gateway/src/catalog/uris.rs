@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::jsonrpc::{Notification, Object};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object};
 
 const SCHEME: &str = "mcp+";
 

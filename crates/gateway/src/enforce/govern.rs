@@ -20,9 +20,9 @@ use crate::catalog::Target;
 use crate::client::Client;
 use crate::denial;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Object, RpcError};
 use crate::repeats::{Ending, First, Key, Manner, Ticket, Turn};
 use crate::upstream::{Failure, Outbound, Reply, Upstream};
+use sentinel_mcp_protocol::jsonrpc::{Object, RpcError};
 
 /// Longest part of what a client says of itself that policy sees, in characters.
 const MAX_INFO: usize = 128;

@@ -12,8 +12,8 @@ use crate::authority::{Allowed, Denied, Ended, Question, Ruling, Withdrawn};
 use crate::client::Client;
 use crate::denial;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Notification, Object, RpcError};
-use crate::method::{Ask, Governance, Sender, governance};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, RpcError};
+use sentinel_mcp_protocol::method::{Ask, Governance, Sender, governance};
 
 /// What a client responds when its user rejects to sample, in the specification's own example.
 const REJECTED: i64 = -1;

@@ -6,7 +6,7 @@ use sentinel_core::name::qualified;
 use serde_json::Value;
 
 use crate::authority::{Denied, INVALID_CALL};
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Where a meta-tool is told what to call, as JSON pointers into its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]

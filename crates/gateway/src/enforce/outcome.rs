@@ -11,7 +11,7 @@ use super::{DECISION, MANIFEST, OWN, UNRECORDED};
 use crate::authority::{Authority, Ended, Outcome};
 use crate::client::Client;
 use crate::denial;
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// The record of one allowed call. When it is dropped before its end, because the client is gone
 /// for example, the outcome is recorded all the same.

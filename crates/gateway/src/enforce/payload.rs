@@ -6,10 +6,10 @@ use sentinel_core::check::Arguments;
 use serde_json::Value;
 
 use super::OWN;
-use crate::call_params::{
+use sentinel_mcp_protocol::call_params::{
     Completion, Continuation, PromptGet, ResourceRead, Subscription, ToolCall,
 };
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// One call.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use sentinel_core::id::DecisionId;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::jsonrpc::RpcError;
+use sentinel_mcp_protocol::jsonrpc::RpcError;
 
 const PREFIX: &str = "sntc1.";
 /// How long a client may take to respond.

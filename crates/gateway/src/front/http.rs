@@ -24,8 +24,9 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{Client, Route};
 use crate::enforce::Enforcement;
 use crate::gateway::{Authorities, Routes};
-use crate::jsonrpc::{self, LIMITS, Message, Object};
+use sentinel_mcp_protocol::jsonrpc::{self, LIMITS, Message, Object};
 
+mod endpoint;
 mod entry;
 mod events;
 mod feed;
@@ -35,13 +36,19 @@ mod metadata;
 mod modern;
 mod places;
 mod refusal;
+mod responses;
 mod seal;
 mod serve;
 mod watch;
 
+pub use endpoint::Settings;
 pub use places::Most;
 
+use endpoint::{Endpoint, Shared};
 use entry::Entry;
+use legacy::sessions::Sessions;
+use modern::suspended::Suspended;
+use places::Places;
 use refusal::Refusal;
 use seal::Seal;
 
@@ -49,67 +56,14 @@ const ALL: &str = "/mcp/{tenant}";
 const ONE: &str = "/mcp/{tenant}/{upstream}";
 const METADATA_OF_ALL: &str = "/.well-known/oauth-protected-resource/mcp/{tenant}";
 const METADATA_OF_ONE: &str = "/.well-known/oauth-protected-resource/mcp/{tenant}/{upstream}";
-/// What the purpose of a call is called in its `_meta`.
-const PURPOSE: &str = "sentinel/purpose";
 const METHODS: &str = "POST, GET, DELETE, OPTIONS";
 /// Bytes of the body of a request without a valid key that are read, to find the id that its
 /// refusal carries.
 const MAX_UNAUTHENTICATED: usize = 64 * 1024;
 
-/// How the front serves.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Requests that are being served at one time.
-    pub calls: Most,
-    /// Legacy sessions that a replica holds in memory; others are revived from their ids.
-    pub sessions: Most,
-    /// How long a response may take until a stream is opened for it.
-    pub patience: Duration,
-    /// Time between two comments on a stream that is quiet.
-    pub keep_alive: Duration,
-    /// How long requests may go on once the server stops. Those that are not done by then are
-    /// cancelled and answered; it must be less than the time until connections are cut.
-    pub last_call: Duration,
-    /// Where clients reach this server; derived from the request when there is none.
-    pub public_url: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            calls: Most { all: 8192, of_principal: 1024 },
-            sessions: Most { all: 10_000, of_principal: 1000 },
-            patience: Duration::from_secs(2),
-            keep_alive: Duration::from_secs(15),
-            last_call: Duration::from_secs(4),
-            public_url: None,
-        }
-    }
-}
-
 /// The front, ready to be mounted.
 #[derive(Debug, Clone)]
 pub struct HttpFront(Shared);
-
-type Shared = Arc<Endpoint>;
-
-/// What the handlers share.
-#[derive(Debug)]
-struct Endpoint {
-    door: Arc<FrontDoor>,
-    authorities: Arc<dyn Authorities>,
-    routes: Arc<dyn Routes>,
-    enforcement: Arc<Enforcement>,
-    settings: Settings,
-    seal: Seal,
-    legacy: legacy::State,
-    modern: modern::State,
-    calls: Arc<places::Places>,
-    /// Changes when what a speaker may do may have changed.
-    changed: tokio::sync::watch::Sender<u64>,
-    /// Cancelled when requests must be answered at once, since the server stops.
-    closing: CancellationToken,
-}
 
 impl HttpFront {
     /// # Errors
@@ -123,10 +77,11 @@ impl HttpFront {
     ) -> Result<Self, ServiceError> {
         let seal = Seal::new(&shared_key(&door, "gateway").await?);
         let seal = seal.ok_or_else(|| unavailable("the cipher refuses the key"))?;
+        let seal = Arc::new(seal);
         Ok(Self(Arc::new(Endpoint {
-            legacy: legacy::State::new(settings.sessions),
-            modern: modern::State::default(),
-            calls: places::Places::new(settings.calls),
+            sessions: Sessions::new(settings.sessions),
+            suspended: Arc::new(Suspended::new(Arc::clone(&seal))),
+            calls: Places::new(settings.calls),
             changed: tokio::sync::watch::Sender::new(0),
             closing: CancellationToken::new(),
             door,
@@ -228,46 +183,4 @@ async fn identified(refusal: Refusal, headers: &HeaderMap, body: Body) -> Refusa
 /// Pages of other origins are refused by the edge, so there is nothing to negotiate.
 fn options() -> Response {
     (StatusCode::NO_CONTENT, [(ALLOW, METHODS)]).into_response()
-}
-
-/// A message as the whole of a response.
-fn json(status: StatusCode, message: impl Into<Body>) -> Response {
-    let mut response = (status, message.into()).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// The servers that a request is for.
-async fn route(endpoint: &Endpoint, entry: &Entry) -> Result<Arc<Route>, Refusal> {
-    let found = endpoint.routes.find(&entry.speaker.tenant, entry.upstream.as_deref()).await;
-    found.ok_or_else(|| {
-        let what = "the tenant has no upstream of that name";
-        Refusal::of_request(StatusCode::NOT_FOUND, "unknown_upstream", what)
-    })
-}
-
-/// The client that a request speaks for, which has introduced itself with `info`.
-async fn client(
-    endpoint: &Endpoint,
-    entry: &Entry,
-    info: Object,
-    capabilities: Object,
-) -> Result<Client, Refusal> {
-    let authority = endpoint.authorities.of(&entry.speaker);
-    let client = Client::new(authority, route(endpoint, entry).await?);
-    let mut client = client.enforced_by(Arc::clone(&endpoint.enforcement));
-    (client.info, client.capabilities) = (info, capabilities);
-    Ok(client)
-}
-
-/// Writes the purpose that a header states into the `_meta` of a request that states none.
-fn state_purpose(meta: &mut Object, entry: &Entry) {
-    if let Some(purpose) = &entry.purpose {
-        meta.entry(PURPOSE).or_insert_with(|| purpose.as_str().into());
-    }
-}
-
-/// What the client of a notification or a response gets.
-fn accepted() -> Response {
-    StatusCode::ACCEPTED.into_response()
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::era::{Version, meta};
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::era::{Version, meta};
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Members of modern results that earlier revisions do not define.
 const MODERN: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];

@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
 use crate::client::Route;
-use crate::era::Era;
 use connection::Connection;
+use sentinel_mcp_protocol::era::Era;
 
 /// What one client is served with.
 pub struct Options {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::era::meta::{self, LOG_LEVELS};
-use crate::jsonrpc::{Id, Notification, Object, RpcError};
-use crate::method::{Notice, Sender, notice};
+use sentinel_mcp_protocol::era::meta::{self, LOG_LEVELS};
+use sentinel_mcp_protocol::jsonrpc::{Id, Notification, Object, RpcError};
+use sentinel_mcp_protocol::method::{Notice, Sender, notice};
 
 /// What one request asks to be told on the way.
 #[derive(Debug, Clone, Default, PartialEq)]

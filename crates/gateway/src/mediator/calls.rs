@@ -7,13 +7,13 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use crate::authority::Grant;
-use crate::call_params::{SetLevel, Subscription};
 use crate::catalog::{self, Source};
 use crate::client::Client;
 use crate::exchange::{Exchange, Unattended};
-use crate::jsonrpc::{Object, Request, RpcError};
-use crate::method::Call;
 use crate::upstream::Outbound;
+use sentinel_mcp_protocol::call_params::{SetLevel, Subscription};
+use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
+use sentinel_mcp_protocol::method::Call;
 
 /// Subscriptions of one client.
 const MOST_SUBSCRIPTIONS: usize = 1_000;

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Source, Survey, survey};
 use crate::client::Client;
-use crate::jsonrpc::Object;
-use crate::method::capabilities;
 use crate::upstream::Server;
+use sentinel_mcp_protocol::jsonrpc::Object;
+use sentinel_mcp_protocol::method::capabilities;
 
 /// How long a client waits for the upstreams when it connects. Some give up after 5 seconds.
 const BUDGET: Duration = Duration::from_secs(3);

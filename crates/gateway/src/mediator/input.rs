@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::enforce;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Object, Request, RpcError};
-use crate::method::{Ask, Call, Governance, Sender, governance};
+use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
+use sentinel_mcp_protocol::method::{Ask, Call, Governance, Sender, governance};
 
 /// Rounds of questions that a server may ask for one call.
 const MOST_ROUNDS: usize = 16;

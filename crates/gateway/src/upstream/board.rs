@@ -16,9 +16,11 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::wire::{Answer, Call, Fault, Stop};
-use crate::era::meta::PROGRESS_TOKEN;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Id, Malformed, Message, Notification, Object, Request, Response, RpcError};
+use sentinel_mcp_protocol::era::meta::PROGRESS_TOKEN;
+use sentinel_mcp_protocol::jsonrpc::{
+    Id, Malformed, Message, Notification, Object, Request, Response, RpcError,
+};
 
 /// Messages for one request that wait until its client has taken the ones before.
 const WAITING_MESSAGES: usize = 64;

@@ -25,8 +25,8 @@ use super::unattended::unattended_call;
 use super::wire::{Answer, Call, Fault, Stop, Wire};
 use crate::authority::Started;
 use crate::exchange::{Exchange, Unattended};
-use crate::framing::lines::{self, Lines};
-use crate::jsonrpc::{Notification, Request};
+use sentinel_mcp_protocol::framing::lines::{self, Lines};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Request};
 
 mod process;
 mod tail;

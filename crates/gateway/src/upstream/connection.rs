@@ -15,7 +15,7 @@ use super::ticket::Ticket;
 use super::wire::{Answer, Call, Effect, Fault, Stop};
 use super::{Failure, Outbound, Reply, Server, Upstream};
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Id, Notification, Object, Request};
+use sentinel_mcp_protocol::jsonrpc::{Id, Notification, Object, Request};
 
 const CANCELLED: &str = "the client cancelled the request";
 

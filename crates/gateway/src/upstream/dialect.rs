@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::wire::Answer;
 use super::{Failure, Reply};
-use crate::era::meta::{
+use sentinel_mcp_protocol::era::meta::{
     CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION,
 };
-use crate::era::{Era, Version};
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::era::{Era, Version};
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Keys of `_meta` that belong to one hop: those of the protocol, and our own.
 const RESERVED: [&str; 2] = ["io.modelcontextprotocol/", "sentinel/"];

@@ -9,10 +9,10 @@ use super::dialect::{Dialect, client_info, governed, modern_meta};
 use super::spec::Spec;
 use super::unattended::unattended_call;
 use super::wire::{Answer, Effect, Fault, Wire};
-use crate::era::meta::SERVER_INFO;
-use crate::era::{Era, Version};
 use crate::exchange::Unattended;
-use crate::jsonrpc::{Id, Notification, Object, Request};
+use sentinel_mcp_protocol::era::meta::SERVER_INFO;
+use sentinel_mcp_protocol::era::{Era, Version};
+use sentinel_mcp_protocol::jsonrpc::{Id, Notification, Object, Request};
 
 /// How a server responded to the handshake of an era.
 #[derive(Debug)]

@@ -23,9 +23,9 @@ use super::web::streamable::StreamableWire;
 use super::web::tools::ToolHeaders;
 use super::wire::{Effect, Fault, Wire};
 use super::{Failure, Server};
-use crate::era::Era;
 use crate::exchange::Unattended;
-use crate::jsonrpc::{Notification, Object};
+use sentinel_mcp_protocol::era::Era;
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object};
 
 /// News that a slow subscriber may be behind.
 const NEWS: usize = 256;

@@ -7,7 +7,7 @@ use sentinel_service::networks::Networks;
 use serde_json::json;
 use url::Url;
 
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// How a server is reached, and within what limits.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ticket::Ticket;
 use super::wire::Call;
 use crate::authority::Grant;
-use crate::jsonrpc::{Id, Request};
+use sentinel_mcp_protocol::jsonrpc::{Id, Request};
 
 /// A request that needs no decision.
 pub(super) fn unattended_call(request: Request) -> Call {

@@ -9,7 +9,7 @@ use super::Failure;
 use super::dialect::Dialect;
 use super::ticket::Ticket;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Notification, Object, Request, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, Request, RpcError};
 
 /// One way to one process, or one session. It ends when it is closed, dropped, or broken.
 #[async_trait]

@@ -12,9 +12,9 @@ use sentinel_gateway::authority::{Authority, Denied, Outcome, Question, Ruling, 
 use sentinel_gateway::catalog::{Settings, Source};
 use sentinel_gateway::client::{Client, Route};
 use sentinel_gateway::exchange::Exchange;
-use sentinel_gateway::jsonrpc::{Id, Notification, Object, Request, RpcError};
 use sentinel_gateway::mediator;
 use sentinel_gateway::upstream::{Failure, Outbound, Reply, Server, Upstream};
+use sentinel_mcp_protocol::jsonrpc::{Id, Notification, Object, Request, RpcError};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 

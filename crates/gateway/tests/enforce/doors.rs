@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sentinel_gateway::client::Client;
 use sentinel_gateway::enforce;
-use sentinel_gateway::jsonrpc::{Object, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Object, RpcError};
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, Talk, World, call, request, text, within};

@@ -20,7 +20,7 @@ pub(crate) async fn initialized(version: &str, capabilities: Value) -> World {
 #[tokio::test]
 async fn a_session_begins_lists_calls_and_pings() {
     let mut world = initialized("2025-06-18", json!({})).await;
-    assert_eq!(*world.era.lock().unwrap(), Some(sentinel_gateway::era::Era::Legacy));
+    assert_eq!(*world.era.lock().unwrap(), Some(sentinel_mcp_protocol::era::Era::Legacy));
     let listed = world.ask(2, "tools/list", json!({})).await;
     assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 5, "{listed}");
     assert!(listed["result"].get("ttlMs").is_none(), "{listed}");

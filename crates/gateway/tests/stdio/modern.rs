@@ -22,7 +22,7 @@ async fn requests_stand_alone() {
     let result = &found["result"];
     assert_eq!(result["supportedVersions"][0], "2026-07-28", "{found}");
     assert_eq!(result["resultType"], "complete");
-    assert_eq!(*world.era.lock().unwrap(), Some(sentinel_gateway::era::Era::Modern));
+    assert_eq!(*world.era.lock().unwrap(), Some(sentinel_mcp_protocol::era::Era::Modern));
     let listed = world.ask(2, "tools/list", plain(json!({}))).await;
     assert_eq!(listed["result"]["cacheScope"], "private", "{listed}");
     assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 5);

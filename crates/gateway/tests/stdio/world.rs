@@ -12,11 +12,11 @@ use sentinel_gateway::authority::{
 };
 use sentinel_gateway::catalog::{Settings, Source};
 use sentinel_gateway::client::Route;
-use sentinel_gateway::era::Era;
 use sentinel_gateway::exchange::Exchange;
 use sentinel_gateway::front::stdio::{Limits, Options, serve};
-use sentinel_gateway::jsonrpc::{Notification, Object};
 use sentinel_gateway::upstream::{Failure, Outbound, Reply, Server, Upstream};
+use sentinel_mcp_protocol::era::Era;
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 use tokio::sync::{broadcast, watch};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sentinel_gateway::authority::Grant;
-use sentinel_gateway::jsonrpc::Object;
 use sentinel_gateway::upstream::{EraChoice, Outbound, Reply};
+use sentinel_mcp_protocol::jsonrpc::Object;
 use serde_json::{Value, json};
 
 use crate::support::{Client, Fixture, list, object, result, run, text, tool};

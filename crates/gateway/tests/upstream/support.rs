@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_gateway::authority::{Grant, InFlight, Started, Withdrawal, Withdrawn};
 use sentinel_gateway::exchange::Exchange;
-use sentinel_gateway::jsonrpc::{Notification, Object, RpcError};
 use sentinel_gateway::upstream::{Failure, Outbound, Reply, Spec, Transport, Upstream, connect};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, RpcError};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::feed::{Reader, Said};
-use crate::framing::sse::{Event, KEEP_ALIVE};
+use sentinel_mcp_protocol::framing::sse::{Event, KEEP_ALIVE};
 
 /// Milliseconds after which a client that lost its stream connects again.
 const RETRY: u64 = 1000;

@@ -9,55 +9,41 @@ use http::request::Parts;
 use serde_json::Value;
 
 use self::exchange::LegacyExchange;
-use self::facts::Facts;
+use self::facts::{Facts, Party};
 use self::session::{Call, Session};
-use self::sessions::Sessions;
+use super::endpoint::{Endpoint, Shared, client, state_purpose};
 use super::entry::{Entry, single};
 use super::events::{self, Style};
 use super::feed::{Beginning, Feed};
-use super::places::{Most, Place};
+use super::places::Place;
 use super::refusal::Refusal;
-use super::{Endpoint, Shared, accepted, json, media, serve};
-use crate::era::{Version, header, meta};
+use super::responses::{accepted, json};
+use super::{media, serve};
 use crate::front::shape;
 use crate::front::wants::Wants;
-use crate::jsonrpc::{self, Message, Notification, Object, Request, RpcError};
-use crate::method::{Notice, Sender, notice};
+use sentinel_mcp_protocol::era::{Version, header, meta};
+use sentinel_mcp_protocol::jsonrpc::{self, Message, Notification, Object, Request, RpcError};
+use sentinel_mcp_protocol::method::{Notice, Sender, notice};
 
-mod exchange;
-mod facts;
+pub(super) mod exchange;
+pub(super) mod facts;
 mod feeds;
 mod initialize;
 mod questions;
 mod session;
-mod sessions;
+pub(super) mod sessions;
 mod stream;
 
-pub(super) use exchange::require;
-pub(super) use facts::Party;
-
-/// What the front of this era holds.
-#[derive(Debug)]
-pub(super) struct State {
-    sessions: Sessions,
-}
-
-impl State {
-    pub(super) fn new(most: Most) -> Self {
-        Self { sessions: Sessions::new(most) }
-    }
-
-    /// Ends the sessions of speakers that may not go on. What they have under way is answered
-    /// first: a kill has withdrawn it already.
-    pub(super) fn end_covered(&self, endpoint: &Shared) {
-        for session in self.sessions.all() {
-            if !endpoint.admits(&session.speaker) {
-                let endpoint = Arc::clone(endpoint);
-                tokio::spawn(async move {
-                    session.drained(FAREWELL).await;
-                    endpoint.legacy.sessions.terminate(session.id);
-                });
-            }
+/// Ends the sessions of speakers that may not go on. What they have under way is answered first: a
+/// kill has withdrawn it already.
+pub(super) fn end_covered(endpoint: &Shared) {
+    for session in endpoint.sessions.all() {
+        if !endpoint.admits(&session.speaker) {
+            let endpoint = Arc::clone(endpoint);
+            tokio::spawn(async move {
+                session.drained(FAREWELL).await;
+                endpoint.sessions.terminate(session.id);
+            });
         }
     }
 }
@@ -112,7 +98,7 @@ pub(super) async fn delete(endpoint: &Shared, parts: &mut Parts) -> Result<Respo
         return Err(Refusal::method_not_allowed("POST", what));
     }
     let session = find(endpoint, &entry).await?;
-    endpoint.legacy.sessions.terminate(session.id);
+    endpoint.sessions.terminate(session.id);
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
@@ -127,19 +113,19 @@ async fn find(endpoint: &Shared, entry: &Entry) -> Result<Arc<Session>, Refusal>
     let now = endpoint.door.services().clock.now().as_second();
     let facts = Facts::open(&endpoint.seal, id, now).ok_or_else(Refusal::no_session)?;
     let party = Party::of(&entry.speaker, entry.upstream.as_deref());
-    if facts.party != party || endpoint.legacy.sessions.is_terminated(facts.id) {
+    if facts.party != party || endpoint.sessions.is_terminated(facts.id) {
         return Err(Refusal::no_session());
     }
     let version = Version::parse(&facts.version).ok_or_else(Refusal::no_session)?;
     check_version(entry, version)?;
-    if let Some(session) = endpoint.legacy.sessions.find(facts.id) {
+    if let Some(session) = endpoint.sessions.find(facts.id) {
         return Ok(session);
     }
     if !endpoint.admits(&entry.speaker) {
         return Err(Refusal::no_session());
     }
     let session = open(endpoint, entry, facts, version).await?;
-    endpoint.legacy.sessions.hold(party.principal(), &session).ok_or_else(too_many_sessions)
+    endpoint.sessions.hold(party.principal(), &session).ok_or_else(too_many_sessions)
 }
 
 /// Checks the version header against the session. Clients of 2025-03-26 send none.
@@ -160,7 +146,7 @@ async fn open(
     facts: Facts,
     version: Version,
 ) -> Result<Arc<Session>, Refusal> {
-    let client = super::client(endpoint, entry, facts.info, facts.capabilities.clone()).await?;
+    let client = client(endpoint, entry, facts.info, facts.capabilities.clone()).await?;
     let (id, speaker) = (facts.id, entry.speaker.clone());
     Ok(Session::new(id, version, speaker, Arc::new(client), facts.capabilities))
 }
@@ -210,7 +196,7 @@ fn prepare(params: &mut Object, session: &Session, entry: &Entry) -> Result<(), 
         meta.remove(member);
     }
     meta.insert(meta::LOG_LEVEL.to_owned(), session.level().into());
-    super::state_purpose(meta, entry);
+    state_purpose(meta, entry);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use serde_json::{Value, json};
 
-use super::{Endpoint, Shared};
+use super::endpoint::{Endpoint, Shared};
 
 const PREFIX: &str = "/.well-known/oauth-protected-resource";
 

@@ -9,37 +9,27 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::running::{ModernExchange, Running};
-use self::suspended::Suspended;
+use super::endpoint::{Endpoint, Shared, client, state_purpose};
 use super::entry::Entry;
 use super::events::{self, Style};
 use super::feed::{Beginning, Feed, Keep};
-use super::legacy::Party;
+use super::legacy::facts::Party;
 use super::places::Place;
 use super::refusal::Refusal;
-use super::{Endpoint, Shared, accepted, json, serve};
+use super::responses::{accepted, json};
+use super::serve;
 use crate::catalog;
 use crate::client::Client;
-use crate::era::{Era, ParamHeaders, Version, header, is_modern, read_over_http};
 use crate::front::wants::Wants;
-use crate::jsonrpc::{Message, Object, Request, RpcError, codes};
-use crate::method::{self, Call, Governance, Lifecycle, Sender, capabilities, governance};
+use sentinel_mcp_protocol::era::{Era, ParamHeaders, Version, header, is_modern, read_over_http};
+use sentinel_mcp_protocol::jsonrpc::{Message, Object, Request, RpcError};
+use sentinel_mcp_protocol::method::{
+    self, Governance, Lifecycle, Sender, capabilities, governance,
+};
 
 mod listen;
 mod running;
-mod suspended;
-
-/// What the front of this era holds.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    suspended: Suspended,
-}
-
-impl State {
-    /// Gives up requests whose clients did not come back.
-    pub(super) fn prune(&self) {
-        self.suspended.prune();
-    }
-}
+pub(super) mod suspended;
 
 /// Whether a message is to be read as one of this era. It is when its body or its version says so:
 /// what is missing then is an error of the client, and no reason to read it otherwise. A method in
@@ -98,7 +88,7 @@ async fn call(endpoint: &Shared, entry: Entry, request: Request) -> Result<Respo
     let cancel = match suspended::state_of(&checked.request.params) {
         Some(state) => {
             let party = Party::of(&checked.entry.speaker, checked.entry.upstream.as_deref());
-            let resumed = suspended::resume(endpoint, &state, &party, &checked.request, &feed);
+            let resumed = endpoint.suspended.resume(&state, &party, &checked.request, &feed);
             resumed.map_err(invalid)?
         }
         None => begin(endpoint, checked, &feed)?,
@@ -118,10 +108,10 @@ async fn check(
     known(meta.version, &request.method)?;
     let stated = request.params.entry("_meta").or_insert_with(|| Value::Object(Object::new()));
     if let Value::Object(stated) = stated {
-        super::state_purpose(stated, &entry);
+        state_purpose(stated, &entry);
     }
     let governed = capabilities::of_client(&meta.capabilities).capabilities;
-    let client = Arc::new(super::client(endpoint, &entry, meta.info, governed).await?);
+    let client = Arc::new(client(endpoint, &entry, meta.info, governed).await?);
     check_arguments(&client, &entry.headers, &request).await.map_err(invalid)?;
     let wants = Wants::of(&request.params).map_err(invalid)?;
     Ok(Checked { entry, request, client, wants })
@@ -165,19 +155,6 @@ fn invalid(error: RpcError) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error)
 }
 
-/// The status of a response that is an error.
-fn status(method: &str, error: &RpcError) -> StatusCode {
-    let forwarded = matches!(governance(Sender::Client, method), Ok(Governance::Call(_)));
-    match error.code {
-        codes::HEADER_MISMATCH | codes::MISSING_CLIENT_CAPABILITY | codes::UNSUPPORTED_VERSION => {
-            StatusCode::BAD_REQUEST
-        }
-        // A 404 for a call that was forwarded makes clients send it again.
-        codes::METHOD_NOT_FOUND if !forwarded => StatusCode::NOT_FOUND,
-        _ => StatusCode::OK,
-    }
-}
-
 /// Starts the task of a request.
 fn begin(
     endpoint: &Shared,
@@ -189,8 +166,14 @@ fn begin(
     let place = place.ok_or_else(|| Refusal::overloaded("too many requests are being served"))?;
     let cancel = CancellationToken::new();
     let party = Party::of(&entry.speaker, entry.upstream.as_deref());
-    let running =
-        Running::new(endpoint, party, &request, Arc::clone(&client), wants, cancel.clone());
+    let running = Running::new(
+        &endpoint.suspended,
+        party,
+        &request,
+        Arc::clone(&client),
+        wants,
+        cancel.clone(),
+    );
     running.attach(feed, request.id.clone());
     let task = Task { endpoint: Arc::clone(endpoint), running, client, _place: place };
     tokio::spawn(task.run(request));
@@ -246,10 +229,4 @@ async fn respond(endpoint: &Endpoint, feed: &Arc<Feed>, gone: Gone) -> Response 
     }
     let keep_alive = endpoint.settings.keep_alive;
     events::response(feed.read(0), Style { feed: None, primed: false, keep_alive }, gone)
-}
-
-/// Whether the method is one whose result may ask for input.
-fn may_ask(method: &str) -> bool {
-    let may = |call| matches!(call, Call::Tool | Call::Prompt | Call::Resource);
-    matches!(governance(Sender::Client, method), Ok(Governance::Call(call)) if may(call))
 }

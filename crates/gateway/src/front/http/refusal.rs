@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use sentinel_ingress::problem::Problem;
 use serde_json::json;
 
-use crate::jsonrpc::{self, Id, RpcError, codes};
+use sentinel_mcp_protocol::jsonrpc::{self, Id, RpcError, codes};
 
 #[derive(Debug)]
 pub(super) struct Refusal {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use crate::client::Client;
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Object, Request, RpcError};
 use crate::mediator;
+use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
 
 /// Time that a request gets to end in good order once it has been cancelled because the server
 /// stops.

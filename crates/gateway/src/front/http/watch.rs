@@ -8,7 +8,8 @@ use sentinel_core::event::Event;
 use sentinel_service::subscription::{Heard, Subscription};
 use tokio::sync::watch;
 
-use super::{Endpoint, Shared};
+use super::endpoint::{Endpoint, Shared};
+use super::legacy;
 use crate::gateway::Speaker;
 
 /// Kills begin and end by the clock, too; this is how often that is looked at.
@@ -26,8 +27,8 @@ pub(super) async fn run(endpoint: &Shared) {
             concerns = concerns(&mut events) => if !concerns { break },
             _ = look.tick() => {}
         }
-        endpoint.legacy.end_covered(endpoint);
-        endpoint.modern.prune();
+        legacy::end_covered(endpoint);
+        endpoint.suspended.prune();
         endpoint.changed.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
     tokio::time::sleep(endpoint.settings.last_call).await;
@@ -56,17 +57,6 @@ async fn concerns(events: &mut Subscription) -> bool {
                 }
             }
         }
-    }
-}
-
-impl Endpoint {
-    /// Whether the speaker may go on: no kill covers everything it could do, and its key still
-    /// stands.
-    pub(super) fn admits(&self, speaker: &Speaker) -> bool {
-        let services = self.door.services();
-        let control = services.control.current();
-        control.vouches_for(speaker.principal.credential())
-            && !speaker.is_killed(&control, services.clock.now())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::jsonrpc::{Id, Object, Response, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Id, Object, Response, RpcError};
 
 /// What a client responds to a question.
 pub(super) type Answer = Result<Object, RpcError>;

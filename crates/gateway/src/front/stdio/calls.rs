@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::jsonrpc::Id;
+use sentinel_mcp_protocol::jsonrpc::Id;
 
 /// One request under way. One that waits for the client's input is answered under the id of the
 /// retry.

@@ -17,14 +17,16 @@ use super::output::Output;
 use super::session::{Session, Who};
 use super::suspended::Suspended;
 use super::{Limits, Options, listen};
-use crate::call_params::SetLevel;
 use crate::client::Client;
-use crate::era::{ClientMeta, Era, is_modern};
-use crate::framing::lines::{Line, Lines};
 use crate::front::shape;
-use crate::jsonrpc::{Id, Malformed, Message, Notification, Object, Request, Response, RpcError};
 use crate::mediator;
-use crate::method::{Governance, Lifecycle, Notice, Sender, governance, notice};
+use sentinel_mcp_protocol::call_params::SetLevel;
+use sentinel_mcp_protocol::era::{ClientMeta, Era, is_modern};
+use sentinel_mcp_protocol::framing::lines::{Line, Lines};
+use sentinel_mcp_protocol::jsonrpc::{
+    Id, Malformed, Message, Notification, Object, Request, Response, RpcError,
+};
+use sentinel_mcp_protocol::method::{Governance, Lifecycle, Notice, Sender, governance, notice};
 
 /// How long requests may take to end once they are cancelled, and the output to be written.
 const LAST: Duration = Duration::from_secs(2);
@@ -262,7 +264,7 @@ async fn legacy(who: &Who, shared: Arc<Shared>, call: Arc<Call>, mut request: Re
 
 /// Checks that the revision of the session has the method, and states the level of its log.
 fn prepare(session: &Session, request: &mut Request) -> Result<(), RpcError> {
-    let row = crate::method::find(Sender::Client, &request.method);
+    let row = sentinel_mcp_protocol::method::find(Sender::Client, &request.method);
     if row.is_some_and(|row| !row.is_in(session.version)) {
         let reason = "the revision of the session does not have it";
         return Err(RpcError::method_not_found(&request.method, reason));
@@ -277,5 +279,5 @@ fn prepare(session: &Session, request: &mut Request) -> Result<(), RpcError> {
 }
 
 fn is_of(era: Era, method: &str) -> bool {
-    crate::method::find(Sender::Client, method).is_some_and(|row| row.is_of(era))
+    sentinel_mcp_protocol::method::find(Sender::Client, method).is_some_and(|row| row.is_of(era))
 }

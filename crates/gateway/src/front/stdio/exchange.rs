@@ -12,10 +12,10 @@ use super::asks::{Answer, Asks};
 use super::calls::{Call, Calls};
 use super::output::Output;
 use super::suspended::{Fingerprint, Suspended};
-use crate::era::{Era, meta};
 use crate::exchange::Exchange;
-use crate::jsonrpc::{Notification, Object, Request, Response, RpcError};
-use crate::method::{Notice, Sender, notice};
+use sentinel_mcp_protocol::era::{Era, meta};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, Request, Response, RpcError};
+use sentinel_mcp_protocol::method::{Notice, Sender, notice};
 
 /// What all requests of one client share.
 #[derive(Debug)]

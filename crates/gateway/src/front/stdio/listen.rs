@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::calls::Call;
 use super::exchange::{Serving, Shared};
-use crate::call_params::Listen;
 use crate::catalog::Changes;
 use crate::client::Client;
-use crate::era::meta;
-use crate::jsonrpc::{Id, Notification, Object, Request, RpcError};
 use crate::mediator;
-use crate::method::{Notice, Sender, notice};
+use sentinel_mcp_protocol::call_params::Listen;
+use sentinel_mcp_protocol::era::meta;
+use sentinel_mcp_protocol::jsonrpc::{Id, Notification, Object, Request, RpcError};
+use sentinel_mcp_protocol::method::{Notice, Sender, notice};
 
 /// Tells a client of the legacy era of changes, for as long as it is there.
 pub(super) async fn tell(client: Arc<Client>, shared: Arc<Shared>) {

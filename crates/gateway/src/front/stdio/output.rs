@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use tokio_util::codec::FramedWrite;
 use tokio_util::sync::CancellationToken;
 
-use crate::framing::lines::Lines;
-use crate::jsonrpc::Message;
+use sentinel_mcp_protocol::framing::lines::Lines;
+use sentinel_mcp_protocol::jsonrpc::Message;
 
 /// Messages that wait for a client that does not read.
 const QUEUE: usize = 256;

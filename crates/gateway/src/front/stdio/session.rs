@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::authority::Authority;
 use crate::client::{Client, Route};
-use crate::era::{ClientMeta, Era, Version, meta};
-use crate::jsonrpc::{Object, RpcError};
-use crate::method::capabilities;
+use sentinel_mcp_protocol::era::{ClientMeta, Era, Version, meta};
+use sentinel_mcp_protocol::jsonrpc::{Object, RpcError};
+use sentinel_mcp_protocol::method::capabilities;
 
 /// Level of the log for a session that has not chosen one.
 const DEFAULT_LEVEL: &str = "info";

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::asks::Answer;
 use super::calls::Call;
-use crate::jsonrpc::{Object, Request, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
 
 /// What our states begin with. A state of a server begins otherwise and is passed on.
 const STATE: &str = "sent1.";

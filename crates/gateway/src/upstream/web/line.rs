@@ -13,10 +13,10 @@ use super::client::Client;
 use super::response::{Form, status_fault};
 use super::stream::Events;
 use super::tools::ToolHeaders;
-use crate::era::{self, Era, Version, header};
-use crate::jsonrpc::{Message, Notification, Object, Request};
 use crate::upstream::board::{is_question, refuse};
 use crate::upstream::wire::{Effect, Fault};
+use sentinel_mcp_protocol::era::{self, Era, Version, header};
+use sentinel_mcp_protocol::jsonrpc::{Message, Notification, Object, Request};
 
 /// How long a message that is not waited for may take.
 pub(super) const ASIDE: Duration = Duration::from_secs(3);
@@ -195,7 +195,10 @@ impl Line {
     /// Responds to a request of the server that no client is asked.
     pub(super) fn respond(self: &Arc<Self>, request: Request) {
         let response = if request.method == "ping" {
-            crate::jsonrpc::Response { id: Some(request.id), outcome: Ok(Object::new()) }
+            sentinel_mcp_protocol::jsonrpc::Response {
+                id: Some(request.id),
+                outcome: Ok(Object::new()),
+            }
         } else if is_question(&request.method) {
             refuse(request.id, -32603, "the request does not belong to a call of a client")
         } else {

@@ -3,8 +3,8 @@
 use http::header::CONTENT_TYPE;
 use reqwest::{Response as Reply, StatusCode};
 
-use crate::jsonrpc::{self, Message, Response};
 use crate::upstream::wire::{Effect, Fault};
+use sentinel_mcp_protocol::jsonrpc::{self, Message, Response};
 
 /// The form of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use reqwest::Response;
 use tokio_util::codec::Decoder as _;
 
-use crate::framing::sse::{Event, SseDecoder};
 use crate::upstream::wire::{Effect, Fault};
+use sentinel_mcp_protocol::framing::sse::{Event, SseDecoder};
 
 /// How long the rest of a stream may take after the response that it carried.
 pub(super) const REST: Duration = Duration::from_secs(1);

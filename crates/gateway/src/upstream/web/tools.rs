@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::era::ParamHeaders;
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::era::ParamHeaders;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// Tools with such arguments, of one server.
 const MAX_TOOLS: usize = 10_000;

@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use sentinel_gateway::exchange::Exchange;
-use sentinel_gateway::jsonrpc::{Notification, Object, RpcError};
 use sentinel_gateway::upstream::{Failure, Outbound, Reply, Server, Upstream};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, RpcError};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast};
 

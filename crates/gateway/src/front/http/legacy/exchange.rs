@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::exchange::Exchange;
 use crate::front::http::feed::Feed;
 use crate::front::wants::Wants;
-use crate::jsonrpc::{Notification, Object, Request, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object, Request, RpcError};
 
 #[derive(Debug)]
 pub(super) struct LegacyExchange {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::front::http::seal::{Seal, Sealed};
 use crate::gateway::Speaker;
-use crate::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::Object;
 
 /// The longest content of an id, in bytes: it is sent with each request, in a header.
 const MAX_BYTES: usize = 2048;

@@ -10,15 +10,16 @@ use uuid::{NoContext, Timestamp, Uuid};
 use super::facts::{Facts, Party};
 use super::session::Session;
 use super::too_many_sessions;
-use crate::era::{Version, header};
 use crate::exchange::Unattended;
+use crate::front::http::endpoint::{Endpoint, Shared};
 use crate::front::http::entry::Entry;
 use crate::front::http::refusal::Refusal;
-use crate::front::http::{Endpoint, Shared, json};
+use crate::front::http::responses::json;
 use crate::front::shape;
-use crate::jsonrpc::{self, Object, Request, RpcError};
 use crate::mediator;
-use crate::method::capabilities;
+use sentinel_mcp_protocol::era::{Version, header};
+use sentinel_mcp_protocol::jsonrpc::{self, Object, Request, RpcError};
+use sentinel_mcp_protocol::method::capabilities;
 
 /// What a client says when it begins a session.
 struct Introduction {
@@ -99,6 +100,6 @@ fn begin(
 
 fn hold(endpoint: &Endpoint, entry: &Entry, session: &Arc<Session>) -> Result<(), Refusal> {
     let party = Party::of(&entry.speaker, entry.upstream.as_deref());
-    let held = endpoint.legacy.sessions.hold(party.principal(), session);
+    let held = endpoint.sessions.hold(party.principal(), session);
     held.map(drop).ok_or_else(too_many_sessions)
 }

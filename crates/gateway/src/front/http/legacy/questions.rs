@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::jsonrpc::{Id, Object, Response, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{Id, Object, Response, RpcError};
 
 /// Questions that may wait at one time.
 const MAX_WAITING: usize = 32;

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use super::feeds::Feeds;
 use super::questions::Questions;
 use crate::client::Client;
-use crate::era::Version;
 use crate::front::http::feed::{Feed, Keep};
 use crate::front::wants::level;
 use crate::gateway::Speaker;
-use crate::jsonrpc::{Id, Object};
+use sentinel_mcp_protocol::era::Version;
+use sentinel_mcp_protocol::jsonrpc::{Id, Object};
 
 /// The level of log messages until the client sets one.
 const DEFAULT_LEVEL: &str = "info";
@@ -141,7 +141,7 @@ impl Session {
     /// The name of the lowest level of log messages that the client wants.
     pub(super) fn level(&self) -> &'static str {
         let level = self.level.load(Ordering::Relaxed);
-        crate::era::meta::LOG_LEVELS.get(level).copied().unwrap_or(DEFAULT_LEVEL)
+        sentinel_mcp_protocol::era::meta::LOG_LEVELS.get(level).copied().unwrap_or(DEFAULT_LEVEL)
     }
 
     pub(super) fn touch(&self) {

@@ -16,7 +16,7 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 const MAX_TERMINATED: usize = 100_000;
 
 #[derive(Debug)]
-pub(super) struct Sessions {
+pub(in crate::front::http) struct Sessions {
     most: Most,
     held: Mutex<Held>,
 }
@@ -58,7 +58,7 @@ impl Terminated {
 }
 
 impl Sessions {
-    pub(super) fn new(most: Most) -> Self {
+    pub(in crate::front::http) fn new(most: Most) -> Self {
         Self { most, held: Mutex::default() }
     }
 

@@ -13,13 +13,14 @@ use tokio::time::Interval;
 use super::session::Session;
 use super::style;
 use crate::catalog::Changes;
-use crate::era::header;
-use crate::framing::sse::KEEP_ALIVE;
+use crate::front::http::endpoint::{Endpoint, Shared};
 use crate::front::http::entry::{Entry, single};
 use crate::front::http::events::{self, Style, parse_event_id};
 use crate::front::http::feed::Reader;
 use crate::front::http::refusal::Refusal;
-use crate::front::http::{Endpoint, Shared, watch};
+use crate::front::http::watch;
+use sentinel_mcp_protocol::era::header;
+use sentinel_mcp_protocol::framing::sse::KEEP_ALIVE;
 
 /// The number of the feed of what belongs to no request.
 const GENERAL: u64 = 0;

@@ -13,17 +13,18 @@ use serde_json::Value;
 use tokio::time::Interval;
 
 use super::{Checked, invalid};
-use crate::call_params::Listen;
 use crate::catalog::Changes;
 use crate::client::Client;
-use crate::era::meta;
 use crate::exchange::Unattended;
-use crate::framing::sse::{Event, KEEP_ALIVE};
+use crate::front::http::endpoint::Shared;
 use crate::front::http::refusal::Refusal;
-use crate::front::http::{Shared, events, watch};
+use crate::front::http::{events, watch};
 use crate::front::shape;
-use crate::jsonrpc::{self, Id, Notification, Object, Request};
 use crate::mediator;
+use sentinel_mcp_protocol::call_params::Listen;
+use sentinel_mcp_protocol::era::meta;
+use sentinel_mcp_protocol::framing::sse::{Event, KEEP_ALIVE};
+use sentinel_mcp_protocol::jsonrpc::{self, Id, Notification, Object, Request};
 
 pub(super) async fn open(endpoint: &Shared, checked: Checked) -> Result<Response, Refusal> {
     let Checked { entry, request, client, .. } = checked;

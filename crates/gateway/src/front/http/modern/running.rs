@@ -10,15 +10,18 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{may_ask, status, suspended};
+use super::suspended::Suspended;
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::front::http::feed::Feed;
-use crate::front::http::legacy::{Party, require};
-use crate::front::http::{Endpoint, Shared};
+use crate::front::http::legacy::exchange::require;
+use crate::front::http::legacy::facts::Party;
 use crate::front::shape;
 use crate::front::wants::Wants;
-use crate::jsonrpc::{Id, Notification, Object, Request, Response, RpcError};
+use sentinel_mcp_protocol::jsonrpc::{
+    Id, Notification, Object, Request, Response, RpcError, codes,
+};
+use sentinel_mcp_protocol::method::{Call, Governance, Sender, governance};
 
 /// Questions that one request may have open.
 const MAX_QUESTIONS: usize = 16;
@@ -27,7 +30,8 @@ type Outcome = Result<Object, RpcError>;
 
 #[derive(Debug)]
 pub(super) struct Running {
-    endpoint: Weak<Endpoint>,
+    /// Where it waits for its client; weak, since that holds what waits.
+    waiting: Weak<Suspended>,
     /// Who may go on with it, and with what request.
     party: Party,
     method: String,
@@ -65,7 +69,7 @@ struct Question {
 
 impl Running {
     pub(super) fn new(
-        endpoint: &Shared,
+        waiting: &Arc<Suspended>,
         party: Party,
         request: &Request,
         client: Arc<Client>,
@@ -73,7 +77,7 @@ impl Running {
         cancel: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
-            endpoint: Arc::downgrade(endpoint),
+            waiting: Arc::downgrade(waiting),
             party,
             method: request.method.clone(),
             digest: digest(&request.params),
@@ -163,7 +167,7 @@ impl Running {
         });
         let requests: Object = asked.collect();
         drop(state);
-        let kept = self.endpoint.upgrade().and_then(|endpoint| suspended::keep(&endpoint, self));
+        let kept = self.waiting.upgrade().and_then(|waiting| waiting.keep(self));
         let Some(kept) = kept else {
             self.cancel.cancel();
             let error = RpcError::internal("too many requests wait for input");
@@ -266,4 +270,23 @@ impl Exchange for ModernExchange {
     async fn cancelled(&self) {
         self.0.cancel.cancelled().await;
     }
+}
+
+/// The status of a response that is an error.
+fn status(method: &str, error: &RpcError) -> StatusCode {
+    let forwarded = matches!(governance(Sender::Client, method), Ok(Governance::Call(_)));
+    match error.code {
+        codes::HEADER_MISMATCH | codes::MISSING_CLIENT_CAPABILITY | codes::UNSUPPORTED_VERSION => {
+            StatusCode::BAD_REQUEST
+        }
+        // A 404 for a call that was forwarded makes clients send it again.
+        codes::METHOD_NOT_FOUND if !forwarded => StatusCode::NOT_FOUND,
+        _ => StatusCode::OK,
+    }
+}
+
+/// Whether the method is one whose result may ask for input.
+fn may_ask(method: &str) -> bool {
+    let may = |call| matches!(call, Call::Tool | Call::Prompt | Call::Resource);
+    matches!(governance(Sender::Client, method), Ok(Governance::Call(call)) if may(call))
 }

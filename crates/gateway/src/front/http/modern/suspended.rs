@@ -12,10 +12,9 @@ use uuid::Uuid;
 
 use super::running::Running;
 use crate::front::http::feed::Feed;
-use crate::front::http::legacy::Party;
-use crate::front::http::seal::Sealed;
-use crate::front::http::{Endpoint, Shared};
-use crate::jsonrpc::{Object, Request, RpcError};
+use crate::front::http::legacy::facts::Party;
+use crate::front::http::seal::{Seal, Sealed};
+use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
 
 /// What the states of this front begin with. Others belong to a server, or to the mediator.
 const PREFIX: &str = "sent1.";
@@ -27,8 +26,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 const MAX_ALL: usize = 1024;
 const MAX_OF_PARTY: usize = 32;
 
-#[derive(Debug, Default)]
-pub(super) struct Suspended(Mutex<HashMap<Uuid, Waiting>>);
+#[derive(Debug)]
+pub(in crate::front::http) struct Suspended {
+    waiting: Mutex<HashMap<Uuid, Waiting>>,
+    seal: Arc<Seal>,
+}
 
 #[derive(Debug)]
 struct Waiting {
@@ -37,13 +39,75 @@ struct Waiting {
 }
 
 impl Suspended {
-    /// Gives up what has waited too long.
-    pub(super) fn prune(&self) {
+    pub(in crate::front::http) fn new(seal: Arc<Seal>) -> Self {
+        Self { waiting: Mutex::default(), seal }
+    }
+
+    /// Gives up requests whose clients did not come back in time.
+    pub(in crate::front::http) fn prune(&self) {
         prune(&mut self.lock(), Instant::now());
     }
 
+    /// Keeps a request until its client comes back with the state that is returned. `None` when too
+    /// many wait.
+    pub(super) fn keep(&self, running: &Arc<Running>) -> Option<String> {
+        let now = Instant::now();
+        let id = Uuid::new_v4();
+        let state = self.seal.seal(Sealed::Suspended, id.as_bytes())?;
+        let mut waiting = self.lock();
+        prune(&mut waiting, now);
+        let own = waiting.values().filter(|waiting| waiting.running.party() == running.party());
+        if waiting.len() >= MAX_ALL || own.count() >= MAX_OF_PARTY {
+            return None;
+        }
+        waiting.insert(id, Waiting { running: Arc::clone(running), until: now + PATIENCE });
+        drop(waiting);
+        Some(format!("{PREFIX}{state}"))
+    }
+
+    /// Goes on with a request. Its response goes into `feed`. A state serves once.
+    pub(super) fn resume(
+        &self,
+        state: &str,
+        party: &Party,
+        request: &Request,
+        feed: &Arc<Feed>,
+    ) -> Result<CancellationToken, RpcError> {
+        let running = self.take(state, party, request)?;
+        let responses = match request.params.get("inputResponses") {
+            Some(Value::Object(responses)) => responses.clone(),
+            None => Object::new(),
+            Some(_) => return Err(RpcError::invalid_params("`inputResponses` must be an object")),
+        };
+        running.answered(responses);
+        running.attach(feed, request.id.clone());
+        Ok(running.cancel().clone())
+    }
+
+    /// The request that the state is of. A state that another party shows opens nothing, and spoils
+    /// nothing.
+    fn take(
+        &self,
+        state: &str,
+        party: &Party,
+        request: &Request,
+    ) -> Result<Arc<Running>, RpcError> {
+        let unknown =
+            || RpcError::invalid_params("`requestState` is unknown, has been used or has expired");
+        let state = Some(state).filter(|state| state.len() <= MAX_STATE).ok_or_else(unknown)?;
+        let id = self.seal.open(Sealed::Suspended, state).ok_or_else(unknown)?;
+        let id = Uuid::from_slice(&id).map_err(|_| unknown())?;
+        let mut waiting = self.lock();
+        prune(&mut waiting, Instant::now());
+        let found = waiting.get(&id).ok_or_else(unknown)?;
+        if !found.running.is_retried_by(party, request) {
+            return Err(unknown());
+        }
+        Ok(waiting.remove(&id).ok_or_else(unknown)?.running)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,58 +121,8 @@ fn prune(waiting: &mut HashMap<Uuid, Waiting>, now: Instant) {
     });
 }
 
-/// Keeps a request until its client comes back with the state that is returned. `None` when too
-/// many wait.
-pub(super) fn keep(endpoint: &Shared, running: &Arc<Running>) -> Option<String> {
-    let now = Instant::now();
-    let id = Uuid::new_v4();
-    let state = endpoint.seal.seal(Sealed::Suspended, id.as_bytes())?;
-    let mut waiting = endpoint.modern.suspended.lock();
-    prune(&mut waiting, now);
-    let own = waiting.values().filter(|waiting| waiting.running.party() == running.party());
-    if waiting.len() >= MAX_ALL || own.count() >= MAX_OF_PARTY {
-        return None;
-    }
-    waiting.insert(id, Waiting { running: Arc::clone(running), until: now + PATIENCE });
-    drop(waiting);
-    Some(format!("{PREFIX}{state}"))
-}
-
 /// The state of a retry, if this front made it.
 pub(super) fn state_of(params: &Object) -> Option<String> {
     let state = params.get("requestState").and_then(Value::as_str)?;
     state.strip_prefix(PREFIX).map(str::to_owned)
-}
-
-/// Goes on with a request. Its response goes into `feed`. A state serves once.
-pub(super) fn resume(
-    endpoint: &Endpoint,
-    state: &str,
-    party: &Party,
-    request: &Request,
-    feed: &Arc<Feed>,
-) -> Result<CancellationToken, RpcError> {
-    let unknown =
-        || RpcError::invalid_params("`requestState` is unknown, has been used or has expired");
-    let state = Some(state).filter(|state| state.len() <= MAX_STATE).ok_or_else(unknown)?;
-    let id = endpoint.seal.open(Sealed::Suspended, state).ok_or_else(unknown)?;
-    let id = Uuid::from_slice(&id).map_err(|_| unknown())?;
-    let running = {
-        let mut waiting = endpoint.modern.suspended.lock();
-        prune(&mut waiting, Instant::now());
-        let found = waiting.get(&id).ok_or_else(unknown)?;
-        // A state that another party shows opens nothing, and spoils nothing.
-        if !found.running.is_retried_by(party, request) {
-            return Err(unknown());
-        }
-        waiting.remove(&id).ok_or_else(unknown)?.running
-    };
-    let responses = match request.params.get("inputResponses") {
-        Some(Value::Object(responses)) => responses.clone(),
-        None => Object::new(),
-        Some(_) => return Err(RpcError::invalid_params("`inputResponses` must be an object")),
-    };
-    running.answered(responses);
-    running.attach(feed, request.id.clone());
-    Ok(running.cancel().clone())
 }
