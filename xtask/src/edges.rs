@@ -130,7 +130,8 @@ pub(crate) const BESIDE: &[&str] = &[
 
 /// Crates that do I/O, and the crates that must not use them.
 const IO: &[&str] = &["tokio", "axum", "hyper", "reqwest", "rusqlite", "sqlx", "redis"];
-const PURE: &[&str] = &["sentinel-core", "sentinel-provenance", "sentinel-store-rows"];
+const PURE: &[&str] =
+    &["sentinel-core", "sentinel-mcp-protocol", "sentinel-provenance", "sentinel-store-rows"];
 
 /// Crates that only these crates may use. The chaos suite reads the tables as an auditor would.
 const ONLY_IN: &[(&str, &[&str])] = &[
