@@ -6,25 +6,23 @@
 //! hear; the HTTP response reads it. A request so outlives its connection where the era wants that.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use sentinel_ingress::edge::EdgeLayer;
 use sentinel_ingress::{FrontDoor, body};
 use sentinel_service::ServiceError;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, Route};
 use crate::enforce::Enforcement;
 use crate::gateway::{Authorities, Routes};
-use sentinel_mcp_protocol::jsonrpc::{self, LIMITS, Message, Object};
+use sentinel_mcp_protocol::jsonrpc::{self, LIMITS, Message};
 
 mod endpoint;
 mod entry;

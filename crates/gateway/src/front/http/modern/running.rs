@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
+use http::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::suspended::Suspended;
+use super::suspended::{PATIENCE, Suspended};
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::front::http::feed::Feed;
@@ -204,7 +205,7 @@ impl Running {
             biased;
             () = self.cancel.cancelled() => Err(RpcError::internal("the request was cancelled")),
             answer = answered => answer.map_err(|_| unanswered()),
-            () = tokio::time::sleep(suspended::PATIENCE) => Err(unanswered()),
+            () = tokio::time::sleep(PATIENCE) => Err(unanswered()),
         }
     }
 
