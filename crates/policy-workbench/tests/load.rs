@@ -16,6 +16,7 @@ use sentinel_core::policy::{PolicyEngine as _, PolicyError};
 use sentinel_core::quota::{Quota, Window};
 use sentinel_policy_analysis::{AnalysisError, PolicySource, SourceLimits, Vetted};
 use sentinel_policy_workbench::{Outcome, WorkbenchError, eval, run_tests};
+use sentinel_testkit::ending::EndOf;
 use serde_json::json;
 use support::{call, engine, now, trusted, usual, vet_files, vetter, with_rules, write};
 
@@ -115,10 +116,11 @@ fn every_answer_during_hot_swaps_is_of_one_revision() {
     };
     std::thread::scope(|scope| {
         let threads = [scope.spawn(evaluate), scope.spawn(evaluate)];
+        let end = EndOf(&done);
         for n in 1..=200 {
             engine.install(&policy(n), now()).unwrap();
         }
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         for thread in threads {
             assert!(thread.join().unwrap() > 0);
         }

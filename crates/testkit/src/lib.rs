@@ -11,6 +11,7 @@
 pub mod build;
 pub mod clock;
 pub mod conformance;
+pub mod ending;
 pub mod key_services;
 pub mod keys;
 pub mod litewitness;

@@ -10,6 +10,7 @@ use sentinel_provenance::log::{
     parse_entries,
 };
 use sentinel_provenance::{LogTrust, PublicKey, verify_logged_bundle_json};
+use sentinel_testkit::ending::EndOf;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -31,8 +32,9 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn end(&self) {
-        self.over.store(true, Ordering::SeqCst);
+    /// The test is over when this is dropped.
+    pub(crate) const fn end(&self) -> EndOf<'_> {
+        EndOf(&self.over)
     }
 
     pub(crate) fn is_over(&self) -> bool {

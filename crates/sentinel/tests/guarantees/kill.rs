@@ -1,11 +1,12 @@
 //! G2: once a kill is acknowledged, nothing it covers is allowed.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sentinel_client::api::{Decision, KillAnswer, RestoreAnswer};
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::epoch::Epoch;
+use sentinel_testkit::ending::EndOf;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Decided};
@@ -62,13 +63,14 @@ fn hammer(server: &Server, target: &Value) -> (Vec<Decided>, Vec<Killed>) {
                 })
             })
             .collect();
+        let end = EndOf(&stop);
         let mut operator = Client::new(&server.url, &server.key("operator"));
         let mut kills = Vec::new();
         for _ in 0..KILLS {
             wait_for_checks(&done);
             kills.push(kill_once(&mut operator, target, &done));
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(end);
         let seen = load.into_iter().flat_map(|thread| thread.join().expect("a load thread"));
         (seen.collect(), kills)
     })
@@ -95,7 +97,9 @@ fn kill_once(operator: &mut Client, target: &Value, done: &AtomicUsize) -> Kille
 /// Waits until every thread had time for another check.
 fn wait_for_checks(done: &AtomicUsize) {
     let target = done.load(Ordering::Relaxed) + THREADS;
+    let deadline = Instant::now() + Duration::from_secs(60);
     while done.load(Ordering::Relaxed) < target {
+        assert!(Instant::now() < deadline, "no thread gets decisions any longer");
         std::thread::yield_now();
     }
 }

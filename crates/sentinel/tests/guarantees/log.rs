@@ -2,7 +2,7 @@
 //! nothing that was acknowledged.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::history::History;
@@ -45,6 +45,7 @@ fn kills_and_pauses_of_replicas_leave_one_history() {
     let history = History::default();
     let fleet = Replicas::start();
     thread::scope(|scope| {
+        let end = history.end();
         for thread in 0..THREADS {
             let (fleet, history) = (&fleet, &history);
             scope.spawn(move || {
@@ -73,12 +74,15 @@ fn kills_and_pauses_of_replicas_leave_one_history() {
             fleet.signal(replica, "-STOP");
             // Longer than a lease. The other one leads, or takes the lead over.
             thread::sleep(Duration::from_millis(4000));
-            let after = history.size();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while history.size() <= before {
+                assert!(Instant::now() < deadline, "the log stopped at {before} with {replica}");
+                thread::sleep(Duration::from_millis(50));
+            }
             fleet.signal(replica, "-CONT");
-            assert!(after > before, "the log stopped at {before} with replica {replica}");
             thread::sleep(Duration::from_millis(300));
         }
-        history.end();
+        drop(end);
         looking.join().unwrap();
     });
     for replica in [0, 1] {

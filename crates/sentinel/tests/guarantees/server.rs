@@ -4,10 +4,14 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Time a server gets to be ready, on a busy machine.
+const START: Duration = Duration::from_secs(60);
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
@@ -119,7 +123,7 @@ fn dev(policies: &Path, data: &Path) -> Command {
 pub(crate) fn spawn(command: &mut Command, output: &Arc<Mutex<String>>) -> (Child, String) {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let stdout = BufReader::new(child.stdout.take().unwrap());
     let mut stderr = child.stderr.take().unwrap();
     let errors = Arc::clone(output);
     std::thread::spawn(move || {
@@ -128,19 +132,13 @@ pub(crate) fn spawn(command: &mut Command, output: &Arc<Mutex<String>>) -> (Chil
             errors.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
         }
     });
-    let url = loop {
-        let mut line = String::new();
-        if stdout.read_line(&mut line).unwrap() == 0 {
-            panic!("the server ended before it was ready:\n{}", output.lock().unwrap());
-        }
-        if let Some(url) = ready_url(&line) {
-            break url;
-        }
-        output.lock().unwrap().push_str(&line);
-    };
     let lines = Arc::clone(output);
+    let (ready, is_ready) = mpsc::channel();
     std::thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
+            if let Some(url) = ready_url(&line) {
+                drop(ready.send(url));
+            }
             let mut output = lines.lock().unwrap();
             // A log of a load is not looked at, only kept from blocking the server.
             if output.len() < 1 << 20 {
@@ -149,6 +147,10 @@ pub(crate) fn spawn(command: &mut Command, output: &Arc<Mutex<String>>) -> (Chil
             }
         }
     });
+    let Ok(url) = is_ready.recv_timeout(START) else {
+        drop(child.kill());
+        panic!("the server is not ready:\n{}", output.lock().unwrap());
+    };
     (child, url)
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use sentinel_testkit::ending::EndOf;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
@@ -132,7 +133,6 @@ fn swaps_under_load_are_consistent_and_bad_candidates_change_nothing() {
     };
     let counts = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || load(n))).collect();
-        // When this panics, the load ends, too.
         let end = EndOf(stop);
         for number in 1..=SWAPS {
             policies.put(number, None);
@@ -156,14 +156,6 @@ fn swaps_under_load_are_consistent_and_bad_candidates_change_nothing() {
             .fold([0; 2], |a, b| [a[0] + b[0], a[1] + b[1]])
     });
     assert!(counts.iter().all(|count| *count > 200), "denied and allowed: {counts:?}");
-}
-
-struct EndOf<'a>(&'a AtomicBool);
-
-impl Drop for EndOf<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, SeqCst);
-    }
 }
 
 fn check(purpose: &str) -> Value {
