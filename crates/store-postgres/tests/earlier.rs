@@ -28,7 +28,10 @@ fn before_windows(database: &Database) {
         ALTER TABLE kills DROP COLUMN label, DROP COLUMN by_platform, DROP COLUMN starts_at,
             DROP COLUMN begun_at, DROP COLUMN expires_at;
         DROP TABLE housekeeping; DROP INDEX permits_redeemed;
-        ALTER TABLE api_keys DROP COLUMN owner"
+        ALTER TABLE api_keys DROP COLUMN owner;
+        DROP TABLE upstreams; DROP TABLE tool_definitions;
+        ALTER TABLE tools DROP COLUMN upstream_id, DROP COLUMN pin_approved,
+            DROP COLUMN pin_cause, DROP COLUMN pin_offered, DROP COLUMN pin_since"
     ));
 }
 
