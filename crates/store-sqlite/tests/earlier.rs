@@ -64,7 +64,11 @@ async fn what_was_counted_under_several_spellings_is_counted_once_and_goes_on() 
         ALTER TABLE kills DROP COLUMN label; ALTER TABLE kills DROP COLUMN by_platform;
         ALTER TABLE kills DROP COLUMN starts_at; ALTER TABLE kills DROP COLUMN begun_at;
         ALTER TABLE kills DROP COLUMN expires_at; DROP TABLE housekeeping;
-        DROP INDEX permits_redeemed; ALTER TABLE api_keys DROP COLUMN owner;";
+        DROP INDEX permits_redeemed; ALTER TABLE api_keys DROP COLUMN owner;
+        DROP INDEX tools_upstream; ALTER TABLE tools DROP COLUMN upstream_id;
+        ALTER TABLE tools DROP COLUMN pin_approved; ALTER TABLE tools DROP COLUMN pin_cause;
+        ALTER TABLE tools DROP COLUMN pin_offered; ALTER TABLE tools DROP COLUMN pin_since;
+        DROP TABLE tool_definitions; DROP TABLE upstreams;";
     database.execute_batch(later).unwrap();
     let counted = [
         ("1d", 1),
