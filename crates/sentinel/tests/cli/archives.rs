@@ -14,6 +14,8 @@ use crate::serve::Deployment;
 use crate::support::{Folder, Ran, Server, run, sentinel};
 
 const DATABASE: &str = "fleet";
+/// Time that something gets to happen, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 const ARCHIVED: &str = "a month of decisions was archived";
 
 /// A deployment whose server has made decisions in January 2020 by its clock, and an S3 for them.
@@ -175,7 +177,7 @@ fn set<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(30), "waited in vain for {what}");
+        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -370,7 +372,7 @@ fn kill_9_at(scene: &Scene, moment: Moment) {
         Moment::PartWritten => {
             let started = Instant::now();
             while std::fs::read_dir(&folder).map_or(0, Iterator::count) == 0 {
-                assert!(started.elapsed() < Duration::from_secs(30), "no part is written");
+                assert!(started.elapsed() < PATIENCE, "no part is written");
             }
         }
         Moment::TakingOut | Moment::Dropping => {
