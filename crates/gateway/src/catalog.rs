@@ -22,6 +22,7 @@ mod tools;
 mod uris;
 mod view;
 
+pub(crate) use self::cached::Patience;
 pub use self::changes::Changes;
 pub use self::fetch::Kind;
 pub use self::list::{Absent, Survey, list, survey};

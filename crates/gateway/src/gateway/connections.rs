@@ -1,7 +1,7 @@
 //! The upstreams of every tenant as routes that follow the registry: one that is added is there with
 //! the next request, one that is removed is closed, and sessions see both at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -10,17 +10,21 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{TenantId, UpstreamId};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::upstream::{Transport, Upstream as Registered};
-use sentinel_service::Services;
 use sentinel_service::upstreams::{StatusSource, UpstreamStatus};
+use sentinel_service::{ServiceError, Services};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Routes;
-use crate::catalog::{Settings, Source};
+use crate::catalog::{Patience, Settings, Source};
 use crate::client::Route;
 use crate::upstream::{State, Status, Upstream};
 
 /// How long after a failure to connect is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
+/// New connections whose tools are listed at one time, and how long one may take to start.
+const STARTING: usize = 4;
+const START: Duration = Duration::from_secs(120);
 /// How often the registry is looked at without a request.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -43,6 +47,7 @@ pub struct Connections {
     tenants: Mutex<HashMap<TenantId, Connected>>,
     /// One at a time compares with the registry.
     following: tokio::sync::Mutex<()>,
+    starting: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -84,6 +89,7 @@ impl Connections {
             settings,
             tenants,
             following: tokio::sync::Mutex::default(),
+            starting: Arc::new(Semaphore::new(STARTING)),
         })
     }
 
@@ -99,14 +105,17 @@ impl Connections {
         own.find(|own| own.id == id).map(|own| own.source.upstream().status())
     }
 
-    /// Follows the registry for the sessions that live, without a request. Never ends.
+    /// Follows the registry without a request: for the sessions that live, and so that the tools of
+    /// an upstream are registered when it is added. Never ends.
     pub async fn follow(self: Arc<Self>) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             look.tick().await;
-            let known: Vec<_> = self.lock().keys().copied().collect();
-            for tenant in known {
+            let mut tenants: HashSet<_> = self.lock().keys().copied().collect();
+            let control = self.services.control.current();
+            tenants.extend(control.upstreams().map(|upstream| upstream.tenant_id));
+            for tenant in tenants {
                 self.compare(tenant).await;
             }
         }
@@ -174,6 +183,7 @@ impl Connections {
         match made {
             Ok(Ok(connection)) => {
                 let source = Source::new(connection, &self.settings);
+                self.register(upstream, &source);
                 Some(Own { id: upstream.id, route: self.route(before, &source), source })
             }
             Ok(Err(why)) => {
@@ -182,6 +192,28 @@ impl Connections {
             }
             Err(_) => None,
         }
+    }
+
+    /// Lists the tools of a new connection once, in the background, for the registry. What is slow
+    /// or fails here is asked for again by the first client.
+    fn register(&self, upstream: &Arc<Registered>, source: &Arc<Source>) {
+        let (services, starting) = (Arc::clone(&self.services), Arc::clone(&self.starting));
+        let (upstream, source) = (Arc::clone(upstream), Arc::clone(source));
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let Ok(_place) = starting.acquire().await else { return };
+            let tools = source.tools(Patience::Fresh(START)).await;
+            let registered = match &tools {
+                Ok(tools) => {
+                    services.upstreams.register_listed(&upstream, tools.definitions()).await
+                }
+                Err(failure) => Err(ServiceError::Unavailable(failure.to_string())),
+            };
+            if let Err(error) = registered {
+                let upstream = upstream.name.as_str();
+                tracing::warn!(upstream, %error, "the tools of an upstream are not registered yet");
+            }
+        });
     }
 
     /// The route of one upstream. Sessions of one that was added again under its name go on.

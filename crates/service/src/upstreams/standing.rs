@@ -26,6 +26,8 @@ use crate::check::ATTEMPTS;
 
 /// Definitions of one listing.
 const MAX_LISTED: usize = 1000;
+/// Who registers the tools that no client has asked for yet.
+const GATEWAY: &str = "gateway";
 /// Previews that one listing evaluates at one time, and the time that all of them take together.
 /// What is not known by then is not visible.
 const CONCURRENT_PREVIEWS: usize = 8;
@@ -77,6 +79,20 @@ impl Upstreams {
         self.standing_of(viewer, &tenant.slug, &upstream, listed).await
     }
 
+    /// Registers and pins what an upstream lists before a client asks for it, so that its tools can be
+    /// reviewed and killed from the start.
+    ///
+    /// # Errors
+    /// As [`Upstreams::standing`].
+    pub async fn register_listed(
+        &self,
+        upstream: &Upstream,
+        listed: &[Arc<Definition>],
+    ) -> Result<(), ServiceError> {
+        let mut offers = listed_offers(upstream, listed)?;
+        self.settle(GATEWAY, upstream, &mut offers).await
+    }
+
     pub(super) async fn standing_of(
         &self,
         viewer: &Viewer,
@@ -84,12 +100,8 @@ impl Upstreams {
         upstream: &Upstream,
         listed: &[Arc<Definition>],
     ) -> Result<Vec<ToolStanding>, ServiceError> {
-        if listed.len() > MAX_LISTED {
-            let detail = format!("a listing has at most {MAX_LISTED} tools");
-            return Err(ServiceError::invalid("too_many_tools", detail));
-        }
-        let mut offers = offers(upstream, listed)?;
-        self.settle(&viewer.principal, upstream, &mut offers).await?;
+        let mut offers = listed_offers(upstream, listed)?;
+        self.settle(&viewer.principal.id(), upstream, &mut offers).await?;
         let control = self.control.current();
         let mut standings: Vec<_> =
             offers.iter().map(|offer| standing_in(&control, upstream, offer)).collect();
@@ -105,7 +117,7 @@ impl Upstreams {
     /// Brings the registry to what is offered.
     async fn settle(
         &self,
-        principal: &Principal,
+        actor: &str,
         upstream: &Upstream,
         offers: &mut [Offer],
     ) -> Result<(), ServiceError> {
@@ -124,7 +136,7 @@ impl Upstreams {
             for ((index, change), result) in changes.into_iter().zip(results) {
                 let Some(offer) = offers.get_mut(index) else { continue };
                 match result {
-                    PinChanged::Done => self.tell(principal, upstream, &offer.name, &change, epoch),
+                    PinChanged::Done => self.tell(actor, upstream, &offer.name, &change, epoch),
                     PinChanged::Moved => moved = true,
                     PinChanged::Confusable(_) => {
                         self.refuse(upstream, offer, Refusal::Collision);
@@ -176,7 +188,7 @@ impl Upstreams {
 
     fn tell(
         &self,
-        principal: &Principal,
+        actor: &str,
         upstream: &Upstream,
         name: &ToolName,
         change: &PinChange,
@@ -189,7 +201,7 @@ impl Upstreams {
                 _ => RegistryChange::ToolUpdated,
             },
         };
-        self.publish(principal.id(), kind, upstream.tenant_id, name.to_string(), epoch);
+        self.publish(actor.to_owned(), kind, upstream.tenant_id, name.to_string(), epoch);
     }
 
     /// Finds out which of those that can be called the viewer may see.
@@ -217,6 +229,17 @@ impl Upstreams {
         }
         Ok(())
     }
+}
+
+fn listed_offers(
+    upstream: &Upstream,
+    listed: &[Arc<Definition>],
+) -> Result<Vec<Offer>, ServiceError> {
+    if listed.len() > MAX_LISTED {
+        let detail = format!("a listing has at most {MAX_LISTED} tools");
+        return Err(ServiceError::invalid("too_many_tools", detail));
+    }
+    offers(upstream, listed)
 }
 
 pub(super) fn unknown(upstream: &UpstreamName) -> ServiceError {
