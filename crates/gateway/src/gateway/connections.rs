@@ -10,8 +10,8 @@ use sentinel_core::epoch::Epoch;
 use sentinel_core::id::{TenantId, UpstreamId};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::upstream::{Transport, Upstream as Registered};
+use sentinel_service::Services;
 use sentinel_service::upstreams::{StatusSource, UpstreamStatus};
-use sentinel_service::{ServiceError, Services};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -203,15 +203,16 @@ impl Connections {
             // The semaphore is never closed.
             let Ok(_place) = starting.acquire().await else { return };
             let tools = source.tools(Patience::Fresh(START)).await;
-            let registered = match &tools {
+            let registered = match tools {
                 Ok(tools) => {
-                    services.upstreams.register_listed(&upstream, tools.definitions()).await
+                    let listed = services.upstreams.register_listed(&upstream, tools.definitions());
+                    listed.await.map_err(|error| error.to_string())
                 }
-                Err(failure) => Err(ServiceError::Unavailable(failure.to_string())),
+                Err(failure) => Err(failure.to_string()),
             };
             if let Err(error) = registered {
                 let upstream = upstream.name.as_str();
-                tracing::warn!(upstream, %error, "the tools of an upstream are not registered yet");
+                tracing::warn!(upstream, error, "the tools of an upstream are not registered yet");
             }
         });
     }

@@ -45,9 +45,12 @@ fn upstreams_are_added_listed_and_removed() {
 #[test]
 fn the_tools_of_an_upstream_can_be_killed_before_a_client_has_come() {
     let folder = Folder::new();
-    let server = folder.dev(&["--allow-command", "python3 *"]);
+    let server = folder.dev(&["--allow-command", "env *"]);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/wrap/server.py");
-    server.cli(&["upstream", "add", TENANT, "--name=small", "--", "python3", script]).exits(0);
+    let folder_of_marks = tempfile::tempdir().unwrap();
+    let marks = format!("MARKS={}", folder_of_marks.path().display());
+    let command = ["--", "env", &marks, "python3", script];
+    server.cli(&[&["upstream", "add", TENANT, "--name=small"], &command[..]].concat()).exits(0);
     server.wait_for("small__write");
     let listed = server.cli(&["tools", "show", TENANT, "--tool=small__write"]).exits(0);
     assert!(listed.stdout.contains("small__write"), "{listed:?}");
