@@ -75,15 +75,21 @@ toolchain() {
 }
 
 python() {
+  environment .venv scripts/requirements.txt
+}
+
+# environment FOLDER LOCK: a virtual environment with the packages of a lock.
+environment() {
   command -v python3 >/dev/null || { echo "error: python3 is missing; install python 3.11 or newer" >&2; exit 1; }
-  if ! [ -x .venv/bin/python ]; then
-    say "creating the virtual environment .venv"
-    python3 -m venv .venv
+  if ! [ -x "$1/bin/python" ]; then
+    say "creating the virtual environment $1"
+    python3 -m venv "$1"
   fi
-  if ! cmp -s scripts/requirements.txt .venv/installed.txt; then
-    say "installing $(grep -c '==' scripts/requirements.txt) Python packages into .venv"
-    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r scripts/requirements.txt
-    cp scripts/requirements.txt .venv/installed.txt
+  if ! cmp -s "$2" "$1/installed.txt"; then
+    say "installing $(grep -c '==' "$2") Python packages into $1"
+    # The lock names all that is needed. Without --no-deps pip looks for it again, and refuses extras of pinned packages.
+    "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$2"
+    cp "$2" "$1/installed.txt"
   fi
 }
 
@@ -96,11 +102,12 @@ clients() {
   cp scripts/clients/package-lock.json scripts/clients/node_modules/installed.json
 }
 
-# The public suite, clients and servers of MCP that the gateway is tested with.
+# The public suite, clients, servers and agents of MCP that the gateway is tested with.
 mcp() {
+  environment .venv-mcp scripts/mcp/requirements.txt
   command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
   cmp -s scripts/mcp/package-lock.json scripts/mcp/node_modules/installed.json && return
-  say "installing the MCP conformance suite, clients and servers into scripts/mcp (npm ci)"
+  say "installing the MCP conformance suite, clients, servers and Claude Code into scripts/mcp (npm ci)"
   # Without install scripts: none of these packages needs one. Some ask for node 22, which is among them.
   npm --prefix scripts/mcp ci --silent --no-audit --no-fund --ignore-scripts
   cp scripts/mcp/package-lock.json scripts/mcp/node_modules/installed.json

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Test the MCP gateway with unmodified clients and servers.
+"""Test the MCP gateway with unmodified clients, agents and servers.
 
-The Inspector's command line and the Python and TypeScript SDKs, in both eras, against
-server-everything, server-filesystem, mcp-server-time and mcp-server-git: once through the HTTP
-gateway with all four behind one endpoint, once through `sentinel mcp wrap` in front of each. Lists
-are filtered, a call is allowed, two are denied with the reason, the session goes on afterwards, and
-every call is recorded once and signed.
+Programs: the Inspector's command line and the Python and TypeScript SDKs, each in both eras.
+Agents: Claude Code and the loops of frameworks, whose models are scripted (mcp/frameworks/plan.py).
+Servers: server-everything, server-filesystem, mcp-server-time and mcp-server-git.
 
-Usage: mcp_clients.py SENTINEL [--only http|wrap]
+Each client runs twice: over HTTP with all servers behind one endpoint, and over stdio with
+`sentinel mcp wrap` in front of each server. Lists are filtered; a call is allowed; the next is
+denied, and the model reads why; the session goes on. In the end every call has been decided once,
+what was allowed is counted and signed, and the log can be audited.
+
+Usage: mcp_clients.py SENTINEL [--only http|stdio] [--client NAME]
 
 Exit status: 0 when everything was as expected, 1 when not.
 """
@@ -16,272 +19,221 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import urllib.parse
-import urllib.request
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
-from conformance import ROOT, node, ready, running
+from conformance import ROOT, ready, running
+from mcp_records import ControlPlane, audit, check_tenant
+from mcp_servers import REASON, Call, Server, servers
+from mcp_sessions import AGENTS, PROGRAMS, Machine, Result, Seen, Target
 
-Json: TypeAlias = dict[str, Any]
-
-TENANT = "clients"
-MODULES = ROOT / "mcp/node_modules"
-PATIENCE = 90.0  # seconds, for one client
-CLIENTS = ["inspector-legacy", "inspector-auto", "py-auto", "py-legacy", "ts-auto", "ts-legacy"]
+# One for each way in: the names of upstreams are unique in a tenant.
+TENANTS = {"http": "clients-http", "stdio": "clients-stdio"}
 
 
 @dataclass(frozen=True)
-class Server:
-    """One server, and what is called on it."""
+class Bench:
+    """What every session needs."""
 
-    name: str
-    command: list[str]
-    allowed: Json
-    # The text that the result of the allowed call contains.
-    expected: str
-    # Listed, but this call is denied by its arguments.
-    denied: Json | None
-    hidden: str
+    behind: list[Server]
+    plane: ControlPlane
+    machine: Machine
 
 
-def servers(work: Path) -> list[Server]:
-    """Return the servers, with a folder and a repository for those that need one."""
-    folder = work / "files"
-    folder.mkdir()
-    (folder / "note.txt").write_text("remember the milk")
-    repository = work / "repository"
-    subprocess.run(["git", "init", "--quiet", repository], check=True)  # noqa: S603, S607
-    everything = MODULES / "@modelcontextprotocol/server-everything/dist/index.js"
-    filesystem = MODULES / "@modelcontextprotocol/server-filesystem/dist/index.js"
-    python = sys.executable
-    read = {"name": "read_text_file", "arguments": {"path": str(folder / "note.txt")}}
-    status = {"name": "git_status", "arguments": {"repo_path": str(repository)}}
-    now = {"name": "get_current_time", "arguments": {"timezone": "UTC"}}
-    say = [{"name": "echo", "arguments": {"message": text}} for text in ("hi", "a secret")]
-    git = [python, "-m", "mcp_server_git", "--repository", str(repository)]
-    return [
-        Server("everything", [node(), str(everything)], say[0], "hi", say[1], "get-sum"),
-        Server(
-            "filesystem", [node(), str(filesystem), str(folder)], read, "milk", None, "write_file"
-        ),
-        Server("time", [python, "-m", "mcp_server_time"], now, "UTC", None, "convert_time"),
-        Server("git", git, status, "No commits", None, "git_commit"),
-    ]
+@dataclass(frozen=True)
+class Session:
+    """One session of a client with one or more servers."""
+
+    way: str
+    client: str
+    asked: list[Server]
+    targets: list[Target]
+
+    def calls(self) -> list[Call]:
+        """Return the calls that the client makes."""
+        if self.client in AGENTS:
+            return [call for server in self.asked for call in server.calls_of_agent()]
+        return [call for server in self.asked for call in server.calls()]
+
+    def run(self, machine: Machine) -> Seen:
+        """Run the client."""
+        if self.client in AGENTS:
+            return machine.agent(self.client, self.targets, self.calls())
+        return machine.program(self.client, self.targets[0], self.calls())
+
+    def wrong(self, bench: Bench) -> list[str]:
+        """Run the client and return what is not as expected."""
+        calls = self.calls()
+        before = len(bench.plane.decisions(TENANTS[self.way]))
+        try:
+            seen = self.run(bench.machine)
+            wrong = seen.faults + self.wrong_lists(seen.tools)
+            wrong += wrong_results(calls, seen.results, bench.plane)
+        except (RuntimeError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+            wrong = [repr(error)]
+        decisions = bench.plane.decisions(TENANTS[self.way])[before:]
+        recorded = [(decision["tool"], decision["decision"]) for decision in decisions]
+        if recorded != [call.recorded for call in calls]:
+            wrong.append(f"{len(calls)} calls, but these decisions: {recorded}")
+        return wrong
+
+    def wrong_lists(self, listed: list[str]) -> list[str]:
+        """Return what is wrong with the tools that the client was shown."""
+        # Some frameworks offer `get-sum` as `get_sum`.
+        tools = {name.replace("-", "_") for name in listed}
+        qualified = self.targets[0].qualified
+        wrong = []
+        for server in self.asked:
+            shown, hidden = (
+                (call.registered if qualified else call.tool).replace("-", "_")
+                for call in (server.allowed, server.hidden)
+            )
+            if hidden in tools:
+                wrong.append(f"{hidden} is listed")
+            if shown not in tools:
+                wrong.append(f"{shown} is not listed")
+        return wrong
 
 
-class Sentinel:
-    """The control plane that is asked."""
-
-    def __init__(self, url: str, keys: dict[str, str]) -> None:
-        """Remember where it is and what opens it."""
-        self.url = url
-        self.keys = keys
-
-    def request(self, method: str, path: str, body: object = None) -> Json:
-        """Send a request that must succeed."""
-        content = None if body is None else json.dumps(body).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {self.keys['admin']}",
-        }
-        url = self.url + path
-        request = urllib.request.Request(url, content, headers, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
-            result: Json = json.load(answer)
-            return result
-
-    def decisions(self) -> int:
-        """Return how many calls have been recorded."""
-        count: int = 0
-        cursor = ""
-        while True:
-            path = f"/v1/decisions?tenant={TENANT}&limit=100{cursor}"
-            page = self.request("GET", path)
-            count += len([item for item in page["items"] if item["action"] == "call"])
-            if not page.get("next_cursor"):
-                return count
-            cursor = f"&cursor={urllib.parse.quote(page['next_cursor'])}"
-
-    def verified(self, manifest: str) -> bool:
-        """Return whether a manifest verifies."""
-        path = f"/provenance/verify/{urllib.parse.quote(manifest)}"
-        return self.request("GET", path)["verified"] is True
-
-
-def run(command: list[str], env: dict[str, str]) -> str:
-    """Run a client and return what it prints."""
-    done = subprocess.run(  # noqa: S603 - pinned clients
-        command, capture_output=True, text=True, env=env, timeout=PATIENCE, check=False
-    )
-    if done.returncode != 0 and not done.stdout:
-        raise RuntimeError(f"{command}: status {done.returncode}\n{done.stderr[-3000:]}")
-    return done.stdout
-
-
-def session(client: str, target: str, calls: list[Json], env: dict[str, str]) -> Json:
-    """Have one client list the tools and make the calls."""
-    kind, mode = client.split("-")
-    if kind == "inspector":
-        return inspect(mode, target, calls, env)
-    runner = [sys.executable, str(ROOT / "mcp/session.py")]
-    if kind == "ts":
-        runner = [node(), str(ROOT / "mcp/session.mjs")]
-    result: Json = json.loads(run([*runner, mode, target, json.dumps(calls)], env))
-    return result
-
-
-def inspect(mode: str, target: str, calls: list[Json], env: dict[str, str]) -> Json:
-    """Do the same with the Inspector, which makes one call each time it runs."""
-    launcher = MODULES / "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
-    base = [node(), str(launcher), "--cli", "--protocol-era", mode]
-    if target.startswith("["):
-        command = json.loads(target)
-    else:
-        command = [target, "--transport", "http"]
-        base += ["--header", f"Authorization: Bearer {env['SENTINEL_API_KEY']}"]
-
-    def invoke(*options: str) -> Json:
-        text = run([*base, *options, "--", *command], env)
-        result: Json = json.loads(text[text.index("{") :])
-        return result
-
-    tools = [tool["name"] for tool in invoke("--method", "tools/list")["tools"]]
-    results = []
-    for call in calls:
-        pairs = [f"{key}={value}" for key, value in call["arguments"].items()]
-        named = ["--method", "tools/call", "--tool-name", call["name"]]
-        result = invoke(*named, *(["--tool-arg", *pairs] if pairs else []))
-        text = "".join(block.get("text", "") for block in result["content"])
-        is_error = result.get("isError", False)
-        results.append({"isError": is_error, "text": text, "meta": result.get("_meta", {})})
-    return {"tools": tools, "results": results}
-
-
-def check_session(
-    client: str, asked: list[tuple[Server, str]], seen: Json, sentinel: Sentinel
-) -> list[str]:
-    """Return what is wrong with the outcome of a session."""
+def wrong_results(calls: list[Call], results: list[Result], plane: ControlPlane) -> list[str]:
+    """Return what is wrong with the results of the calls."""
     wrong = []
-    results = iter(seen["results"])
-    for server, prefix in asked:
-        if prefix + server.hidden in seen["tools"]:
-            wrong.append(f"{server.hidden} is listed")
-        if prefix + server.allowed["name"] not in seen["tools"]:
-            wrong.append(f"{server.allowed['name']} is not listed")
-        for call in calls_of(server):
-            result = next(results)
-            if call is server.allowed:
-                wrong += check_allowed(server, result, sentinel)
-            elif not result.get("isError") or "Denied" not in result.get("text", ""):
-                wrong.append(f"{call['name']} is not denied with a reason: {result}")
-    return [f"{client}: {line}" for line in wrong]
+    if len(results) != len(calls):
+        wrong.append(f"{len(results)} results of {len(calls)} calls")
+    for call, result in zip(calls, results, strict=False):
+        if call.expected is None:
+            wrong += wrong_denial(call, result)
+        else:
+            wrong += wrong_allow(call, result, plane)
+    return wrong
 
 
-def check_allowed(server: Server, result: Json, sentinel: Sentinel) -> list[str]:
+def wrong_allow(call: Call, result: Result, plane: ControlPlane) -> list[str]:
     """Return what is wrong with the result of an allowed call."""
-    if result.get("isError", True) or server.expected not in result["text"]:
-        return [f"{server.name}: allowed, but the result is {result}"]
-    manifest = result["meta"].get("sentinel/manifest")
-    if not isinstance(manifest, str) or not sentinel.verified(manifest):
-        return [f"{server.name}: no manifest that verifies in {result['meta']}"]
+    if result.is_error or (call.expected or "") not in result.text:
+        return [f"{call.registered}: allowed, but the result is {result}"]
+    # A program sees which manifest it is; a model sees the text only.
+    if result.meta is not None:
+        manifest = result.meta.get("sentinel/manifest")
+        if not isinstance(manifest, str) or not plane.verified(manifest):
+            return [f"{call.registered}: no manifest that verifies in {result.meta}"]
     return []
 
 
-def calls_of(server: Server) -> list[Json]:
-    """Return the calls of a session: allowed, denied, and allowed again."""
-    hidden = {"name": server.hidden, "arguments": {}}
-    denied = [server.denied] if server.denied else []
-    return [server.allowed, *denied, hidden, server.allowed]
+def wrong_denial(call: Call, result: Result) -> list[str]:
+    """Return what is wrong with the result of a denied call."""
+    words = ["Denied", "do not retry"]
+    # Why a tool is hidden is not said.
+    if call.listed:
+        words.append(REASON)
+    wrong = [word for word in words if word not in result.text]
+    if wrong or result.is_error is False:
+        return [f"{call.registered}: denied, but {wrong} is not in the result {result}"]
+    return []
 
 
-def named(call: Json, prefix: str) -> Json:
-    """Return the call by the name that the client knows."""
-    return {**call, "name": prefix + call["name"]}
+def over_http(bench: Bench, clients: list[str]) -> list[Session]:
+    """Return the sessions with all servers behind one endpoint."""
+    tenant = TENANTS["http"]
+    for server in bench.behind:
+        transport = {"stdio": {"command": server.command}}
+        upstream = {"tenant_slug": tenant, "name": server.name, "transport": transport}
+        bench.plane.request("POST", "/v1/upstreams", upstream)
+    headers = {"Authorization": f"Bearer {bench.plane.keys['agent']}"}
+    url = f"{bench.plane.url}/mcp/{tenant}"
+    target = Target("sentinel", url=url, headers=headers, qualified=True)
+    return [Session("http", client, bench.behind, [target]) for client in clients]
 
 
-def check(
-    client: str,
-    target: str,
-    asked: list[tuple[Server, str]],
-    sentinel: Sentinel,
-    env: dict[str, str],
-) -> bool:
-    """Run one session and report it."""
-    before = sentinel.decisions()
-    calls = [named(call, prefix) for server, prefix in asked for call in calls_of(server)]
-    try:
-        seen = session(client, target, calls, env)
-        wrong = check_session(client, asked, seen, sentinel)
-    except (RuntimeError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
-        wrong = [f"{client}: {error!r}"]
-    else:
-        recorded = sentinel.decisions() - before
-        if recorded != len(calls):
-            wrong.append(f"{client}: {recorded} decisions for {len(calls)} calls")
+def over_stdio(bench: Bench, clients: list[str], binary: str) -> list[Session]:
+    """Return the sessions with each server behind a `sentinel mcp wrap` of its own."""
+    env = {
+        "SENTINEL_URL": bench.plane.url,
+        "SENTINEL_API_KEY": bench.plane.keys["agent"],
+        "SENTINEL_TENANT": TENANTS["stdio"],
+    }
+    pairs = []
+    for server in bench.behind:
+        command = (binary, "mcp", "wrap", "--server", server.name, "--", *server.command)
+        pairs.append((server, Target(server.name, command=command, env=env)))
+    sessions = []
+    for client in clients:
+        if client in AGENTS:
+            targets = [target for _, target in pairs]
+            sessions.append(Session("stdio", client, bench.behind, targets))
+        else:
+            sessions += [Session("stdio", client, [server], [target]) for server, target in pairs]
+    return sessions
+
+
+def run(bench: Bench, sessions: list[Session]) -> list[bool]:
+    """Run sessions one after the other, so that it is known which decision is whose."""
+    passed = []
+    for session in sessions:
+        began = time.monotonic()
+        wrong = session.wrong(bench)
+        label = f"mcp-clients: {session.way}: {session.client}"
+        for line in wrong:
+            print(f"{label}: {line}", file=sys.stderr, flush=True)
+        if not wrong:
+            servers = ", ".join(server.name for server in session.asked)
+            took = time.monotonic() - began
+            print(f"{label}: {len(session.calls())} calls, {servers} ({took:.1f} s)", flush=True)
+        passed.append(not wrong)
+    return passed
+
+
+def run_all(given: argparse.Namespace, bench: Bench, work: Path) -> bool:
+    """Run the sessions of both ways at the same time, then look at the records."""
+    clients = [given.client] if given.client else [*PROGRAMS, *AGENTS]
+    ways = [given.only] if given.only else sorted(TENANTS)
+    for tenant in TENANTS.values():
+        bench.plane.request("POST", "/v1/tenants", {"slug": tenant})
+    sessions = {
+        "http": over_http(bench, clients),
+        "stdio": over_stdio(bench, clients, given.sentinel),
+    }
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(run, bench, sessions[way]) for way in ways]
+        passed = [all(one.result()) for one in runs]
+    tenants = [TENANTS[way] for way in ways]
+    wrong = [line for tenant in tenants for line in check_tenant(bench.plane, tenant)]
+    wrong += audit(bench.plane, given.sentinel, tenants, work)
     for line in wrong:
         print(f"mcp-clients: {line}", file=sys.stderr)
     if not wrong:
-        print(f"mcp-clients: {client}: {len(calls)} calls", flush=True)
-    return not wrong
+        print("mcp-clients: every call is decided once, counted, signed and in the log")
+    return all(passed) and not wrong
 
 
 def main() -> int:
     """Start Sentinel and run every session."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sentinel")
-    parser.add_argument("--only", choices=["http", "wrap"])
+    parser.add_argument("sentinel", type=lambda path: str(Path(path).resolve()))
+    parser.add_argument("--only", choices=sorted(TENANTS))
+    parser.add_argument("--client", choices=[*PROGRAMS, *AGENTS])
     given = parser.parse_args()
-    passed = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        behind = servers(work)
-        log = work / "server.log"
+        files, home = work / "files", work / "home"
+        files.mkdir()
+        home.mkdir()
+        behind = servers(files)
+        log, output = work / "server.log", work / "server.out"
         options = ["--listen", "127.0.0.1:0", "--log", "json", "--data-dir", str(work / "data")]
         options += ["--policies", str(ROOT / "mcp/clients-policies")]
         for server in behind:
             options += ["--allow-command", " ".join(server.command)]
-        output = work / "server.out"
         with running([given.sentinel, "dev", *options], log, output=output):
             url = ready(output, log)
             keys = json.loads((work / "data/keys.json").read_text())
-            sentinel = Sentinel(url, keys)
-            sentinel.request("POST", "/v1/tenants", {"slug": TENANT})
-            env = {**os.environ, "SENTINEL_URL": url, "SENTINEL_API_KEY": keys["agent"]}
-            env["SENTINEL_TENANT"] = TENANT
-            if given.only != "wrap":
-                passed += over_http(behind, sentinel, env)
-            if given.only != "http":
-                passed += wrapped(given.sentinel, behind, sentinel, env)
-    return 0 if all(passed) else 1
-
-
-def over_http(behind: list[Server], sentinel: Sentinel, env: dict[str, str]) -> list[bool]:
-    """Test all servers behind one endpoint."""
-    for server in behind:
-        transport = {"stdio": {"command": server.command}}
-        upstream = {"tenant_slug": TENANT, "name": server.name, "transport": transport}
-        sentinel.request("POST", "/v1/upstreams", upstream)
-    asked = [(server, f"{server.name}__") for server in behind]
-    target = f"{sentinel.url}/mcp/{TENANT}"
-    return [check(client, target, asked, sentinel, env) for client in CLIENTS]
-
-
-def wrapped(
-    binary: str, behind: list[Server], sentinel: Sentinel, env: dict[str, str]
-) -> list[bool]:
-    """Test each server behind its own `sentinel mcp wrap`."""
-    passed = []
-    for server in behind:
-        wrap = [binary, "mcp", "wrap", "--server", server.name, "--", *server.command]
-        asked = [(server, "")]
-        passed += [check(client, json.dumps(wrap), asked, sentinel, env) for client in CLIENTS]
-    return passed
+            bench = Bench(behind, ControlPlane(url, keys), Machine(files, home))
+            return 0 if run_all(given, bench, work) else 1
 
 
 if __name__ == "__main__":

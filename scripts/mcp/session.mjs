@@ -4,13 +4,13 @@
 // node session.mjs legacy|auto TARGET CALLS
 //   TARGET  a URL, or a command as a JSON array
 //   CALLS   a JSON array of {name, arguments}
+// The variable MCP_HEADERS has the headers for a URL, as JSON.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
 const [mode, target, calls] = process.argv.slice(2);
 
-const key = process.env.SENTINEL_API_KEY;
-const headers = key ? { Authorization: `Bearer ${key}` } : {};
+const headers = JSON.parse(process.env.MCP_HEADERS ?? '{}');
 
 function transport() {
   if (!target.startsWith('[')) {

@@ -16,8 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 async def session(mode: str, target: str, calls: str) -> dict[str, object]:
     """Run the session."""
-    key = os.environ.get("SENTINEL_API_KEY")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = json.loads(os.environ.get("MCP_HEADERS", "{}"))
     results: list[dict[str, object]] = []
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
         server: Any
