@@ -104,7 +104,8 @@ clients() {
 
 # The public suite, clients, servers and agents of MCP that the gateway is tested with.
 mcp() {
-  environment .venv-mcp scripts/mcp/requirements.txt
+  environment .venv-mcp/sdk1 scripts/mcp/frameworks/sdk1.txt
+  environment .venv-mcp/sdk2 scripts/mcp/frameworks/sdk2.txt
   command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
   cmp -s scripts/mcp/package-lock.json scripts/mcp/node_modules/installed.json && return
   say "installing the MCP conformance suite, clients, servers and Claude Code into scripts/mcp (npm ci)"

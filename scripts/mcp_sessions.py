@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
 PATIENCE = 120.0  # seconds, for one client
 PROGRAMS = ["inspector-legacy", "inspector-auto", "py-auto", "py-legacy", "ts-auto", "ts-legacy"]
-# mcp/frameworks/with_FRAMEWORK.py, or .mjs
-AGENTS = [
-    "autogen",
-    "claude_code",
-    "google_adk",
-    "langchain",
-    "openai_agents",
-    "pydantic_ai",
-    "smolagents",
-    "strands",
-    "vercel_ai",
-]
 FRAMEWORKS = ROOT / "mcp/frameworks"
-# The frameworks need another major version of the SDK than the tests do.
-PYTHON = ROOT.parent / ".venv-mcp/bin/python"
+# The frameworks differ in the major version of the Python SDK that they need.
+SDK1 = str(ROOT.parent / ".venv-mcp/sdk1/bin/python")
+SDK2 = str(ROOT.parent / ".venv-mcp/sdk2/bin/python")
+# The program of each agent is mcp/frameworks/with_AGENT.py, or .mjs.
+AGENTS = {
+    "autogen": SDK1,
+    "claude_code": sys.executable,
+    "google_adk": SDK2,
+    "langchain": SDK1,
+    "openai_agents": SDK2,
+    "pydantic_ai": SDK2,
+    "smolagents": SDK1,
+    "strands": SDK1,
+    "vercel_ai": node(),
+}
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Machine:
             results.append(Result(text, is_error, meta))
         return Seen(tools, results, [])
 
-    def agent(self, framework: str, targets: list[Target], calls: list[Call]) -> Seen:
+    def agent(self, name: str, targets: list[Target], calls: list[Call]) -> Seen:
         """Have an agent make the calls, each in a turn of its model."""
         of = {target.name: target for target in targets}
         # A target with qualified names stands for all servers.
@@ -148,14 +149,12 @@ class Machine:
         wanted = []
         for call in calls:
             target = everywhere or of[call.server]
-            name = target.named(call)
-            wanted.append({"server": target.name, "name": name, "arguments": call.arguments})
+            tool = target.named(call)
+            wanted.append({"server": target.name, "name": tool, "arguments": call.arguments})
         plan = json.dumps({"servers": [described(target) for target in targets], "calls": wanted})
-        program = FRAMEWORKS / f"with_{framework}.mjs"
-        runner = node() if program.is_file() else str(PYTHON)
-        text = self.run(
-            [runner, str(program if program.is_file() else program.with_suffix(".py")), plan]
-        )
+        kind = "mjs" if AGENTS[name] == node() else "py"
+        program = FRAMEWORKS / f"with_{name}.{kind}"
+        text = self.run([AGENTS[name], str(program), plan])
         seen = json.loads(text.strip().splitlines()[-1])
         return Seen(seen["tools"], [Result(text) for text in seen["read"]], seen["faults"])
 
