@@ -74,7 +74,7 @@ class Session:
             seen = self.run(bench.machine)
             wrong = seen.faults + self.wrong_lists(seen.tools)
             wrong += wrong_results(calls, seen.results, bench.plane)
-        except (RuntimeError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+        except (RuntimeError, ValueError, KeyError, OSError, subprocess.TimeoutExpired) as error:
             wrong = [repr(error)]
         decisions = bench.plane.decisions(TENANTS[self.way])[before:]
         recorded = [(decision["tool"], decision["decision"]) for decision in decisions]
