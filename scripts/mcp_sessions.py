@@ -23,6 +23,7 @@ SDK1 = str(ROOT.parent / ".venv-mcp/sdk1/bin/python")
 SDK2 = str(ROOT.parent / ".venv-mcp/sdk2/bin/python")
 # The program of each agent is mcp/frameworks/with_AGENT.py, or .mjs.
 AGENTS = {
+    "agent_framework": SDK2,
     "autogen": SDK1,
     "claude_code": sys.executable,
     "google_adk": SDK2,
