@@ -30,7 +30,7 @@ from pathlib import Path
 from conformance import ROOT, ready, running
 from mcp_records import ControlPlane, audit, check_tenant
 from mcp_servers import REASON, Call, Server, servers
-from mcp_sessions import AGENTS, PROGRAMS, Machine, Result, Seen, Target
+from mcp_sessions import AGENTS, PATIENCE, PROGRAMS, Machine, Result, Seen, Target
 
 # One for each way in: the names of upstreams are unique in a tenant.
 TENANTS = {"http": "clients-http", "stdio": "clients-stdio"}
@@ -56,9 +56,10 @@ class Session:
 
     def calls(self) -> list[Call]:
         """Return the calls that the client makes."""
-        if self.client in AGENTS:
-            return [call for server in self.asked for call in server.calls_of_agent()]
-        return [call for server in self.asked for call in server.calls()]
+        # Agents and the Inspector call only what is listed.
+        if self.client.startswith(("py-", "ts-")):
+            return [call for server in self.asked for call in server.calls()]
+        return [call for server in self.asked for call in server.listed_calls()]
 
     def run(self, machine: Machine) -> Seen:
         """Run the client."""
@@ -147,7 +148,17 @@ def over_http(bench: Bench, clients: list[str]) -> list[Session]:
     headers = {"Authorization": f"Bearer {bench.plane.keys['agent']}"}
     url = f"{bench.plane.url}/mcp/{tenant}"
     target = Target("sentinel", url=url, headers=headers, qualified=True)
+    wait_for(bench, target)
     return [Session("http", client, bench.behind, [target]) for client in clients]
+
+
+def wait_for(bench: Bench, target: Target) -> None:
+    """Wait until all servers behind an endpoint run: the gateway lists those that are ready."""
+    wanted = {server.allowed.registered for server in bench.behind}
+    deadline = time.monotonic() + PATIENCE
+    while wanted - set(bench.machine.program("py-legacy", target, []).tools):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the servers behind the gateway do not start")
 
 
 def over_stdio(bench: Bench, clients: list[str], binary: str) -> list[Session]:

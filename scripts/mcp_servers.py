@@ -55,11 +55,11 @@ class Server:
     hidden: Call
 
     def calls(self) -> list[Call]:
-        """Return the calls of a program: it may call what is not listed."""
+        """Return the calls of a program that calls what is not listed, too."""
         return [self.allowed, self.denied, self.hidden, self.allowed]
 
-    def calls_of_agent(self) -> list[Call]:
-        """Return the calls of an agent, which calls only what it is offered."""
+    def listed_calls(self) -> list[Call]:
+        """Return the calls of what is listed."""
         return [self.allowed, self.denied, self.allowed]
 
 

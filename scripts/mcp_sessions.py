@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE = 120.0  # seconds, for one client
+TOOL_FAILED = 5
 PROGRAMS = ["inspector-legacy", "inspector-auto", "py-auto", "py-legacy", "ts-auto", "ts-legacy"]
 FRAMEWORKS = ROOT / "mcp/frameworks"
 # The frameworks differ in the major version of the Python SDK that they need.
@@ -92,8 +93,8 @@ class Machine:
             timeout=PATIENCE,
             check=False,
         )
-        # The Inspector's status is 1 when the result of a tool says that it failed.
-        if not done.stdout or done.returncode not in (0, 1):
+        # The Inspector's status when the result of a tool says that it failed.
+        if not done.stdout or done.returncode not in (0, TOOL_FAILED):
             raise RuntimeError(f"status {done.returncode}\n{done.stderr[-3000:]}")
         return done.stdout
 
@@ -135,7 +136,7 @@ class Machine:
         for call in calls:
             options = ["--method", "tools/call", "--tool-name", target.named(call)]
             for key, value in call.arguments.items():
-                options += ["--tool-arg", f"{key}={value}"]
+                options += ["--tool-arg", f"{key}={json.dumps(value)}"]
             result = invoke(*options)
             text = "".join(block.get("text", "") for block in result["content"])
             is_error, meta = result.get("isError", False), result.get("_meta", {})
