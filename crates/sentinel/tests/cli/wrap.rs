@@ -171,8 +171,11 @@ impl Home {
     }
 
     fn embedded(&self) -> Client {
-        let args = ["mcp", "wrap", "--embedded", "--server=small", "--", "python3", SERVER];
-        Client::start(self.command(&args))
+        Client::start(self.wrap())
+    }
+
+    fn wrap(&self) -> Command {
+        self.command(&["mcp", "wrap", "--embedded", "--server=small", "--", "python3", SERVER])
     }
 
     fn status(&self) -> Value {
@@ -255,6 +258,17 @@ fn what_only_reads_is_allowed_and_what_writes_once_a_person_lists_it() {
         .collect();
     assert!(calls.contains(&"small__look") && calls.contains(&"small__write"), "{decisions}");
     assert_eq!(client.end(), Some(0));
+}
+
+#[test]
+fn a_server_that_takes_its_time_is_waited_for() {
+    let home = Home::new();
+    let mut command = home.wrap();
+    // Longer than the gateway waits for one of many servers.
+    command.env("SLOW", "6");
+    let mut client = Client::start(command);
+    client.initialize();
+    assert_eq!(client.tools().len(), 4);
 }
 
 #[test]

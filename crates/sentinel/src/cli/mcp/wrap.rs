@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let Governed { client, tenant, agent, embedded } = governed;
     let authority = Remote::new(client, tenant, agent);
     let command = args.command;
-    let settings = Arc::new(Settings::new(cursor_key()?));
+    let settings = Arc::new(settings()?);
     let route = Box::new(move |era| route(&server, command, era, &settings));
     let options =
         Options { authority: Arc::new(authority), route, stop, limits: Limits::default() };
@@ -182,10 +182,13 @@ fn environment() -> Vec<(String, Secret)> {
     all.map(|(name, value)| (name, value.into())).collect()
 }
 
-fn cursor_key() -> Outcome<[u8; 32]> {
+/// Most clients list once, and go on without the tools of a server that is left out because it
+/// starts slowly. There is no other server here that would have to wait for it.
+fn settings() -> Outcome<Settings> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).or_fail(|| "cannot make a key".to_owned())?;
-    Ok(key)
+    let settings = Settings::new(key);
+    Ok(Settings { list_budget: settings.fetch_limit, ..settings })
 }
 
 /// A client that closes a server sends SIGTERM if the end of the input does not suffice.

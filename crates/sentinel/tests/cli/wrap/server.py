@@ -52,6 +52,7 @@ def serve(request):
             "serverInfo": {"name": "small", "version": "1"},
         }
     elif method == "tools/list":
+        time.sleep(float(os.environ.get("SLOW", 0)))
         result = {"tools": TOOLS}
     elif method == "tools/call":
         result = call(params)
