@@ -26,11 +26,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conformance import ROOT, ready, running
 from mcp_records import ControlPlane, audit, check_tenant
 from mcp_servers import REASON, Call, Server, servers
 from mcp_sessions import AGENTS, PATIENCE, PROGRAMS, Machine, Result, Seen, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # One for each way in: the names of upstreams are unique in a tenant.
 TENANTS = {"http": "clients-http", "stdio": "clients-stdio"}
@@ -205,12 +209,12 @@ def run_all(given: argparse.Namespace, bench: Bench, work: Path) -> bool:
     ways = [given.only] if given.only else sorted(TENANTS)
     for tenant in TENANTS.values():
         bench.plane.request("POST", "/v1/tenants", {"slug": tenant})
-    sessions = {
-        "http": over_http(bench, clients),
-        "stdio": over_stdio(bench, clients, given.sentinel),
+    makers: dict[str, Callable[[], list[Session]]] = {
+        "http": lambda: over_http(bench, clients),
+        "stdio": lambda: over_stdio(bench, clients, given.sentinel),
     }
     with ThreadPoolExecutor() as pool:
-        runs = [pool.submit(run, bench, sessions[way]) for way in ways]
+        runs = [pool.submit(run, bench, makers[way]()) for way in ways]
         passed = [all(one.result()) for one in runs]
     tenants = [TENANTS[way] for way in ways]
     wrong = [line for tenant in tenants for line in check_tenant(bench.plane, tenant)]
