@@ -1,27 +1,34 @@
 """A stand-in for the Messages API: the scripted model of plan.py behind the real protocol.
 
 It speaks what a client of the API sends and expects (JSON in, one message or a stream of
-server-sent events out). A request that offers no MCP tool, as for a title, is not a turn.
+server-sent events out). A request that shows no MCP tool, as for a title, is not a turn. Claude
+Code names the tools of MCP servers, and the model loads those that it wants to call.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from plan import FINAL, Call
+from plan import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from plan import Plan
+    from plan import Call, Plan
 
 Json: TypeAlias = dict[str, Any]
 
+# The tool by which Claude Code loads tools, and what the identifiers of other calls begin with.
+SEARCH = "ToolSearch"
+PREFIX = "toolu_for_"
+# `mcp`, the server and the tool.
+PARTS = 3
 USAGE = {"input_tokens": 1, "output_tokens": 1}
 
 
@@ -35,31 +42,56 @@ class Model:
         # The request that was answered last, and its answer: the same request again is not a turn.
         self.asked: list[Json] = []
         self.answer: Json = {}
+        self.searched = False
 
     def message(self, request: Json) -> Json:
         """Return the message that answers a request."""
-        offered = [tool["name"] for tool in request.get("tools", [])]
-        offered = [name for name in offered if name.startswith("mcp__")]
+        shown = self.shown(request)
         with self.asking:
-            if not offered:
+            if not shown:
                 return message(request, {"type": "text", "text": "title"}, "end_turn")
             if request["messages"] == self.asked:
                 self.plan.record.faults.append("the same request to the model was sent twice")
                 return self.answer
             self.asked = request["messages"]
-            names = [name.split("__", 2)[2] for name in offered]
-            call = self.plan.turn(names, results(request["messages"]))
-            self.answer = message(request, *self.content(call))
+            use = self.search(request) or self.call(request, shown)
+            self.answer = message(request, *use)
             return self.answer
 
-    def content(self, call: Call | None) -> tuple[Json, str]:
-        """Return the content of a turn, and why it ends."""
+    def shown(self, request: Json) -> list[str]:
+        """Return the names of the tools of MCP servers that the model is shown, loaded or not."""
+        text = json.dumps(request)
+        servers = {server.name for server in self.plan.servers}
+        found = {tuple(name.split("__", 2)) for name in re.findall(r"mcp__\w[\w-]*", text)}
+        return [name[2] for name in found if len(name) == PARTS and name[1] in servers]
+
+    def search(self, request: Json) -> tuple[Json, str] | None:
+        """Load the tools of the plan if they are not, as a model has to before it calls one."""
+        loaded = {tool["name"] for tool in request["tools"]}
+        wanted = sorted({qualified(call) for call in self.plan.calls} - loaded)
+        if not wanted or self.searched or SEARCH not in loaded:
+            return None
+        self.searched = True
+        query = {"query": f"select:{','.join(wanted)}", "max_results": len(wanted)}
+        return {
+            "type": "tool_use",
+            "id": "toolu_search",
+            "name": SEARCH,
+            "input": query,
+        }, "tool_use"
+
+    def call(self, request: Json, shown: list[str]) -> tuple[Json, str]:
+        """Return the content of a turn of the plan, and why it ends."""
+        call = self.plan.turn(shown, results(request["messages"]))
         if call is None:
             return {"type": "text", "text": FINAL}, "end_turn"
-        name = f"mcp__{call.server}__{call.name}"
-        identifier = f"toolu_{call.id}"
-        use = {"type": "tool_use", "id": identifier, "name": name, "input": call.arguments}
-        return use, "tool_use"
+        use = {"type": "tool_use", "id": f"{PREFIX}{call.id}", "name": qualified(call)}
+        return {**use, "input": call.arguments}, "tool_use"
+
+
+def qualified(call: Call) -> str:
+    """Return the name by which Claude Code knows a tool."""
+    return f"mcp__{call.server}__{call.name}"
 
 
 def message(request: Json, block: Json, reason: str) -> Json:
@@ -80,7 +112,8 @@ def results(messages: list[Json]) -> list[str]:
     """Return what the model reads of the results of tools."""
     contents = [m["content"] for m in messages if isinstance(m["content"], list)]
     blocks = [block for content in contents for block in content]
-    return [text(block["content"]) for block in blocks if block["type"] == "tool_result"]
+    found = [block for block in blocks if block["type"] == "tool_result"]
+    return [text(b["content"]) for b in found if b["tool_use_id"].startswith(PREFIX)]
 
 
 def text(content: Any) -> str:

@@ -50,8 +50,6 @@ def environment(home: Path, model: str) -> dict[str, str]:
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_TELEMETRY": "1",
         "DISABLE_ERROR_REPORTING": "1",
-        # All tools are offered in the first turn, and not only after a search.
-        "ENABLE_TOOL_SEARCH": "false",
         "HTTP_PROXY": NOWHERE,
         "HTTPS_PROXY": NOWHERE,
         "NO_PROXY": "127.0.0.1,localhost",
