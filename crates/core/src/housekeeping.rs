@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 /// The longest by which the clocks of two servers may differ for the guarantees about quotas,
 /// permits and call identifiers to hold: rows are kept so much longer than they are needed.
 pub const LONGEST_SKEW: SignedDuration = SignedDuration::from_hours(24);
-/// How long a permit may be redeemed.
-pub const PERMIT_LIFETIME: SignedDuration = crate::permit::LIFETIME;
+/// How long a permit may be redeemed, or a call be gone on with, which takes longer.
+pub const PERMIT_LIFETIME: SignedDuration = crate::permit::RESUMABLE;
 /// How long a call identifier means its call.
 pub const CLAIM_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// How much faster than time itself the believed time follows a clock that is ahead of it.

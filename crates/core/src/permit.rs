@@ -6,9 +6,12 @@
 //! neither a kill nor a revocation that has returned is followed by a redemption of what it covers,
 //! on whichever replica.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::commit::Pending;
 use crate::control::{ControlChanges, ControlState};
@@ -19,6 +22,9 @@ use crate::principal::Principal;
 
 /// How long after its decision a permit may be used.
 pub const LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long after its decision a call that asked its client something can go on.
+pub const RESUMABLE: SignedDuration = SignedDuration::from_hours(1);
 
 /// How far the clocks of replicas may be apart, or one clock jump back. A permit from further in
 /// the future is refused: else a clock that was set back would make an old one good again.
@@ -79,6 +85,7 @@ pub struct Redemption {
     /// The call, decided again: an allow, with the identifier of the decision that has the permit.
     call: Pending,
     redeemer: Principal,
+    mark: DecisionId,
     obstacle: Option<Redeemed>,
 }
 
@@ -87,9 +94,24 @@ impl Redemption {
     /// on `control`.
     #[must_use]
     pub fn new(control: Arc<ControlState>, call: Pending, redeemer: Principal) -> Self {
-        let mut redemption = Self { control, call, redeemer, obstacle: None };
+        let mark = call.record.id;
+        let mut redemption = Self { control, call, redeemer, mark, obstacle: None };
         redemption.look();
         redemption
+    }
+
+    /// Uses up the right to go on with the call, for the time `round`, in place of its permit. Each
+    /// round is used up by itself, and once: otherwise what was counted once could be sent again and
+    /// again.
+    #[must_use]
+    pub fn of_round(self, round: NonZeroU32) -> Self {
+        Self { mark: of_round(self.call.record.id, round), ..self }
+    }
+
+    /// What the store marks as used, while the decision is a recorded allow.
+    #[must_use]
+    pub const fn mark(&self) -> DecisionId {
+        self.mark
     }
 
     #[must_use]
@@ -143,6 +165,17 @@ impl Redemption {
         (!record.allow)
             .then(|| Redeemed::Denied { code: record.code, reason: record.reason.clone() })
     }
+}
+
+/// What stands for a round of a call among the permits, which are marked by their decisions.
+fn of_round(decision: DecisionId, round: NonZeroU32) -> DecisionId {
+    let mut hash = Sha256::new();
+    hash.update(b"sentinel-mcp.dev/permit/round/v1");
+    hash.update(decision.0.as_bytes());
+    hash.update(round.get().to_be_bytes());
+    let mut mark = [0; 16];
+    mark.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    DecisionId(Uuid::from_bytes(mark))
 }
 
 #[cfg(test)]

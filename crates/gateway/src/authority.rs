@@ -5,6 +5,7 @@ mod grant;
 pub mod local;
 pub mod remote;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,9 +58,18 @@ pub struct Question {
     pub purpose: Option<String>,
     /// What policy sees as `input.context`.
     pub context: Object,
-    /// The allow that this call goes on from, after its client was asked something. It is decided
-    /// again, and not counted again where the authority can tell.
-    pub resumes: Option<DecisionId>,
+    /// The allow that this call goes on from. It is decided again, and not counted again where the
+    /// authority can tell.
+    pub resumes: Option<Earlier>,
+}
+
+/// An allow that is decided again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earlier {
+    pub decision: DecisionId,
+    /// How often the call goes on with that, after its client was asked something. Each time counts
+    /// once: what is sent twice is counted twice. `None` when nothing is to be sent.
+    pub round: Option<NonZeroU32>,
 }
 
 /// Code of a call that cannot be put as a question at all.

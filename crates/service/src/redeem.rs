@@ -5,11 +5,12 @@
 //! more, on the state of now, and the store marks the permit in a transaction that holds the epoch
 //! lock. See [`sentinel_core::permit`].
 
+use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::{Arguments, CheckRequest};
 use sentinel_core::clock::Clock;
@@ -17,7 +18,7 @@ use sentinel_core::commit::Pending;
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Resolved, precheck, resolve};
 use sentinel_core::id::{DecisionId, KeyId, ToolId};
-use sentinel_core::permit::{Redeemed, Redemption, is_good};
+use sentinel_core::permit::{RESUMABLE, Redeemed, Redemption, is_good};
 use sentinel_core::ports::DecisionStore;
 use sentinel_core::principal::Principal;
 use serde_json::{Map, Value};
@@ -28,9 +29,6 @@ use crate::control::Control;
 use crate::judge::{Case, Judge};
 use crate::outstanding::Outstanding;
 use crate::permit::{Permit, PermitSeal};
-
-/// How long after its decision a call that asked its client something can go on.
-pub const RESUMABLE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Redeems permits.
 #[derive(Debug)]
@@ -79,22 +77,9 @@ impl Redeemer {
                 Err(_) if self.control.refresh().await?.epoch() != control.epoch() => continue,
                 Err(refusal) => return Err(refusal),
             };
-            let redemption = Redemption::new(control, call, redeemer.clone());
-            let (redeemed, control) = self.store.redeem_permit(redemption).await?;
-            self.control.observe(&control);
-            match redeemed {
-                Redeemed::Done => {
-                    self.outstanding.redeemed(&record);
-                    return Ok(permit);
-                }
-                Redeemed::Used => {
-                    return Err(ServiceError::conflict(
-                        "permit_used",
-                        "the permit was used before; check the call again",
-                    ));
-                }
-                Redeemed::Denied { code, reason } => return Err(refused(code, &reason)),
-                Redeemed::Superseded => {}
+            if self.use_up(Redemption::new(control, call, redeemer.clone())).await? {
+                self.outstanding.redeemed(&record);
+                return Ok(permit);
             }
         }
         Err(ServiceError::GaveUp { attempts: ATTEMPTS })
@@ -102,16 +87,19 @@ impl Redeemer {
 
     /// Has the call of `decision` decided again, on the state of now, when it goes on after its
     /// client was asked something. It was counted when it was decided first, and is not counted
-    /// again. Returns that first decision, and a permit for going on.
+    /// again. Returns that first decision, and a permit for going on. `round` is used up by that, as
+    /// a permit is; without one nothing is, and the permit must not be used to send anything.
     ///
     /// # Errors
     /// The code of the deny when the call would be denied by now; `permit_invalid` when there is no
-    /// such allow of `principal` with these arguments, or it is too old.
+    /// such allow of `principal` with these arguments, or it is too old; `permit_used` when the call
+    /// went on for that time already.
     pub async fn resume(
         &self,
         principal: &Principal,
         decision: DecisionId,
         arguments: &Arguments,
+        round: Option<NonZeroU32>,
     ) -> Result<(DecisionRecord, Permit), ServiceError> {
         let record = self.store.decision(decision).await?;
         let own = |record: &DecisionRecord| {
@@ -121,15 +109,41 @@ impl Redeemer {
         };
         let record = record.filter(own).ok_or_else(|| invalid("it was issued for another call"))?;
         may_redeem(principal, &record)?;
-        let control = self.control.refresh().await?;
-        let now = self.clock.now();
-        if now.duration_since(record.created_at) > RESUMABLE {
-            return Err(invalid("it has expired"));
+        for _ in 0..ATTEMPTS {
+            let control = self.control.refresh().await?;
+            // What is marked is kept for a while from then on, so a clock that is behind must not
+            // say that it was long ago.
+            let now = self.clock.now().max(record.created_at);
+            if now.duration_since(record.created_at) > RESUMABLE {
+                return Err(invalid("it has expired"));
+            }
+            let call = self.decide_again(&record, arguments, &control, now).await?;
+            if let Some(round) = round {
+                let redemption = Redemption::new(control, call, principal.clone()).of_round(round);
+                if !self.use_up(redemption).await? {
+                    continue;
+                }
+            }
+            let permit = PermitSeal::again(&record, now);
+            let permit = permit.ok_or_else(|| invalid("its decision is not recorded"))?;
+            return Ok((record, permit));
         }
-        self.decide_again(&record, arguments, &control, now).await?;
-        let permit = PermitSeal::again(&record, now);
-        let permit = permit.ok_or_else(|| invalid("its decision is not recorded"))?;
-        Ok((record, permit))
+        Err(ServiceError::GaveUp { attempts: ATTEMPTS })
+    }
+
+    /// Has the store mark what `redemption` uses up. False when the call has to be decided again.
+    async fn use_up(&self, redemption: Redemption) -> Result<bool, ServiceError> {
+        let (redeemed, control) = self.store.redeem_permit(redemption).await?;
+        self.control.observe(&control);
+        match redeemed {
+            Redeemed::Done => Ok(true),
+            Redeemed::Used => Err(ServiceError::conflict(
+                "permit_used",
+                "the permit was used before; check the call again",
+            )),
+            Redeemed::Denied { code, reason } => Err(refused(code, &reason)),
+            Redeemed::Superseded => Ok(false),
+        }
     }
 
     /// The call of `record`, decided on the state of now as the call that was counted already.

@@ -1,5 +1,6 @@
 //! Wires the use cases to their ports.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -328,7 +329,8 @@ impl Services {
     }
 
     /// Goes on with an allowed call of `principal` after its client was asked something: policy and
-    /// control state are asked again, and the quota is not.
+    /// control state are asked again, and the quota is not. `round` counts how often it went on; each
+    /// is used up once, on whichever replica. Without one nothing may be sent.
     ///
     /// # Errors
     /// As [`Redeemer::resume`] and [`Services::open_call`].
@@ -337,8 +339,10 @@ impl Services {
         principal: Principal,
         decision: DecisionId,
         arguments: &Arguments,
+        round: Option<NonZeroU32>,
     ) -> Result<CallInFlight, ServiceError> {
-        let (record, permit) = self.redeemer.resume(&principal, decision, arguments).await?;
+        let resumed = self.redeemer.resume(&principal, decision, arguments, round).await;
+        let (record, permit) = resumed?;
         self.calls.open(&self.control, principal, &record, permit)
     }
 

@@ -157,10 +157,10 @@ async fn mark_redeemed(connection: &mut PgConnection, redemption: &mut Redemptio
         return Ok(false);
     }
     let sql = "INSERT INTO permits (decision_id, redeemed_at)
-        SELECT id, $2 FROM policy_logs WHERE id = $1 AND decision = 'allow'
+        SELECT $3, $2 FROM policy_logs WHERE id = $1 AND decision = 'allow'
         ON CONFLICT DO NOTHING";
     let (id, at) = (redemption.decision_id().0, Time(redemption.at()));
-    let done = query(sql).bind(id).bind(at).execute(connection).await?;
+    let done = query(sql).bind(id).bind(at).bind(redemption.mark().0).execute(connection).await?;
     Ok(done.rows_affected() == 1)
 }
 

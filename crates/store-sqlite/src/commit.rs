@@ -124,10 +124,12 @@ pub(crate) fn redeem(
         return Ok((redemption, false));
     }
     let sql = "INSERT INTO permits (decision_id, redeemed_at)
-        SELECT id, ?2 FROM policy_logs WHERE id = ?1 AND decision = 'allow'
+        SELECT ?3, ?2 FROM policy_logs WHERE id = ?1 AND decision = 'allow'
         ON CONFLICT DO NOTHING";
-    let (id, at) = (redemption.decision_id(), redemption.at().as_microsecond());
-    let marked = transaction.prepare_cached(sql)?.execute(params![id.0.as_bytes(), at])? == 1;
+    let (id, mark) = (redemption.decision_id(), redemption.mark());
+    let at = redemption.at().as_microsecond();
+    let values = params![id.0.as_bytes(), at, mark.0.as_bytes()];
+    let marked = transaction.prepare_cached(sql)?.execute(values)? == 1;
     Ok((redemption, marked))
 }
 

@@ -124,6 +124,7 @@ macro_rules! store_conformance_tests {
             }
             permits {
                 a_permit_is_redeemed_once
+                each_round_of_a_call_is_used_once
                 only_a_recorded_allow_has_a_permit
                 a_kill_keeps_a_permit_from_being_redeemed
                 what_changed_supersedes_a_redemption

@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    Allowed, Authority, Denied, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling, Standing,
-    Started, Withdrawal, Withdrawn,
+    Allowed, Authority, Denied, Earlier, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling,
+    Standing, Started, Withdrawal, Withdrawn,
 };
 use sentinel_mcp_protocol::jsonrpc::Object;
 
@@ -83,11 +83,12 @@ impl Local {
         })
     }
 
-    /// Goes on with an earlier allow; `None` when it has to be decided as a new call.
+    /// Goes on with an earlier allow; `None` when it has to be decided as a new call, which one is
+    /// that went on from there before.
     async fn resume(&self, question: &Question) -> Option<Allowed> {
-        let decision = question.resumes?;
+        let Earlier { decision, round } = question.resumes?;
         let (services, principal) = (self.door.services(), self.speaker.principal.clone());
-        let resumed = services.resume_call(principal, decision, &question.arguments).await;
+        let resumed = services.resume_call(principal, decision, &question.arguments, round).await;
         let call = resumed.ok()?;
         Some(Allowed { decision, grant: granted(call), quota_remaining: None })
     }

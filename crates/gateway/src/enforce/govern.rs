@@ -1,5 +1,6 @@
 //! The one path of every call: decide, send, record.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
@@ -13,9 +14,11 @@ use super::inquiry::{Inquiry, decide_questions};
 use super::meta_tool::Inner;
 use super::outcome::{self, Record};
 use super::payload::Payload;
-use super::state::Bound;
+use super::state::{Bound, Waiting};
 use super::{REPEATS, settings::Enforcement};
-use crate::authority::{Allowed, Denied, Ended, Grant, INVALID_CALL, Question, Ruling, Withdrawn};
+use crate::authority::{
+    Allowed, Denied, Earlier, Ended, Grant, INVALID_CALL, Question, Ruling, Withdrawn,
+};
 use crate::catalog::Target;
 use crate::client::Client;
 use crate::denial;
@@ -48,7 +51,7 @@ struct Subject {
 #[derive(Debug)]
 struct Thread {
     call_id: String,
-    resumes: Option<DecisionId>,
+    resumes: Option<Earlier>,
 }
 
 /// The allows that a call rests on.
@@ -57,6 +60,17 @@ struct Decided {
     allowed: Allowed,
     /// Of what a meta-tool calls.
     inner: Option<(Inner, Allowed)>,
+}
+
+impl Thread {
+    /// The next time that the call goes on from `decision`. A call that was decided as a new one
+    /// meanwhile begins to count.
+    fn next_round(&self, decision: DecisionId) -> Result<NonZeroU32, RpcError> {
+        let last = self.resumes.filter(|earlier| earlier.decision == decision);
+        let last = last.and_then(|earlier| earlier.round).map_or(0, NonZeroU32::get);
+        let next = last.checked_add(1).and_then(NonZeroU32::new);
+        next.ok_or_else(|| RpcError::internal("the server asks again and again"))
+    }
 }
 
 impl Governed {
@@ -80,10 +94,12 @@ impl Governed {
         let bound = self.subject.bound(client, self.payload.arguments.hash());
         let waiting = client.enforcement.seal.open(bound, &sealed)?;
         self.payload.continuation.state = waiting.state;
-        Ok(Thread { call_id: waiting.call_id, resumes: Some(waiting.decision) })
+        let Waiting { decision, round, .. } = waiting;
+        let resumes = Some(Earlier { decision, round: Some(round) });
+        Ok(Thread { call_id: waiting.call_id, resumes })
     }
 
-    fn question(&self, client: &Client, resumes: Option<DecisionId>) -> Question {
+    fn question(&self, client: &Client, resumes: Option<Earlier>) -> Question {
         Question {
             tool: self.subject.target.registered.clone(),
             action: self.subject.action,
@@ -174,7 +190,8 @@ async fn repeat(
     };
     let decision = decision.filter(|_| ended != Ended::NotExecuted)?;
     // A repeat is decided as well, so that a result is handed out only while it may be.
-    match client.authority.decide(governed.question(client, Some(decision))).await {
+    let earlier = Earlier { decision, round: None };
+    match client.authority.decide(governed.question(client, Some(earlier))).await {
         Ruling::Denied(denied) => return Some(governed.subject.deny(&client.enforcement, &denied)),
         // Decided as a call of its own, it is recorded that it was not made.
         Ruling::Allowed(allowed) if allowed.decision != decision => {
@@ -379,7 +396,9 @@ impl Call<'_> {
             Some(_) => return Err(RpcError::internal("the state of the server is not a text")),
         };
         let bound = self.subject.bound(self.client, arguments);
-        let sealed = enforcement.seal.seal(bound, state, (self.decision, &self.thread.call_id))?;
+        let round = self.thread.next_round(self.decision)?;
+        let call = (self.decision, round, self.thread.call_id.as_str());
+        let sealed = enforcement.seal.seal(bound, state, call)?;
         reply.insert("requestState".to_owned(), sealed.into());
         reply.insert("resultType".to_owned(), "input_required".into());
         // The request that goes on with it records how it ends.

@@ -1,6 +1,7 @@
 //! The state of a call that waits for its client to respond. The client keeps it, so it is
 //! authenticated: it is good for the same caller and the same call only, and not for long.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -24,6 +25,8 @@ pub(super) struct Waiting {
     /// What the server wants back.
     pub(super) state: Option<String>,
     pub(super) decision: DecisionId,
+    /// How often the call will have gone on with this state. No other state of the call has it.
+    pub(super) round: NonZeroU32,
     pub(super) call_id: String,
     expires: u64,
 }
@@ -56,10 +59,10 @@ impl Seal {
         &self,
         bound: Bound<'_>,
         state: Option<String>,
-        (decision, call_id): (DecisionId, &str),
+        (decision, round, call_id): (DecisionId, NonZeroU32, &str),
     ) -> Result<String, RpcError> {
         let expires = now().saturating_add(LIFETIME.as_secs());
-        let waiting = Waiting { state, decision, call_id: call_id.to_owned(), expires };
+        let waiting = Waiting { state, decision, round, call_id: call_id.to_owned(), expires };
         let mut bytes = serde_json::to_vec(&waiting)
             .map_err(|_| RpcError::internal("the state of the call cannot be written"))?;
         let tag = self.mac(bound, &bytes)?.finalize().into_bytes();
@@ -114,7 +117,8 @@ mod tests {
         let arguments = hash(&json!({"a": 1}));
         let bound = Bound { principal: "p", tool: "t", action: "call", arguments };
         let decision = DecisionId(uuid::Uuid::now_v7());
-        let sealed = seal.seal(bound, Some("server's".to_owned()), (decision, "c")).unwrap();
+        let call = (decision, NonZeroU32::MIN, "c");
+        let sealed = seal.seal(bound, Some("server's".to_owned()), call).unwrap();
         let waiting = seal.open(bound, &sealed).unwrap();
         assert_eq!((waiting.state.as_deref(), waiting.decision), (Some("server's"), decision));
         for other in [

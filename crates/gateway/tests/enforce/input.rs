@@ -1,5 +1,6 @@
 //! Calls that wait for their client to respond, and go on with its next request.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, World, code, decision, text, try_call};
@@ -52,6 +53,45 @@ async fn a_call_goes_on_decided_again_and_counted_once() {
     // Two fit into the quota: so another one is left.
     assert_eq!(try_call(&client, first()).await.unwrap()["resultType"], "input_required");
     assert_eq!(code(&try_call(&client, first()).await.unwrap()), "quota_exceeded");
+}
+
+#[tokio::test]
+async fn a_state_that_is_sent_again_is_a_new_call_and_counted() {
+    let world = start().await;
+    world.policy.set(|_| Ok((true, Some(3))));
+    let client = world.client();
+    let waiting = try_call(&client, first()).await.unwrap();
+    // Eight at once, of which one goes on with the call, and two more fit into the quota.
+    let sent = (0..8).map(|_| try_call(&client, retry(&waiting)));
+    let results: Vec<_> = join_all(sent).await.into_iter().map(Result::unwrap).collect();
+    let (done, denied): (Vec<_>, Vec<_>) =
+        results.iter().partition(|result| result["isError"] != true);
+    assert_eq!((done.len(), denied.len()), (3, 5), "{results:?}");
+    assert!(denied.iter().all(|result| code(result) == "quota_exceeded"), "{denied:?}");
+    assert_eq!(world.upstream.calls().len(), 4);
+    let decided = world.decisions().await;
+    let allowed =
+        decided.iter().filter(|(tool, code, _)| tool == "files__plain" && code == "allowed");
+    assert_eq!(allowed.count(), 3, "{decided:?}");
+}
+
+#[tokio::test]
+async fn a_call_of_several_rounds_is_counted_once_and_each_state_serves_once() {
+    let world = start().await;
+    let is_plain = |tool: &str| tool == "files__plain";
+    world.policy.set(move |input| Ok((true, is_plain(input.tool.as_str()).then_some(1))));
+    world.upstream.will("plain", Behaviour::Rounds(3));
+    let client = world.client();
+    let mut waiting = try_call(&client, first()).await.unwrap();
+    for _ in 1..3 {
+        let next = try_call(&client, retry(&waiting)).await.unwrap();
+        assert_eq!(next["resultType"], "input_required", "{next}");
+        let again = try_call(&client, retry(&waiting)).await.unwrap();
+        assert_eq!(code(&again), "quota_exceeded");
+        waiting = next;
+    }
+    assert_eq!(text(&try_call(&client, retry(&waiting)).await.unwrap()), "done");
+    assert_eq!(world.upstream.calls().len(), 4);
 }
 
 #[tokio::test]

@@ -57,6 +57,8 @@ pub(crate) enum Behaviour {
     Ask(&'static str, Value),
     /// Wants this first, and replies to the request that has a response.
     Input(Value, Value),
+    /// Asks so many times, and counts in its state.
+    Rounds(u32),
 }
 
 /// A server in memory.
@@ -191,6 +193,17 @@ impl Upstream for Fake {
                 let responded = params.contains_key("inputResponses");
                 let reply = object(if responded { then } else { first });
                 Ok(if responded { Reply::Result(reply) } else { Reply::InputRequired(reply) })
+            }
+            Behaviour::Rounds(most) => {
+                let state = params.get("requestState").and_then(Value::as_str);
+                let round: u32 = state.map_or(0, |state| state.parse().unwrap());
+                let ask = json!({"q": {"method": "elicitation/create", "params": {}}});
+                let next = (round + 1).to_string();
+                let ask = json!({"inputRequests": ask, "requestState": next});
+                let done = json!({"content": [{"type": "text", "text": "done"}]});
+                let asks = round < most;
+                let reply = object(if asks { ask } else { done });
+                Ok(if asks { Reply::InputRequired(reply) } else { Reply::Result(reply) })
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Permits: redeemed once, and only while the call that they are for would be allowed.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use sentinel_core::decision::ReasonCode;
@@ -43,6 +44,28 @@ pub async fn a_permit_is_redeemed_once(store: Shared) {
         let later = check.clone().at(build::after(1));
         assert_eq!(redeem(&scene, &later, id).await, Redeemed::Used);
     }
+}
+
+/// A call that goes on after its client was asked: each time once, beside its permit.
+pub async fn each_round_of_a_call_is_used_once(store: Shared) {
+    let scene = Arc::new(Scene::new(store).await);
+    let check = scene.check().await;
+    let (id, other) = (scene.record(&check).await.id, scene.record(&check).await.id);
+    for (id, round) in [(id, 1), (id, 2), (other, 1)] {
+        let round = NonZeroU32::new(round).unwrap();
+        let (shared, copy) = (Arc::clone(&scene), check.clone());
+        let used = at_once(32, move |_| {
+            let (scene, check) = (Arc::clone(&shared), copy.clone());
+            let redemption = check.redemption(id, ADMIN).of_round(round);
+            async move { scene.store.redeem_permit(redemption).await.unwrap().0 }
+        })
+        .await;
+        let done = used.iter().filter(|used| **used == Redeemed::Done).count();
+        assert_eq!(done, 1, "{round} of {id:?}");
+    }
+    assert_eq!(redeem(&scene, &check, id).await, Redeemed::Done, "the permit itself is unused");
+    let unknown = check.redemption(DecisionId(Uuid::now_v7()), ADMIN).of_round(NonZeroU32::MIN);
+    assert_eq!(scene.store.redeem_permit(unknown).await.unwrap().0, Redeemed::Used);
 }
 
 pub async fn only_a_recorded_allow_has_a_permit(store: Shared) {
