@@ -64,7 +64,7 @@ pub async fn call_tool(
 ) -> Result<Object, RpcError> {
     let call = ToolCall::read(request.params.clone())?;
     let target = catalog::find_tool(client, &call.name).await;
-    let governed = Governed::new("tools/call", "call", target, Payload::tool(call));
+    let governed = Governed::new("tools/call", "call", target, Payload::tool(call)?);
     govern(client, exchange, governed).await
 }
 
@@ -79,7 +79,7 @@ pub async fn read_resource(
 ) -> Result<Object, RpcError> {
     let read = ResourceRead::read(request.params.clone())?;
     let target = catalog::find_resource(client, &read.uri);
-    let payload = Payload::resource(ResourceRead { uri: target.name.clone(), ..read });
+    let payload = Payload::resource(ResourceRead { uri: target.name.clone(), ..read })?;
     govern(client, exchange, Governed::new("resources/read", "read", target, payload)).await
 }
 
@@ -94,7 +94,7 @@ pub async fn subscribe(
 ) -> Result<Object, RpcError> {
     let subscription = Subscription::read(request.params.clone())?;
     let target = catalog::find_resource(client, &subscription.uri);
-    let payload = Payload::subscription(Subscription { uri: target.name.clone(), ..subscription });
+    let payload = Payload::subscription(Subscription { uri: target.name.clone(), ..subscription })?;
     govern(client, exchange, Governed::new("resources/subscribe", "subscribe", target, payload))
         .await
 }
@@ -110,7 +110,7 @@ pub async fn get_prompt(
 ) -> Result<Object, RpcError> {
     let get = PromptGet::read(request.params.clone())?;
     let target = catalog::find_prompt(client, &get.name).await;
-    let payload = Payload::prompt(PromptGet { name: target.name.clone(), ..get });
+    let payload = Payload::prompt(PromptGet { name: target.name.clone(), ..get })?;
     govern(client, exchange, Governed::new("prompts/get", "get", target, payload)).await
 }
 
@@ -141,7 +141,7 @@ pub async fn complete(
         .as_ref()
         .map_or_else(|| target.registered.clone(), |upstream| door(upstream.name(), "completion"));
     let target = Target { registered, ..target };
-    let payload = Payload::completion(Completion { reference, ..completion });
+    let payload = Payload::completion(Completion { reference, ..completion })?;
     govern(client, exchange, Governed::new("completion/complete", "complete", target, payload))
         .await
 }

@@ -9,7 +9,7 @@ use super::OWN;
 use sentinel_mcp_protocol::call_params::{
     Completion, Continuation, PromptGet, ResourceRead, Subscription, ToolCall,
 };
-use sentinel_mcp_protocol::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::{Object, RpcError};
 
 /// One call.
 #[derive(Debug)]
@@ -35,29 +35,29 @@ enum Rest {
 }
 
 impl Payload {
-    pub(super) fn tool(call: ToolCall) -> Self {
+    pub(super) fn tool(call: ToolCall) -> Result<Self, RpcError> {
         let ToolCall { arguments, meta, continuation, .. } = call;
         let rest = Rest::Tool(arguments.is_some());
         Self::new(arguments.unwrap_or_default(), meta, continuation, rest)
     }
 
-    pub(super) fn prompt(mut get: PromptGet) -> Self {
+    pub(super) fn prompt(mut get: PromptGet) -> Result<Self, RpcError> {
         let (meta, continuation) = (get.meta.take(), std::mem::take(&mut get.continuation));
         Self::new(get.governed(), meta, continuation, Rest::Prompt(get))
     }
 
-    pub(super) fn resource(mut read: ResourceRead) -> Self {
+    pub(super) fn resource(mut read: ResourceRead) -> Result<Self, RpcError> {
         let (meta, continuation) = (read.meta.take(), std::mem::take(&mut read.continuation));
         Self::new(of_uri(&read.uri), meta, continuation, Rest::Resource(read))
     }
 
-    pub(super) fn subscription(mut subscription: Subscription) -> Self {
+    pub(super) fn subscription(mut subscription: Subscription) -> Result<Self, RpcError> {
         let meta = subscription.meta.take();
         let arguments = of_uri(&subscription.uri);
         Self::new(arguments, meta, Continuation::default(), Rest::Subscription(subscription))
     }
 
-    pub(super) fn completion(mut completion: Completion) -> Self {
+    pub(super) fn completion(mut completion: Completion) -> Result<Self, RpcError> {
         let meta = completion.meta.take();
         let arguments = completion.clone().into_params();
         Self::new(arguments, meta, Continuation::default(), Rest::Completion(completion))
@@ -68,15 +68,22 @@ impl Payload {
         meta: Option<Object>,
         continuation: Continuation,
         rest: Rest,
-    ) -> Self {
+    ) -> Result<Self, RpcError> {
         let mut meta = meta;
-        let purpose = meta.as_ref().and_then(|meta| meta.get(super::PURPOSE)?.as_str());
-        let purpose = purpose.map(str::to_owned);
+        let purpose = match meta.as_ref().and_then(|meta| meta.get(super::PURPOSE)) {
+            None => None,
+            Some(Value::String(purpose)) => Some(purpose.clone()),
+            // Policy would decide as if the client had stated none.
+            Some(_) => {
+                let what = format!("`{}` must be a string", super::PURPOSE);
+                return Err(RpcError::invalid_params(what));
+            }
+        };
         if let Some(meta) = &mut meta {
             meta.retain(|key, _| !key.starts_with(OWN));
         }
         let meta = meta.filter(|meta| !meta.is_empty());
-        Self { arguments: Arguments::new(arguments), meta, purpose, continuation, rest }
+        Ok(Self { arguments: Arguments::new(arguments), meta, purpose, continuation, rest })
     }
 
     /// The parameters for the server, which knows what is called by `name`.

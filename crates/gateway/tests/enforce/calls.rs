@@ -162,6 +162,8 @@ async fn malformed_calls_are_refused_before_they_are_decided() {
         json!({"name": "files__read", "arguments": "{}"}),
         json!({"name": "files__read", "other": 1}),
         json!({"name": "files__read", "_meta": 1}),
+        json!({"name": "files__read", "_meta": {"sentinel/purpose": 1}}),
+        json!({"name": "files__read", "_meta": {"sentinel/purpose": null}}),
         json!({"name": "files__read", "inputResponses": {"a": {}}}),
         json!({"name": "files__read", "requestState": "made up"}),
     ] {
