@@ -79,6 +79,22 @@ async fn a_stream_is_resumed_by_its_own_client_only() {
 }
 
 #[tokio::test]
+async fn an_event_of_another_replica_resumes_no_other_request() {
+    let app = App::start().await;
+    let client = app.client(&app.agent().await).initialized(json!({})).await;
+    let mut stream = client.stream(&call(2, "slow", json!({}))).await;
+    let last = stream.next_raw().await.unwrap().id.unwrap();
+    let replica = app.replica().await;
+    let there = client.clone().at(&replica, "/mcp/acme");
+    let other = there.stream(&call(3, "slow", json!({}))).await;
+    let refused = there.clone().with("last-event-id", &last).send(reqwest::Method::GET).await;
+    assert_eq!((refused.status.as_u16(), refused.refused()), (400, "unknown_event"));
+    app.server.release.notify_one();
+    app.server.release.notify_one();
+    assert_eq!(other.rest().await.len(), 1, "the other request keeps its stream");
+}
+
+#[tokio::test]
 async fn clients_before_2025_11_25_get_no_empty_event() {
     let app = App::start().await;
     let client = app.client(&app.agent().await).initialized_as("2025-06-18", json!({})).await;

@@ -152,11 +152,12 @@ impl Feed {
         }
     }
 
-    /// Reads what comes after the message `after`. An earlier reader gets nothing more.
+    /// Reads what comes after the message `after`. An earlier reader gets nothing more. A place that
+    /// was not reached yet is one in a feed of another replica: nothing that comes is left out.
     pub(super) fn read(self: &Arc<Self>, after: u64) -> Reader {
         let mut state = self.lock();
         state.reader += 1;
-        let reader = state.reader;
+        let (reader, after) = (state.reader, after.min(state.newest));
         drop(state);
         self.changed.notify_waiters();
         Reader { feed: Arc::clone(self), reader, after }
@@ -309,6 +310,16 @@ mod tests {
         assert_eq!(rest.first().unwrap(), "1 question");
         assert!(rest.last().unwrap().starts_with("3002 y"));
         assert!(!feed.ask(Bytes::from_static(b"too late")));
+    }
+
+    #[tokio::test]
+    async fn a_place_that_was_not_reached_leaves_nothing_out() {
+        let feed = Feed::new(Keep::All);
+        feed.tell(Bytes::from_static(b"before"));
+        let reader = feed.read(7);
+        feed.tell(Bytes::from_static(b"after"));
+        feed.close();
+        assert_eq!(rest(reader).await, ["2 after"]);
     }
 
     #[test]

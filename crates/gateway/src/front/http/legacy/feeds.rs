@@ -14,10 +14,19 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Ended feeds that a session holds.
 const MAX_ENDED: usize = 64;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Feeds {
     last: u64,
     held: VecDeque<Held>,
+}
+
+impl Default for Feeds {
+    /// Begins to count at a place of its own: a client that comes from another replica, or from
+    /// before its session was given up here, must not resume the stream of another request.
+    fn default() -> Self {
+        let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
+        Self { last: random >> 8, held: VecDeque::new() }
+    }
 }
 
 #[derive(Debug)]
