@@ -2,11 +2,13 @@
 //!
 //! Such a connection does not say to which request a question of the server belongs. If exactly one
 //! request is under way it is that one; otherwise the question is refused, never guessed: the answer
-//! of one client must not reach the call of another.
+//! of one client must not reach the call of another. A request that was given up counts for a while,
+//! since the server may still be at it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -15,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::ticket::Ticket;
 use super::wire::{Answer, Call, Fault, Stop};
 use crate::exchange::Exchange;
 use sentinel_mcp_protocol::era::meta::PROGRESS_TOKEN;
@@ -26,6 +29,9 @@ use sentinel_mcp_protocol::jsonrpc::{
 const WAITING_MESSAGES: usize = 64;
 /// Questions of a server, about one request, that are not yet answered.
 pub(super) const MAX_QUESTIONS: usize = 8;
+/// How long a server may still say something about a request that was given up, if it does not
+/// respond to it.
+const LINGERING: Duration = Duration::from_secs(30);
 
 /// How messages leave.
 #[async_trait]
@@ -37,6 +43,8 @@ pub(super) trait Outbox: Send + Sync {
 #[derive(Debug)]
 pub(super) struct Board {
     waiting: Mutex<HashMap<i64, Waiting>>,
+    /// Requests of clients that were given up, and when.
+    given_up: Mutex<HashMap<i64, Instant>>,
     news: broadcast::Sender<Notification>,
     /// A modern server asks by results only.
     modern: AtomicBool,
@@ -65,13 +73,18 @@ enum Inbound {
 struct Seat<'a> {
     board: &'a Board,
     id: i64,
+    ticket: Arc<Ticket>,
     messages: mpsc::Receiver<Inbound>,
     answer: oneshot::Receiver<Result<Answer, Fault>>,
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.board.waiting().remove(&self.id);
+        // What was answered has been removed already.
+        let left = self.board.waiting().remove(&self.id);
+        if left.is_some_and(|waiting| waiting.attended) && self.ticket.has_started() {
+            self.board.given_up().insert(self.id, Instant::now());
+        }
     }
 }
 
@@ -79,6 +92,7 @@ impl Board {
     pub(super) fn new(news: broadcast::Sender<Notification>) -> Self {
         Self {
             waiting: Mutex::default(),
+            given_up: Mutex::default(),
             news,
             modern: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
@@ -89,6 +103,13 @@ impl Board {
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<i64, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of which the server may still say something.
+    fn given_up(&self) -> MutexGuard<'_, HashMap<i64, Instant>> {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        given_up.retain(|_, since| since.elapsed() < LINGERING);
+        given_up
     }
 
     pub(super) fn adopt(&self, modern: bool) {
@@ -164,7 +185,10 @@ impl Board {
         match waiting {
             // It fails when the request has just been given up.
             Some(waiting) => drop(waiting.answer.send(answer)),
-            None => self.drop_one("a response that is late, or a second one"),
+            None => {
+                self.given_up().remove(&id);
+                self.drop_one("a response that is late, or a second one");
+            }
         }
     }
 
@@ -209,6 +233,9 @@ impl Board {
 
     /// The one request under way, if there is exactly one.
     fn only_one(&self) -> Option<mpsc::Sender<Inbound>> {
+        if !self.given_up().is_empty() {
+            return None;
+        }
         let waiting = self.waiting();
         let mut attended = waiting.values().filter(|waiting| waiting.attended);
         match (attended.next(), attended.next()) {
@@ -217,11 +244,12 @@ impl Board {
         }
     }
 
-    fn sit(&self, id: i64, attended: bool) -> Seat<'_> {
+    fn sit(&self, call: &Call, attended: bool) -> Seat<'_> {
+        let (id, ticket) = (call.id, Arc::clone(&call.ticket));
         let (messages, inbox) = mpsc::channel(WAITING_MESSAGES);
         let (answer, answered) = oneshot::channel();
         self.waiting().insert(id, Waiting { messages, answer, attended });
-        Seat { board: self, id, messages: inbox, answer: answered }
+        Seat { board: self, id, ticket, messages: inbox, answer: answered }
     }
 
     /// Sends a request, and waits for its response.
@@ -232,7 +260,7 @@ impl Board {
         outbox: &dyn Outbox,
         exchange: &dyn Exchange,
     ) -> Result<Answer, Fault> {
-        let mut seat = self.sit(call.id, attended);
+        let mut seat = self.sit(call, attended);
         let mut sending = outbox.send(call.request.to_bytes(), Some(call));
         let mut sent = false;
         let mut questions = FuturesUnordered::new();

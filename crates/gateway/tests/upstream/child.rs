@@ -159,6 +159,27 @@ async fn a_question_reaches_the_only_call_and_is_refused_when_there_are_two() {
 }
 
 #[tokio::test]
+async fn a_question_about_a_call_that_was_given_up_reaches_no_other_client() {
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
+    let (gone, other) = (Client::default(), Client::default());
+    let late = tool("ask_late", json!({"seconds": 0.5, "reply": true}));
+    let leaves = async {
+        fixture.wait_for("call ask_late").await;
+        gone.gone.cancel();
+    };
+    let (late, ()) = tokio::join!(upstream.request(late, &gone), leaves);
+    assert_eq!(late.unwrap_err().code, "cancelled");
+    text(upstream.request(tool("sleep", json!({"seconds": 1})), &other).await);
+    assert!(fixture.log().iter().any(|line| line.starts_with("late") && line.contains("-32603")));
+    assert!(other.asked.lock().unwrap().is_empty());
+    // The server has responded to it by now: it asks no more.
+    other.responses.lock().unwrap().push_back(object(json!({"action": "accept"})));
+    let answer = text(upstream.request(tool("ask", json!({})), &other).await);
+    assert_eq!(answer, r#"{"action": "accept"}"#);
+}
+
+#[tokio::test]
 async fn a_server_can_only_ask_what_is_governed() {
     let fixture = Fixture::new(&[]);
     let upstream = fixture.connect();

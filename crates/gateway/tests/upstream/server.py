@@ -64,6 +64,15 @@ def call(id, name, arguments, meta):
         send({"id": question, "method": "elicitation/create", "params": {"message": "who?"}})
         answers[question].wait(10)
         reply(id, text(json.dumps(answers[question].outcome)))
+    elif name == "ask_late":
+        time.sleep(arguments["seconds"])
+        question = f"question-{id}"
+        answers[question] = threading.Event()
+        send({"id": question, "method": "elicitation/create", "params": {"message": "who?"}})
+        answers[question].wait(10)
+        note("late " + json.dumps(answers[question].outcome))
+        if arguments["reply"]:
+            reply(id, text("late"))
     elif name == "forbidden":
         question = f"question-{id}"
         answers[question] = threading.Event()

@@ -183,6 +183,26 @@ async fn a_question_on_a_stream_reaches_its_own_client_however_many_there_are() 
     assert!(clients.iter().all(|client| client.asked.lock().unwrap().len() == 1));
 }
 
+/// A modern server asks by its results: a question on its stream could not be told the answer.
+#[tokio::test]
+async fn a_modern_server_sends_no_requests() {
+    let web = Web::start(|seen| {
+        modern(seen).unwrap_or_else(|| {
+            let question = json!({
+                "jsonrpc": "2.0", "id": 9, "method": "sampling/createMessage", "params": {},
+            });
+            events(event(&question) + &result_event(seen, &content("done")))
+        })
+    })
+    .await;
+    let upstream = web.connect(EraChoice::Modern);
+    let client = Client::default();
+    let reply = upstream.request(tool("echo", json!({})), &client).await;
+    assert_eq!(text(reply), "done");
+    assert!(client.asked.lock().unwrap().is_empty());
+    assert_eq!(upstream.status().dropped, 1);
+}
+
 #[tokio::test]
 async fn a_stream_that_the_server_closes_is_resumed_after_its_last_event() {
     let web = Web::start(|seen| {

@@ -181,6 +181,10 @@ impl Line {
                 Ok(Message::Notification(notification)) => {
                     pass_on(exchange, notification, call).await;
                 }
+                // It could not be told the answer: its results ask.
+                Ok(Message::Request(_)) if self.is_modern() => {
+                    self.drop_one("a request of a server of the modern era");
+                }
                 Ok(Message::Request(request)) if questions.len() >= MAX_QUESTIONS => {
                     self.say_aside(refuse(request.id, -32603, "too many questions").into());
                 }
