@@ -78,7 +78,7 @@ impl HttpFront {
         let seal = Arc::new(seal);
         Ok(Self(Arc::new(Endpoint {
             sessions: Sessions::new(settings.sessions),
-            suspended: Arc::new(Suspended::new(Arc::clone(&seal))),
+            suspended: Arc::new(Suspended::new(Arc::clone(&seal), settings.question)),
             calls: Places::new(settings.calls),
             changed: tokio::sync::watch::Sender::new(0),
             closing: CancellationToken::new(),

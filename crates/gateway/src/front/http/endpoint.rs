@@ -30,6 +30,8 @@ pub struct Settings {
     pub sessions: Most,
     /// How long a response may take until a stream is opened for it.
     pub patience: Duration,
+    /// How long a client may take to answer a question.
+    pub question: Duration,
     /// Time between two comments on a stream that is quiet.
     pub keep_alive: Duration,
     /// How long requests may go on once the server stops. Those that are not done by then are
@@ -45,6 +47,7 @@ impl Default for Settings {
             calls: Most { all: 8192, of_principal: 1024 },
             sessions: Most { all: 10_000, of_principal: 1000 },
             patience: Duration::from_secs(2),
+            question: Duration::from_secs(300),
             keep_alive: Duration::from_secs(15),
             last_call: Duration::from_secs(4),
             public_url: None,

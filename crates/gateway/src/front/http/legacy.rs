@@ -179,8 +179,13 @@ async fn call(endpoint: &Shared, entry: Entry, mut request: Request) -> Result<R
     };
     let (number, feed) = session.feeds().open();
     let cancel = call.cancel.clone();
-    let exchange =
-        LegacyExchange { session: Arc::clone(&session), feed: Arc::clone(&feed), wants, cancel };
+    let exchange = LegacyExchange {
+        session: Arc::clone(&session),
+        feed: Arc::clone(&feed),
+        wants,
+        cancel,
+        patience: endpoint.settings.question,
+    };
     let serving = Serving { endpoint: Arc::clone(endpoint), exchange, call, _place: place };
     tokio::spawn(serving.run(request));
     Ok(respond(endpoint, &session, number, &feed).await)

@@ -88,7 +88,8 @@ async fn call(endpoint: &Shared, entry: Entry, request: Request) -> Result<Respo
     let cancel = match suspended::state_of(&checked.request.params) {
         Some(state) => {
             let party = Party::of(&checked.entry.speaker, checked.entry.upstream.as_deref());
-            let resumed = endpoint.suspended.resume(&state, &party, &checked.request, &feed);
+            let Checked { request, wants, .. } = checked;
+            let resumed = endpoint.suspended.resume(&state, &party, &request, (&feed, wants));
             resumed.map_err(invalid)?
         }
         None => begin(endpoint, checked, &feed)?,
@@ -166,15 +167,9 @@ fn begin(
     let place = place.ok_or_else(|| Refusal::overloaded("too many requests are being served"))?;
     let cancel = CancellationToken::new();
     let party = Party::of(&entry.speaker, entry.upstream.as_deref());
-    let running = Running::new(
-        &endpoint.suspended,
-        party,
-        &request,
-        Arc::clone(&client),
-        wants,
-        cancel.clone(),
-    );
-    running.attach(feed, request.id.clone());
+    let waiting = &endpoint.suspended;
+    let running = Running::new(waiting, party, &request, Arc::clone(&client), cancel.clone());
+    running.attach(feed, request.id.clone(), wants);
     let task = Task { endpoint: Arc::clone(endpoint), running, client, _place: place };
     tokio::spawn(task.run(request));
     Ok(cancel)

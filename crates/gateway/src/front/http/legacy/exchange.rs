@@ -1,6 +1,7 @@
 //! The client's side of a request in a session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ pub(super) struct LegacyExchange {
     pub(super) feed: Arc<Feed>,
     pub(super) wants: Wants,
     pub(super) cancel: CancellationToken,
+    /// How long the client may take to answer a question.
+    pub(super) patience: Duration,
 }
 
 #[async_trait]
@@ -48,6 +51,9 @@ impl Exchange for LegacyExchange {
             biased;
             () = self.cancel.cancelled() => Err(RpcError::internal("the request was cancelled")),
             answer = question.answer() => answer,
+            () = tokio::time::sleep(self.patience) => {
+                Err(RpcError::internal("the client did not answer the question"))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::StatusCode;
@@ -11,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::suspended::{PATIENCE, Suspended};
+use super::suspended::Suspended;
 use crate::client::Client;
 use crate::exchange::Exchange;
 use crate::front::http::feed::Feed;
@@ -33,12 +34,13 @@ type Outcome = Result<Object, RpcError>;
 pub(super) struct Running {
     /// Where it waits for its client; weak, since that holds what waits.
     waiting: Weak<Suspended>,
+    /// How long the client may take to answer a question.
+    patience: Duration,
     /// Who may go on with it, and with what request.
     party: Party,
     method: String,
     digest: [u8; 32],
     client: Arc<Client>,
-    wants: Wants,
     cancel: CancellationToken,
     state: Mutex<State>,
 }
@@ -46,6 +48,8 @@ pub(super) struct Running {
 #[derive(Debug, Default)]
 struct State {
     line: Line,
+    /// What the request that is waited for asks to be told on the way.
+    wants: Wants,
     questions: BTreeMap<u64, Question>,
     last: u64,
 }
@@ -74,16 +78,15 @@ impl Running {
         party: Party,
         request: &Request,
         client: Arc<Client>,
-        wants: Wants,
         cancel: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             waiting: Arc::downgrade(waiting),
+            patience: waiting.patience(),
             party,
             method: request.method.clone(),
             digest: digest(&request.params),
             client,
-            wants,
             cancel,
             state: Mutex::default(),
         })
@@ -105,8 +108,9 @@ impl Running {
     }
 
     /// The client waits for a response to `id`, which goes into `feed`.
-    pub(super) fn attach(self: &Arc<Self>, feed: &Arc<Feed>, id: Id) {
+    pub(super) fn attach(self: &Arc<Self>, feed: &Arc<Feed>, id: Id, wants: Wants) {
         let mut state = self.lock();
+        state.wants = wants;
         match std::mem::replace(&mut state.line, Line::Attached(Arc::clone(feed), id.clone())) {
             Line::Done(outcome) => {
                 drop(state);
@@ -205,7 +209,7 @@ impl Running {
             biased;
             () = self.cancel.cancelled() => Err(RpcError::internal("the request was cancelled")),
             answer = answered => answer.map_err(|_| unanswered()),
-            () = tokio::time::sleep(PATIENCE) => Err(unanswered()),
+            () = tokio::time::sleep(self.patience) => Err(unanswered()),
         }
     }
 
@@ -250,8 +254,9 @@ pub(super) struct ModernExchange(pub(super) Arc<Running>);
 #[async_trait]
 impl Exchange for ModernExchange {
     async fn notify(&self, notification: Notification) {
-        let Some(message) = self.0.wants.message(notification) else { return };
-        if let Line::Attached(feed, _) = &self.0.lock().line {
+        let state = self.0.lock();
+        let Some(message) = state.wants.message(notification) else { return };
+        if let Line::Attached(feed, _) = &state.line {
             feed.tell(message);
         }
     }

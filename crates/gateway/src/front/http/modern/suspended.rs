@@ -14,14 +14,13 @@ use super::running::Running;
 use crate::front::http::feed::Feed;
 use crate::front::http::legacy::facts::Party;
 use crate::front::http::seal::{Seal, Sealed};
+use crate::front::wants::Wants;
 use sentinel_mcp_protocol::jsonrpc::{Object, Request, RpcError};
 
 /// What the states of this front begin with. Others belong to a server, or to the mediator.
 const PREFIX: &str = "sent1.";
 /// No state of ours is longer.
 const MAX_STATE: usize = 256;
-/// How long a request waits for its client.
-pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// Requests that may wait at one time, of all clients and of one.
 const MAX_ALL: usize = 1024;
 const MAX_OF_PARTY: usize = 32;
@@ -30,6 +29,8 @@ const MAX_OF_PARTY: usize = 32;
 pub(in crate::front::http) struct Suspended {
     waiting: Mutex<HashMap<Uuid, Waiting>>,
     seal: Arc<Seal>,
+    /// How long a request waits for its client.
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -39,8 +40,12 @@ struct Waiting {
 }
 
 impl Suspended {
-    pub(in crate::front::http) fn new(seal: Arc<Seal>) -> Self {
-        Self { waiting: Mutex::default(), seal }
+    pub(in crate::front::http) fn new(seal: Arc<Seal>, patience: Duration) -> Self {
+        Self { waiting: Mutex::default(), seal, patience }
+    }
+
+    pub(super) const fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Gives up requests whose clients did not come back in time.
@@ -60,7 +65,7 @@ impl Suspended {
         if waiting.len() >= MAX_ALL || own.count() >= MAX_OF_PARTY {
             return None;
         }
-        waiting.insert(id, Waiting { running: Arc::clone(running), until: now + PATIENCE });
+        waiting.insert(id, Waiting { running: Arc::clone(running), until: now + self.patience });
         drop(waiting);
         Some(format!("{PREFIX}{state}"))
     }
@@ -71,7 +76,7 @@ impl Suspended {
         state: &str,
         party: &Party,
         request: &Request,
-        feed: &Arc<Feed>,
+        (feed, wants): (&Arc<Feed>, Wants),
     ) -> Result<CancellationToken, RpcError> {
         let running = self.take(state, party, request)?;
         let responses = match request.params.get("inputResponses") {
@@ -80,7 +85,7 @@ impl Suspended {
             Some(_) => return Err(RpcError::invalid_params("`inputResponses` must be an object")),
         };
         running.answered(responses);
-        running.attach(feed, request.id.clone());
+        running.attach(feed, request.id.clone(), wants);
         Ok(running.cancel().clone())
     }
 
