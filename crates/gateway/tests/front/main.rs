@@ -14,7 +14,9 @@
 mod support;
 
 mod admission;
+mod attacks;
 mod ending;
+mod eras;
 mod legacy;
 mod modern;
 mod questions;

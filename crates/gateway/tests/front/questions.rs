@@ -1,10 +1,14 @@
 //! Questions of a server to the client, in both eras.
 
+use std::time::Duration;
+
 use sentinel_core::principal::Role;
+use sentinel_gateway::front::http::Settings;
 use serde_json::{Value, json};
 
 use crate::modern::{addressed, meta, modern, send};
 use crate::support::App;
+use crate::support::app::settings;
 use crate::support::http::call;
 
 fn answer(id: &Value, text: &str) -> Value {
@@ -84,6 +88,42 @@ async fn a_modern_client_answers_by_its_next_request() {
     assert_eq!(done.body["result"]["resultType"], "complete");
     let again = send(&client, &retry(3)).await;
     assert_eq!((again.status.as_u16(), again.code()), (400, -32602), "a state serves once");
+}
+
+#[tokio::test]
+async fn a_retry_is_told_of_its_progress_under_its_own_token() {
+    let app = App::start().await;
+    let client = app.client(&app.agent().await);
+    let with_token = |mut body: Value, token: u64| {
+        body["params"]["_meta"]["progressToken"] = token.into();
+        body
+    };
+    let asked = send(&client, &with_token(ask(1, "ask", json!({})), 10)).await;
+    let result = &asked.body["result"];
+    let name = result["inputRequests"].as_object().unwrap().keys().next().unwrap();
+    let retry =
+        json!({"inputResponses": {name: accept("a")}, "requestState": result["requestState"]});
+    let retry = with_token(ask(2, "ask", retry), 20);
+    let messages = addressed(&client, &retry).stream(&retry).await.rest().await;
+    assert_eq!(messages[0]["params"]["progressToken"], 20, "{messages:?}");
+    assert_eq!(messages.last().unwrap()["id"], 2);
+}
+
+#[tokio::test]
+async fn a_question_is_not_waited_for_without_end() {
+    let question = Duration::from_millis(200);
+    let app = App::with(Settings { question, ..settings() }).await;
+    let key = app.agent().await;
+    let client = app.client(&key).initialized(json!({"elicitation": {}})).await;
+    let mut stream = client.stream(&call(2, "ask", json!({}))).await;
+    assert_eq!(stream.message().await["method"], "elicitation/create");
+    assert_eq!(stream.message().await["error"]["code"], -32603, "the call has ended");
+    let client = app.client(&key);
+    let asked = send(&client, &ask(1, "ask", json!({}))).await;
+    tokio::time::sleep(2 * question).await;
+    let state = &asked.body["result"]["requestState"];
+    let late = ask(2, "ask", json!({"inputResponses": {}, "requestState": state}));
+    assert_eq!(send(&client, &late).await.code(), -32602);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sentinel_core::clock::Clock;
+use sentinel_core::page::Page;
 use sentinel_core::principal::{Principal, Role};
 use sentinel_core::tenant::TenantSpec;
 use sentinel_core::upstream::{Transport, Upstream as Registered};
@@ -93,6 +94,20 @@ impl App {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
+        let server = Scripted::new("files");
+        Self::behind(Arc::new(InMemory(Arc::clone(&server))), server, settings).await
+    }
+
+    /// A gateway whose upstreams are connected by `connector`.
+    pub(crate) async fn before(connector: Arc<dyn Connector>) -> Self {
+        Self::behind(connector, Scripted::new("files"), settings()).await
+    }
+
+    async fn behind(
+        connector: Arc<dyn Connector>,
+        server: Arc<Scripted>,
+        settings: Settings,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let sqlite = Arc::new(SqliteStore::open(directory.path().join("sentinel.db")).unwrap());
         let policy = Arc::<FakePolicy>::default();
@@ -117,8 +132,7 @@ impl App {
             services.registry.create_tenant(&Principal::LOCAL, spec).await.unwrap();
             add(&services, slug, "files").await;
         }
-        let server = Scripted::new("files");
-        let mut app = Self::over(services, policy, server, settings).await;
+        let mut app = Self::over(services, policy, (server, connector), settings).await;
         app._directory = Some(directory);
         app
     }
@@ -126,13 +140,15 @@ impl App {
     /// Another replica of the same deployment.
     pub(crate) async fn replica(&self) -> Self {
         let (services, policy) = (Arc::clone(&self.services), Arc::clone(&self.policy));
-        Self::over(services, policy, Arc::clone(&self.server), self.settings.clone()).await
+        let server = Arc::clone(&self.server);
+        let connector = Arc::new(InMemory(Arc::clone(&server)));
+        Self::over(services, policy, (server, connector), self.settings.clone()).await
     }
 
     async fn over(
         services: Arc<Services>,
         policy: Arc<FakePolicy>,
-        server: Arc<Scripted>,
+        (server, connector): (Arc<Scripted>, Arc<dyn Connector>),
         settings: Settings,
     ) -> Self {
         let (stop, shutdown) = watch::channel(false);
@@ -145,7 +161,7 @@ impl App {
         let door = Arc::new(FrontDoor::new(Arc::clone(&services), options));
         let connections = Connections::new(
             Arc::clone(&services),
-            Arc::new(InMemory(Arc::clone(&server))),
+            connector,
             Arc::new(catalog::Settings::new([5; 32])),
         );
         let authorities = Arc::new(LocalAuthorities(Arc::clone(&door)));
@@ -175,6 +191,29 @@ impl App {
             owner: None,
         };
         Key(self.services.keys.create(&Principal::LOCAL, spec).await.unwrap().secret)
+    }
+
+    /// Two keys of one owner.
+    pub(crate) async fn keys_of_an_owner(&self) -> [Key; 2] {
+        let make = async || {
+            let spec = KeySpec {
+                name: "test".parse().unwrap(),
+                role: Role::Agent,
+                tenant: Some("acme".parse().unwrap()),
+                agent: None,
+                owner: Some("acme/alice".parse().unwrap()),
+            };
+            Key(self.services.keys.create(&Principal::LOCAL, spec).await.unwrap().secret)
+        };
+        [make().await, make().await]
+    }
+
+    /// How many calls were decided.
+    pub(crate) async fn decided(&self) -> usize {
+        let audit = &self.services.audit;
+        let found = audit.decisions(&Principal::LOCAL, None, Default::default(), Page::first(100));
+        let found = found.await.unwrap().items;
+        found.iter().filter(|record| record.action.as_str() == "call").count()
     }
 
     pub(crate) async fn agent(&self) -> Key {

@@ -107,7 +107,10 @@ impl Scripted {
         let params = json!({
             "message": message, "requestedSchema": {"type": "object", "properties": {}},
         });
-        match exchange.ask("elicitation/create", object(params)).await {
+        let answer = exchange.ask("elicitation/create", object(params)).await;
+        let progress = json!({"progressToken": "ours", "progress": 1});
+        exchange.notify(notification("notifications/progress", progress)).await;
+        match answer {
             Ok(answer) => text(&Value::Object(answer).to_string()),
             Err(error) => Reply::Error(error),
         }
