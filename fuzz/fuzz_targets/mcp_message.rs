@@ -50,7 +50,8 @@ fn check_params(params: &Object) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let small = sentinel_core::json::Limits { max_bytes: 256, max_depth: 4, max_nodes: 20, ..LIMITS };
+    let small =
+        sentinel_core::json::Limits { max_bytes: 256, max_depth: 4, max_nodes: 20, ..LIMITS };
     for limits in [LIMITS, small] {
         match parse(bytes, &limits) {
             Ok(message) => {
@@ -59,7 +60,8 @@ fuzz_target!(|bytes: &[u8]| {
                 assert_eq!(parse(&written, &LIMITS).as_ref(), Ok(&message));
                 if let Message::Request(request) = &message {
                     for sender in [Sender::Client, Sender::Server] {
-                        let _ = (governance(sender, &request.method), notice(sender, &request.method));
+                        let _ =
+                            (governance(sender, &request.method), notice(sender, &request.method));
                     }
                     check_params(&request.params);
                 }
