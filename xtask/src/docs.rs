@@ -5,6 +5,7 @@ mod generated;
 mod links;
 mod markdown;
 mod quotes;
+mod tests_named;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub(crate) fn check(write: bool) -> Result<String> {
     }
     wrong.extend(links::broken(&pages));
     wrong.extend(links::unlisted(&pages)?);
+    wrong.extend(tests_named::missing(&pages)?);
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n       "));
     }
