@@ -201,6 +201,20 @@ pub const CLIENTS: &[Client] = &[
         source: "https://docs.roocode.com/features/mcp/using-mcp-in-roo",
     },
     Client {
+        id: "continue",
+        name: "Continue",
+        locations: &[
+            Location {
+                base: Base::Home,
+                path: ".continue/config.yaml",
+                format: Format::Yaml,
+                shape: MCP_SERVERS,
+            },
+            json(Base::Project, ".continue/mcpServers/mcp.json", MCP_SERVERS),
+        ],
+        source: "https://docs.continue.dev/customize/deep-dives/mcp",
+    },
+    Client {
         id: "copilot-cli",
         name: "GitHub Copilot CLI",
         locations: &[json(Base::Home, ".copilot/mcp-config.json", MCP_SERVERS)],

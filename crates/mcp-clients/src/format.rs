@@ -19,7 +19,8 @@ pub enum Format {
 /// Where in a configuration servers are, and what their parts are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Paths to the objects that hold servers by name; `*` is any name, and the scope of the server.
+    /// Paths to the objects that hold servers by name, or in YAML to lists of servers; `*` is any
+    /// name, and the scope of the server.
     pub(crate) servers: &'static [&'static [&'static str]],
     pub(crate) command: &'static str,
     pub(crate) args: &'static str,

@@ -34,11 +34,29 @@ pub(super) fn entries(shape: &Shape, text: &str) -> Result<Vec<Entry>, Error> {
         for name in *path {
             node = node.and_then(|node| node.get(name));
         }
-        let Some(NodeKind::Map(servers)) = node.map(|node| &node.kind) else { continue };
-        for (name, server) in servers {
-            let name = name.text().unwrap_or_default().to_owned();
-            found.push(entry(shape, text, name, server));
+        match node.map(|node| &node.kind) {
+            Some(NodeKind::Map(servers)) => found.extend(servers.iter().map(|(name, server)| {
+                entry(shape, text, name.text().unwrap_or_default().to_owned(), server)
+            })),
+            Some(NodeKind::List(servers)) => found.extend(listed(shape, text, servers)?),
+            _ => {}
         }
+    }
+    Ok(found)
+}
+
+/// Servers that say their names themselves. One that is taken from elsewhere has the name that it
+/// has there.
+fn listed(shape: &Shape, text: &str, servers: &[Node]) -> Result<Vec<Entry>, Error> {
+    let mut found: Vec<Entry> = Vec::with_capacity(servers.len());
+    for server in servers {
+        let name = ["name", "uses"].into_iter().find_map(|key| server.get(key)?.text());
+        let name = name.unwrap_or_default().to_owned();
+        // An edit of one by its name must not be an edit of the other.
+        if found.iter().any(|other| other.name == name) {
+            return Err(Error::Duplicate { name });
+        }
+        found.push(entry(shape, text, name, server));
     }
     Ok(found)
 }
@@ -157,9 +175,11 @@ fn absent(shape: &Shape, text: &str, server: &Node, key: usize) -> Option<Args> 
     if text.get(server.at..)?.starts_with('{') {
         return Some(Args::Absent { before, after: ", ".to_owned() });
     }
+    // The first member of an item of a list is behind the dash of the item.
     let indent = line_start(text, key);
-    let is_indent = indent.chars().all(|c| c == ' ');
-    is_indent.then(|| Args::Absent { before, after: format!("{}{indent}", newline(text)) })
+    let is_indent = indent.chars().all(|c| matches!(c, ' ' | '-'));
+    let next = indent.replace('-', " ");
+    is_indent.then(|| Args::Absent { before, after: format!("{}{next}", newline(text)) })
 }
 
 fn list_of(text: &str, key: &Node, list: &Node) -> Option<Args> {

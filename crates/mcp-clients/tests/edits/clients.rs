@@ -97,6 +97,37 @@ extensions:
     uri: https://example.com/mcp
 ";
 
+const CONTINUE: &str = "name: Local config
+version: 1.0.0
+schema: v1
+models:
+  - name: A model
+    provider: ollama
+mcpServers:
+  - name: SQLite MCP
+    command: npx
+    args:
+      - \"-y\"
+      - \"mcp-sqlite\"
+      - --token
+      - ${{ secrets.TOKEN }}
+    env:
+      TOKEN: secret-1
+  - name: Bare
+    type: stdio
+    command: srv # no arguments
+  - command: first
+    name: Command first
+  - name: Flow
+    args: [a, b]
+    command: x
+  - { name: In one line, command: y }
+  - name: Hosted
+    type: streamable-http
+    url: https://mcp.example.com/mcp?key=secret-3
+  - uses: vendor/block
+";
+
 fn fixture(client: &str) -> &'static str {
     match client {
         "claude-code" => CLAUDE_CODE,
@@ -104,6 +135,7 @@ fn fixture(client: &str) -> &'static str {
         "zed" => ZED,
         "codex" => CODEX,
         "goose" => GOOSE,
+        "continue" => CONTINUE,
         _ => MCP_SERVERS,
     }
 }
@@ -154,6 +186,26 @@ fn claude_code_keeps_servers_of_several_projects_apart() {
 }
 
 #[test]
+fn servers_in_a_list_are_known_by_the_names_that_they_state() {
+    let servers = read("continue", CONTINUE).servers();
+    let names: Vec<_> = servers.iter().map(|server| &*server.name).collect();
+    let expected =
+        ["SQLite MCP", "Bare", "Command first", "Flow", "In one line", "Hosted", "vendor/block"];
+    assert_eq!(names, expected);
+    let governed = govern_all(&read("continue", CONTINUE));
+    let is_governed = |name: &str| {
+        let servers = governed.servers();
+        let server = servers.iter().find(|server| server.name == name).unwrap();
+        matches!(server.state, State::Governed(_))
+    };
+    assert!(expected[..5].iter().all(|name| is_governed(name)), "{}", governed.text());
+    assert!(!is_governed("Hosted") && !is_governed("vendor/block"));
+    // A block for all of a folder: a second server of that name could not be told apart.
+    let twice = "mcpServers:\n  - {name: a, command: x}\n  - {name: a, command: y}\n";
+    assert!(Document::read(location("continue"), twice).is_err());
+}
+
+#[test]
 fn a_file_that_was_edited_since_loses_only_our_change() {
     let governed = govern_all(&read("cursor", MCP_SERVERS)).text();
     let edited = governed.replace("\"dark\"", "\"light\"").replace("/home/u/notes", "/home/u/new");
@@ -174,7 +226,7 @@ fn a_file_that_another_program_laid_out_again_keeps_its_meaning() {
 
 #[test]
 fn a_diff_shows_the_change_and_no_secret() {
-    for client in ["cursor", "codex", "goose"] {
+    for client in ["cursor", "codex", "goose", "continue"] {
         let text = fixture(client);
         let governed = govern_all(&read(client, text)).text();
         let diff = sentinel_mcp_clients::diff(location(client).format, text, &governed);
