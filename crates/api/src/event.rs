@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
-use sentinel_core::event::{Event, KillEvent, ProvenanceEvent, RegistryEvent};
+use sentinel_core::event::{Event, KillEvent, ProvenanceEvent, RegistryEvent, ShownNothing};
 use sentinel_core::id::DecisionId;
 use sentinel_core::policy_change::PolicyChange;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -89,6 +89,7 @@ impl<'a> EventLine<'a> {
             Event::Signed(signed) | Event::Verified(signed) => of_manifest(event.name(), signed),
             Event::Registry(change) => of_registry(event.name(), change),
             Event::Policy(change) => of_policy(event.name(), change),
+            Event::ShownNothing(shown) => of_shown_nothing(event.name(), shown),
         }
     }
 }
@@ -195,6 +196,27 @@ fn of_policy<'a>(event: &'static str, change: &'a PolicyChange) -> EventLine<'a>
             "rollout_id": change.rollout_id,
             "detail": change.detail,
             "epoch": change.epoch,
+        })
+        .into(),
+    }
+}
+
+fn of_shown_nothing<'a>(event: &'static str, shown: &'a ShownNothing) -> EventLine<'a> {
+    let reason = match shown.hidden {
+        1 => "policy hides the only tool from the agent".to_owned(),
+        hidden => format!("policy hides all {hidden} tools from the agent"),
+    };
+    EventLine {
+        event: Cow::Borrowed(event),
+        tenant: Some(text(&shown.tenant)),
+        tool: None,
+        reason: Some(reason.into()),
+        timestamp: shown.at,
+        metadata: json!({
+            "agent": shown.agent,
+            "hidden": shown.hidden,
+            "principal": shown.principal,
+            "upstream": shown.upstream,
         })
         .into(),
     }

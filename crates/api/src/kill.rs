@@ -270,12 +270,19 @@ pub struct KillReached {
     /// Permits that this server issued in the last 60 seconds, that were not redeemed here, and
     /// that the kill covers; `null` when there were too many kinds to be counted.
     pub permits: Option<u64>,
-    /// Calls in flight of this server that were cut; 0 without a gateway.
+    /// Calls in flight of the gateway of this server that were cut. Those of `sentinel mcp wrap` are
+    /// in `calls_elsewhere`.
     pub calls: u64,
     /// Of these, how many had not ended when the kill was answered: such a call may have reached
     /// its tool, and its outcome is recorded as `unconfirmed`.
     #[serde(default)]
     pub calls_unconfirmed: u64,
+    /// Calls that others make with permits of this server, such as `sentinel mcp wrap`, and that the
+    /// kill covers: redeemed here in the last 6 minutes, and their outcome not signed here yet. They
+    /// are cut when their maker hears of the kill by event, and this does not wait for that. `null`
+    /// when there were too many to be counted, or the server is of an earlier version.
+    #[serde(default)]
+    pub calls_elsewhere: Option<u64>,
 }
 
 /// What was stopped.

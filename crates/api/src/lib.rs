@@ -42,7 +42,7 @@ pub use manifest::{
     payload_hash,
 };
 pub use payload::{DestroyAnswer, DestroyRequest, Tombstone};
-pub use permit::{RedeemAnswer, RedeemRequest};
+pub use permit::{RedeemAnswer, RedeemRequest, ResumeAnswer, ResumeRequest};
 pub use policy::{PolicyChange, PolicyData, PolicyDataChange, PolicyStatus};
 pub use problem::Problem;
 pub use quota::{Quota, QuotaUsage};
@@ -55,6 +55,6 @@ pub use signing_key::{EndSigningKey, SigningKey, SigningKeyEvent, SigningKeys};
 pub use tenant::{Tenant, TenantRequest};
 pub use tool::{Address, Health, HealthStatus, RegisterRequest, Tool, ToolChange};
 pub use upstream::{
-    PinnedDefinition, ReviewRequest, StandingAnswer, StandingRequest, ToolDrift, ToolPin,
-    ToolQuarantine, ToolStanding, Upstream, UpstreamRequest, UpstreamStatus,
+    PinnedDefinition, ReviewRequest, StandingAnswer, StandingRequest, ToolDefect, ToolDrift,
+    ToolPin, ToolQuarantine, ToolStanding, Upstream, UpstreamRequest, UpstreamStatus,
 };

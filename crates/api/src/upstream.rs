@@ -29,6 +29,10 @@ pub struct Upstream {
     /// How the connection of the server that answers is doing; absent when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UpstreamStatus>,
+    /// What is wrong with the definitions of its tools, as far as the server that answers has seen
+    /// them; absent when nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<ToolDefect>,
 }
 
 impl Upstream {
@@ -38,10 +42,21 @@ impl Upstream {
         upstream: upstream::Upstream,
         tenant: TenantSlug,
         status: Option<UpstreamStatus>,
+        defects: Vec<ToolDefect>,
     ) -> Self {
         let upstream::Upstream { id, tenant_id, name, transport, created_by, created_at, .. } =
             upstream;
-        Self { id, tenant_id, tenant_slug: tenant, name, transport, created_by, created_at, status }
+        Self {
+            id,
+            tenant_id,
+            tenant_slug: tenant,
+            name,
+            transport,
+            created_by,
+            created_at,
+            status,
+            defects,
+        }
     }
 }
 
@@ -62,6 +77,19 @@ pub struct UpstreamStatus {
     pub latency_ms: Option<u64>,
     /// Requests under way.
     pub in_flight: u64,
+}
+
+/// What is wrong with the definition of a tool of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolDefect {
+    /// As the server calls it, shortened; as the registry would, when the registry refused it.
+    pub tool: String,
+    /// `tool_repaired` for a tool that is shown all the same. The others are not shown, and calls of
+    /// them are denied: `tool_malformed`, `tool_too_large`, `tool_schema_broken`,
+    /// `tool_name_invalid`, `tool_name_collision` or `tool_limit`.
+    pub reason: String,
+    /// What is wrong, or what was repaired, for people.
+    pub detail: String,
 }
 
 /// The upstream that is to be added.

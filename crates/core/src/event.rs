@@ -6,7 +6,7 @@ use crate::audit::DecisionRecord;
 use crate::epoch::Epoch;
 use crate::id::{ManifestId, TenantId};
 use crate::kill::Kill;
-use crate::name::{TenantSlug, ToolName};
+use crate::name::{AgentName, TenantSlug, ToolName, UpstreamName};
 use crate::policy_change::PolicyChange;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub enum Event {
     Registry(Arc<RegistryEvent>),
     /// What policy is in force changed, or a change of it was refused.
     Policy(Arc<PolicyChange>),
+    /// The gateway showed an agent no tool, since policy hides all that there are.
+    ShownNothing(Arc<ShownNothing>),
 }
 
 /// A kill or its end, with the names that people and adapters know things by.
@@ -68,6 +70,21 @@ pub struct RegistryEvent {
     pub at: Timestamp,
 }
 
+/// An agent that has no tools, since policy hides all of them from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownNothing {
+    pub tenant_id: TenantId,
+    pub tenant: TenantSlug,
+    /// The upstream whose tools were asked for; `None` when it was all of the tenant's.
+    pub upstream: Option<UpstreamName>,
+    pub agent: Option<AgentName>,
+    /// Identifier of the principal that asked.
+    pub principal: String,
+    /// How many tools policy hides.
+    pub hidden: u64,
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistryChange {
@@ -89,7 +106,7 @@ pub enum RegistryChange {
 
 impl Event {
     /// Every name that [`Event::name`] returns.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: [&'static str; 25] = [
         "policy.check.allow",
         "policy.check.deny",
         "kill_switch.disabled",
@@ -114,6 +131,7 @@ impl Event {
         "policy.rollout_started",
         "policy.rollout_promoted",
         "policy.rollout_dropped",
+        "gateway.nothing_shown",
     ];
 
     /// The event's name, as clients subscribe to it.
@@ -140,6 +158,7 @@ impl Event {
                 RegistryChange::UpstreamRemoved => "registry.upstream_removed",
             },
             Self::Policy(change) => change.kind.event(),
+            Self::ShownNothing(_) => "gateway.nothing_shown",
         }
     }
 
@@ -158,7 +177,7 @@ impl Event {
             Self::Killed(event) | Self::Restored(event) => Some(event.epoch),
             Self::Registry(event) => Some(event.epoch),
             Self::Policy(change) => change.epoch,
-            Self::Checked(_) | Self::Signed(_) | Self::Verified(_) => None,
+            Self::Checked(_) | Self::Signed(_) | Self::Verified(_) | Self::ShownNothing(_) => None,
         }
     }
 
@@ -171,6 +190,7 @@ impl Event {
             Self::Killed(event) | Self::Restored(event) => event.kill.scope.tenant_id(),
             Self::Signed(event) | Self::Verified(event) => Some(event.tenant_id),
             Self::Registry(event) => event.tenant_id,
+            Self::ShownNothing(event) => Some(event.tenant_id),
             Self::Policy(_) => None,
         }
     }

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 use crate::audit::DecisionRecord;
-use crate::event::{Event, KillEvent, ProvenanceEvent, RegistryEvent};
+use crate::event::{Event, KillEvent, ProvenanceEvent, RegistryEvent, ShownNothing};
 use crate::json;
 use crate::policy_change::PolicyChange;
 
@@ -34,8 +34,17 @@ impl Event {
                 Self::Signed(signed) | Self::Verified(signed) => of_manifest(signed),
                 Self::Registry(change) => of_registry(change),
                 Self::Policy(change) => of_policy(change),
+                Self::ShownNothing(event) => of_shown_nothing(event),
             }
     }
+}
+
+fn of_shown_nothing(event: &ShownNothing) -> usize {
+    size_of::<ShownNothing>()
+        + event.tenant.as_ref().len()
+        + event.upstream.as_ref().map_or(0, |upstream| upstream.as_str().len())
+        + event.agent.as_ref().map_or(0, |agent| agent.as_ref().len())
+        + event.principal.len()
 }
 
 fn without_context(record: &DecisionRecord) -> DecisionRecord {

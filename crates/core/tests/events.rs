@@ -9,7 +9,9 @@ use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::ArgumentHash;
 use sentinel_core::decision::ReasonCode;
 use sentinel_core::epoch::Epoch;
-use sentinel_core::event::{Event, KillEvent, ProvenanceEvent, RegistryChange, RegistryEvent};
+use sentinel_core::event::{
+    Event, KillEvent, ProvenanceEvent, RegistryChange, RegistryEvent, ShownNothing,
+};
 use sentinel_core::id::{DecisionId, KillId, ManifestId, TenantId, ToolId};
 use sentinel_core::kill::{Kill, KillScope};
 use sentinel_core::name::{AgentName, Label, Reason, TenantSlug, ToolName};
@@ -198,6 +200,21 @@ fn registry() -> impl Strategy<Value = RegistryEvent> {
     )
 }
 
+fn shown_nothing() -> impl Strategy<Value = ShownNothing> {
+    let upstream = prop::option::of("[a-z0-9]{1,8}".prop_map(|text| text.parse().unwrap()));
+    (id(), slug(), upstream, prop::option::of(agent()), any::<(String, u64)>(), time()).prop_map(
+        |(tenant_id, tenant, upstream, agent, (principal, hidden), at)| ShownNothing {
+            tenant_id: TenantId(tenant_id),
+            tenant,
+            upstream,
+            agent,
+            principal,
+            hidden,
+            at,
+        },
+    )
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         record().prop_map(|event| Event::Checked(Arc::new(event))),
@@ -206,6 +223,7 @@ fn event() -> impl Strategy<Value = Event> {
         provenance().prop_map(|event| Event::Signed(Arc::new(event))),
         provenance().prop_map(|event| Event::Verified(Arc::new(event))),
         registry().prop_map(|event| Event::Registry(Arc::new(event))),
+        shown_nothing().prop_map(|event| Event::ShownNothing(Arc::new(event))),
     ]
 }
 

@@ -22,6 +22,7 @@ use crate::announce::Mine;
 use crate::bus::InProcessBus;
 use crate::calls::{Calls, Cut};
 use crate::control::Control;
+use crate::elsewhere::Elsewhere;
 use crate::ids::new_id;
 use crate::lifetimes::Lifetimes;
 use crate::outstanding::Outstanding;
@@ -36,6 +37,7 @@ pub struct KillSwitch {
     pub(crate) store: Arc<dyn ControlStore>,
     pub(crate) events: Arc<InProcessBus>,
     pub(crate) outstanding: Arc<Outstanding>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) calls: Arc<Calls>,
@@ -97,6 +99,10 @@ pub struct Reached {
     pub calls: u64,
     /// Of these, how many had not ended yet: such a call may still be on its way to a tool.
     pub calls_unconfirmed: u64,
+    /// Calls that others make with permits of this replica, such as `sentinel mcp wrap`: begun, and
+    /// their outcome not signed yet. They hear of the kill by event. `None` when there were too many
+    /// to be counted.
+    pub calls_elsewhere: Option<u64>,
 }
 
 /// The longest time ahead for which a kill can be made, or last, in days.
@@ -161,6 +167,7 @@ impl KillSwitch {
         let epoch = stored?;
         let kill = Kill { epoch, ..kill };
         let cut = self.cut(&kill);
+        let uptime = self.clock.uptime();
         let counting = tokio::time::timeout(COUNTING, self.store.replicas());
         let (control, replicas) = tokio::join!(self.control.refresh_after("kill"), counting);
         // Once more: a call that was entered before the refresh was cut by it.
@@ -172,7 +179,7 @@ impl KillSwitch {
             replicas,
             calls: cut.count(),
             calls_unconfirmed,
-            ..self.reached(&kill, &control, now)
+            ..self.reached(&kill, &control, (now, uptime))
         };
         Ok(Switched { kills: vec![kill.id], epoch, affected_tools, affected_count, reached })
     }
@@ -183,13 +190,20 @@ impl KillSwitch {
     }
 
     /// Counts what a kill reached, but for the calls. One that is still to come has told no stream and cut no permit.
-    fn reached(&self, kill: &Kill, control: &ControlState, now: Timestamp) -> Reached {
+    fn reached(
+        &self,
+        kill: &Kill,
+        control: &ControlState,
+        (now, uptime): (Timestamp, Duration),
+    ) -> Reached {
         if kill.is_pending() {
-            return Reached { permits: Some(0), ..Reached::default() };
+            let (permits, calls_elsewhere) = (Some(0), Some(0));
+            return Reached { permits, calls_elsewhere, ..Reached::default() };
         }
         Reached {
             streams: self.events.listeners(kill.scope.tenant_id()),
             permits: self.outstanding.covered_by(kill, control, now),
+            calls_elsewhere: self.elsewhere.covered_by(kill, control, (now, uptime)),
             ..Reached::default()
         }
     }

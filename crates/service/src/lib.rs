@@ -11,6 +11,8 @@ pub mod calls;
 pub mod check;
 pub mod commit;
 pub mod control;
+mod coverage;
+mod elsewhere;
 pub mod error;
 pub mod group;
 pub mod health;

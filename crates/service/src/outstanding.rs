@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use sentinel_core::audit::DecisionRecord;
 use sentinel_core::control::ControlState;
 use sentinel_core::id::ToolId;
-use sentinel_core::kill::{Call, Caller, Kill, KillState};
+use sentinel_core::kill::Kill;
 use sentinel_core::name::AgentName;
 use sentinel_core::permit::LIFETIME;
-use sentinel_core::tool::Tool;
+
+use crate::coverage::Coverage;
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
@@ -78,19 +79,7 @@ impl Outstanding {
         control: &ControlState,
         now: Timestamp,
     ) -> Option<u64> {
-        let mut only = KillState::default();
-        // A kill that is still to come is counted as if it were in force.
-        only.apply(Kill { starts_at: None, ..kill.clone() });
-        let mut principals = HashMap::new();
-        let mut covers = |tool: &Tool, agent: Option<&AgentName>, principal: &str| {
-            let find =
-                || only.asks_for_principals().then(|| control.principal(principal)).flatten();
-            let known = principals.entry(principal.to_owned()).or_insert_with(find);
-            let recorded = Caller::Recorded(principal);
-            let caller = known.as_ref().map_or(recorded, Caller::Principal);
-            let (tenant_id, tool) = (Some(tool.tenant_id), Some(tool));
-            only.covering(&Call { tenant_id, tool, agent, caller, at: now }).is_some()
-        };
+        let mut coverage = Coverage::of(kill, control, now);
         let oldest = now.as_second().saturating_sub(LIFETIME.as_secs());
         let seconds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut sum, mut seen) = (0_u64, HashMap::new());
@@ -102,7 +91,7 @@ impl Outstanding {
                 let Some(tool) = control.tool_by_id(tool) else { continue };
                 let covered = seen
                     .entry((tool.id, agent, principal))
-                    .or_insert_with(|| covers(tool, agent, principal));
+                    .or_insert_with(|| coverage.covers(tool, agent, principal));
                 sum = sum.saturating_add(if *covered { count } else { 0 });
             }
         }

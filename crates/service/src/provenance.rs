@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::ServiceError;
 use crate::control::Control;
+use crate::elsewhere::Elsewhere;
 use crate::group::Group;
 use crate::log::TransparencyLog;
 use crate::payloads::Payloads;
@@ -42,6 +43,7 @@ pub struct Provenance {
     pub(crate) log: Arc<TransparencyLog>,
     pub(crate) witnesses: Option<WitnessPolicy>,
     pub(crate) payloads: Arc<Payloads>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
     pub(crate) writes: Group<NewManifest, LogPlace>,
 }
 

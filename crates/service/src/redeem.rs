@@ -18,7 +18,8 @@ use sentinel_core::commit::Pending;
 use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Resolved, precheck, resolve};
 use sentinel_core::id::{DecisionId, KeyId, ToolId};
-use sentinel_core::permit::{RESUMABLE, Redeemed, Redemption, is_good};
+use sentinel_core::name::{Action, ToolName};
+use sentinel_core::permit::{Redeemed, Redemption, is_good};
 use sentinel_core::ports::DecisionStore;
 use sentinel_core::principal::Principal;
 use serde_json::{Map, Value};
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 use crate::ServiceError;
 use crate::check::{ATTEMPTS, Decided, KEY, with_agent};
 use crate::control::Control;
+use crate::elsewhere::Elsewhere;
 use crate::judge::{Case, Judge};
 use crate::outstanding::Outstanding;
 use crate::permit::{Permit, PermitSeal};
@@ -39,6 +41,18 @@ pub struct Redeemer {
     pub(crate) store: Arc<dyn DecisionStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) outstanding: Arc<Outstanding>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
+}
+
+/// A call that is to go on, by the names that it was allowed under.
+#[derive(Debug)]
+pub struct Resumption {
+    pub decision: DecisionId,
+    pub tool: ToolName,
+    pub action: Action,
+    /// Which time it is sent next, and is under way until its outcome is signed; `None` when it is
+    /// not sent.
+    pub round: Option<NonZeroU32>,
 }
 
 impl Redeemer {
@@ -79,6 +93,7 @@ impl Redeemer {
             };
             if self.use_up(Redemption::new(control, call, redeemer.clone())).await? {
                 self.outstanding.redeemed(&record);
+                self.elsewhere.begin(&record, self.clock.uptime());
                 return Ok(permit);
             }
         }
@@ -144,6 +159,28 @@ impl Redeemer {
             Redeemed::Denied { code, reason } => Err(refused(code, &reason)),
             Redeemed::Superseded => Ok(false),
         }
+    }
+
+    /// As [`resume`](Self::resume), for a call that `principal` makes by itself.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume); `permit_invalid`, too, when it was another tool or action that
+    /// was allowed.
+    pub async fn resume_elsewhere(
+        &self,
+        principal: &Principal,
+        resumption: &Resumption,
+        arguments: &Arguments,
+    ) -> Result<(), ServiceError> {
+        let Resumption { decision, tool, action, round } = resumption;
+        let (record, _) = self.resume(principal, *decision, arguments, *round).await?;
+        if record.tool != *tool || record.action != *action {
+            return Err(invalid("it was issued for another call"));
+        }
+        if round.is_some() {
+            self.elsewhere.begin(&record, self.clock.uptime());
+        }
+        Ok(())
     }
 
     /// The call of `record`, decided on the state of now as the call that was counted already.

@@ -32,6 +32,7 @@ use crate::calls::{CallInFlight, Calls};
 use crate::check::{Checked, Checker};
 use crate::commit::DecisionWriter;
 use crate::control::Control;
+use crate::elsewhere::Elsewhere;
 use crate::group::{Delay, Group, Grouping};
 use crate::judge::Judge;
 use crate::keys::{Keys, random_bytes};
@@ -176,6 +177,7 @@ impl Services {
         let control = Control::load(store.clone()).await?.announcing(announcer);
         let control = Arc::new(control.cutting(Arc::clone(&calls)));
         let outstanding = Arc::new(Outstanding::default());
+        let elsewhere = Arc::new(Elsewhere::default());
         let payloads = Foundations {
             store: payloads,
             wrapper: key_wrapper,
@@ -223,6 +225,7 @@ impl Services {
             log: Arc::clone(&log),
             witnesses: settings.witnesses,
             payloads: Arc::clone(&payloads),
+            elsewhere: Arc::clone(&elsewhere),
             writes: Group::start(
                 Arc::new(manifests),
                 settings.queue,
@@ -235,6 +238,7 @@ impl Services {
             events: Arc::clone(&events),
             outstanding: Arc::clone(&outstanding),
             clock: Arc::clone(&clock),
+            elsewhere: Arc::clone(&elsewhere),
             lifetimes: Lifetimes::default(),
             calls: Arc::clone(&calls),
         });
@@ -276,6 +280,7 @@ impl Services {
                 store: store.clone(),
                 clock: Arc::clone(&clock),
                 outstanding,
+                elsewhere,
             },
             registry: Registry {
                 control: Arc::clone(&control),

@@ -4,6 +4,7 @@ mod offers;
 mod review;
 mod rules;
 mod secrets;
+mod silence;
 mod standing;
 mod status;
 mod wrapped;
@@ -28,6 +29,7 @@ use url::Url;
 
 use self::offers::Refusals;
 use self::rules::Budget;
+use self::silence::Silences;
 use crate::ServiceError;
 use crate::check::Checker;
 use crate::control::Control;
@@ -38,7 +40,7 @@ pub use self::review::{Drift, PinnedDefinition};
 pub use self::rules::{AllowedCommand, NewTools, UpstreamRules};
 pub use self::secrets::{SecretUnavailable, secret};
 pub use self::standing::{ToolStanding, Viewer};
-pub use self::status::{StatusSource, UpstreamStatus};
+pub use self::status::{StatusSource, ToolDefect, UpstreamStatus};
 
 /// Upstreams that a tenant may have at one time.
 const MAX_UPSTREAMS: usize = 200;
@@ -54,6 +56,7 @@ pub struct Upstreams {
     pub(crate) rules: UpstreamRules,
     pub(crate) refusals: Refusals,
     pub(crate) budget: Budget,
+    pub(crate) silences: Silences,
     statuses: OnceLock<Arc<dyn StatusSource>>,
 }
 
@@ -72,6 +75,8 @@ pub struct UpstreamView {
     pub tenant: TenantSlug,
     /// Of the connection of this replica, if it has one.
     pub status: Option<UpstreamStatus>,
+    /// What is wrong with its tools, as far as this replica has seen them.
+    pub defects: Vec<ToolDefect>,
 }
 
 impl Upstreams {
@@ -84,8 +89,9 @@ impl Upstreams {
         rules: UpstreamRules,
     ) -> Self {
         let (refusals, budget) = (Refusals::default(), Budget::default());
+        let silences = Silences::default();
         let statuses = OnceLock::new();
-        Self { control, store, bus, clock, checker, rules, refusals, budget, statuses }
+        Self { control, store, bus, clock, checker, rules, refusals, budget, silences, statuses }
     }
 
     /// Has the status of connections shown beside the upstreams, from now on. Only the first source
@@ -146,7 +152,12 @@ impl Upstreams {
         self.control.refresh_after("addition of an upstream").await;
         let kind = RegistryChange::UpstreamAdded;
         self.publish(actor, kind, tenant.id, upstream.name.to_string(), epoch);
-        Ok(UpstreamView { upstream, tenant: tenant.slug.clone(), status: None })
+        Ok(UpstreamView {
+            upstream,
+            tenant: tenant.slug.clone(),
+            status: None,
+            defects: Vec::new(),
+        })
     }
 
     /// Removes an upstream; what it offers is quarantined. `None` when the principal sees none.
@@ -219,8 +230,11 @@ impl Upstreams {
         let tenant = control.tenant_by_id(upstream.tenant_id).ok_or_else(|| {
             ServiceError::Unavailable("an upstream's tenant is not in memory yet".to_owned())
         })?;
-        let status = self.statuses.get().and_then(|source| source.status(upstream.id));
-        Ok(UpstreamView { tenant: tenant.slug.clone(), upstream, status })
+        let source = self.statuses.get();
+        let status = source.and_then(|source| source.status(upstream.id));
+        let mut defects = source.map(|source| source.defects(upstream.id)).unwrap_or_default();
+        defects.extend(self.refusals.under(&upstream));
+        Ok(UpstreamView { tenant: tenant.slug.clone(), upstream, status, defects })
     }
 
     fn publish(

@@ -1,6 +1,8 @@
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
-use sentinel_api::{CheckAnswer, CheckRequest, RedeemAnswer, RedeemRequest};
+use sentinel_api::{
+    CheckAnswer, CheckRequest, RedeemAnswer, RedeemRequest, ResumeAnswer, ResumeRequest,
+};
 use sentinel_core::decision::ReasonCode;
 
 use crate::client::json;
@@ -41,6 +43,20 @@ impl Client {
         let answer: RedeemAnswer = self.post(&["v1", "permits", "redeem"], request).await?;
         if !answer.redeemed || answer.tool_id != request.tool_id {
             return Err(Error::malformed("a redeemed permit", "it is of something else"));
+        }
+        Ok(answer)
+    }
+
+    /// Asks, right before a call is sent again, whether it may go on by the allow that it got. It is
+    /// not counted again.
+    ///
+    /// # Errors
+    /// When the server does not answer, refuses it, or its answer cannot be read: then the call must
+    /// not go on.
+    pub async fn resume(&self, request: &ResumeRequest) -> Result<ResumeAnswer, Error> {
+        let answer: ResumeAnswer = self.post(&["v1", "permits", "resume"], request).await?;
+        if !answer.resumed || answer.decision_id != request.decision_id {
+            return Err(Error::malformed("a resumed call", "it is another one"));
         }
         Ok(answer)
     }

@@ -46,7 +46,10 @@ pub(crate) async fn kill(
     let order = KillOrder { target, reason, starts_at, expires_at };
     let done = app.services.kills.kill_as(caller.principal(), order).await?;
     app.metrics.killed(kind);
-    let Reached { replicas, streams, permits, calls, calls_unconfirmed } = done.reached;
+    let Reached { replicas, streams, permits, calls, calls_unconfirmed, calls_elsewhere } =
+        done.reached;
+    let reached =
+        KillReached { replicas, streams, permits, calls, calls_unconfirmed, calls_elsewhere };
     Ok(Json(KillAnswer {
         status: "disabled".into(),
         affected_tools: done.affected_tools,
@@ -54,6 +57,6 @@ pub(crate) async fn kill(
         kill_id: done.kills.first().copied(),
         kills: done.kills,
         epoch: done.epoch,
-        reached: KillReached { replicas, streams, permits, calls, calls_unconfirmed },
+        reached,
     }))
 }

@@ -1,8 +1,8 @@
 //! From what use cases return to what is sent ([`sentinel_api`]), and back from a target to kill.
 
 use sentinel_api::{
-    ApiKey, Kill, ManifestRecord, PolicyRollout, RolloutComparison, Tombstone, Tool, ToolDrift,
-    Upstream, UpstreamStatus,
+    ApiKey, Kill, ManifestRecord, PolicyRollout, RolloutComparison, Tombstone, Tool, ToolDefect,
+    ToolDrift, Upstream, UpstreamStatus,
 };
 use sentinel_core::control::ControlState;
 use sentinel_core::{manifest, principal};
@@ -22,7 +22,7 @@ pub(crate) fn tool(view: ToolView) -> Tool {
 }
 
 pub(crate) fn upstream(view: UpstreamView) -> Upstream {
-    let UpstreamView { upstream, tenant, status } = view;
+    let UpstreamView { upstream, tenant, status, defects } = view;
     let status = status.map(|status| UpstreamStatus {
         state: status.state.to_owned(),
         since: status.since,
@@ -32,7 +32,12 @@ pub(crate) fn upstream(view: UpstreamView) -> Upstream {
         latency_ms: status.latency_ms,
         in_flight: status.in_flight,
     });
-    Upstream::new(upstream, tenant, status)
+    let defect = |defect: upstreams::ToolDefect| ToolDefect {
+        tool: defect.tool,
+        reason: defect.reason.to_owned(),
+        detail: defect.detail,
+    };
+    Upstream::new(upstream, tenant, status, defects.into_iter().map(defect).collect())
 }
 
 pub(crate) fn standing(standing: upstreams::ToolStanding) -> sentinel_api::ToolStanding {

@@ -71,6 +71,9 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     let kill = json!({"tenant_slug": "other", "tool_name": "ledger", "reason": "probe"});
     let restore = json!({"tenant_slug": "other", "tool_name": "ledger"});
     let redeem = json!({"permit": "snp_x", "tool_id": uuid::Uuid::nil()});
+    let resume = json!({
+        "decision_id": uuid::Uuid::nil(), "tool_name": "vault", "action": "invoke",
+    });
     let key = json!({"name": "probe", "role": "agent", "tenant_slug": "other"});
     let readers: &[Role] = &[Agent, Operator, Author, Auditor];
     let input = json!({"input": {"tenant": "other", "tool": "vault", "action": "invoke"}});
@@ -122,6 +125,7 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/v1/quotas"), route(&[Operator, Auditor]).query("?tenant=other")),
         (("get", "/v1/policy"), route(&[Author, Auditor])),
         (("post", "/v1/permits/redeem"), route(&[Agent]).body(redeem)),
+        (("post", "/v1/permits/resume"), route(&[Agent]).body(resume)),
         (("get", "/v1/keys"), route(&[])),
         (("post", "/v1/keys"), route(&[]).body(key)),
         (("delete", "/v1/keys/{id}"), route(&[])),

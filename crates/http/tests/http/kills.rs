@@ -131,7 +131,7 @@ async fn a_kill_for_a_time_begins_and_ends_and_both_are_heard() {
     let reached = &killed["reached"];
     assert_eq!(
         *reached,
-        json!({"replicas": 1, "streams": 0, "permits": 0, "calls": 0, "calls_unconfirmed": 0})
+        json!({"replicas": 1, "streams": 0, "permits": 0, "calls": 0, "calls_unconfirmed": 0, "calls_elsewhere": 0})
     );
     let listed = app.get(&app.admin, "/v1/kills").await.ok();
     assert_eq!(
@@ -173,8 +173,7 @@ async fn the_answer_counts_streams_and_permits() {
     app.check(json!({})).await.ok();
     app.check(json!({})).await.ok();
     let killed = app.kill(json!({"tenant_slug": "acme", "reason": "drill"})).await.ok();
-    let expected =
-        json!({"replicas": 1, "streams": 2, "permits": 2, "calls": 0, "calls_unconfirmed": 0});
+    let expected = json!({"replicas": 1, "streams": 2, "permits": 2, "calls": 0, "calls_unconfirmed": 0, "calls_elsewhere": 0});
     assert_eq!(killed["reached"], expected);
     listeners.clear();
 }

@@ -91,3 +91,88 @@ async fn a_key_bound_to_an_agent_redeems_for_no_other() {
     redeem(&app, &bob, &held).await.problem(403, "permit_invalid");
     redeem(&app, &ann, &held).await.ok();
 }
+
+/// Goes on with the call of a decision.
+async fn resume(app: &App, key: &Key, decision: &Value, change: Value) -> Answer {
+    let mut body = json!({"decision_id": decision, "tool_name": "search", "action": "invoke"});
+    for (name, value) in change.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    app.post(key, "/v1/permits/resume", &body).await
+}
+
+#[tokio::test]
+async fn a_call_goes_on_while_it_would_be_allowed_and_is_counted_once() {
+    let app = App::seeded().await;
+    app.policy(Mode::Quota(1));
+    let agent = app.key(Wanted::role(Role::Agent).of("acme")).await;
+    let checked = app.check_as(&agent, json!({"arguments": {"q": 1}})).await.ok();
+    let (decision, arguments) = (&checked["decision_id"], json!({"arguments": {"q": 1}}));
+    assert_eq!(app.check_as(&agent, json!({})).await.ok()["code"], "quota_exceeded");
+    for _ in 0..2 {
+        let resumed = resume(&app, &agent, decision, arguments.clone()).await.ok();
+        assert_eq!(resumed, json!({"resumed": true, "decision_id": decision}));
+    }
+    // Only the call that was allowed.
+    for other in [
+        json!({"arguments": {"q": 2}}),
+        json!({}),
+        json!({"arguments": {"q": 1}, "action": "delete"}),
+        json!({"arguments": {"q": 1}, "tool_name": "ledger"}),
+        json!({"arguments": {"q": 1}, "decision_id": uuid::Uuid::nil()}),
+    ] {
+        resume(&app, &agent, decision, other).await.problem(403, "permit_invalid");
+    }
+    // Of the caller that it was allowed to.
+    let other = app.key(Wanted::role(Role::Agent).of("acme")).await;
+    resume(&app, &other, decision, arguments.clone()).await.problem(403, "permit_invalid");
+    app.kill(json!({"tenant_slug": "acme", "tool_name": "search", "reason": "drill"})).await.ok();
+    resume(&app, &agent, decision, arguments.clone()).await.problem(409, "killed");
+    let restore = json!({"tenant_slug": "acme", "tool_name": "search"});
+    app.post(&app.admin, "/kill/restore", &restore).await.ok();
+    resume(&app, &agent, decision, arguments.clone()).await.ok();
+    put_data(&app).await;
+    app.policy(Mode::Deny);
+    resume(&app, &agent, decision, arguments).await.problem(409, "policy_denied");
+    let denied = app.check_as(&agent, json!({})).await.ok();
+    resume(&app, &agent, &denied["decision_id"], json!({})).await.problem(403, "permit_invalid");
+}
+
+#[tokio::test]
+async fn a_kill_counts_the_calls_that_are_made_with_permits_until_they_are_signed() {
+    let app = App::seeded().await;
+    let agent = app.key(Wanted::role(Role::Agent).of("acme")).await;
+    let elsewhere = async |scope: Value| {
+        let mut kill = json!({"tenant_slug": "acme", "reason": "drill"});
+        let mut restore = json!({"tenant_slug": "acme"});
+        for (name, value) in scope.as_object().unwrap() {
+            (kill[name], restore[name]) = (value.clone(), value.clone());
+        }
+        let killed = app.kill(kill).await.ok();
+        app.post(&app.admin, "/kill/restore", &restore).await.ok();
+        killed["reached"]["calls_elsewhere"].clone()
+    };
+    let checked = app.check_as(&agent, json!({})).await.ok();
+    assert_eq!(elsewhere(json!({})).await, 0, "it has not begun");
+    let held = Held { permit: checked["permit"].clone(), tool: checked["tool_id"].clone() };
+    redeem(&app, &agent, &held).await.ok();
+    assert_eq!(elsewhere(json!({})).await, 1);
+    assert_eq!(elsewhere(json!({"tool_name": "search"})).await, 1);
+    assert_eq!(elsewhere(json!({"principal": agent.id})).await, 1);
+    for other in
+        [json!({"agent": "nobody"}), json!({"principal": "nobody"}), json!({"tool_tag": "x"})]
+    {
+        assert_eq!(elsewhere(other).await, 0);
+    }
+    let outcome = json!({
+        "tenant_slug": "acme", "tool_name": "search", "action": "invoke", "payload": {},
+        "decision_id": checked["decision_id"],
+    });
+    app.post(&agent, "/provenance/sign", &outcome).await.ok();
+    assert_eq!(elsewhere(json!({})).await, 0, "its outcome is known");
+    // One that goes on is under way again, and a question about it changes nothing.
+    resume(&app, &agent, &checked["decision_id"], json!({})).await.ok();
+    assert_eq!(elsewhere(json!({})).await, 0);
+    resume(&app, &agent, &checked["decision_id"], json!({"round": 1})).await.ok();
+    assert_eq!(elsewhere(json!({})).await, 1);
+}

@@ -139,9 +139,13 @@ fn reached(reached: &KillReached) -> String {
         None => format!("unknown {what}s"),
     });
     let words = words.join(", ");
-    match reached.calls_unconfirmed {
+    let words = match reached.calls_unconfirmed {
         0 => words,
         left => format!("{words} ({left} of them not confirmed to have ended)"),
+    };
+    match reached.calls_elsewhere {
+        Some(0) | None => words,
+        Some(calls) => format!("{words}; told those who make {calls} more with permits"),
     }
 }
 
@@ -166,6 +170,7 @@ mod tests {
             permits: Some(1),
             calls: 2,
             calls_unconfirmed: 0,
+            calls_elsewhere: None,
         };
         assert_eq!(reached(&none), "unknown replicas, 0 streams, 1 permit, 2 calls");
         let one = KillReached { replicas: Some(1), streams: 1, permits: None, calls: 1, ..none };
@@ -173,5 +178,8 @@ mod tests {
         let left = KillReached { calls: 3, calls_unconfirmed: 2, ..none };
         let words = reached(&left);
         assert!(words.ends_with("3 calls (2 of them not confirmed to have ended)"), "{words}");
+        let wrapped = KillReached { calls: 0, calls_elsewhere: Some(2), ..none };
+        let words = reached(&wrapped);
+        assert!(words.ends_with("0 calls; told those who make 2 more with permits"), "{words}");
     }
 }

@@ -63,6 +63,9 @@ impl Provenance {
             |key: Option<&DataKey>| self.make(principal, &tenant, &request, decision.as_ref(), key);
         let (place, (manifest, signature, salt)) = self.store_made(tenant.id, make).await?;
         let signed = Signed { manifest, signature, salt, place };
+        if let Some(decision) = &decision {
+            self.elsewhere.end(decision.id);
+        }
         let event = ProvenanceEvent {
             manifest_id: signed.manifest.id,
             tenant_id: tenant.id,

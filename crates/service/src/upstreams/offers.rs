@@ -13,7 +13,7 @@ use sentinel_core::tool::Tool;
 use sentinel_core::upstream::{Door, Upstream, refused_name};
 use serde_json::{Map, Value, json};
 
-use super::{METADATA, address, owner, unnameable};
+use super::{METADATA, ToolDefect, address, owner, unnameable};
 use crate::ServiceError;
 use crate::ids::new_id;
 
@@ -45,6 +45,16 @@ impl Refusal {
             Self::Collision => "tool_name_collision",
             Self::TooLarge => "tool_too_large",
             Self::TooMany => "tool_limit",
+        }
+    }
+
+    /// For operators.
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::Name => "the registry cannot take its name",
+            Self::Collision => "the registry has a tool whose name is easily confused with it",
+            Self::TooLarge => "its definition has more than 64 KiB",
+            Self::TooMany => "the upstream has as many tools as it may have, past ones included",
         }
     }
 }
@@ -215,11 +225,31 @@ fn hints(definition: &Definition) -> Definition {
 pub(crate) struct Refusals(Mutex<HashMap<(TenantId, ToolName), Refusal>>);
 
 const MAX_REFUSALS: usize = 4096;
+/// Of these, shown for one upstream.
+const MAX_SHOWN: usize = 100;
 
 impl Refusals {
     pub(crate) fn of(&self, tenant: TenantId, name: &ToolName) -> Option<Refusal> {
         let refusals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.get(&(tenant, name.clone())).copied()
+    }
+
+    /// The tools of an upstream that the registry has refused.
+    pub(crate) fn under(&self, upstream: &Upstream) -> Vec<ToolDefect> {
+        let prefix = format!("{}{}", upstream.name, sentinel_core::name::SEPARATOR);
+        let refusals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = refusals.iter().filter(|((tenant, name), _)| {
+            *tenant == upstream.tenant_id && name.as_str().starts_with(&prefix)
+        });
+        let defect = |((_, name), refusal): (&(TenantId, ToolName), &Refusal)| ToolDefect {
+            tool: name.to_string(),
+            reason: refusal.code(),
+            detail: refusal.detail().to_owned(),
+        };
+        let mut defects: Vec<_> = own.map(defect).collect();
+        defects.sort_by(|one, other| one.tool.cmp(&other.tool));
+        defects.truncate(MAX_SHOWN);
+        defects
     }
 
     pub(crate) fn remember(&self, tenant: TenantId, name: &ToolName, refusal: Refusal) {

@@ -38,7 +38,10 @@ impl Upstreams {
             );
             return Err(ServiceError::conflict("upstream_not_wrapped", detail));
         }
-        self.standing_of(viewer, slug, &upstream, listed).await
+        let standings = self.standing_of(viewer, slug, &upstream, listed).await?;
+        let tools = standings.get(..listed.len()).unwrap_or_default();
+        self.look_for_silence(viewer, slug, name, tools);
+        Ok(standings)
     }
 
     async fn wrapped(

@@ -22,6 +22,7 @@ mod manifests_payload;
 mod manifests_salt;
 mod payload_keys_destroy;
 mod permits_redeem;
+mod permits_resume;
 mod policy_changes;
 mod policy_data;
 mod policy_data_history;
@@ -85,6 +86,7 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(policy_rollout::policy_rollout_promote))
         .routes(routes!(policy_rollout::policy_rollout_drop))
         .routes(routes!(permits_redeem::permits_redeem))
+        .routes(routes!(permits_resume::permits_resume))
         .routes(routes!(manifests_list::manifests_list))
         .routes(routes!(manifests_get::manifests_get))
         .routes(routes!(manifests_bundle::manifests_bundle))
