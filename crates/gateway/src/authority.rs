@@ -42,7 +42,10 @@ pub trait Authority: Send + Sync + std::fmt::Debug {
         &self,
         upstream: &str,
         tools: &[Arc<Object>],
-    ) -> Result<Vec<Standing>, String>;
+    ) -> Result<Vec<Standing>, Unsettled>;
+
+    /// Takes note that a client was shown no tool, since policy hides all `hidden` of them.
+    fn shown_nothing(&self, _hidden: usize) {}
 
     /// Changes whenever a kill, a restore, a policy or the registry may have changed what is shown.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
@@ -140,6 +143,35 @@ fn retry_after(code: &str, reason: &str) -> Option<Duration> {
     let (_, rest) = reason.rsplit_once("try again in ")?;
     let seconds: f64 = rest.strip_suffix(" s")?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Why it cannot be said where the tools of a server stand.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unsettled {
+    /// Stable: [`REGISTRY_UNAVAILABLE`] when it may be known in a minute.
+    pub code: &'static str,
+    pub reason: String,
+}
+
+/// Code of tools of which the registry cannot say anything at the moment.
+pub const REGISTRY_UNAVAILABLE: &str = "registry_unavailable";
+/// Codes of what only a person can change.
+const LASTING: [&str; 2] = ["upstream_not_wrapped", "wrap_not_allowed"];
+
+impl Unsettled {
+    /// As the registry says; codes that it is not known to have are taken for a failure that passes.
+    #[must_use]
+    pub fn of(code: &str, reason: String) -> Self {
+        let lasting = LASTING.into_iter().find(|lasting| *lasting == code);
+        Self { code: lasting.unwrap_or(REGISTRY_UNAVAILABLE), reason }
+    }
+}
+
+impl From<String> for Unsettled {
+    fn from(reason: String) -> Self {
+        Self { code: REGISTRY_UNAVAILABLE, reason }
+    }
 }
 
 /// Where a listed tool stands.

@@ -11,6 +11,7 @@ mod changes;
 mod cursor;
 mod fetch;
 mod items;
+mod levels;
 mod list;
 mod repair;
 mod schema;

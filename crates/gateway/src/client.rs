@@ -1,6 +1,7 @@
 //! The clients of the gateway, as everything behind a front sees them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -11,6 +12,8 @@ use crate::catalog::{Settings, Shown, Source};
 use crate::enforce::Enforcement;
 use sentinel_mcp_protocol::jsonrpc::Object;
 
+/// The number of the next client.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Tools that a session remembers: a server that renames its tools all the time fills no memory.
 const MOST_SHOWN: usize = 10_000;
 
@@ -26,6 +29,8 @@ pub struct Client {
     pub capabilities: Object,
     /// What all clients share for the enforcement of calls.
     pub(crate) enforcement: Arc<Enforcement>,
+    /// Tells it from all other clients of this process.
+    number: u64,
     /// Tools that this session has been shown, sorted by the name that the client knows. They stay
     /// listed as they were shown; a revoked one is denied by a result.
     shown: Mutex<Vec<Arc<Shown>>>,
@@ -101,6 +106,7 @@ impl Client {
             info: Object::new(),
             capabilities: Object::new(),
             enforcement: Enforcement::of_process(),
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             shown: Mutex::default(),
             subscriptions: Mutex::default(),
             verdicts: Mutex::default(),
@@ -112,6 +118,10 @@ impl Client {
     pub fn enforced_by(mut self, enforcement: Arc<Enforcement>) -> Self {
         self.enforcement = enforcement;
         self
+    }
+
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// Remembers that the client has been shown tools.
@@ -178,6 +188,9 @@ impl Drop for Client {
             if let Some(source) = self.route.source(upstream) {
                 source.unsubscribe(uri);
             }
+        }
+        for source in &*self.route.sources() {
+            source.forget_level(self.number);
         }
     }
 }

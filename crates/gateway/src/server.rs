@@ -18,24 +18,48 @@ use crate::upstream::Limits;
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How the gateway serves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     pub front: http::Settings,
     pub enforce: enforce::Settings,
     /// Of each upstream.
     pub limits: Limits,
+    pub lists: Lists,
+}
+
+/// How lists are read and shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Lists {
+    /// Shows what policy denies too. What is quarantined stays hidden.
+    pub show_all: bool,
+    /// How long a list of an upstream counts as current.
+    pub fresh: Duration,
+    /// How long a client may keep a list, and what it was shown counts without asking policy again.
+    pub client_ttl: Duration,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        let catalog::Settings { show_all, fresh, client_ttl, .. } = catalog::Settings::new([0; 32]);
+        Self { show_all, fresh, client_ttl }
+    }
 }
 
 impl Options {
-    /// What is usual, for a server that cuts connections `grace` after it was told to stop.
+    /// As it is, for a server that cuts connections `grace` after it was told to stop.
     #[must_use]
-    pub fn within(grace: Duration) -> Self {
-        let last_call = grace.saturating_sub(ANSWERING).max(grace / 2);
-        Self {
-            front: http::Settings { last_call, ..http::Settings::default() },
-            enforce: enforce::Settings::default(),
-            limits: Limits::default(),
-        }
+    pub fn within(mut self, grace: Duration) -> Self {
+        self.front.last_call = grace.saturating_sub(ANSWERING).max(grace / 2);
+        self
+    }
+
+    /// What is said of lists, with the time that an upstream has for them.
+    fn catalog(&self, cursors: [u8; 32]) -> catalog::Settings {
+        let Lists { show_all, fresh, client_ttl } = self.lists;
+        let usual = catalog::Settings::new(cursors);
+        let stale = usual.stale.max(fresh);
+        let fetch_limit = self.limits.list;
+        catalog::Settings { show_all, fresh, stale, client_ttl, fetch_limit, ..usual }
     }
 }
 
@@ -56,12 +80,12 @@ impl Gateway {
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(door: Arc<FrontDoor>, options: Options) -> Result<Self, ServiceError> {
-        let Options { front, enforce, limits } = options;
+        let cursors = http::shared_key(&door, "gateway-cursors").await?;
+        let catalog = Arc::new(options.catalog(cursors));
+        let Options { front, enforce, limits, .. } = options;
         let services = Arc::clone(door.services());
         let networks = services.upstreams.rules().networks;
         let connector = Arc::new(Registry { limits, networks });
-        let cursors = http::shared_key(&door, "gateway-cursors").await?;
-        let catalog = Arc::new(catalog::Settings::new(cursors));
         let connections = Connections::new(services, connector, catalog);
         connections.show_statuses();
         let authorities = Arc::new(LocalAuthorities(Arc::clone(&door)));

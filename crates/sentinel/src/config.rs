@@ -3,9 +3,11 @@
 //! describe.
 
 mod document;
+mod entries;
 mod kind;
 pub(crate) mod load;
 pub(crate) mod log_level;
+pub(crate) mod places;
 pub(crate) mod problems;
 #[cfg(test)]
 mod reference;

@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    Allowed, Authority, Denied, Earlier, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling,
-    Standing, Started, Withdrawal, Withdrawn,
+    Allowed, Authority, Denied, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling, Standing,
+    Started, Unsettled, Withdrawal, Withdrawn,
 };
 use sentinel_mcp_protocol::jsonrpc::Object;
 
@@ -168,7 +168,7 @@ impl Authority for Local {
         &self,
         upstream: &str,
         tools: &[Arc<Object>],
-    ) -> Result<Vec<Standing>, String> {
+    ) -> Result<Vec<Standing>, Unsettled> {
         let Speaker { principal, tenant, agent, request_id } = &self.speaker;
         let upstream: UpstreamName = upstream.parse().map_err(|_| "no such upstream".to_owned())?;
         let viewer = Viewer {
@@ -187,6 +187,12 @@ impl Authority for Local {
             quarantined: tool.quarantined.map(str::to_owned),
         };
         Ok(standing.into_iter().map(of).collect())
+    }
+
+    fn shown_nothing(&self, hidden: usize) {
+        let Speaker { principal, tenant, agent, .. } = &self.speaker;
+        let upstreams = &self.door.services().upstreams;
+        upstreams.shown_nothing(principal, agent.as_ref(), tenant, None, hidden);
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -2,9 +2,12 @@
 //! asked over its HTTP interface. While it cannot be reached, every call is denied.
 //!
 //! Each call redeems its permit right before it is sent, which the control plane refuses once a
-//! kill covers it; so no call starts after a kill, whether this hears of the kill or not. A stream
-//! of events, opened again whenever it breaks, brings kills here to end calls that are under way.
+//! kill covers it; so no call starts after a kill, whether this hears of the kill or not. A call that
+//! goes on after its client was asked something has no permit to redeem: the control plane is asked
+//! in its place, at the same point, whether it may go on. A stream of events, opened again whenever
+//! it breaks, brings kills here to end calls that are under way.
 
+mod doubt;
 mod flights;
 mod hearing;
 
@@ -12,10 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_api::{CheckRequest, RedeemRequest, Secret, SignRequest, StandingRequest};
+use sentinel_api::{
+    CheckRequest, RedeemRequest, ResumeRequest, Secret, SignRequest, StandingRequest,
+};
 use sentinel_client::{Client, Error};
-use sentinel_core::check::Arguments;
-use sentinel_core::id::{ManifestId, ToolId};
+use sentinel_core::id::{DecisionId, ManifestId, ToolId};
 use sentinel_core::name::{AgentName, NameError, TenantSlug};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -24,7 +28,7 @@ use tokio::task::JoinHandle;
 use super::local::settled;
 use super::{
     Allowed, Authority, Denied, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling, Standing,
-    Started, Withdrawal, Withdrawn, retry_after,
+    Started, Unsettled, Withdrawal, Withdrawn, retry_after,
 };
 use flights::{Flight, Flights};
 use sentinel_mcp_protocol::jsonrpc::Object;
@@ -76,8 +80,33 @@ impl Remote {
         })
     }
 
-    /// Decided as a new call even when it goes on with an earlier one: the interface has no other
-    /// way, and this is only stricter.
+    /// The call of a decision, as the control plane is asked about it.
+    fn call(question: &Question, decision: DecisionId) -> Result<Arc<ResumeRequest>, Denied> {
+        Ok(Arc::new(ResumeRequest {
+            decision_id: decision,
+            tool_name: question.tool.parse().map_err(|_| malformed("the name of the tool"))?,
+            action: question.action.parse().map_err(|_| malformed("the action"))?,
+            sending: false,
+            arguments: Some(question.arguments.value().clone()),
+        }))
+    }
+
+    /// Goes on with an earlier allow; `None` when it has to be decided as a new call, which is only
+    /// stricter: by a control plane of an earlier version, for example.
+    async fn resume(&self, question: &Question) -> Option<Allowed> {
+        let decision = question.resumes?;
+        let call = Self::call(question, decision).ok()?;
+        within(self.client.resume(&call)).await.ok()?;
+        let grant = self.grant(call, Proof::Resumed);
+        Some(Allowed { decision, grant, quota_remaining: None })
+    }
+
+    fn grant(&self, call: Arc<ResumeRequest>, proof: Proof) -> Grant {
+        let flight = self.flights.open(Arc::clone(&call));
+        let (client, proof) = (self.client.clone(), Mutex::new(Some(proof)));
+        Grant::new(Box::new(Permitted { client, proof, call, flight }))
+    }
+
     async fn ask(&self, question: Question) -> Result<Allowed, Denied> {
         let request = self.request(&question)?;
         let answer = within(self.client.check(&request)).await.map_err(|error| failed(&error))?;
@@ -91,14 +120,7 @@ impl Remote {
         let (Some(permit), Some(tool_id)) = (answer.permit, answer.tool_id) else {
             return Err(Denied { decision: Some(decision), ..malformed("the permit") });
         };
-        let call = Permitted {
-            client: self.client.clone(),
-            permit: Mutex::new(Some(permit)),
-            tool_id,
-            arguments: question.arguments,
-            flight: self.flights.open(question.tool),
-        };
-        let grant = Grant::new(Box::new(call));
+        let grant = self.grant(Self::call(&question, decision)?, Proof::Permit(permit, tool_id));
         Ok(Allowed { decision, grant, quota_remaining: answer.quota_remaining })
     }
 }
@@ -116,6 +138,9 @@ impl Authority for Remote {
     }
 
     async fn decide(&self, question: Question) -> Ruling {
+        if let Some(allowed) = self.resume(&question).await {
+            return Ruling::Allowed(allowed);
+        }
         match self.ask(question).await {
             Ok(allowed) => Ruling::Allowed(allowed),
             Err(denied) => Ruling::Denied(denied),
@@ -145,7 +170,7 @@ impl Authority for Remote {
         &self,
         upstream: &str,
         tools: &[Arc<Object>],
-    ) -> Result<Vec<Standing>, String> {
+    ) -> Result<Vec<Standing>, Unsettled> {
         let name = upstream.parse().map_err(|error: NameError| error.to_string())?;
         let request = StandingRequest {
             agent: self.agent.clone(),
@@ -154,7 +179,11 @@ impl Authority for Remote {
             tools: tools.to_vec(),
         };
         let asked = within(self.client.standing(&self.tenant, &name, &request)).await;
-        let standings = asked.map_err(|error| failed(&error).reason)?.tools.into_iter();
+        let unsettled = |lack| {
+            let Denied { code, reason, .. } = failed(&lack);
+            Unsettled::of(&code, reason)
+        };
+        let standings = asked.map_err(unsettled)?.tools.into_iter();
         let standing = |tool: sentinel_api::ToolStanding| Standing {
             name: tool.name.to_string(),
             visible: tool.visible,
@@ -173,24 +202,46 @@ impl Authority for Remote {
 struct Permitted {
     client: Client,
     /// Taken when the call starts.
-    permit: Mutex<Option<Secret<'static>>>,
-    tool_id: ToolId,
-    arguments: Arguments,
+    proof: Mutex<Option<Proof>>,
+    call: Arc<ResumeRequest>,
     flight: Flight,
+}
+
+/// What lets a call start.
+#[derive(Debug)]
+enum Proof {
+    Permit(Secret<'static>, ToolId),
+    /// The permit was redeemed when the call was first sent.
+    Resumed,
+}
+
+impl Permitted {
+    /// Has the control plane say, right before the call is sent, that it may be.
+    async fn present(&self, proof: Proof) -> Result<(), Lack> {
+        match proof {
+            Proof::Permit(permit, tool_id) => {
+                let arguments = self.call.arguments.clone();
+                let request = RedeemRequest { permit, tool_id, arguments };
+                within(self.client.redeem(&request)).await.map(drop)
+            }
+            Proof::Resumed => {
+                let request = ResumeRequest { sending: true, ..(*self.call).clone() };
+                within(self.client.resume(&request)).await.map(drop)
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl InFlight for Permitted {
     async fn start(&self) -> Result<Started, Withdrawn> {
         let withdrawal = self.flight.withdrawal();
-        let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(permit) = permit else {
+        let proof = self.proof.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(proof) = proof else {
             return Err(withdrawn("permit_used", "the call was sent before"));
         };
-        let (tool_id, arguments) = (self.tool_id, Some(self.arguments.value().clone()));
-        let request = RedeemRequest { permit, tool_id, arguments };
-        if let Err(error) = within(self.client.redeem(&request)).await {
-            let Denied { code, reason, .. } = failed(&error);
+        if let Err(lack) = self.present(proof).await {
+            let Denied { code, reason, .. } = failed(&lack);
             let why = withdrawn(&code, &reason);
             withdrawal.withdraw(why.clone());
             return Err(why);
@@ -220,28 +271,26 @@ async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, La
 /// The deny because nothing was decided, or what was recorded of one that the control plane tells
 /// as an error. Where it is, and what its errors say of it, stays out.
 fn failed(lack: &Lack) -> Denied {
-    let refused = match lack {
-        Lack::Error(Error::Refused(problem)) if problem.status < 500 => Some(problem),
-        Lack::Error(_) | Lack::Late => None,
+    refusal(lack).unwrap_or_else(|| Denied {
+        code: UNREACHABLE.to_owned(),
+        reason: AWAY.to_owned(),
+        decision: None,
+        retry_after: None,
+    })
+}
+
+/// What the control plane refused; `None` when it did not respond as it should.
+fn refusal(lack: &Lack) -> Option<Denied> {
+    let problem = match lack {
+        Lack::Error(Error::Refused(problem)) if problem.status < 500 => problem,
+        Lack::Error(_) | Lack::Late => return None,
     };
-    let known = refused.and_then(|problem| Some((problem, problem.code.clone()?)));
-    let (problem, code) = match known {
-        Some(known) => known,
-        None => {
-            return Denied {
-                code: UNREACHABLE.to_owned(),
-                reason: AWAY.to_owned(),
-                decision: None,
-                retry_after: None,
-            };
-        }
-    };
-    Denied {
-        code,
+    Some(Denied {
+        code: problem.code.clone()?,
         reason: problem.detail.clone(),
         decision: problem.decision_id,
         retry_after: problem.retry_after,
-    }
+    })
 }
 
 fn withdrawn(code: &str, reason: &str) -> Withdrawn {

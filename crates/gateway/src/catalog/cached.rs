@@ -112,6 +112,11 @@ impl<T: Send + Sync + 'static> Cached<T> {
         })
     }
 
+    /// The latest value, however old it is.
+    pub(crate) fn latest(&self) -> Option<Arc<T>> {
+        self.lock().latest.as_ref().map(|(value, _)| Arc::clone(value))
+    }
+
     /// Changes whenever a value was fetched that differs from the one before.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()

@@ -27,6 +27,9 @@ pub async fn list(client: &Client, kind: Kind, params: &Object) -> Result<Object
     };
     let cursor = read_cursor(scope, params)?;
     let merged = merge(client, kind).await;
+    if kind == Kind::Tools {
+        merged.tell_if_empty(client);
+    }
     let version = digest_of(merged.items.iter().map(|item| &item.digest));
     let start = match &cursor {
         Some(cursor) => cursor.position(&version).map_err(|refused| refuse(kind, refused))?,
@@ -53,7 +56,9 @@ pub struct Survey {
 
 /// Finds out what a client would be shown of the tools.
 pub async fn survey(client: &Client) -> Survey {
-    let Merged { items, hidden, absent } = merge(client, Kind::Tools).await;
+    let merged = merge(client, Kind::Tools).await;
+    merged.tell_if_empty(client);
+    let Merged { items, hidden, absent } = merged;
     Survey { shown: items.len(), hidden, absent }
 }
 
@@ -61,6 +66,15 @@ struct Merged {
     items: Vec<Arc<Shown>>,
     hidden: usize,
     absent: Vec<Absent>,
+}
+
+impl Merged {
+    /// Operators hear of an agent that is left without tools.
+    fn tell_if_empty(&self, client: &Client) {
+        if self.items.is_empty() && self.hidden > 0 {
+            client.authority.shown_nothing(self.hidden);
+        }
+    }
 }
 
 async fn merge(client: &Client, kind: Kind) -> Merged {

@@ -46,21 +46,22 @@ pub(super) struct Broken {
     pub(super) detail: String,
 }
 
-/// Makes `definition` one that every client accepts.
+/// Makes `definition` one that every client accepts, and says what was changed for that.
 ///
 /// # Errors
 /// When that is not possible without changing what the server means.
-pub(super) fn repair(definition: &mut Object) -> Result<(), Broken> {
+pub(super) fn repair(definition: &mut Object) -> Result<Vec<&'static str>, Broken> {
     definition.retain(|member, _| !UNGOVERNED.contains(&member.as_str()));
-    repair_optional(definition)?;
-    repair_input(definition)?;
-    drop_broken_output(definition);
+    let mut repairs = Vec::new();
+    repairs.extend(repair_optional(definition)?);
+    repairs.extend(repair_input(definition)?);
+    repairs.extend(drop_broken_output(definition));
     let bytes = serde_json::to_vec(definition).map_or(usize::MAX, |bytes| bytes.len());
     if bytes > LARGEST {
         let detail = format!("it has {bytes} bytes; {LARGEST} are allowed");
         return Err(Broken { reason: "tool_too_large", detail });
     }
-    Ok(())
+    Ok(repairs)
 }
 
 impl Broken {
@@ -74,7 +75,8 @@ impl Broken {
 }
 
 /// Removes optional members that are null, which several clients refuse.
-fn repair_optional(definition: &mut Object) -> Result<(), Broken> {
+fn repair_optional(definition: &mut Object) -> Result<Option<&'static str>, Broken> {
+    let before = definition.len();
     definition.retain(|_, value| !value.is_null());
     for (member, is_right) in OPTIONAL {
         // A broken `outputSchema` is left out later; the tool works without it.
@@ -83,10 +85,11 @@ fn repair_optional(definition: &mut Object) -> Result<(), Broken> {
             return Err(Broken::malformed(format!("`{member}` has the wrong form")));
         }
     }
-    Ok(())
+    Ok((definition.len() < before).then_some("members that were null were left out"))
 }
 
-fn repair_input(definition: &mut Object) -> Result<(), Broken> {
+fn repair_input(definition: &mut Object) -> Result<Option<&'static str>, Broken> {
+    let had_type = definition.get("inputSchema").and_then(|schema| schema.get("type")).cloned();
     let schema = definition.entry("inputSchema").or_insert_with(|| json!({"type": "object"}));
     let Value::Object(schema) = schema else {
         return Err(Broken::schema("`inputSchema` is not an object"));
@@ -94,12 +97,14 @@ fn repair_input(definition: &mut Object) -> Result<(), Broken> {
     if !describe_object(schema) {
         return Err(Broken::schema("`inputSchema` describes something else than an object"));
     }
-    schema::check(schema).map_err(Broken::schema)
+    schema::check(schema).map_err(Broken::schema)?;
+    let repaired = had_type.as_ref() != schema.get("type");
+    Ok(repaired.then_some("`inputSchema` did not say `\"type\": \"object\"`"))
 }
 
 /// Takes out an `outputSchema` that clients would trip over. Results are then not checked.
-fn drop_broken_output(definition: &mut Object) {
-    let Some(output) = definition.get_mut("outputSchema") else { return };
+fn drop_broken_output(definition: &mut Object) -> Option<&'static str> {
+    let output = definition.get_mut("outputSchema")?;
     let sound = match output {
         // A schema for a result that is not an object is right in the modern era; the front takes
         // it out for clients that do not know that.
@@ -109,9 +114,11 @@ fn drop_broken_output(definition: &mut Object) {
         }
         _ => false,
     };
-    if !sound {
-        definition.remove("outputSchema");
+    if sound {
+        return None;
     }
+    definition.remove("outputSchema");
+    Some("`outputSchema` is broken and was left out: results are not checked")
 }
 
 /// Has `schema` say `"type": "object"`, and returns whether it may.

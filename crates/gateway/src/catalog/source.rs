@@ -10,12 +10,14 @@ use tokio::sync::watch;
 use super::cached::{Cached, Patience};
 use super::fetch::{Kind, fetch};
 use super::items::Items;
+use super::levels::Levels;
 use super::settings::Settings;
 use super::shown::Digest;
 use super::tools::{Defect, Tools};
-use crate::authority::Authority;
-use crate::upstream::{Failure, Upstream};
-use sentinel_mcp_protocol::jsonrpc::Notification;
+use crate::authority::{Authority, Grant, Unsettled};
+use crate::exchange::Unattended;
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object};
+use crate::upstream::{Failure, Outbound, Upstream};
 
 /// An upstream and what it lists.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub struct Source {
     presented: Mutex<Option<Digest>>,
     /// How many clients are subscribed to each resource.
     subscriptions: Mutex<HashMap<String, usize>>,
+    levels: Levels,
 }
 
 impl Source {
@@ -45,6 +48,7 @@ impl Source {
             news: Mutex::new(upstream.news()),
             presented: Mutex::default(),
             subscriptions: Mutex::default(),
+            levels: Levels::default(),
             upstream,
         })
     }
@@ -63,6 +67,11 @@ impl Source {
     pub async fn defects(&self) -> Vec<Defect> {
         let tools = self.tools(Patience::Stale(std::time::Duration::ZERO)).await;
         tools.map(|tools| tools.defects().to_vec()).unwrap_or_default()
+    }
+
+    /// The latest list of tools, if there is one.
+    pub(crate) fn known_tools(&self) -> Option<Arc<Tools>> {
+        self.tools.latest()
     }
 
     pub(crate) async fn tools(&self, patience: Patience) -> Result<Arc<Tools>, Failure> {
@@ -97,7 +106,7 @@ impl Source {
         &self,
         authority: &dyn Authority,
         tools: &Tools,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unsettled> {
         let version = Some(tools.version());
         if *lock(&self.presented) == version {
             return Ok(());
@@ -110,6 +119,33 @@ impl Source {
     /// Remembers that the registry has seen `tools`.
     pub(crate) fn presented_now(&self, tools: &Tools) {
         *lock(&self.presented) = Some(tools.version());
+    }
+
+    /// The client `number` wants messages of the log from `level` on. The server is told when it has
+    /// to say more, or may say less, than it was told before.
+    ///
+    /// # Errors
+    /// When the server does not take it. It keeps the level that it has.
+    pub(crate) async fn set_level(&self, number: u64, level: &str) -> Result<(), Failure> {
+        self.levels.want(number, level);
+        let mut told = self.levels.told.lock().await;
+        let lowest = self.levels.lowest();
+        if *told == Some(lowest)
+            || !self.upstream.server().await?.capabilities.contains_key("logging")
+        {
+            return Ok(());
+        }
+        let (method, mut params) = ("logging/setLevel".to_owned(), Object::new());
+        params.insert("level".to_owned(), lowest.into());
+        let outbound = Outbound { method, params, grant: Grant::lifecycle() };
+        self.upstream.request(outbound, &Unattended).await?;
+        *told = Some(lowest);
+        Ok(())
+    }
+
+    /// The client `number` has gone.
+    pub(crate) fn forget_level(&self, number: u64) {
+        self.levels.forget(number);
     }
 
     /// Counts a client that is subscribed to a resource.

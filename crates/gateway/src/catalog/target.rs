@@ -76,8 +76,8 @@ pub async fn find_tool(client: &Client, name: &str) -> Target {
         Ok(()) => target,
         Err(error) => {
             let upstream = source.name();
-            tracing::warn!(upstream, error, "the tools could not be presented to the registry");
-            target.because("registry_unavailable")
+            tracing::warn!(upstream, %error, "the tools could not be presented to the registry");
+            target.because(error.code)
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use sentinel_core::name::{ToolName, folded, qualified, unqualified};
+use sentinel_service::upstreams::ToolDefect;
 use serde_json::Value;
 
 use super::repair::repair;
@@ -34,13 +35,13 @@ pub struct Tool {
     own: Arc<Object>,
 }
 
-/// A tool that is never shown, and why.
+/// What is wrong with a tool: why it is never shown, or what was repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     /// As the server calls it, shortened, without what could break a line.
     pub name: String,
     /// Stable: `tool_malformed`, `tool_too_large`, `tool_name_invalid`, `tool_name_collision`,
-    /// `tool_schema_broken`.
+    /// `tool_schema_broken`; `tool_repaired` of one that is shown.
     pub reason: &'static str,
     /// What is wrong, for operators.
     pub detail: String,
@@ -55,6 +56,7 @@ pub struct Tools {
     by_registered: HashMap<ToolName, usize>,
     by_plain: HashMap<String, usize>,
     defects: Vec<Defect>,
+    repairs: Vec<Defect>,
     /// Names, as clients would see them, of tools that are not shown.
     refused: HashMap<String, &'static str>,
     version: Digest,
@@ -118,6 +120,12 @@ impl Tools {
         &self.defects
     }
 
+    /// Tools that are shown, though not as the server lists them.
+    #[must_use]
+    pub fn repairs(&self) -> &[Defect] {
+        &self.repairs
+    }
+
     /// Changes when any definition changes.
     #[must_use]
     pub(crate) fn version(&self) -> Digest {
@@ -150,10 +158,14 @@ impl Tools {
         if let Ok(registered) = qualified(upstream, name) {
             self.refused.entry(registered.to_string()).or_insert(reason);
         }
-        if self.defects.len() < MOST_DEFECTS {
-            let name = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
-            self.defects.push(Defect { name, reason, detail });
-        }
+        add(&mut self.defects, name, reason, detail);
+    }
+}
+
+fn add(defects: &mut Vec<Defect>, name: &str, reason: &'static str, detail: String) {
+    if defects.len() < MOST_DEFECTS {
+        let name = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+        defects.push(Defect { name, reason, detail });
     }
 }
 
@@ -193,15 +205,19 @@ impl<'a> Reading<'a> {
                 return self.refuse(&name, "tool_name_invalid", &error.to_string());
             }
         };
-        if let Err(broken) = repair(&mut definition) {
-            return self.refuse(&name, broken.reason, &broken.detail);
-        }
+        let repairs = match repair(&mut definition) {
+            Ok(repairs) => repairs,
+            Err(broken) => return self.refuse(&name, broken.reason, &broken.detail),
+        };
         let likenesses = likenesses(&registered);
         if likenesses.iter().any(|likeness| self.taken.contains(likeness)) {
             let detail = "another name of the server can be taken for it";
             return self.refuse(&name, "tool_name_collision", detail);
         }
         self.taken.extend(likenesses);
+        if !repairs.is_empty() {
+            add(&mut self.tools.repairs, &name, ToolDefect::REPAIRED, repairs.join("; "));
+        }
         self.tools.push(Tool::new(name, registered, plain, definition));
     }
 

@@ -13,7 +13,7 @@ use super::items::Items;
 use super::shown::{Digest, Shown, digest_of};
 use super::source::Source;
 use super::tools::{Tool, Tools};
-use crate::authority::Standing;
+use crate::authority::{REGISTRY_UNAVAILABLE, Standing};
 use crate::client::{Client, Verdict};
 
 /// What a client may see of one list of one upstream.
@@ -35,7 +35,7 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absent {
     pub upstream: String,
-    /// Stable: the code of the failure, or `registry_unavailable`.
+    /// Stable: the code of the failure, or why the registry says nothing of the tools.
     pub code: &'static str,
 }
 
@@ -95,8 +95,6 @@ pub(crate) async fn views_of(
     }
 }
 
-const REGISTRY_UNAVAILABLE: &str = "registry_unavailable";
-
 fn view_tools(client: &Client, source: &Source, tools: &Tools, standings: &[Standing]) -> View {
     let route = &client.route;
     let mut hidden = 0;
@@ -153,8 +151,8 @@ async fn standings(
         }
         Ok(_) => Err(REGISTRY_UNAVAILABLE),
         Err(error) => {
-            tracing::warn!(upstream, error, "the standing of the tools could not be found out");
-            Err(REGISTRY_UNAVAILABLE)
+            tracing::warn!(upstream, %error, "the standing of the tools could not be found out");
+            Err(error.code)
         }
     }
 }

@@ -92,6 +92,14 @@ fn of_control(code: &str) -> Option<Words> {
             "Denied because the call names no agent",
             "Tell the user: the client has to be configured with the name of its agent.",
         ),
+        "upstream_not_wrapped" => stays(
+            "Denied because another server is registered under the name of this one",
+            "Tell the user: the server has to be wrapped under another name, with `--server NAME`.",
+        ),
+        "wrap_not_allowed" => stays(
+            "Denied because the server is not registered",
+            "Tell the user: an administrator has to add it, with `sentinel upstream add --wrapped`.",
+        ),
         "tool_drift" => stays("Denied because the tool has changed since it was approved", REVIEW),
         "tool_unapproved" => stays("Denied because the tool is not approved yet", REVIEW),
         "tool_name_collision" | "tool_name_invalid" | "tool_name_shadowing" => {

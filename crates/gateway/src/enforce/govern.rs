@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use sentinel_core::check::ArgumentHash;
+use sentinel_core::decision::ReasonCode;
 use sentinel_core::id::DecisionId;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -135,6 +136,16 @@ impl Subject {
         Record::new(client, decision, (&self.target.registered, self.action), call_id)
     }
 
+    /// The deny of a tool that is not registered says why it is not, where the catalog knows.
+    fn explained(&self, denied: Denied) -> Denied {
+        match (self.target.quarantined, denied.decision) {
+            (Some(code), Some(decision)) if denied.code == ReasonCode::UnknownTool.as_str() => {
+                quarantined(code, decision)
+            }
+            _ => denied,
+        }
+    }
+
     /// The deny, in the form of the method.
     fn deny(&self, enforcement: &Enforcement, denied: &Denied) -> Result<Object, RpcError> {
         enforcement.counts.denied(&denied.code);
@@ -235,7 +246,10 @@ async fn make(
     let enforcement = &client.enforcement;
     let decided = match decide(client, &governed, &thread).await {
         Ok(decided) => decided,
-        Err(denied) => return governed.subject.deny(enforcement, &denied),
+        Err(denied) => {
+            let denied = governed.subject.explained(denied);
+            return governed.subject.deny(enforcement, &denied);
+        }
     };
     let decision = decided.allowed.decision;
     let Governed { subject, payload } = governed;

@@ -11,14 +11,13 @@ use sentinel_core::id::{TenantId, UpstreamId};
 use sentinel_core::tenant::Tenant;
 use sentinel_core::upstream::{Transport, Upstream as Registered};
 use sentinel_service::Services;
-use sentinel_service::upstreams::{StatusSource, UpstreamStatus};
-use tokio::sync::Semaphore;
+use sentinel_service::upstreams::{StatusSource, ToolDefect, UpstreamStatus};
 use tokio::time::Instant;
 
 use super::Routes;
-use crate::catalog::{Patience, Settings, Source};
+use crate::catalog::{Defect, Settings, Source};
 use crate::client::Route;
-use crate::upstream::{State, Status, Upstream};
+use crate::upstream::{State, Upstream};
 
 /// How long after a failure to connect is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -99,10 +98,10 @@ impl Connections {
         self.services.upstreams.show_statuses(Arc::new(shown));
     }
 
-    fn status(&self, id: UpstreamId) -> Option<Status> {
+    fn source(&self, id: UpstreamId) -> Option<Arc<Source>> {
         let tenants = self.lock();
         let mut own = tenants.values().flat_map(|connected| connected.own.values());
-        own.find(|own| own.id == id).map(|own| own.source.upstream().status())
+        own.find(|own| own.id == id).map(|own| Arc::clone(&own.source))
     }
 
     /// Follows the registry without a request: for the sessions that live, and so that the tools of
@@ -277,7 +276,7 @@ struct Shown(Weak<Connections>);
 
 impl StatusSource for Shown {
     fn status(&self, upstream: UpstreamId) -> Option<UpstreamStatus> {
-        let status = self.0.upgrade()?.status(upstream)?;
+        let status = self.0.upgrade()?.source(upstream)?.upstream().status();
         Some(UpstreamStatus {
             state: match status.state {
                 State::Idle => "idle",
@@ -294,5 +293,19 @@ impl StatusSource for Shown {
             latency_ms: status.latency.and_then(|latency| latency.as_millis().try_into().ok()),
             in_flight: u64::try_from(status.in_flight).unwrap_or(u64::MAX),
         })
+    }
+
+    fn defects(&self, upstream: UpstreamId) -> Vec<ToolDefect> {
+        let source = self.0.upgrade().and_then(|connections| connections.source(upstream));
+        let Some(tools) = source.and_then(|source| source.known_tools()) else {
+            return Vec::new();
+        };
+        let all = tools.defects().iter().chain(tools.repairs());
+        let shown = all.map(|Defect { name, reason, detail }| ToolDefect {
+            tool: name.clone(),
+            reason,
+            detail: detail.clone(),
+        });
+        shown.collect()
     }
 }

@@ -40,28 +40,18 @@ pub(super) async fn serve(
     }
 }
 
-/// Passes the level on to all servers that log. What a client sees of their messages is up to its
-/// front: the servers are shared.
+/// Has all servers that log say what the client wants to hear. They are shared: what a client gets of
+/// their messages is up to its front, by the level of its own session.
 pub(super) async fn set_level(client: &Client, request: &Request) -> Result<Object, RpcError> {
-    SetLevel::read(request.params.clone())?;
+    let SetLevel { level } = SetLevel::read(request.params.clone())?;
     let sources = client.route.sources();
-    let each = sources.iter().map(|source| pass_on(source, request));
-    join_all(each).await;
+    join_all(sources.iter().map(|source| pass_on(source, client, &level))).await;
     Ok(Object::new())
 }
 
-async fn pass_on(source: &Arc<Source>, request: &Request) {
-    let passed_on = async {
-        let logs = source.upstream().server().await?.capabilities.contains_key("logging");
-        if logs {
-            let (method, params) = (request.method.clone(), request.params.clone());
-            let outbound = Outbound { method, params, grant: Grant::lifecycle() };
-            source.upstream().request(outbound, &Unattended).await?;
-        }
-        Ok::<_, crate::upstream::Failure>(())
-    };
-    // A server that does not take it keeps the level that it has.
-    if !matches!(tokio::time::timeout(NOTED, passed_on).await, Ok(Ok(()))) {
+async fn pass_on(source: &Arc<Source>, client: &Client, level: &str) {
+    let told = source.set_level(client.number(), level);
+    if !matches!(tokio::time::timeout(NOTED, told).await, Ok(Ok(()))) {
         let upstream = source.name();
         tracing::debug!(upstream, "an upstream did not take the level of the log");
     }

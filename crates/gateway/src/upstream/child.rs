@@ -100,7 +100,8 @@ impl ChildWire {
         let lines = Writer(lines);
         // All three end with the pipes, which end with the child.
         tokio::spawn(write(stdin, waiting, ending, Arc::clone(&board)));
-        tokio::spawn(read(stdout, Arc::clone(&board), lines.clone()));
+        let codec = Lines::new(spec.limits.of_message());
+        tokio::spawn(read(stdout, codec, Arc::clone(&board), lines.clone()));
         tokio::spawn(Arc::clone(&tail).drain(stderr, spec.show_stderr));
         Ok(Self { board, lines, process, tail, listening: Mutex::default() })
     }
@@ -172,8 +173,8 @@ impl Wire for ChildWire {
 }
 
 /// Reads until the child closes its standard output.
-async fn read(stdout: ChildStdout, board: Arc<Board>, lines: Writer) {
-    let mut incoming = FramedRead::with_capacity(stdout, Lines::default(), WRITE_BYTES);
+async fn read(stdout: ChildStdout, codec: Lines, board: Arc<Board>, lines: Writer) {
+    let mut incoming = FramedRead::with_capacity(stdout, codec, WRITE_BYTES);
     while let Some(Ok(line)) = incoming.next().await {
         let message = match line {
             lines::Line::Message(message) => Ok(message),

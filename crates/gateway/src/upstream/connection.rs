@@ -186,6 +186,10 @@ impl Connection {
             "logging/setLevel" | "ping" if link.dialect.is_modern() => {
                 return Ok(Some(Ok(Object::new())));
             }
+            "logging/setLevel" => {
+                self.links.keep_level(params);
+                return Ok(None);
+            }
             _ => return Ok(None),
         };
         let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default();

@@ -142,6 +142,11 @@ pub(super) fn subscribe_request(uri: &str, id: i64) -> Request {
     request("resources/subscribe", params, id)
 }
 
+/// What a legacy server is asked to log.
+pub(super) fn level_request(params: Object, id: i64) -> Request {
+    request("logging/setLevel", params, id)
+}
+
 fn request(method: &str, params: Object, id: i64) -> Request {
     Request { id: Id::Integer(id), method: method.to_owned(), params }
 }

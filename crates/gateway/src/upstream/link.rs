@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::breaker::Breaker;
 use super::child::ChildWire;
 use super::dialect::Dialect;
-use super::handshake::{Greeting, greet, listen_request, subscribe_request};
+use super::handshake::{Greeting, greet, level_request, listen_request, subscribe_request};
 use super::spec::{EraChoice, Spec, Transport};
 use super::status::{Ledger, Status};
 use super::subscriptions::Subscriptions;
@@ -50,6 +50,8 @@ pub(super) struct Links {
     pub(super) lists: Semaphore,
     pub(super) news: broadcast::Sender<Notification>,
     pub(super) subscriptions: Subscriptions,
+    /// The level of the log that a server of the legacy era was asked for.
+    level: Mutex<Option<Object>>,
     slot: Mutex<Option<Linking>>,
     /// The era that the server spoke last.
     known: Mutex<Option<Era>>,
@@ -68,6 +70,7 @@ impl Links {
             lists: Semaphore::new(spec.limits.lists),
             news: broadcast::Sender::new(NEWS),
             subscriptions: Subscriptions::default(),
+            level: Mutex::default(),
             slot: Mutex::default(),
             known: Mutex::default(),
             breaker: Breaker::new(&spec.limits),
@@ -135,7 +138,7 @@ impl Links {
             Ok(link) => {
                 let again = self.ledger.connected(link.dialect.0.as_str(), since);
                 self.listen(&link).await;
-                self.subscribe_again(&link);
+                self.ask_again(&link);
                 if again {
                     self.tell_changes();
                 }
@@ -201,7 +204,8 @@ impl Links {
     fn client(&self) -> Result<Arc<Client>, Failure> {
         let make = || match &self.spec.transport {
             Transport::Http { url, headers } | Transport::Sse { url, headers } => {
-                Client::new(url.clone(), headers, self.spec.networks).map(Arc::new)
+                let Spec { networks, limits, .. } = &self.spec;
+                Client::new(url.clone(), headers, *networks, limits.of_message()).map(Arc::new)
             }
             Transport::Stdio { .. } => Err(unavailable("a child has no address".to_owned())),
         };
@@ -229,19 +233,32 @@ impl Links {
         }
     }
 
-    /// A new session of the legacy era knows nothing of the subscriptions of the last one.
-    fn subscribe_again(self: &Arc<Self>, link: &Arc<Link>) {
+    /// Keeps the parameters of `logging/setLevel` for the next connection.
+    pub(super) fn keep_level(&self, params: &Object) {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(params.clone());
+    }
+
+    /// A new session of the legacy era knows nothing of the subscriptions of the last one, nor of
+    /// the level of its log.
+    fn ask_again(self: &Arc<Self>, link: &Arc<Link>) {
+        if link.dialect.is_modern() {
+            return;
+        }
         let resources = self.subscriptions.resources();
-        if resources.is_empty() || link.dialect.is_modern() {
+        let mut requests: Vec<_> =
+            resources.iter().map(|uri| subscribe_request(uri, self.next_id())).collect();
+        let level = self.level.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        requests.extend(level.map(|params| level_request(params, self.next_id())));
+        if requests.is_empty() {
             return;
         }
         let (links, link) = (Arc::clone(self), Arc::clone(link));
         // Each request ends by its time limit.
         tokio::spawn(async move {
-            for resource in resources {
-                let call = unattended_call(subscribe_request(&resource, links.next_id()));
-                let subscribed = link.wire.call(&call, &Unattended);
-                drop(tokio::time::timeout(links.spec.limits.list, subscribed).await);
+            for request in requests {
+                let call = unattended_call(request);
+                let asked = link.wire.call(&call, &Unattended);
+                drop(tokio::time::timeout(links.spec.limits.list, asked).await);
             }
         });
     }

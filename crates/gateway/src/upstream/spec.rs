@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use sentinel_core::json::Limits as MessageLimits;
 use sentinel_service::networks::Networks;
 use serde_json::json;
 use url::Url;
 
-use sentinel_mcp_protocol::jsonrpc::Object;
+use sentinel_mcp_protocol::jsonrpc::{LIMITS, Object};
 
 /// How a server is reached, and within what limits.
 #[derive(Debug, Clone)]
@@ -67,10 +68,20 @@ pub struct Limits {
     pub lists: usize,
     /// The longest wait for a place among the calls or lists under way.
     pub wait: Duration,
+    /// Bytes of one message of the server: a line, an event or a body.
+    pub message: usize,
     /// Failed connections in a row after which the server is left alone for a while.
     pub failures: u32,
     /// The first and the longest pause.
     pub pause: (Duration, Duration),
+}
+
+impl Limits {
+    /// Of what the server says.
+    pub(super) fn of_message(&self) -> MessageLimits {
+        // Images and files are single strings.
+        MessageLimits { max_bytes: self.message, max_string_bytes: self.message, ..LIMITS }
+    }
 }
 
 impl Default for Limits {
@@ -84,6 +95,7 @@ impl Default for Limits {
             calls: 256,
             lists: 32,
             wait: Duration::from_secs(5),
+            message: LIMITS.max_bytes,
             failures: 3,
             pause: (Duration::from_millis(500), Duration::from_secs(60)),
         }

@@ -1,6 +1,7 @@
 //! Rule 5 of the denials, trap 10: one bad tool must not blind a whole agent, and no name may pass
 //! for another.
 
+use sentinel_gateway::catalog::Tools;
 use serde_json::{Value, json};
 
 use crate::world::{Fake, World, ask, names, settings, sound};
@@ -40,6 +41,22 @@ async fn a_missing_type_is_added_before_the_tool_is_pinned_and_shown() {
     assert_eq!(shown["inputSchema"]["type"], "object");
     let presented = world.ledger.presented.lock().unwrap();
     assert_eq!(Value::Object((*presented[0].1[0]).clone()), *shown);
+}
+
+#[test]
+fn what_was_repaired_is_known_and_is_no_defect() {
+    let listed = json!([
+        {"name": "untyped", "inputSchema": {"properties": {}}},
+        {"name": "null", "title": null, "inputSchema": {"type": "object"}},
+        {"name": "output", "inputSchema": {"type": "object"}, "outputSchema": {"type": 7}},
+        {"name": "sound", "inputSchema": {"type": "object"}, "_meta": {}},
+    ]);
+    let tools = Tools::read("files", listed.as_array().unwrap().clone());
+    assert!(tools.defects().is_empty(), "{:?}", tools.defects());
+    let repairs = tools.repairs().iter().map(|repair| (repair.name.as_str(), repair.reason));
+    let expected = ["untyped", "null", "output"].map(|name| (name, "tool_repaired"));
+    assert_eq!(repairs.collect::<Vec<_>>(), expected);
+    assert!(tools.repairs()[2].detail.contains("`outputSchema`"), "{:?}", tools.repairs());
 }
 
 #[tokio::test]

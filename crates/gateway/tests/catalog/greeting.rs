@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sentinel_gateway::catalog::Settings;
+use sentinel_gateway::client::Client;
 use sentinel_gateway::upstream::Server;
 use serde_json::{Value, json};
 
@@ -55,6 +56,61 @@ async fn instructions_say_that_policy_hides_everything() {
     world.ledger.hide(&["files__read", "files__write"]);
     let greeting = greet(&world, "initialize").await;
     assert!(greeting["instructions"].as_str().unwrap().contains("policy hides all 2 of them"));
+}
+
+#[tokio::test]
+async fn operators_hear_of_a_client_that_is_shown_nothing() {
+    let (files, time) =
+        (Fake::with_tools("files", &["read", "write"]), Fake::with_tools("time", &["now"]));
+    let world = World::merged(&[&files, &time]);
+    let told = || std::mem::take(&mut *world.ledger.silences.lock().unwrap());
+    world.ledger.hide(&["files__read", "files__write"]);
+    greet(&world, "initialize").await;
+    ask(&world.client(), "tools/list", json!({})).await.unwrap();
+    assert_eq!(told(), [0; 0], "one tool is left");
+    world.ledger.hide(&["files__read", "files__write", "time__now"]);
+    greet(&world, "server/discover").await;
+    ask(&world.client(), "tools/list", json!({})).await.unwrap();
+    assert_eq!(told(), [3, 3]);
+    // What has no tools, or none that could be called, hides none.
+    let none = World::merged(&[&Fake::new("empty")]);
+    ask(&none.client(), "tools/list", json!({})).await.unwrap();
+    assert!(none.ledger.silences.lock().unwrap().is_empty());
+    let held = World::merged(&[&Fake::with_tools("held", &["read"])]);
+    held.ledger.quarantine("held__read", "tool_drift");
+    ask(&held.client(), "tools/list", json!({})).await.unwrap();
+    assert!(held.ledger.silences.lock().unwrap().is_empty());
+}
+
+async fn set(client: &Client, level: &str) {
+    let set = ask(client, "logging/setLevel", json!({ "level": level })).await;
+    assert_eq!(set.unwrap(), json!({}));
+}
+
+#[tokio::test]
+async fn a_server_is_asked_for_the_log_that_any_session_wants() {
+    let fake = Fake::new("files");
+    fake.set_server(server(json!({"tools": {}, "logging": {}}), ""));
+    let silent = Fake::new("silent");
+    let world = World::merged(&[&fake, &silent]);
+    let levels = || {
+        let requests = fake.requests.lock().unwrap();
+        let levels = requests.iter().filter(|(method, _)| method == "logging/setLevel");
+        levels.map(|(_, params)| params["level"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (one, other) = (world.client(), world.client());
+    set(&one, "debug").await;
+    // The other session wants less, and takes nothing from the first.
+    set(&other, "error").await;
+    assert_eq!(levels(), ["debug"]);
+    set(&one, "warning").await;
+    assert_eq!(levels(), ["debug", "info"], "sessions that set none get what is usual");
+    set(&one, "debug").await;
+    drop(one);
+    set(&other, "critical").await;
+    assert_eq!(levels(), ["debug", "info", "debug", "info"]);
+    assert_eq!(silent.count("logging/setLevel"), 0);
+    assert!(ask(&other, "logging/setLevel", json!({"level": "loud"})).await.is_err());
 }
 
 #[tokio::test]

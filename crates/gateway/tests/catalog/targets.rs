@@ -40,6 +40,16 @@ async fn a_tool_that_cannot_be_presented_is_not_called() {
     world.ledger.set_down(true);
     let target = find_tool(&world.client(), "files__read").await;
     assert_eq!(target.quarantined, Some("registry_unavailable"));
+    // What only a person can change is not said to pass.
+    for (code, told) in [
+        ("upstream_not_wrapped", "upstream_not_wrapped"),
+        ("wrap_not_allowed", "wrap_not_allowed"),
+        ("overloaded", "registry_unavailable"),
+    ] {
+        world.ledger.refuse(code);
+        let target = find_tool(&world.client(), "files__read").await;
+        assert_eq!(target.quarantined, Some(told));
+    }
 }
 
 #[tokio::test]

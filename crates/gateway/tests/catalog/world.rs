@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_core::id::ManifestId;
 use sentinel_core::name::qualified;
-use sentinel_gateway::authority::{Authority, Denied, Outcome, Question, Ruling, Standing};
+use sentinel_gateway::authority::{
+    Authority, Denied, Outcome, Question, Ruling, Standing, Unsettled,
+};
 use sentinel_gateway::catalog::{Settings, Source};
 use sentinel_gateway::client::{Client, Route};
 use sentinel_gateway::exchange::Exchange;
@@ -160,7 +162,9 @@ pub(crate) struct Ledger {
     quarantined: Mutex<BTreeMap<String, String>>,
     pub(crate) presented: Mutex<Vec<(String, Vec<Arc<Object>>)>>,
     pub(crate) asked: AtomicUsize,
-    down: AtomicBool,
+    /// How many tools were hidden, each time a client was shown none.
+    pub(crate) silences: Mutex<Vec<usize>>,
+    down: Mutex<Option<Unsettled>>,
     changes: watch::Sender<u64>,
 }
 
@@ -172,7 +176,8 @@ impl Ledger {
             quarantined: Mutex::default(),
             presented: Mutex::default(),
             asked: AtomicUsize::new(0),
-            down: AtomicBool::new(false),
+            silences: Mutex::default(),
+            down: Mutex::default(),
             changes: watch::Sender::new(0),
         })
     }
@@ -188,7 +193,13 @@ impl Ledger {
     }
 
     pub(crate) fn set_down(&self, down: bool) {
-        self.down.store(down, Ordering::SeqCst);
+        let why = || Unsettled::from("the registry is down".to_owned());
+        *self.down.lock().unwrap() = down.then(why);
+    }
+
+    /// Has the registry refuse the servers, with this code.
+    pub(crate) fn refuse(&self, code: &str) {
+        *self.down.lock().unwrap() = Some(Unsettled::of(code, "refused".to_owned()));
     }
 
     /// The control state moved, and nothing of it concerns the tools.
@@ -226,16 +237,20 @@ impl Authority for Ledger {
         &self,
         upstream: &str,
         tools: &[Arc<Object>],
-    ) -> Result<Vec<Standing>, String> {
+    ) -> Result<Vec<Standing>, Unsettled> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.down.load(Ordering::SeqCst) {
-            return Err("the registry is down".to_owned());
+        if let Some(why) = self.down.lock().unwrap().clone() {
+            return Err(why);
         }
         self.presented.lock().unwrap().push((upstream.to_owned(), tools.to_vec()));
         let names = tools.iter().map(|tool| tool["name"].as_str().unwrap());
         let doors = ["resources", "prompts", "completion", "sampling", "elicitation"];
         let all = names.chain(doors).map(|name| qualified(upstream, name).unwrap().to_string());
         Ok(all.map(|name| self.stand(name)).collect())
+    }
+
+    fn shown_nothing(&self, hidden: usize) {
+        self.silences.lock().unwrap().push(hidden);
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

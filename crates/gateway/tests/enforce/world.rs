@@ -14,7 +14,7 @@ use sentinel_core::principal::{Principal, Role};
 use sentinel_core::tenant::TenantSpec;
 use sentinel_core::tool::ToolSpec;
 use sentinel_gateway::authority::local::{Local, Speaker};
-use sentinel_gateway::authority::{Authority, Outcome, Question, Ruling, Standing};
+use sentinel_gateway::authority::{Authority, Outcome, Question, Ruling, Standing, Unsettled};
 use sentinel_gateway::catalog::{self, Source};
 use sentinel_gateway::client::{Client, Route};
 use sentinel_gateway::enforce::{Enforcement, Settings};
@@ -241,7 +241,7 @@ impl Authority for Unpinned {
         &self,
         upstream: &str,
         tools: &[Arc<Object>],
-    ) -> Result<Vec<Standing>, String> {
+    ) -> Result<Vec<Standing>, Unsettled> {
         let names = tools.iter().filter_map(|tool| tool.get("name")?.as_str());
         let doors = ["resources", "prompts", "completion", "sampling", "elicitation"];
         let standing = names.chain(doors).map(|name| Standing {

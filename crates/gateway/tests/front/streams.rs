@@ -44,6 +44,21 @@ async fn a_client_hears_of_the_log_what_it_wants() {
 }
 
 #[tokio::test]
+async fn the_level_of_one_session_is_not_that_of_another() {
+    let app = App::start().await;
+    let key = app.agent().await;
+    let level = |level| request(9, "logging/setLevel", json!({"level": level}));
+    let loud = app.client(&key).initialized(json!({})).await;
+    assert_eq!(loud.post(&level("debug")).await.status, 200);
+    let quiet = app.client(&key).initialized(json!({})).await;
+    assert_eq!(quiet.post(&level("error")).await.status, 200);
+    let messages = loud.stream(&chatty(2, json!({}))).await.rest().await;
+    assert_eq!(messages.len(), 4, "{messages:?}");
+    let silent = quiet.post(&chatty(2, json!({}))).await;
+    assert_eq!(silent.headers["content-type"], "application/json", "nothing came before it");
+}
+
+#[tokio::test]
 async fn a_stream_is_resumed_by_its_own_client_only() {
     let app = App::start().await;
     let key = app.agent().await;

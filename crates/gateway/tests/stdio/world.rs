@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::name::qualified;
 use sentinel_gateway::authority::{
-    Allowed, Authority, Grant, InFlight, Outcome, Question, Ruling, Standing, Started, Withdrawal,
-    Withdrawn,
+    Allowed, Authority, Grant, InFlight, Outcome, Question, Ruling, Standing, Started, Unsettled,
+    Withdrawal, Withdrawn,
 };
 use sentinel_gateway::catalog::{Settings, Source};
 use sentinel_gateway::client::Route;
@@ -160,7 +160,7 @@ impl Authority for Everything {
         &self,
         upstream: &str,
         tools: &[Arc<Object>],
-    ) -> Result<Vec<Standing>, String> {
+    ) -> Result<Vec<Standing>, Unsettled> {
         let names = tools.iter().map(|tool| tool["name"].as_str().unwrap());
         let doors = ["resources", "prompts", "completion", "sampling", "elicitation"];
         let all = names.chain(doors).map(|name| qualified(upstream, name).unwrap().to_string());

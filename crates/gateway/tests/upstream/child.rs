@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use sentinel_gateway::upstream::{Reply, Secret, State, Transport};
+use sentinel_gateway::authority::Grant;
+use sentinel_gateway::upstream::{Outbound, Reply, Secret, State, Transport};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -81,6 +82,35 @@ async fn a_response_that_is_too_large_fails_its_request_only() {
         3_000_000
     );
     assert_eq!(fixture.children().len(), 2, "one for each era that was tried, and no further");
+}
+
+#[tokio::test]
+async fn a_message_may_be_as_large_as_is_said() {
+    let fixture = Fixture::new(&[]).with(|spec| spec.limits.message = 100_000);
+    let upstream = fixture.connect();
+    let large = run(&upstream, tool("big", json!({"bytes": 110_000}))).await.unwrap_err();
+    assert_eq!((large.code, large.may_have_run), ("upstream_protocol", true));
+    assert_eq!(text(run(&upstream, tool("big", json!({"bytes": 90_000}))).await).len(), 90_000);
+    let larger = Fixture::new(&[]).with(|spec| spec.limits.message = 8 << 20);
+    let upstream = larger.connect();
+    let big = text(run(&upstream, tool("big", json!({"bytes": 5_000_000}))).await);
+    assert_eq!(big.len(), 5_000_000);
+}
+
+#[tokio::test]
+async fn a_child_that_is_started_again_is_told_the_level_of_its_log() {
+    let fixture = Fixture::new(&[]);
+    let upstream = fixture.connect();
+    let level = Outbound {
+        method: "logging/setLevel".to_owned(),
+        params: object(json!({"level": "debug"})),
+        grant: Grant::lifecycle(),
+    };
+    result(run(&upstream, level).await);
+    assert_eq!(fixture.count("level debug"), 1);
+    run(&upstream, tool("exit", json!({}))).await.unwrap_err();
+    assert_eq!(text(run(&upstream, tool("echo", json!({}))).await), "{}");
+    eventually(|| fixture.count("level debug") == 2).await;
 }
 
 #[tokio::test]

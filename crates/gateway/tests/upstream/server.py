@@ -150,6 +150,9 @@ def handle(message):
                    "serverInfo": {"name": "fixture"}, "instructions": "be careful"})
     elif method == "notifications/cancelled":
         note(f"cancelled")
+    elif method == "logging/setLevel":
+        note(f"level {params['level']}")
+        reply(id, {})
     elif method == "tools/list":
         note("list")
         if options.get("list") == "silent":

@@ -207,6 +207,7 @@ pub(crate) fn serving(
             ..sentinel_ingress::Options::default()
         },
         interface: sentinel_http::Options::default(),
+        gateway: sentinel_gateway::server::Options::default(),
         health_checks,
         event_log,
         destinations: Destinations::default(),

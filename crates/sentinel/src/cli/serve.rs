@@ -30,13 +30,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, json: bool) -> Outcome {
-    let Loaded { config, unknown_variables } = load(Some(&args.config), environment::variables())?;
+    let loaded = load(Some(&args.config), environment::variables())?;
+    let Loaded { config, unknown_variables, places } = loaded;
     let asked = config.logging.log_format.or(json.then_some(LogFormat::Json));
     logging::start(asked, &config.logging.log_level);
     if !unknown_variables.is_empty() {
         tracing::warn!(?unknown_variables, "these variables are not fields and were ignored");
     }
-    let mut built = config.build().map_err(|problems| refusal(&problems))?;
+    let mut built = config.build().map_err(|problems| refusal(&problems.at(&places)))?;
     let format = LogFormat::or_for(asked, &std::io::stdout());
     let quiet = !config.logging.log_checks;
     let event_log = EventLogOptions { format, colours: output::colours(), quiet };
@@ -64,6 +65,7 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
         checks,
         database,
         gateway,
+        gateway_limits,
         health,
         keys,
         limits,
@@ -74,6 +76,7 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
         redis,
         transparency,
     } = built;
+    let gateway_options = gateway.options(gateway_limits);
     let parts = Parts {
         database,
         archiving: audit_archive,
@@ -113,6 +116,7 @@ fn divided(built: Built, event_log: EventLogOptions) -> (Parts, Serving) {
             public_log: transparency.public,
             ..sentinel_http::Options::default()
         },
+        gateway: gateway_options,
         health_checks: health,
         event_log,
         destinations: transparency.destinations,

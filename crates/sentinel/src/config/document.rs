@@ -40,11 +40,6 @@ impl Document {
         })?;
         Ok(document)
     }
-
-    /// The line of a field, the last if there are several.
-    pub(super) fn line(&self, field: &str) -> Option<usize> {
-        self.fields.get(field).and_then(|lines| lines.last()).copied()
-    }
 }
 
 impl MarkedEventReceiver for Document {

@@ -7,7 +7,9 @@ use config::{ConfigError, File, FileFormat, Value, ValueKind};
 
 use super::Config;
 use super::document::{Document, YamlError, nearest};
+use super::entries;
 use super::kind::kind;
+use super::places::{Place, Places};
 use super::schema::schema;
 use crate::failure::{Failure, Outcome};
 
@@ -29,6 +31,19 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// Variables with our prefix that are not known.
     pub(crate) unknown_variables: Vec<String>,
+    /// Where each field was given.
+    pub(crate) places: Places,
+}
+
+/// How a field is written in an environment variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As it is.
+    Plain,
+    /// Separated by commas.
+    List,
+    /// As JSON.
+    Objects,
 }
 
 /// Why the values of a configuration cannot be read.
@@ -42,13 +57,12 @@ enum ValuesError {
 
 /// What was given, and what is wrong with it.
 struct Given {
-    /// The names of all fields, and whether each is a list.
-    fields: BTreeMap<String, bool>,
+    /// The names of all fields.
+    fields: BTreeMap<String, Form>,
     document: Document,
     /// The values that count: those of the environment in place of those of the file.
     values: BTreeMap<String, Value>,
-    /// By field, the variable that its value is from.
-    variables: BTreeMap<String, String>,
+    places: Places,
     unknown_variables: Vec<String>,
     problems: Vec<String>,
 }
@@ -66,7 +80,7 @@ pub(crate) fn load(
         fields: fields(),
         document: Document::default(),
         values: BTreeMap::new(),
-        variables: BTreeMap::new(),
+        places: Places::default(),
         unknown_variables: Vec::new(),
         problems: Vec::new(),
     };
@@ -91,7 +105,8 @@ pub(crate) fn load(
     match deserialize(&given.values) {
         Ok(config) => {
             given.unknown_variables.sort();
-            Ok(Loaded { config, unknown_variables: given.unknown_variables })
+            let Given { unknown_variables, places, .. } = given;
+            Ok(Loaded { config, unknown_variables, places })
         }
         Err(error) => {
             let wrong = given.wrong_types();
@@ -106,6 +121,7 @@ impl Given {
         self.document = Document::read(text)?;
         for (name, lines) in &self.document.fields {
             let line = lines.first().copied().unwrap_or_default();
+            self.places.add(name, Place::Line(line));
             if !self.fields.contains_key(name) {
                 let meant = nearest(name, self.fields.keys().map(String::as_str));
                 let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
@@ -127,10 +143,17 @@ impl Given {
     fn variable(&mut self, name: String, value: &str) {
         let Some(suffix) = name.strip_prefix(PREFIX) else { return };
         let field = suffix.to_ascii_lowercase();
-        if let Some(is_list) = self.fields.get(&field) {
-            let value = if *is_list { list(&name, value) } else { Value::from(value) };
-            self.values.insert(field.clone(), value);
-            self.variables.insert(field, name);
+        if let Some(form) = self.fields.get(&field) {
+            let value = match form {
+                Form::Plain => Ok(Value::from(value)),
+                Form::List => Ok(list(&name, value)),
+                Form::Objects => entries::read(&name, value),
+            };
+            self.places.add(&field, Place::Variable(name));
+            match value {
+                Ok(value) => drop(self.values.insert(field, value)),
+                Err(problem) => self.problems.push(problem),
+            }
         } else if !OTHER_VARIABLES.contains(&name.as_str()) {
             // A name that is nearly a field was meant for one: ignoring it would be a surprise.
             match nearest(&field, self.fields.keys().map(String::as_str)) {
@@ -151,12 +174,17 @@ impl Given {
         for (name, value) in &self.values {
             let alone = BTreeMap::from([(name.clone(), value.clone())]);
             let Err(error) = deserialize(&alone) else { continue };
-            let place = match (self.variables.get(name), self.document.line(name)) {
-                (Some(variable), _) => format!("the variable `{variable}`"),
-                (None, Some(line)) => format!("line {line}: `{name}`"),
-                (None, None) => format!("`{name}`"),
+            let place = match self.places.of(name) {
+                Some(Place::Line(line)) => format!("line {line}: `{name}`"),
+                Some(variable) => variable.to_string(),
+                None => format!("`{name}`"),
             };
             let field = schema.get("properties").and_then(|fields| fields.get(name));
+            let misfit = field.and_then(|field| entries::misfit(field, &schema, value));
+            if let Some(misfit) = misfit {
+                found.push(format!("{place}: {misfit}"));
+                continue;
+            }
             let expected = field.map(|field| kind(field, &schema)).unwrap_or_default();
             found.push(match (expected.as_str(), value.kind.clone()) {
                 // It is text, but not of the form that is needed.
@@ -177,12 +205,17 @@ fn deserialize(values: &BTreeMap<String, Value>) -> Result<Config, ConfigError> 
     Config::read(&builder.build()?)
 }
 
-/// The names of the fields, and whether each is a list.
-fn fields() -> BTreeMap<String, bool> {
+/// The names of the fields, and how each is written in a variable.
+fn fields() -> BTreeMap<String, Form> {
     let schema = schema();
     let properties = schema.get("properties").and_then(|properties| properties.as_object());
-    let is_list = |field: &serde_json::Value| field.get("type") == Some(&"array".into());
-    let named = |(name, field): (&String, _)| (name.clone(), is_list(field));
+    let form = |field: &serde_json::Value| match field.get("type") {
+        Some(kind) if kind != "array" => Form::Plain,
+        Some(_) if field.pointer("/items/$ref").is_some() => Form::Objects,
+        Some(_) => Form::List,
+        None => Form::Plain,
+    };
+    let named = |(name, field): (&String, _)| (name.clone(), form(field));
     properties.into_iter().flatten().map(named).collect()
 }
 
@@ -307,5 +340,49 @@ mod tests {
     fn defaults_are_those_of_the_type() {
         assert_eq!(of("{}", &[]).unwrap().config, Config::default());
         assert_eq!(of("", &[]).unwrap().config, Config::default());
+    }
+
+    #[test]
+    fn lists_of_objects_are_json_in_a_variable() {
+        let meta_tools = r#"[{"tool": "hub__call", "name": "/tool", "arguments": "/args"}]"#;
+        let upstreams = r#"[{"tenant": "acme", "name": "docs",
+            "transport": {"http": {"url": "https://docs.example.com/mcp"}}}]"#;
+        let loaded = of(
+            "gateway_meta_tools: []\n",
+            &[
+                ("SENTINEL_GATEWAY_META_TOOLS", meta_tools),
+                ("SENTINEL_GATEWAY_UPSTREAMS", upstreams),
+            ],
+        );
+        let gateway = loaded.unwrap().config.gateway;
+        assert_eq!(gateway.gateway_meta_tools.len(), 1);
+        let transport = &gateway.gateway_upstreams.first().unwrap().transport;
+        assert_eq!(transport["http"]["url"], "https://docs.example.com/mcp");
+    }
+
+    #[test]
+    fn an_entry_that_does_not_fit_is_refused_with_its_number_and_without_its_values() {
+        let refused = refusal(
+            "gateway_meta_tools:\n  - {tool: hub__call, name: /tool, arguments: /a}\n  \
+             - {tool: hub__find, name: /tool}\n",
+            &[],
+        );
+        let expected = "line 1: `gateway_meta_tools`: entry 2 has no `arguments`; an entry takes \
+                        `arguments`, `name`, `tool`";
+        assert!(refused.contains(expected), "{refused}");
+        for (json, why) in [
+            (r#"[{"tenant": "a", "nam": "hunter2"}]"#, "entry 1 has a member `nam`"),
+            (
+                r#"[{"tenant": ["hunter2"], "name": "x", "transport": 1}]"#,
+                "`tenant` that is not text",
+            ),
+            (r#"["hunter2"]"#, "entry 1 is not an object"),
+            ("hunter2", "must be a JSON list of objects"),
+            (r#"{"hunter2": 1}"#, "must be a JSON list of objects"),
+        ] {
+            let refused = refusal("{}", &[("SENTINEL_GATEWAY_UPSTREAMS", json)]);
+            assert!(refused.contains("the variable `SENTINEL_GATEWAY_UPSTREAMS`"), "{refused}");
+            assert!(refused.contains(why) && !refused.contains("hunter2"), "{refused}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::places::Places;
 use crate::failure::Failure;
 
 /// One reason not to start.
@@ -49,6 +50,15 @@ impl Problems {
                 self.add(format!("`{name}: {value}` is out of range"), fix);
             }
         }
+    }
+
+    /// The same problems, each after the place where its field was given.
+    #[must_use]
+    pub(crate) fn at(mut self, places: &Places) -> Self {
+        for problem in &mut self.0 {
+            problem.what = places.before(&problem.what);
+        }
+        self
     }
 
     pub(crate) fn is_empty(&self) -> bool {

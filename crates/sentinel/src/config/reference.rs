@@ -13,7 +13,7 @@ const HEAD: &str = "# Configuration of `sentinel serve`
 <!-- Generated from crates/sentinel/src/config/sections; UPDATE_DOCS=1 cargo test -p sentinel rewrites it. -->
 
 One YAML file, given by `--config FILE`, and an environment variable for every field; the variable
-wins. [`config.schema.json`](config.schema.json) is the JSON Schema.
+wins. In a variable, the items of a list are separated by commas, and a list of objects is JSON. [`config.schema.json`](config.schema.json) is the JSON Schema.
 
 ```yaml
 listen: 127.0.0.1:8000
@@ -24,7 +24,7 @@ signing_key_file: /etc/sentinel/signing-key.pem
 
 `sentinel serve` refuses to start on an unsafe or incomplete configuration. Unknown fields are refused
 with the nearest name, fields that are given twice and values of another type too, each with its line;
-when there are none, every other problem is listed with its solution. A variable `SENTINEL_…` that is
+when there are none, every other problem is listed with its line and its solution. A variable `SENTINEL_…` that is
 nearly a field is refused as well; others are ignored, and the log says so. `sentinel doctor --config
 FILE` looks at everything that is configured. The first API key is made with `sentinel key create --config FILE --role admin --name NAME`, before the server
 is started.

@@ -4,6 +4,7 @@ mod audit_archive;
 mod checks;
 mod database;
 pub(crate) mod gateway;
+mod gateway_limits;
 mod health;
 pub(crate) mod keys;
 mod limits;
@@ -86,6 +87,7 @@ sections! {
     checks: checks::Checks,
     database: database::DatabaseSection,
     gateway: gateway::GatewaySection,
+    gateway_limits: gateway_limits::GatewayLimits,
     health: health::Health,
     keys: keys::Keys,
     limits: limits::LimitsSection,

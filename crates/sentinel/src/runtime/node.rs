@@ -66,6 +66,8 @@ pub(crate) struct Serving {
     pub(crate) door: sentinel_ingress::Options,
     /// The HTTP interface. The node fills in what it counts, and which logs are trusted besides.
     pub(crate) interface: sentinel_http::Options,
+    /// The MCP gateway. The node fills in how long calls may go on when it stops.
+    pub(crate) gateway: sentinel_gateway::server::Options,
     /// `None` polls no health checks.
     pub(crate) health_checks: Option<HealthChecks>,
     pub(crate) event_log: EventLogOptions,
@@ -140,7 +142,7 @@ impl Node {
     ) -> Outcome {
         let setup = || "cannot set up the server".to_owned();
         let Serving { limits, door, interface, health_checks, event_log, .. } = serving;
-        let Serving { destinations, self_test, drain, .. } = serving;
+        let Serving { destinations, self_test, drain, gateway, .. } = serving;
         let addresses = listeners.addresses()?;
         let limits = limits.within_open_files();
         let stop = Stop::new().or_fail(setup)?;
@@ -150,8 +152,7 @@ impl Node {
         let outlets = Outlets::new(Arc::clone(self.services.log.store()), destinations);
         let door = sentinel_ingress::Options { shutdown: Some(shutdown), ..door };
         let door = Arc::new(FrontDoor::new(Arc::clone(&self.services), door));
-        let gateway = sentinel_gateway::server::Options::within(limits.grace);
-        let gateway = Gateway::open(Arc::clone(&door), gateway).await;
+        let gateway = Gateway::open(Arc::clone(&door), gateway.within(limits.grace)).await;
         let gateway = gateway.map_err(|error| start_failure(&error))?;
         let mut sources = self.sources_with(&outlets);
         sources.push(gateway.source());

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sentinel_api::ResumeRequest;
 use sentinel_core::name::{AgentName, TenantSlug};
 
 use crate::authority::{Withdrawal, Withdrawn};
@@ -25,7 +26,7 @@ struct Table {
 
 #[derive(Debug)]
 struct Entry {
-    tool: String,
+    call: Arc<ResumeRequest>,
     withdrawal: Withdrawal,
     /// What was heard of when the call was opened. Its permit is redeemed later than that, so an
     /// older kill does not cover it.
@@ -51,17 +52,37 @@ pub(super) struct Killed<'a> {
     pub(super) reason: &'a str,
 }
 
+/// A call that a kill may cover.
+#[derive(Debug)]
+pub(super) struct Doubtful {
+    pub(super) call: Arc<ResumeRequest>,
+    pub(super) withdrawal: Withdrawal,
+    /// What ends it if it is covered.
+    pub(super) why: Withdrawn,
+}
+
+impl Killed<'_> {
+    /// Whether it can be told from here what it covers. A kind of kill that is not known is not.
+    fn is_certain(&self, knows_agent: bool) -> bool {
+        match self.scope {
+            "global" | "tenant" | "tool" => true,
+            "agent" | "tenant_agent" => knows_agent && self.agent.is_some(),
+            _ => false,
+        }
+    }
+}
+
 impl Flights {
     pub(super) fn new(tenant: TenantSlug, agent: Option<AgentName>) -> Self {
         Self { tenant, agent, table: Arc::default() }
     }
 
-    pub(super) fn open(&self, tool: String) -> Flight {
+    pub(super) fn open(&self, call: Arc<ResumeRequest>) -> Flight {
         let (table, withdrawal) = (Arc::clone(&self.table), Withdrawal::default());
         let mut open = lock(&table);
         let number = open.next;
         open.next = open.next.wrapping_add(1);
-        let entry = Entry { tool, withdrawal: withdrawal.clone(), epoch: open.epoch };
+        let entry = Entry { call, withdrawal: withdrawal.clone(), epoch: open.epoch };
         open.calls.insert(number, entry);
         drop(open);
         Flight { number, withdrawal, table }
@@ -73,27 +94,39 @@ impl Flights {
         table.epoch = table.epoch.max(epoch);
     }
 
-    /// Ends the calls that a kill covers, or may cover: who calls is known to the control plane
-    /// alone, and so are the scopes and tags of tools.
-    pub(super) fn cut(&self, kill: Killed<'_>) {
+    /// Ends the calls that a kill covers, and returns those that it may cover: who calls is known to
+    /// the control plane alone, and so are the scopes and tags of tools.
+    #[must_use]
+    pub(super) fn cut(&self, kill: Killed<'_>) -> Vec<Doubtful> {
         let same = |other: &str, own: &str| other.eq_ignore_ascii_case(own);
         if kill.tenant.is_some_and(|tenant| tenant != self.tenant.as_str()) {
-            return;
+            return Vec::new();
         }
         if let (Some(killed), Some(own)) = (kill.agent, &self.agent)
             && !same(killed, own.as_str())
         {
-            return;
+            return Vec::new();
         }
+        let is_certain = kill.is_certain(self.agent.is_some());
+        let why = Withdrawn {
+            code: "killed".into(),
+            reason: format!("killed ({}): {}", kill.scope, kill.reason),
+        };
+        let covers = |entry: &&Entry| {
+            let of_tool = kill.tool.is_none_or(|killed| killed == entry.call.tool_name.as_str());
+            entry.epoch < kill.epoch && of_tool
+        };
         let table = lock(&self.table);
-        for call in table.calls.values().filter(|call| call.epoch < kill.epoch) {
-            if kill.tool.is_none_or(|killed| killed == call.tool) {
-                call.withdrawal.withdraw(Withdrawn {
-                    code: "killed".into(),
-                    reason: format!("killed ({}): {}", kill.scope, kill.reason),
-                });
+        let mut doubtful = Vec::new();
+        for Entry { call, withdrawal, .. } in table.calls.values().filter(covers) {
+            let (call, withdrawal) = (Arc::clone(call), withdrawal.clone());
+            if is_certain {
+                withdrawal.withdraw(why.clone());
+            } else {
+                doubtful.push(Doubtful { call, withdrawal, why: why.clone() });
             }
         }
+        doubtful
     }
 }
 
@@ -115,6 +148,8 @@ fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 
 #[cfg(test)]
 mod tests {
+    use sentinel_core::id::DecisionId;
+
     use super::*;
 
     const KILL: Killed<'static> = Killed {
@@ -126,34 +161,67 @@ mod tests {
         reason: "drill",
     };
 
-    fn is_cut(agent: Option<&str>, kill: Killed<'_>) -> bool {
+    fn call(tool: &str) -> Arc<ResumeRequest> {
+        Arc::new(ResumeRequest {
+            decision_id: DecisionId(uuid::Uuid::nil()),
+            tool_name: tool.parse().unwrap(),
+            action: "call".parse().unwrap(),
+            sending: false,
+            arguments: None,
+        })
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Fate {
+        Cut,
+        Doubtful,
+        Left,
+    }
+
+    fn fate(agent: Option<&str>, kill: Killed<'_>) -> Fate {
         let agent = agent.map(|agent| agent.parse().unwrap());
         let flights = Flights::new("acme".parse().unwrap(), agent);
-        let flight = flights.open("files__read".to_owned());
-        flights.cut(kill);
-        flight.withdrawal().get().is_some()
+        let flight = flights.open(call("files__read"));
+        let doubtful = flights.cut(kill);
+        match (flight.withdrawal().get(), doubtful.len()) {
+            (Some(_), 0) => Fate::Cut,
+            (None, 1) => Fate::Doubtful,
+            (None, 0) => Fate::Left,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
-    fn a_kill_ends_what_it_covers_or_may_cover() {
+    fn a_kill_ends_what_it_covers() {
         let bot = Some("Bot");
         for kill in [
             KILL,
-            Killed { tenant: Some("acme"), ..KILL },
-            Killed { tenant: Some("acme"), tool: Some("files__read"), ..KILL },
-            Killed { agent: Some("bot"), ..KILL },
-            Killed { scope: "tool_tag", ..KILL },
+            Killed { tenant: Some("acme"), scope: "tenant", ..KILL },
+            Killed { tenant: Some("acme"), tool: Some("files__read"), scope: "tool", ..KILL },
         ] {
-            assert!(is_cut(bot, kill), "{kill:?}");
-            assert!(is_cut(None, kill), "{kill:?}");
+            assert_eq!(fate(bot, kill), Fate::Cut, "{kill:?}");
+            assert_eq!(fate(None, kill), Fate::Cut, "{kill:?}");
         }
+        let of_agent = Killed { agent: Some("bot"), scope: "agent", ..KILL };
+        assert_eq!(fate(bot, of_agent), Fate::Cut);
         for kill in [
-            Killed { tenant: Some("other"), ..KILL },
-            Killed { tenant: Some("acme"), tool: Some("files__write"), ..KILL },
-            Killed { agent: Some("robot"), ..KILL },
+            Killed { tenant: Some("other"), scope: "tenant", ..KILL },
+            Killed { tenant: Some("other"), scope: "tenant_tool_tag", ..KILL },
+            Killed { tenant: Some("acme"), tool: Some("files__write"), scope: "tool", ..KILL },
+            Killed { agent: Some("robot"), scope: "agent", ..KILL },
         ] {
-            assert!(!is_cut(bot, kill), "{kill:?}");
+            assert_eq!(fate(bot, kill), Fate::Left, "{kill:?}");
         }
+    }
+
+    #[test]
+    fn what_a_kill_covers_is_asked_where_it_cannot_be_told() {
+        for scope in ["tool_tag", "tool_scope", "principal", "tenant_principal", "something new"] {
+            assert_eq!(fate(Some("Bot"), Killed { scope, ..KILL }), Fate::Doubtful, "{scope}");
+        }
+        // The key may be bound to that agent.
+        let of_agent = Killed { agent: Some("bot"), scope: "agent", ..KILL };
+        assert_eq!(fate(None, of_agent), Fate::Doubtful);
     }
 
     #[test]
@@ -161,17 +229,16 @@ mod tests {
         let flights = Flights::new("acme".parse().unwrap(), None);
         flights.heard(7);
         flights.heard(3);
-        let flight = flights.open("files__read".to_owned());
-        flights.cut(KILL);
-        assert!(flight.withdrawal().get().is_none());
-        flights.cut(Killed { epoch: 8, ..KILL });
+        let flight = flights.open(call("files__read"));
+        assert!(flights.cut(KILL).is_empty() && flight.withdrawal().get().is_none());
+        assert!(flights.cut(Killed { epoch: 8, ..KILL }).is_empty());
         assert!(flight.withdrawal().get().is_some());
     }
 
     #[test]
     fn a_call_that_is_over_is_forgotten() {
         let flights = Flights::new("acme".parse().unwrap(), None);
-        drop(flights.open("files__read".to_owned()));
+        drop(flights.open(call("files__read")));
         assert!(lock(&flights.table).calls.is_empty());
     }
 }

@@ -8,7 +8,8 @@ use sentinel_client::{Client, StreamEvent};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::flights::{Flights, Killed};
+use super::doubt;
+use super::flights::{Doubtful, Flights, Killed};
 
 /// What is listened to.
 const TYPES: &str = "kill_switch.*,registry.*,policy.*";
@@ -26,7 +27,7 @@ pub(super) async fn listen(client: Client, flights: Arc<Flights>, changes: watch
                 // The stream is opened again from the start, which begins with every kill in
                 // force: so nothing depends on events that were missed.
                 while let Ok(Some(streamed)) = events.next().await {
-                    hear(&streamed.event, &flights);
+                    doubt::settle(&client, hear(&streamed.event, &flights));
                     changes.send_modify(|count| *count = count.wrapping_add(1));
                 }
             }
@@ -37,18 +38,20 @@ pub(super) async fn listen(client: Client, flights: Arc<Flights>, changes: watch
     }
 }
 
-fn hear(event: &StreamEvent, flights: &Flights) {
+/// Returns the calls that what was heard may concern.
+fn hear(event: &StreamEvent, flights: &Flights) -> Vec<Doubtful> {
+    let mut doubtful = Vec::new();
     match event {
         StreamEvent::Sync(sync) => {
             for kill in sync.kills.iter().filter(|kill| kill.in_force) {
-                flights.cut(Killed {
+                doubtful.extend(flights.cut(Killed {
                     tenant: kill.tenant.as_ref().map(AsRef::as_ref),
                     tool: kill.tool.as_ref().map(AsRef::as_ref),
                     agent: kill.agent.as_ref().map(AsRef::as_ref),
                     epoch: kill.epoch.0,
                     scope: &kill.scope,
                     reason: kill.reason.as_ref(),
-                });
+                }));
             }
             flights.heard(sync.epoch);
         }
@@ -56,15 +59,16 @@ fn hear(event: &StreamEvent, flights: &Flights) {
             let epoch = line.metadata.value().get("epoch").and_then(Value::as_u64);
             if line.event == "kill_switch.disabled" {
                 // One whose epoch is not known is taken for new.
-                killed(line, epoch.unwrap_or(u64::MAX), flights);
+                doubtful = killed(line, epoch.unwrap_or(u64::MAX), flights);
             }
             flights.heard(epoch.unwrap_or_default());
         }
         _ => {}
     }
+    doubtful
 }
 
-fn killed(line: &EventLine<'_>, epoch: u64, flights: &Flights) {
+fn killed(line: &EventLine<'_>, epoch: u64, flights: &Flights) -> Vec<Doubtful> {
     let metadata = line.metadata.value();
     let text = |name: &str| metadata.get(name).and_then(Value::as_str);
     flights.cut(Killed {
@@ -74,5 +78,5 @@ fn killed(line: &EventLine<'_>, epoch: u64, flights: &Flights) {
         epoch,
         scope: text("scope").unwrap_or_default(),
         reason: line.reason.as_deref().unwrap_or_default(),
-    });
+    })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::{Body, Request, Response};
+use sentinel_core::json::Limits as MessageLimits;
 use sentinel_service::networks::{self, Networks};
 use url::Url;
 
@@ -31,6 +32,8 @@ pub(in crate::upstream) struct Client {
     networks: Networks,
     /// What the configuration adds to every request.
     headers: HeaderMap,
+    /// Of what the server says.
+    pub(super) messages: MessageLimits,
 }
 
 impl Client {
@@ -38,6 +41,7 @@ impl Client {
         url: Url,
         headers: &[(String, Secret)],
         networks: Networks,
+        messages: MessageLimits,
     ) -> Result<Self, Failure> {
         if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() {
             return Err(unusable("the address of the server is not a plain http address"));
@@ -48,7 +52,7 @@ impl Client {
             .user_agent(concat!("sentinel/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| unusable("the http client could not be set up"))?;
-        Ok(Self { client, url, networks, headers: configured(headers)? })
+        Ok(Self { client, url, networks, headers: configured(headers)?, messages })
     }
 
     pub(super) fn url(&self) -> &Url {

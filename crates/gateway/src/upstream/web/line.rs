@@ -158,7 +158,7 @@ impl Line {
             return Err(status_fault(reply.status()));
         }
         if Form::of(&reply) == Form::Events {
-            Ok(Events::new(reply))
+            Ok(Events::new(reply, self.client.messages.max_bytes))
         } else {
             let detail = "the server responded with something else than a stream";
             Err(Fault::new("upstream_protocol", detail, false, Effect::Refused))

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::line::Line;
 use super::stream::Events;
+use sentinel_mcp_protocol::era::Version;
+use sentinel_mcp_protocol::era::write_headers;
+use sentinel_mcp_protocol::jsonrpc::{Message, Request, parse};
 use crate::upstream::board::is_news;
 use crate::upstream::wire::{Effect, Fault};
 use sentinel_mcp_protocol::era::Version;
@@ -57,7 +60,7 @@ async fn hear(line: &Arc<Line>, events: &mut Events) -> bool {
     let mut heard = false;
     while let Ok(event) = events.next().await {
         heard = true;
-        match parse(&event.data.unwrap_or_default(), &LIMITS) {
+        match parse(&event.data.unwrap_or_default(), &line.client.messages) {
             Ok(Message::Notification(news)) if is_news(&news.method) => line.tell(news),
             Ok(Message::Notification(_)) => {}
             Ok(Message::Request(request)) if !line.is_modern() => line.respond(request),

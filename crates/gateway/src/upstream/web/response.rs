@@ -2,6 +2,7 @@
 
 use http::header::CONTENT_TYPE;
 use reqwest::{Response as Reply, StatusCode};
+use sentinel_core::json::Limits as MessageLimits;
 
 use crate::upstream::wire::{Effect, Fault};
 use sentinel_mcp_protocol::jsonrpc::{self, Message, Response};
@@ -27,20 +28,20 @@ impl Form {
 }
 
 /// Reads a body that is one response.
-pub(super) async fn one_response(reply: Reply) -> Result<Response, Fault> {
-    let bytes = body(reply).await?;
-    match jsonrpc::parse(&bytes, &jsonrpc::LIMITS) {
+pub(super) async fn one_response(reply: Reply, limits: &MessageLimits) -> Result<Response, Fault> {
+    let bytes = body(reply, limits.max_bytes).await?;
+    match jsonrpc::parse(&bytes, limits) {
         Ok(Message::Response(response)) => Ok(response),
         Ok(_) => Err(Fault::protocol("the server responded with something else", true)),
         Err(_) => Err(Fault::protocol("the response of the server is not well-formed", true)),
     }
 }
 
-async fn body(mut reply: Reply) -> Result<Vec<u8>, Fault> {
+async fn body(mut reply: Reply, most: usize) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     loop {
         match reply.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > jsonrpc::LIMITS.max_bytes => {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > most => {
                 return Err(Fault::protocol("the response of the server is too large", true));
             }
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),

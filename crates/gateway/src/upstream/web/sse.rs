@@ -13,6 +13,7 @@ use super::line::{ASIDE, MAX_ASIDE};
 use super::response::{Form, status_fault};
 use super::stream::{Events, StreamEnd};
 use crate::exchange::Exchange;
+use sentinel_mcp_protocol::jsonrpc::{Message, Notification, Request, parse};
 use crate::upstream::board::{Board, Outbox, cancellation};
 use crate::upstream::dialect::Dialect;
 use crate::upstream::wire::{Answer, Call, Effect, Fault, Stop, Wire};
@@ -45,7 +46,7 @@ impl SseWire {
         if Form::of(&reply) != Form::Events {
             return Err(Fault::protocol("the server offers no stream of events", false));
         }
-        let mut events = Events::new(reply);
+        let mut events = Events::new(reply, client.messages.max_bytes);
         let first = events.next().await.map_err(StreamEnd::fault)?;
         let stated = first.data.filter(|_| first.event.as_deref() == Some("endpoint"));
         let endpoint = stated.and_then(|stated| endpoint(client.url(), &stated));
@@ -78,7 +79,7 @@ async fn read(mut events: Events, board: Arc<Board>, outbox: Arc<PostBox>) {
             board.drop_one("an event of another type");
             continue;
         }
-        let response = board.take(parse(&event.data.unwrap_or_default(), &LIMITS));
+        let response = board.take(parse(&event.data.unwrap_or_default(), &outbox.client.messages));
         if let Some(response) = response {
             outbox.say_aside(response.into(), &board);
         }

@@ -49,10 +49,11 @@ impl StreamEnd {
 }
 
 impl Events {
-    pub(super) fn new(response: Response) -> Self {
+    /// Of events that have at most `most` bytes.
+    pub(super) fn new(response: Response, most: usize) -> Self {
         Self {
             response,
-            decoder: SseDecoder::default(),
+            decoder: SseDecoder::new(most),
             buffer: BytesMut::new(),
             ended: false,
             last_id: None,

@@ -17,6 +17,7 @@ use super::response::{Form, one_response, status_fault};
 use super::stream::{Events, REST, StreamEnd};
 use super::tools::ToolHeaders;
 use crate::exchange::Exchange;
+use sentinel_mcp_protocol::jsonrpc::{Id, Message, Notification, Request, Response, parse};
 use crate::upstream::board::{
     MAX_QUESTIONS, ask, cancellation, is_news, is_question, pass_on, refuse,
 };
@@ -120,8 +121,11 @@ impl Line {
             self.begin_session(reply.headers());
         }
         match Form::of(&reply) {
-            Form::Json => own(one_response(reply).await?, call),
-            Form::Events => self.follow(Events::new(reply), call, exchange).await,
+            Form::Json => own(one_response(reply, &self.client.messages).await?, call),
+            Form::Events => {
+                let events = Events::new(reply, self.client.messages.max_bytes);
+                self.follow(events, call, exchange).await
+            }
             Form::Other => Err(Fault::protocol("the server sent no response", true)),
         }
     }
@@ -137,7 +141,7 @@ impl Line {
         if fault.effect != Effect::Refused || Form::of(&reply) != Form::Json {
             return Err(fault);
         }
-        match one_response(reply).await {
+        match one_response(reply, &self.client.messages).await {
             // Some servers say so that they do not know the session.
             Ok(Response { id: None, .. }) if status == 400 && has_session => Err(expired()),
             Ok(response) => own(response, call),
@@ -172,7 +176,7 @@ impl Line {
                 Err(end) => return Err(end.fault()),
             };
             fruitless = 0;
-            match parse(&data, &LIMITS) {
+            match parse(&data, &self.client.messages) {
                 Ok(Message::Response(response)) => {
                     self.read_rest(events);
                     return own(response, call);

@@ -28,10 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found, and where the server listens.
 pub(super) async fn look(path: &Path) -> (Vec<Finding>, Option<Url>) {
     const CHECK: &str = "config";
-    let Loaded { config, unknown_variables } = match load(Some(path), environment::variables()) {
-        Ok(loaded) => loaded,
-        Err(failure) => return (vec![Finding::failed(CHECK, &failure)], None),
-    };
+    let Loaded { config, unknown_variables, places } =
+        match load(Some(path), environment::variables()) {
+            Ok(loaded) => loaded,
+            Err(failure) => return (vec![Finding::failed(CHECK, &failure)], None),
+        };
     let mut findings = Vec::new();
     match config.build() {
         Ok(_) => {
@@ -43,7 +44,10 @@ pub(super) async fn look(path: &Path) -> (Vec<Finding>, Option<Url>) {
             findings.push(Finding::good(CHECK, detail));
         }
         Err(problems) => findings.extend(
-            problems.iter().map(|problem| Finding::bad(CHECK, &*problem.what, &*problem.fix)),
+            problems
+                .at(&places)
+                .iter()
+                .map(|problem| Finding::bad(CHECK, &*problem.what, &*problem.fix)),
         ),
     }
     if let Ok(database) = config.database.database() {

@@ -1,17 +1,28 @@
-//! The MCP gateway: which servers may stand behind it, and what becomes of their tools.
+//! The MCP gateway: which servers may stand behind it, what becomes of their tools, and how calls
+//! are enforced.
+
+mod meta_tools;
+
+use std::net::IpAddr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use sentinel_core::name::{NameError, TenantSlug, UpstreamName};
 use sentinel_core::upstream::Transport;
+use sentinel_gateway::enforce::{self, Sign};
+use sentinel_gateway::front::http::Settings as Front;
+use sentinel_gateway::server::{Lists, Options};
 use sentinel_service::health::Networks;
 use sentinel_service::upstreams::{AllowedCommand, NewTools, UpstreamRules, UpstreamSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::{Host, Url};
 
+use self::meta_tools::ConfiguredMetaTool;
 use crate::config::problems::{Problem, Problems};
 use crate::config::section::Section;
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct GatewaySection {
     /// Commands that an upstream may run on this server, as they must be written, word for word
@@ -27,8 +38,41 @@ pub(crate) struct GatewaySection {
     /// Otherwise an administrator adds it first.
     pub(crate) gateway_wrap: bool,
     /// Upstreams that the server adds when it starts, and removes when they are no longer listed.
-    /// Only in the file.
+    /// As an environment variable, as JSON.
     pub(crate) gateway_upstreams: Vec<ConfiguredUpstream>,
+    /// Whether lists show tools that policy denies, too. Calls are decided all the same, and what is
+    /// quarantined stays hidden.
+    pub(crate) gateway_show_all: bool,
+    /// When the outcome of a call is signed: `before` the client gets the result, which then names
+    /// the manifest; `after`, at the same time; or `off`. Decisions are recorded in any case.
+    pub(crate) gateway_sign: SignSetting,
+    /// Tools that call other tools by name. Policy decides the tool that is called, too. As an
+    /// environment variable, as JSON.
+    pub(crate) gateway_meta_tools: Vec<ConfiguredMetaTool>,
+    /// Seconds after the end of a call in which the same call counts as a repeat, unless the tool
+    /// says that it only reads or is idempotent; 0 recognises none.
+    #[schemars(range(max = 3600))]
+    pub(crate) gateway_repeat_seconds: u64,
+    /// Address at which clients reach this server, such as `https://sentinel.example.com`: what
+    /// clients without a key are told. Without it, it is taken from each request.
+    pub(crate) public_url: Option<String>,
+}
+
+impl Default for GatewaySection {
+    fn default() -> Self {
+        Self {
+            gateway_allowed_commands: Vec::new(),
+            gateway_networks: GatewayNetworks::default(),
+            gateway_new_tools: NewToolsSetting::default(),
+            gateway_wrap: false,
+            gateway_upstreams: Vec::new(),
+            gateway_show_all: false,
+            gateway_sign: SignSetting::default(),
+            gateway_meta_tools: Vec::new(),
+            gateway_repeat_seconds: enforce::Settings::default().repeats.as_secs(),
+            public_url: None,
+        }
+    }
 }
 
 /// Networks that the gateway may dial. The metadata addresses of clouds are never dialled.
@@ -53,6 +97,26 @@ pub(crate) enum NewToolsSetting {
     Quarantine,
 }
 
+/// When outcomes are signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SignSetting {
+    #[default]
+    Before,
+    After,
+    Off,
+}
+
+impl From<SignSetting> for Sign {
+    fn from(when: SignSetting) -> Self {
+        match when {
+            SignSetting::Before => Self::Before,
+            SignSetting::After => Self::After,
+            SignSetting::Off => Self::Off,
+        }
+    }
+}
+
 /// An MCP server behind the gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,11 +130,27 @@ pub(crate) struct ConfiguredUpstream {
     pub(crate) transport: Value,
 }
 
-/// Which upstreams there may be, and which there are from the start.
+/// Which upstreams there may be, which there are from the start, and how calls are enforced.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) rules: UpstreamRules,
     pub(crate) upstreams: Vec<UpstreamSpec>,
+    pub(crate) enforce: enforce::Settings,
+    pub(crate) show_all: bool,
+    pub(crate) public_url: Option<String>,
+}
+
+impl Gateway {
+    /// How the gateway serves, within these limits.
+    pub(crate) fn options(&self, limits: Options) -> Options {
+        let (lists, front) = (limits.lists, limits.front);
+        Options {
+            enforce: self.enforce.clone(),
+            lists: Lists { show_all: self.show_all, ..lists },
+            front: Front { public_url: self.public_url.clone(), ..front },
+            limits: limits.limits,
+        }
+    }
 }
 
 impl Section for GatewaySection {
@@ -79,6 +159,8 @@ impl Section for GatewaySection {
     fn build(&self, problems: &mut Problems) -> Option<Gateway> {
         let commands = problems.keep(self.commands());
         let upstreams = problems.keep(self.upstreams());
+        let enforce = problems.keep(self.enforce());
+        let public_url = problems.keep(self.public_url());
         let rules = UpstreamRules {
             allowed_commands: commands?,
             any_command: false,
@@ -99,7 +181,8 @@ impl Section for GatewaySection {
                 problems.add(what, "docs/gateway.md describes the transports");
             }
         }
-        Some(Gateway { rules, upstreams })
+        let show_all = self.gateway_show_all;
+        Some(Gateway { rules, upstreams, enforce: enforce?, show_all, public_url: public_url? })
     }
 }
 
@@ -114,6 +197,37 @@ impl GatewaySection {
             })
         };
         self.gateway_allowed_commands.iter().map(command).collect()
+    }
+
+    fn enforce(&self) -> Result<enforce::Settings, Problem> {
+        Ok(enforce::Settings {
+            sign: self.gateway_sign.into(),
+            meta_tools: meta_tools::read(&self.gateway_meta_tools)?,
+            repeats: Duration::from_secs(self.gateway_repeat_seconds),
+        })
+    }
+
+    fn public_url(&self) -> Result<Option<String>, Problem> {
+        let Some(text) = &self.public_url else { return Ok(None) };
+        let problem = |why: &str| {
+            let fix = "set `public_url: https://sentinel.example.com`, with a path if a proxy adds \
+                       one";
+            Problem::new(format!("`public_url` {why}"), fix)
+        };
+        let url: Url = text.parse().map_err(|_| problem("is not an absolute address"))?;
+        match (url.scheme(), url.host()) {
+            ("https", Some(_)) => {}
+            ("http", Some(host)) if is_loopback(&host) => {}
+            ("http", Some(_)) => {
+                return Err(problem("must be an https address, except on loopback"));
+            }
+            _ => return Err(problem("must be an http or https address")),
+        }
+        let bare = url.username().is_empty() && url.password().is_none();
+        if !bare || url.query().is_some() || url.fragment().is_some() {
+            return Err(problem("must not contain credentials, a query or a fragment"));
+        }
+        Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
     }
 
     fn upstreams(&self) -> Result<Vec<UpstreamSpec>, Problem> {
@@ -149,6 +263,14 @@ impl ConfiguredUpstream {
             return Err("a wrapped server is added by `sentinel mcp wrap`".to_owned());
         }
         Ok(UpstreamSpec { tenant, name, transport })
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => IpAddr::from(*address).is_loopback(),
+        Host::Ipv6(address) => IpAddr::from(*address).is_loopback(),
     }
 }
 
@@ -199,6 +321,41 @@ mod tests {
         ] {
             let found = with(transport);
             assert!(found.contains(why), "{found}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_as_safe_as_it_was() {
+        let gateway = of(json!({})).unwrap();
+        assert!(!gateway.show_all && gateway.public_url.is_none());
+        let usual = enforce::Settings::default();
+        assert_eq!((gateway.enforce.sign, gateway.enforce.repeats), (usual.sign, usual.repeats));
+        let said = of(json!({
+            "gateway_show_all": true,
+            "gateway_sign": "after",
+            "gateway_repeat_seconds": 0,
+            "gateway_meta_tools": [{"tool": "hub__call", "name": "/tool", "arguments": "/args"}],
+        }));
+        let Gateway { enforce, show_all, .. } = said.unwrap();
+        assert!(show_all && enforce.meta_tools.contains_key("hub__call"));
+        assert_eq!((enforce.sign, enforce.repeats), (Sign::After, Duration::ZERO));
+    }
+
+    #[test]
+    fn the_address_of_the_server_is_one_that_clients_can_use() {
+        let read = |url: &str| of(json!({"public_url": url})).unwrap().public_url.unwrap();
+        assert_eq!(read("https://mcp.example.com/"), "https://mcp.example.com");
+        assert_eq!(read("https://example.com/sentinel/"), "https://example.com/sentinel");
+        assert_eq!(read("http://[::1]:8000"), "http://[::1]:8000");
+        for (url, why) in [
+            ("mcp.example.com", "absolute"),
+            ("http://mcp.example.com", "https"),
+            ("ftp://mcp.example.com", "http or https"),
+            ("https://u:hunter2@mcp.example.com", "credentials"),
+            ("https://mcp.example.com/?a=1", "query"),
+        ] {
+            let found = refused(json!({"public_url": url}));
+            assert!(found.contains(why) && !found.contains("hunter2"), "{found}");
         }
     }
 }
