@@ -4,6 +4,7 @@ mod allow;
 mod configuration;
 mod control_plane;
 mod install;
+mod introduction;
 mod scan;
 mod server_name;
 mod status;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Server, sentinel};
+use crate::support::{Folder, sentinel};
+
+mod remote;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/wrap/server.py");
@@ -73,6 +75,25 @@ impl Client {
             }
             self.kept.push(message);
         }
+    }
+
+    /// The next request of the server.
+    #[track_caller]
+    fn question(&mut self, method: &str) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("no question in time");
+            let message: Value = serde_json::from_str(&line).expect(&line);
+            if message["method"] == method {
+                return message;
+            }
+            self.kept.push(message);
+        }
+    }
+
+    /// Whether there is no response so far.
+    fn unanswered(&mut self, id: u64) -> bool {
+        self.kept.extend(self.lines.try_iter().filter_map(|line| serde_json::from_str(&line).ok()));
+        !self.kept.iter().any(|message| message["id"] == id && message.get("method").is_none())
     }
 
     #[track_caller]
@@ -377,36 +398,6 @@ fn the_control_plane_ends_when_it_is_idle() {
         assert!(started.elapsed() < PATIENCE, "it does not end");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// A wrap that asks the control plane of `sentinel dev`.
-fn against(home: &Home, server: &Server, key: &str) -> Client {
-    let url = format!("--url={}", server.url);
-    let key = format!("--key={key}");
-    let args = [
-        "mcp",
-        "wrap",
-        &url,
-        &key,
-        "--tenant=platform-eng",
-        "--server=small",
-        "--",
-        "python3",
-        SERVER,
-    ];
-    Client::start(home.command(&args))
-}
-
-#[test]
-fn without_a_policy_for_it_nothing_is_shown_or_allowed() {
-    let home = Home::new();
-    let server = home.0.dev(&[]);
-    let mut client = against(&home, &server, &server.key("agent"));
-    client.initialize();
-    assert_eq!(client.tools(), [""; 0]);
-    let denied = client.call("look", &json!({}));
-    assert_eq!(denied["isError"], true, "{denied}");
-    assert_eq!(home.mark("calls"), "");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::server_name;
+use super::{introduction, server_name};
 use crate::client::{Connection, name, name_if};
 use crate::embedded::lease::Lease;
 use crate::embedded::place::Place;
@@ -67,10 +67,10 @@ pub(crate) struct Args {
 }
 
 /// Where decisions are made, and for whom.
-struct Governed {
-    client: sentinel_client::Client,
-    tenant: TenantSlug,
-    agent: Option<AgentName>,
+pub(super) struct Governed {
+    pub(super) client: sentinel_client::Client,
+    pub(super) tenant: TenantSlug,
+    pub(super) agent: Option<AgentName>,
     /// Keeps the embedded control plane running.
     embedded: Option<(Place, Lease)>,
 }
@@ -79,6 +79,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     logging::start(Some(LogFormat::Text), "warn");
     let server = server(&args)?;
     let governed = governed(&args).await?;
+    introduction::introduce(&governed, &server).await?;
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     if let Some((place, _)) = &governed.embedded {
