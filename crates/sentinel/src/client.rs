@@ -185,9 +185,27 @@ impl Client {
         }
     }
 
+    /// What to do about a refusal. Only some are about the key; what is said of the others is in
+    /// their detail, or said by the command.
+    fn forbidden_help(&self, code: Option<&str>) -> Option<String> {
+        let role = self.role.as_str();
+        let help = match code {
+            None | Some("role_forbidden") => format!("this needs a key of role {role} or admin"),
+            Some("unbound_principal_required") => {
+                format!("this needs a key of role {role} or admin that is bound to no tenant")
+            }
+            Some("tenant_forbidden") => "this needs a key that has access to the tenant".to_owned(),
+            Some("agent_forbidden") => {
+                "the key is bound to another agent: leave the agent out, or name that one"
+                    .to_owned()
+            }
+            Some(_) => return None,
+        };
+        Some(help)
+    }
+
     /// What to do about an error that the server answered with.
     fn help(&self, problem: &Problem) -> Option<String> {
-        let role = self.role.as_str();
         let help = match (problem.status, &self.withheld) {
             (300..=399, _) => {
                 "redirects are not followed: give the address it leads to with --url".to_owned()
@@ -201,7 +219,7 @@ impl Client {
             (401, None) => {
                 "the key is unknown or revoked; `sentinel key create` makes one".to_owned()
             }
-            (403, None) => format!("this needs a key of role {role} or admin"),
+            (403, None) => return self.forbidden_help(problem.code.as_deref()),
             _ => return None,
         };
         Some(help)

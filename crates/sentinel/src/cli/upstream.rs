@@ -1,7 +1,10 @@
 //! `sentinel upstream`: MCP servers behind the gateway.
 
+mod show;
+
 use std::collections::BTreeMap;
 
+use sentinel_client::Error;
 use sentinel_client::api::{Upstream, UpstreamRequest};
 use sentinel_core::principal::Role;
 use sentinel_core::upstream::{HttpTransport, SecretRef, StdioTransport, Transport};
@@ -22,17 +25,31 @@ pub(crate) enum Command {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Removes an upstream; calls of its tools are denied.
-    Remove {
-        /// Slug of the tenant.
-        #[arg(long)]
-        tenant: String,
-        /// Name of the upstream.
-        #[arg(long)]
-        name: String,
+    /// Shows one upstream: how its connection is doing, and which of its tools are not shown.
+    Show {
+        #[command(flatten)]
+        named: Named,
         #[command(flatten)]
         connection: Connection,
     },
+    /// Removes an upstream; calls of its tools are denied.
+    Remove {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// One upstream.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Named {
+    /// Slug of the tenant.
+    #[arg(long)]
+    tenant: String,
+    /// Name of the upstream.
+    #[arg(long)]
+    name: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,20 +91,32 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
             let found = all(&client, tenant.as_deref()).await?;
             if json { output::json(&found) } else { table(&found) }
         }
-        Command::Remove { tenant, name, connection } => {
+        Command::Show { named, connection } => {
             let client = connection.client(Role::Admin)?;
-            let found = all(&client, Some(&tenant)).await?;
-            let found = found.into_iter().find(|upstream| upstream.name.as_str() == name);
-            let upstream = found.ok_or_else(|| {
-                Failure::new(format!("tenant `{tenant}` has no upstream `{name}`"))
-                    .help("`sentinel upstream list` shows those there are")
-            })?;
+            let upstream = named.find(&client).await?;
+            if json { output::json(&upstream) } else { show::show(&client, &upstream).await }
+        }
+        Command::Remove { named, connection } => {
+            let client = connection.client(Role::Admin)?;
+            let upstream = named.find(&client).await?;
             let removed = client.api.remove_upstream(upstream.id).await.or_explain(&client)?;
             if json {
                 return output::json(&removed);
             }
-            output::line(&format!("removed  {tenant}/{name}"))
+            output::line(&format!("removed  {}/{}", named.tenant, named.name))
         }
+    }
+}
+
+impl Named {
+    async fn find(&self, client: &Client) -> Outcome<Upstream> {
+        let Self { tenant, name } = self;
+        let found = all(client, Some(tenant)).await?;
+        let found = found.into_iter().find(|upstream| upstream.name.as_str() == name);
+        found.ok_or_else(|| {
+            Failure::new(format!("tenant `{tenant}` has no upstream `{name}`"))
+                .help("`sentinel upstream list` shows those there are")
+        })
     }
 }
 
@@ -96,17 +125,22 @@ async fn all(client: &Client, tenant: Option<&str>) -> Outcome<Vec<Upstream>> {
 }
 
 fn table(upstreams: &[Upstream]) -> Outcome {
-    let mut table = Table::new(&["tenant", "upstream", "state", "transport", "where"]);
+    let mut table = Table::new(&["tenant", "upstream", "state", "defects", "transport", "where"]);
     for upstream in upstreams {
         table.row(vec![
             upstream.tenant_slug.to_string(),
             upstream.name.to_string(),
             upstream.status.as_ref().map_or_else(String::new, |status| status.state.clone()),
+            shown_count(upstream.defects.len()),
             upstream.transport.kind().to_owned(),
             place(&upstream.transport),
         ]);
     }
     table.print("no upstreams; `sentinel upstream add` adds one")
+}
+
+fn shown_count(count: usize) -> String {
+    if count == 0 { String::new() } else { count.to_string() }
 }
 
 fn place(transport: &Transport) -> String {
@@ -121,12 +155,33 @@ impl Add {
             transport: self.transport()?,
         };
         let client = self.connection.client(Role::Admin)?;
-        let added = client.api.add_upstream(&request).await.or_explain(&client)?;
+        let added = client.api.add_upstream(&request).await;
+        let not_allowed = added.as_ref().is_err_and(is_not_allowed);
+        let added = added.or_explain(&client);
+        let added =
+            if not_allowed { added.map_err(|error| self.how_to_allow(error)) } else { added }?;
         if json {
             return output::json(&added);
         }
         output::line(&format!("added  {}/{}", self.tenant, self.name))?;
         output::fields(&[("id", added.id.to_string())])
+    }
+
+    /// The line of the configuration that allows the command. The control plane reads it when it
+    /// starts.
+    fn how_to_allow(&self, failure: Failure) -> Failure {
+        let Some(entry) = allowed(&self.command) else {
+            return failure.help("a program whose name has spaces in it cannot be allowed");
+        };
+        let quoted = serde_json::Value::from(entry.as_str()).to_string();
+        let in_shell = entry.replace('\'', r"'\''");
+        failure
+            .help(format!(
+                "to allow it, add this line to the configuration of the control plane and restart \
+                 it: `gateway_allowed_commands: [{quoted}]`"
+            ))
+            .help(format!("or start `sentinel dev` with --allow-command '{in_shell}'"))
+            .help("in place of the last words, `*` allows any")
     }
 
     fn transport(&self) -> Outcome<Transport> {
@@ -147,6 +202,21 @@ impl Add {
         let http = HttpTransport { url, headers: secrets("--header", &self.headers)? };
         Ok(if self.sse { Transport::Sse(http) } else { Transport::Http(http) })
     }
+}
+
+fn is_not_allowed(error: &Error) -> bool {
+    error.problem().is_some_and(|problem| problem.code.as_deref() == Some("command_not_allowed"))
+}
+
+/// The entry that allows a command: its words. A word with a space in it cannot be written there,
+/// so the entry ends before it. `None` when that is the program.
+fn allowed(command: &[String]) -> Option<String> {
+    let plain = |word: &&String| !word.is_empty() && !word.contains(char::is_whitespace);
+    let mut words: Vec<&str> = command.iter().take_while(plain).map(String::as_str).collect();
+    if words.len() < command.len() {
+        words.push("*");
+    }
+    (words.first() != Some(&"*")).then(|| words.join(" "))
 }
 
 /// Reads `NAME=SECRET`. What is wrong is not repeated, since it may be the secret itself.

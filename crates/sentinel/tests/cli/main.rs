@@ -17,6 +17,7 @@ mod doctor;
 mod engines;
 mod evidence;
 mod fleet;
+mod gateway;
 mod key_origins;
 mod lifecycle;
 mod lockout;

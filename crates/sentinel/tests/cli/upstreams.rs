@@ -26,7 +26,12 @@ fn upstreams_are_added_listed_and_removed() {
     add("docs", &["--mcp-url=https://mcp.example.com/mcp", "--header=authorization=env:DOCS"])
         .exits(0);
     let refused = add("shell", &["--", "sh", "-c", "true"]).exits(1);
-    assert!(refused.stderr.contains("gateway_allowed_commands"), "{refused:?}");
+    let line = "`gateway_allowed_commands: [\"sh -c true\"]`";
+    assert!(refused.stderr.contains(line), "{refused:?}");
+    assert!(refused.stderr.contains("--allow-command 'sh -c true'"), "{refused:?}");
+    assert!(!refused.stderr.contains("key of role"), "{refused:?}");
+    let refused = add("shell", &["--", "sh", "-c", "echo it's", "more"]).exits(1);
+    assert!(refused.stderr.contains("[\"sh -c *\"]`"), "{refused:?}");
     let secret = add("x", &["--mcp-url=https://x.example.com/", "--header=authorization=hunter2"]);
     let secret = secret.exits(2);
     assert!(!secret.stderr.contains("hunter2"), "{secret:?}");
