@@ -12,10 +12,11 @@ use sentinel_core::tenant::Tenant;
 use sentinel_core::upstream::{Transport, Upstream as Registered};
 use sentinel_service::Services;
 use sentinel_service::upstreams::{StatusSource, ToolDefect, UpstreamStatus};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Routes;
-use crate::catalog::{Defect, Settings, Source};
+use crate::catalog::{Defect, Patience, Settings, Source};
 use crate::client::Route;
 use crate::upstream::{State, Upstream};
 

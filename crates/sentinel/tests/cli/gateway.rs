@@ -93,7 +93,11 @@ impl Gateway {
         let is_registered = || {
             self.tools();
             let path = "/v1/tools?tenant=acme&limit=100";
-            self.server.http_with(&self.admin, "GET", path, "").1.to_string().contains("small__look")
+            self.server
+                .http_with(&self.admin, "GET", path, "")
+                .1
+                .to_string()
+                .contains("small__look")
         };
         self.eventually("its tools are registered", is_registered);
         self

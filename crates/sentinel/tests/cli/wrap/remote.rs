@@ -98,7 +98,7 @@ fn a_call_that_goes_on_after_a_question_is_counted_once() {
     assert_denied(&second, "Denied by a quota");
     let decisions = server.cli(&["decisions", "--tenant=platform-eng", "--json"]).exits(0).json();
     let calls = decisions.as_array().unwrap().iter().filter(|one| one["action"] == "call");
-    let allowed: Vec<_> = calls.filter(|one| one["allow"] == true).collect();
+    let allowed: Vec<_> = calls.filter(|one| one["decision"] == "allow").collect();
     assert_eq!(allowed.len(), 1, "{decisions}");
     assert_eq!(result["_meta"]["sentinel/decision"], allowed[0]["id"], "{allowed:?}");
 }
