@@ -11,6 +11,7 @@ mod doubt;
 mod flights;
 mod hearing;
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ use tokio::task::JoinHandle;
 
 use super::local::settled;
 use super::{
-    Allowed, Authority, Denied, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling, Standing,
-    Started, Unsettled, Withdrawal, Withdrawn, retry_after,
+    Allowed, Authority, Denied, Earlier, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling,
+    Standing, Started, Unsettled, Withdrawal, Withdrawn, retry_after,
 };
 use flights::{Flight, Flights};
 use sentinel_mcp_protocol::jsonrpc::Object;
@@ -86,7 +87,7 @@ impl Remote {
             decision_id: decision,
             tool_name: question.tool.parse().map_err(|_| malformed("the name of the tool"))?,
             action: question.action.parse().map_err(|_| malformed("the action"))?,
-            sending: false,
+            round: None,
             arguments: Some(question.arguments.value().clone()),
         }))
     }
@@ -94,16 +95,17 @@ impl Remote {
     /// Goes on with an earlier allow; `None` when it has to be decided as a new call, which is only
     /// stricter: by a control plane of an earlier version, for example.
     async fn resume(&self, question: &Question) -> Option<Allowed> {
-        let decision = question.resumes?;
+        let Earlier { decision, round } = question.resumes?;
         let call = Self::call(question, decision).ok()?;
         within(self.client.resume(&call)).await.ok()?;
-        let grant = self.grant(call, Proof::Resumed);
+        // Without a round nothing is to be sent, and the grant does not let it.
+        let grant = self.grant(call, round.map(Proof::Resumed));
         Some(Allowed { decision, grant, quota_remaining: None })
     }
 
-    fn grant(&self, call: Arc<ResumeRequest>, proof: Proof) -> Grant {
+    fn grant(&self, call: Arc<ResumeRequest>, proof: Option<Proof>) -> Grant {
         let flight = self.flights.open(Arc::clone(&call));
-        let (client, proof) = (self.client.clone(), Mutex::new(Some(proof)));
+        let (client, proof) = (self.client.clone(), Mutex::new(proof));
         Grant::new(Box::new(Permitted { client, proof, call, flight }))
     }
 
@@ -120,7 +122,8 @@ impl Remote {
         let (Some(permit), Some(tool_id)) = (answer.permit, answer.tool_id) else {
             return Err(Denied { decision: Some(decision), ..malformed("the permit") });
         };
-        let grant = self.grant(Self::call(&question, decision)?, Proof::Permit(permit, tool_id));
+        let proof = Proof::Permit(permit, tool_id);
+        let grant = self.grant(Self::call(&question, decision)?, Some(proof));
         Ok(Allowed { decision, grant, quota_remaining: answer.quota_remaining })
     }
 }
@@ -211,8 +214,8 @@ struct Permitted {
 #[derive(Debug)]
 enum Proof {
     Permit(Secret<'static>, ToolId),
-    /// The permit was redeemed when the call was first sent.
-    Resumed,
+    /// The permit was redeemed when the call was first sent; this is the time it is sent again.
+    Resumed(NonZeroU32),
 }
 
 impl Permitted {
@@ -224,8 +227,8 @@ impl Permitted {
                 let request = RedeemRequest { permit, tool_id, arguments };
                 within(self.client.redeem(&request)).await.map(drop)
             }
-            Proof::Resumed => {
-                let request = ResumeRequest { sending: true, ..(*self.call).clone() };
+            Proof::Resumed(round) => {
+                let request = ResumeRequest { round: Some(round), ..(*self.call).clone() };
                 within(self.client.resume(&request)).await.map(drop)
             }
         }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::era::meta::LOG_LEVELS;
+use sentinel_mcp_protocol::era::meta::LOG_LEVELS;
 
 /// What a client gets that has set no level, as a place in [`LOG_LEVELS`].
 const USUAL: usize = 1;

@@ -16,8 +16,8 @@ use super::shown::Digest;
 use super::tools::{Defect, Tools};
 use crate::authority::{Authority, Grant, Unsettled};
 use crate::exchange::Unattended;
-use sentinel_mcp_protocol::jsonrpc::{Notification, Object};
 use crate::upstream::{Failure, Outbound, Upstream};
+use sentinel_mcp_protocol::jsonrpc::{Notification, Object};
 
 /// An upstream and what it lists.
 #[derive(Debug)]

@@ -13,11 +13,11 @@ use super::line::{ASIDE, MAX_ASIDE};
 use super::response::{Form, status_fault};
 use super::stream::{Events, StreamEnd};
 use crate::exchange::Exchange;
-use sentinel_mcp_protocol::jsonrpc::{Message, Notification, Request, parse};
 use crate::upstream::board::{Board, Outbox, cancellation};
 use crate::upstream::dialect::Dialect;
 use crate::upstream::wire::{Answer, Call, Effect, Fault, Stop, Wire};
 use sentinel_mcp_protocol::jsonrpc::{LIMITS, Message, Notification, Request, parse};
+use sentinel_mcp_protocol::jsonrpc::{Message, Notification, Request, parse};
 
 #[derive(Debug)]
 pub(in crate::upstream) struct SseWire {

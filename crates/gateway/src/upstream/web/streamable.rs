@@ -17,7 +17,6 @@ use super::response::{Form, one_response, status_fault};
 use super::stream::{Events, REST, StreamEnd};
 use super::tools::ToolHeaders;
 use crate::exchange::Exchange;
-use sentinel_mcp_protocol::jsonrpc::{Id, Message, Notification, Request, Response, parse};
 use crate::upstream::board::{
     MAX_QUESTIONS, ask, cancellation, is_news, is_question, pass_on, refuse,
 };
@@ -25,6 +24,7 @@ use crate::upstream::dialect::Dialect;
 use crate::upstream::wire::{Answer, Call, Effect, Fault, Stop, Wire};
 use sentinel_mcp_protocol::era;
 use sentinel_mcp_protocol::jsonrpc::{Id, LIMITS, Message, Notification, Request, Response, parse};
+use sentinel_mcp_protocol::jsonrpc::{Id, Message, Notification, Request, Response, parse};
 
 /// Attempts in a row to resume a stream that bring no event.
 const FRUITLESS: u32 = 5;

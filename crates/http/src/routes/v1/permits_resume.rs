@@ -35,8 +35,7 @@ pub(crate) async fn permits_resume(
     body: Unread,
 ) -> Result<Json<ResumeAnswer>, Problem> {
     caller.require(&[Role::Agent])?;
-    let ResumeRequest { decision_id, tool_name, action, round, arguments } =
-        body.object().await?;
+    let ResumeRequest { decision_id, tool_name, action, round, arguments } = body.object().await?;
     let arguments = Arguments::new(arguments.unwrap_or_default());
     let resumption = Resumption { decision: decision_id, tool: tool_name, action, round };
     app.services.redeemer.resume_elsewhere(caller.principal(), &resumption, &arguments).await?;
