@@ -39,7 +39,7 @@ demo: ## Govern a real MCP tool on the running server (start `make run` first)
 	@scripts/demo.sh
 
 bench: build ## Measure, beside a bare echo in the same run
-	@scripts/install.sh test
+	@scripts/install.sh test peers
 	cargo build --release --locked --package sentinel-bench
 	target/release/sentinel-bench all --sentinel $(SENTINEL)
 	cargo build --release --locked --package sentinel --features planted-faults --target-dir target/planted

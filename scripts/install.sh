@@ -93,6 +93,25 @@ environment() {
   fi
 }
 
+# The gateways that ours is compared with. ContextForge needs python 3.12 or 3.13; without one the benchmark says that
+# they were not measured.
+peers() {
+  local at=.tools/bench-venv lock=benches/peers/requirements.txt python
+  cmp -s $lock $at/installed.txt && return
+  for python in python3 python3.13 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[32].*/bin/python; do
+    "$python" -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null && break
+    python=
+  done
+  if [ -z "$python" ]; then
+    say "no python 3.12 or 3.13: the gateway is not compared with others"
+    return
+  fi
+  say "installing $(grep -c '==' $lock) Python packages into $at"
+  "$python" -m venv --clear $at
+  $at/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $lock
+  cp $lock $at/installed.txt
+}
+
 # The public clients that the tests use.
 clients() {
   command -v npm >/dev/null || { echo "error: npm is missing; install node 20 or newer" >&2; exit 1; }
@@ -148,6 +167,7 @@ for step in "$@"; do
       cargo_install cargo-deny 0.20.2
       ;;
     python) python ;;
+    peers) peers ;;
     clients) clients ;;
     mcp) mcp ;;
     *) echo "error: unknown step \`$step\`" >&2; exit 2 ;;

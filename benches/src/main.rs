@@ -3,6 +3,7 @@
 
 mod echo;
 mod load;
+mod mcp;
 mod report;
 mod scenario;
 mod sentinel;
@@ -46,6 +47,14 @@ enum Command {
         /// Port on 127.0.0.1 (0: any free one)
         #[arg(long, default_value_t = 0)]
         port: u16,
+    },
+    /// Run an MCP server that does as little as it can
+    McpUpstream(mcp::upstream::Options),
+    /// Run a bare proxy
+    McpProxy {
+        /// Where requests are forwarded to
+        #[arg(long)]
+        to: SocketAddr,
     },
     /// Load a URL
     Load(LoadArgs),
@@ -112,6 +121,9 @@ struct AllArgs {
     /// each
     #[arg(long)]
     wait: bool,
+    /// The virtual environment with the gateways that ours is compared with (`gateway`)
+    #[arg(long, default_value = ".tools/bench-venv")]
+    peers: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -126,6 +138,8 @@ enum Scenario {
     Million,
     /// Beside a real OPA server
     Opa,
+    /// The MCP gateway, beside its upstream alone, a bare proxy and other gateways; takes minutes
+    Gateway,
     /// A thousand swaps of the policy under load; takes a minute or two, so only when asked for
     Swaps,
     /// With up to a million entries in the policy's data
@@ -150,6 +164,8 @@ fn main() -> anyhow::Result<()> {
     restrict_cores(cli.cores).context("cannot restrict the process to its cores")?;
     match cli.command {
         Command::Echo { port } => echo::serve(port),
+        Command::McpUpstream(options) => mcp::upstream::serve(&options),
+        Command::McpProxy { to } => mcp::proxy::serve(to),
         Command::Load(args) => load_url(&args),
         Command::All(args) => run_all(&args),
     }
@@ -265,6 +281,9 @@ fn run_all(args: &AllArgs) -> anyhow::Result<()> {
     }
     if wanted(Scenario::Opa) {
         add(scenario::opa::measure(&product, times, &baseline)?);
+    }
+    if wanted(Scenario::Gateway) {
+        scenario::gateway::measure(&product, times, &args.peers, &mut add)?;
     }
     // Only when asked for by name.
     match args.only {

@@ -4,6 +4,7 @@ pub(crate) mod checks;
 pub(crate) mod disk;
 pub(crate) mod entries;
 pub(crate) mod fleet;
+pub(crate) mod gateway;
 pub(crate) mod kills;
 pub(crate) mod log;
 pub(crate) mod manifests;

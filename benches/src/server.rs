@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 
 /// Longest time from a server's start to the line that says it is ready.
@@ -19,6 +21,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    /// Whether it leads a process group of its own, which ends with it.
+    leads: bool,
     time_to_ready: Duration,
 }
 
@@ -49,7 +53,26 @@ impl Server {
     /// # Errors
     /// When the process cannot be started, ends before it is ready, or takes over 30 s.
     pub(crate) fn start<T>(
+        command: Command,
+        ready: impl Fn(&str) -> Option<T>,
+    ) -> anyhow::Result<(Self, T)> {
+        Self::spawn(READY_TIMEOUT, command, false, ready)
+    }
+
+    /// As [`Self::start`], for a server that takes longer and has child processes of its own.
+    pub(crate) fn start_group<T>(
+        patience: Duration,
         mut command: Command,
+        ready: impl Fn(&str) -> Option<T>,
+    ) -> anyhow::Result<(Self, T)> {
+        command.process_group(0);
+        Self::spawn(patience, command, true, ready)
+    }
+
+    fn spawn<T>(
+        patience: Duration,
+        mut command: Command,
+        leads: bool,
         ready: impl Fn(&str) -> Option<T>,
     ) -> anyhow::Result<(Self, T)> {
         let name = command.get_program().to_string_lossy().into_owned();
@@ -60,11 +83,11 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start `{name}`"))?;
         // From here on, every way out kills the child.
-        let mut server = Self { child, time_to_ready: Duration::ZERO };
+        let mut server = Self { child, leads, time_to_ready: Duration::ZERO };
         let stdout = server.child.stdout.take().context("the child has no standard output")?;
         let lines = read_lines(stdout);
         loop {
-            let left = READY_TIMEOUT.saturating_sub(started.elapsed());
+            let left = patience.saturating_sub(started.elapsed());
             match lines.recv_timeout(left) {
                 Ok((line, read_at)) => {
                     if let Some(value) = ready(&line) {
@@ -72,7 +95,9 @@ impl Server {
                         return Ok((server, value));
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => bail!("`{name}` was not ready within 30 s"),
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("`{name}` was not ready within {patience:?}")
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     let status = server.child.wait()?;
                     return Err(anyhow!("`{name}` ended before it was ready: {status}"));
@@ -99,7 +124,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when the process has already ended.
+        // These fail only when the processes have already ended.
+        if self.leads {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -200,6 +228,24 @@ mod tests {
         cpu_time(pid).unwrap();
         drop(server);
         assert!(cpu_time(pid).is_err(), "the process is still there");
+    }
+
+    #[test]
+    fn a_group_ends_as_a_whole() {
+        let script = "sleep 60 & echo $!; wait";
+        let (server, child) =
+            Server::start_group(READY_TIMEOUT, shell(script), |line| line.parse::<u32>().ok())
+                .unwrap();
+        cpu_time(child).unwrap();
+        drop(server);
+        // Its new parent may not have reaped it yet.
+        let gone = || {
+            fs::read_to_string(format!("/proc/{child}/stat")).map_or(true, |s| s.contains(") Z "))
+        };
+        assert!((0..100).any(|_| gone() || {
+            thread::sleep(Duration::from_millis(20));
+            false
+        }));
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Deployment {
     }
 }
 
-fn make_key(path: &Path) -> anyhow::Result<()> {
+pub(super) fn make_key(path: &Path) -> anyhow::Result<()> {
     let mut openssl = Command::new("openssl");
     openssl.args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"]);
     ensure!(openssl.arg(path).stderr(Stdio::null()).status()?.success(), "openssl made no key");

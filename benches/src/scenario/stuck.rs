@@ -84,7 +84,7 @@ pub(crate) fn measure(product: &Product) -> anyhow::Result<Table> {
 }
 
 /// A connection is a file; a process may have 1,024 of these unless it asks for more.
-fn allow_connections() -> anyhow::Result<()> {
+pub(super) fn allow_connections() -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     Ok(())
