@@ -230,7 +230,7 @@ fn write_policy(folder: &Path, setup: &Setup) -> anyhow::Result<()> {
     let rules = match setup.policy {
         Policy::Constant => format!("decision := {allow}\n"),
         Policy::Usual => format!(
-            r#"default decision := {{"allow": false, "reason": "only tools that read are allowed"}}
+            r#"default decision := {{"allow": false, "reasons": []}}
 
 decision := {{"allow": true}} if input.action == "list"
 
