@@ -12,6 +12,8 @@ use crate::{
 };
 
 const SESSIONS: usize = 1000;
+/// One key may have 100 streams by default, and all together a thousand.
+const STREAMS: &str = "max_event_streams: 4000\nmax_event_streams_per_key: 2000";
 
 const COLUMNS: &[Column] = &[
     column("resident_mb", "resident MB", Format::Number(1)),
@@ -22,7 +24,8 @@ pub(super) fn measure(product: &Product, bounds: &mut Bounds) -> anyhow::Result<
     allow_connections()?;
     let (_upstream, address) = upstream::start(&upstream::Options::default())?;
     let mut table = Table::new("memory with 1,000 clients, each with a list and a call", COLUMNS);
-    let governed = Governed::start(product, &Setup::usual("sessions"), address)?;
+    let setup = Setup { lines: STREAMS.to_owned(), ..Setup::usual("sessions") };
+    let governed = Governed::start(product, &setup, address)?;
     table.push(row("no client", &governed)?);
     let mut connections = Vec::with_capacity(SESSIONS);
     for _ in 0..SESSIONS {
@@ -39,7 +42,8 @@ pub(super) fn measure(product: &Product, bounds: &mut Bounds) -> anyhow::Result<
     }
     table.push(row("the same, and the stream of each open", &governed)?);
     drop((connections, streams));
-    let governed = Governed::start(product, &Setup::usual("sessions"), address)?;
+    drop(governed);
+    let governed = Governed::start(product, &setup, address)?;
     let mut connections = Vec::with_capacity(SESSIONS);
     for _ in 0..SESSIONS {
         let mut client = Client::connect(governed.address)?;
