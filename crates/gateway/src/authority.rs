@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sentinel_core::audit::DecisionRecord;
 use sentinel_core::check::Arguments;
 use sentinel_core::id::{DecisionId, ManifestId};
 
@@ -87,6 +88,9 @@ pub enum Ruling {
 #[derive(Debug)]
 pub struct Allowed {
     pub decision: DecisionId,
+    /// The decision itself where the authority has it, so that it is not read again when the outcome
+    /// is recorded.
+    pub record: Option<Arc<DecisionRecord>>,
     pub grant: Grant,
     pub quota_remaining: Option<u64>,
 }
@@ -105,6 +109,8 @@ pub struct Denied {
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub decision: DecisionId,
+    /// As in [`Allowed`].
+    pub record: Option<Arc<DecisionRecord>>,
     /// As it was decided on.
     pub tool: String,
     pub action: &'static str,

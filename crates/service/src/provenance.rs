@@ -6,6 +6,7 @@ mod writer;
 
 use std::sync::Arc;
 
+use sentinel_core::audit::DecisionRecord;
 use sentinel_core::clock::Clock;
 use sentinel_core::event::Bus;
 use sentinel_core::id::{DecisionId, ManifestId};
@@ -62,6 +63,8 @@ pub struct SignRequest {
     /// Whether they are to be kept, sealed.
     pub keep_payload: bool,
     pub decision_id: Option<DecisionId>,
+    /// The decision of that id, from a caller that was handed it by a check; it is read otherwise.
+    pub decision: Option<Arc<DecisionRecord>>,
     /// Signed as it is, and public.
     pub metadata: Map<String, Value>,
 }

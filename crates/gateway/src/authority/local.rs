@@ -90,7 +90,7 @@ impl Local {
         let (services, principal) = (self.door.services(), self.speaker.principal.clone());
         let resumed = services.resume_call(principal, decision, &question.arguments, round).await;
         let call = resumed.ok()?;
-        Some(Allowed { decision, grant: granted(call), quota_remaining: None })
+        Some(Allowed { decision, record: None, grant: granted(call), quota_remaining: None })
     }
 
     async fn decide_new(&self, question: &Question) -> Result<Allowed, Denied> {
@@ -107,6 +107,7 @@ impl Local {
                 decision: decision.id,
                 grant: granted(call),
                 quota_remaining: decision.quota_remaining,
+                record: Some(decision),
             }),
             // An allow without a permit is a deny, since the permit is what proves it.
             Ok(None) => Err(of_decision(malformed("the decision"))),
@@ -153,6 +154,7 @@ impl Authority for Local {
             payload: outcome.result.unwrap_or_default(),
             keep_payload: false,
             decision_id: Some(outcome.decision),
+            decision: outcome.record,
             metadata: settled(outcome.ended.as_str(), &outcome.call_id),
         };
         let provenance = &self.door.services().provenance;

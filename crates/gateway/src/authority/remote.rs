@@ -100,7 +100,7 @@ impl Remote {
         within(self.client.resume(&call)).await.ok()?;
         // Without a round nothing is to be sent, and the grant does not let it.
         let grant = self.grant(call, round.map(Proof::Resumed));
-        Some(Allowed { decision, grant, quota_remaining: None })
+        Some(Allowed { decision, record: None, grant, quota_remaining: None })
     }
 
     fn grant(&self, call: Arc<ResumeRequest>, proof: Option<Proof>) -> Grant {
@@ -124,7 +124,7 @@ impl Remote {
         };
         let proof = Proof::Permit(permit, tool_id);
         let grant = self.grant(Self::call(&question, decision)?, Some(proof));
-        Ok(Allowed { decision, grant, quota_remaining: answer.quota_remaining })
+        Ok(Allowed { decision, record: None, grant, quota_remaining: answer.quota_remaining })
     }
 }
 

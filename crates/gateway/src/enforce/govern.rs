@@ -132,8 +132,8 @@ impl Subject {
         Bound { principal, tool: &self.target.registered, action: self.action, arguments }
     }
 
-    fn record(&self, client: &Client, decision: DecisionId, call_id: &str) -> Record {
-        Record::new(client, decision, (&self.target.registered, self.action), call_id)
+    fn record(&self, client: &Client, allowed: &Allowed, call_id: &str) -> Record {
+        Record::new(client, allowed, (&self.target.registered, self.action), call_id)
     }
 
     /// The deny of a tool that is not registered says why it is not, where the catalog knows.
@@ -207,7 +207,7 @@ async fn repeat(
         // Decided as a call of its own, it is recorded that it was not made.
         Ruling::Allowed(allowed) if allowed.decision != decision => {
             let call_id = Uuid::now_v7().to_string();
-            drop(governed.subject.record(client, allowed.decision, &call_id));
+            drop(governed.subject.record(client, &allowed, &call_id));
         }
         Ruling::Allowed(_) => {}
     }
@@ -254,7 +254,7 @@ async fn make(
     let decision = decided.allowed.decision;
     let Governed { subject, payload } = governed;
     // From here on each way out records how the call ended.
-    let record = subject.record(client, decision, &thread.call_id);
+    let record = subject.record(client, &decided.allowed, &thread.call_id);
     if let Some(code) = subject.target.quarantined {
         return subject.deny(enforcement, &quarantined(code, decision));
     }
@@ -280,7 +280,7 @@ async fn decide(client: &Client, governed: &Governed, thread: &Thread) -> Result
     match ask(client, question).await {
         Ok(of_inner) => Ok(Decided { allowed, inner: Some((inner, of_inner)) }),
         Err(denied) => {
-            drop(governed.subject.record(client, allowed.decision, &thread.call_id));
+            drop(governed.subject.record(client, &allowed, &thread.call_id));
             Err(denied)
         }
     }
@@ -330,7 +330,7 @@ impl Call<'_> {
         let (action, hash) = (self.subject.action, payload.arguments.hash());
         let inner = decided.inner.map(|(inner, allowed)| {
             let (called, call_id) = ((inner.tool.as_str(), action), &self.thread.call_id);
-            (Record::new(self.client, allowed.decision, called, call_id), allowed.grant)
+            (Record::new(self.client, &allowed, called, call_id), allowed.grant)
         });
         let (mut inner_record, inner_grant) = inner.unzip();
         // The grant of what a meta-tool calls is used up together with that of the meta-tool.

@@ -66,9 +66,9 @@ pub async fn server_request(
         Ok(allowed) => allowed,
         Err(denied) => return asked.refuse(&denied),
     };
-    let Allowed { decision, grant, .. } = allowed;
     let call_id = Uuid::now_v7().to_string();
-    let mut record = Record::new(client, decision, (&asked.door, asked.action), &call_id);
+    let mut record = Record::new(client, &allowed, (&asked.door, asked.action), &call_id);
+    let Allowed { decision, grant, .. } = allowed;
     let started = match grant.start().await {
         Ok(started) => started,
         Err(why) => return asked.refuse(&govern::withdrawn(why, decision)),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::settings::{Enforcement, Sign};
 use super::{DECISION, MANIFEST, OWN, UNRECORDED};
-use crate::authority::{Authority, Ended, Outcome};
+use crate::authority::{Allowed, Authority, Ended, Outcome};
 use crate::client::Client;
 use crate::denial;
 use sentinel_mcp_protocol::jsonrpc::Object;
@@ -32,12 +32,13 @@ pub(super) struct Recorded {
 impl Record {
     pub(super) fn new(
         client: &Client,
-        decision: DecisionId,
+        allowed: &Allowed,
         (tool, action): (&str, &'static str),
         call_id: &str,
     ) -> Self {
         let outcome = Outcome {
-            decision,
+            decision: allowed.decision,
+            record: allowed.record.clone(),
             tool: tool.to_owned(),
             action,
             call_id: call_id.to_owned(),

@@ -149,7 +149,7 @@ impl Authority for Everything {
     async fn decide(&self, _: Question) -> Ruling {
         let decision = DecisionId(uuid::Uuid::nil());
         let grant = Grant::new(Box::new(Free));
-        Ruling::Allowed(Allowed { decision, grant, quota_remaining: None })
+        Ruling::Allowed(Allowed { decision, record: None, grant, quota_remaining: None })
     }
 
     async fn settle(&self, _: Outcome) -> Result<Option<ManifestId>, String> {

@@ -39,6 +39,7 @@ pub(crate) async fn provenance_sign(
         payload: body.payload.get().as_bytes().to_vec(),
         keep_payload: body.keep_payload,
         decision_id: body.decision_id,
+        decision: None,
         metadata: body.metadata.unwrap_or_default(),
     };
     let signed = app.services.provenance.sign(caller.principal(), request).await?;

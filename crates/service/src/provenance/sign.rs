@@ -59,8 +59,9 @@ impl Provenance {
             Some(id) => Some(self.decision_of(id, principal, &tenant, &request).await?),
             None => None,
         };
-        let make =
-            |key: Option<&DataKey>| self.make(principal, &tenant, &request, decision.as_ref(), key);
+        let make = |key: Option<&DataKey>| {
+            self.make(principal, &tenant, &request, decision.as_deref(), key)
+        };
         let (place, (manifest, signature, salt)) = self.store_made(tenant.id, make).await?;
         let signed = Signed { manifest, signature, salt, place };
         if let Some(decision) = &decision {
@@ -108,8 +109,11 @@ impl Provenance {
         principal: &Principal,
         tenant: &Tenant,
         request: &SignRequest,
-    ) -> Result<DecisionRecord, ServiceError> {
-        let found = self.decisions.decision(id).await?;
+    ) -> Result<Arc<DecisionRecord>, ServiceError> {
+        let found = match request.decision.as_ref().filter(|decision| decision.id == id) {
+            Some(known) => Some(Arc::clone(known)),
+            None => self.decisions.decision(id).await?.map(Arc::new),
+        };
         let own = found.filter(|decision| decision.tenant_id == Some(tenant.id));
         let decision = own.ok_or_else(|| {
             ServiceError::not_found("unknown_decision", format!("decision `{id}`"))

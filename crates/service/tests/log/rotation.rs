@@ -45,6 +45,7 @@ async fn sign(services: &Services) -> Signed {
         payload: b"a payload".to_vec(),
         keep_payload: false,
         decision_id: None,
+        decision: None,
         metadata: Map::new(),
     };
     services.provenance.sign(&ADMIN, request).await.unwrap()

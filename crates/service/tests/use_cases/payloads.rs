@@ -43,6 +43,7 @@ fn request(tenant: &str, keep_payload: bool) -> SignRequest {
         payload: PAYLOAD.to_vec(),
         keep_payload,
         decision_id: None,
+        decision: None,
         metadata: Map::new(),
     }
 }

@@ -74,6 +74,7 @@ async fn sign(services: &Services) -> Result<Signed, ServiceError> {
         payload: b"payload".to_vec(),
         keep_payload: false,
         decision_id: None,
+        decision: None,
         metadata: Map::new(),
     };
     services.provenance.sign(&ADMIN, request).await

@@ -80,6 +80,7 @@ fn request() -> SignRequest {
         payload: b"{}".to_vec(),
         keep_payload: false,
         decision_id: None,
+        decision: None,
         metadata: Map::new(),
     }
 }
