@@ -19,6 +19,7 @@ def main() -> None:
     proxy = create_proxy(sys.argv[1], name="bench")
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
     host, port = listener.getsockname()
     ready = {"address": f"{host}:{port}", "path": "/mcp", "tool": "echo"}
     print(json.dumps(ready), flush=True)

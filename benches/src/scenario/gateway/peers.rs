@@ -29,6 +29,10 @@ const RUNS: u32 = 3;
 /// minutes).
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// They answer few calls a second, and the first ones late.
+const WARM_UP: Duration = Duration::from_secs(2);
+const LEAST: Duration = Duration::from_secs(4);
+
 struct Peer {
     label: &'static str,
     script: &'static str,
@@ -111,7 +115,8 @@ fn measure_one(
     let calls = Calls { heads: vec![head], era: Era::Modern, tool };
     let label = peer.label.to_owned();
     let target = Target { label, address, pid: server.pid(), calls };
-    let times = divided(times, RUNS);
+    let Times { warm_up, measured } = divided(times, RUNS);
+    let times = Times { warm_up: warm_up.max(WARM_UP), measured: measured.max(LEAST) };
     let mut runs = Vec::new();
     for _ in 0..RUNS {
         let theirs = target.try_load(times, FEW, Mode::Closed)?;
