@@ -115,6 +115,12 @@ fn divided(times: Times, runs: u32) -> Times {
     Times { warm_up, measured: times.measured / runs }
 }
 
+/// Microseconds of CPU that the server's process took for each call: a busy machine changes it less
+/// than it changes rates.
+fn cpu_per_call(run: &LoadResult) -> f64 {
+    run.cpu_cores.server.unwrap_or_default() * 1e6 / run.requests_per_second
+}
+
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()

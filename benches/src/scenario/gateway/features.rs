@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    FEW, InMemory, MANY, STEADY, Target, column, divided,
+    FEW, InMemory, MANY, STEADY, Target, column, cpu_per_call, divided,
     governed::{Governed, Policy, Setup},
     median,
 };
@@ -20,6 +20,7 @@ const RUNS: u32 = 3;
 const COLUMNS: &[Column] = &[
     column("calls_per_second", "calls/s at 64", Format::Number(0)),
     column("of_all", "of all on", Format::Percent),
+    column("cpu_us", "CPU µs/call", Format::Number(0)),
     column("p50_ms", "p50 at 16", Format::Number(2)),
     column("steady_p50_ms", "p50 at 1,000/s", Format::Number(2)),
     column("steady_p99_ms", "p99 at 1,000/s", Format::Number(2)),
@@ -52,6 +53,7 @@ fn variants(in_memory: &Path) -> Vec<(&'static str, Setup)> {
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 struct Run {
     per_second: f64,
+    cpu_us: f64,
     p50_ms: f64,
     steady_p50_ms: f64,
     steady_p99_ms: f64,
@@ -92,6 +94,7 @@ fn run(target: &Target, times: Times) -> anyhow::Result<Run> {
     let steady = target.load(times, FEW, Mode::Open { per_second: STEADY })?;
     Ok(Run {
         per_second: many.requests_per_second,
+        cpu_us: cpu_per_call(&many),
         p50_ms: few.latency.p50,
         steady_p50_ms: steady.latency.p50,
         steady_p99_ms: steady.latency.p99,
@@ -104,6 +107,7 @@ fn row(label: &str, runs: &[Run], all: &[Run]) -> anyhow::Result<Row> {
     let figures = vec![
         of(|run| run.per_second),
         median(shares.collect()),
+        of(|run| run.cpu_us),
         of(|run| run.p50_ms),
         of(|run| run.steady_p50_ms),
         of(|run| run.steady_p99_ms),

@@ -1,7 +1,7 @@
 //! The same calls straight to the upstream, through a bare proxy and through the gateway, in turn.
 
 use super::{
-    Bounds, FEW, MANY, STEADY, Target, column, divided,
+    Bounds, FEW, MANY, STEADY, Target, column, cpu_per_call, divided,
     governed::{Governed, Setup},
     median,
 };
@@ -23,6 +23,7 @@ const COLUMNS: &[Column] = &[
     column("p99_ms", "p99 ms", Format::Number(2)),
     column("added_p50_ms", "added p50", Format::Number(2)),
     column("added_p99_ms", "added p99", Format::Number(2)),
+    column("cpu_us", "CPU µs/call", Format::Number(0)),
     column("server_cores", "server cores", Format::Number(2)),
     column("generator_cores", "load cores", Format::Number(2)),
     column("other_cores", "other cores", Format::Number(2)),
@@ -124,6 +125,7 @@ fn row(label: String, target: usize, rounds: &[Round]) -> anyhow::Result<Row> {
         own(|run| run.latency.p99),
         added(|run| run.latency.p50),
         added(|run| run.latency.p99),
+        own(cpu_per_call),
         own(|run| run.cpu_cores.server.unwrap_or_default()),
         own(|run| run.cpu_cores.generator),
         own(|run| run.cpu_cores.others.unwrap_or_default()),
