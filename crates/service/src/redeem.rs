@@ -19,7 +19,7 @@ use sentinel_core::control::ControlState;
 use sentinel_core::decision::{ReasonCode, Resolved, precheck, resolve};
 use sentinel_core::id::{DecisionId, KeyId, ToolId};
 use sentinel_core::name::{Action, ToolName};
-use sentinel_core::permit::{Redeemed, Redemption, is_good};
+use sentinel_core::permit::{RESUMABLE, Redeemed, Redemption, is_good};
 use sentinel_core::ports::DecisionStore;
 use sentinel_core::principal::Principal;
 use serde_json::{Map, Value};

@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    Allowed, Authority, Denied, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling, Standing,
-    Started, Unsettled, Withdrawal, Withdrawn,
+    Allowed, Authority, Denied, Earlier, Grant, INVALID_CALL, InFlight, Outcome, Question, Ruling,
+    Standing, Started, Unsettled, Withdrawal, Withdrawn,
 };
 use sentinel_mcp_protocol::jsonrpc::Object;
 

@@ -166,7 +166,7 @@ mod tests {
             decision_id: DecisionId(uuid::Uuid::nil()),
             tool_name: tool.parse().unwrap(),
             action: "call".parse().unwrap(),
-            sending: false,
+            round: None,
             arguments: None,
         })
     }

@@ -7,11 +7,7 @@ use super::line::Line;
 use super::stream::Events;
 use crate::upstream::board::is_news;
 use crate::upstream::wire::{Effect, Fault};
-use sentinel_mcp_protocol::era::Version;
-use sentinel_mcp_protocol::era::Version;
-use sentinel_mcp_protocol::era::write_headers;
-use sentinel_mcp_protocol::era::write_headers;
-use sentinel_mcp_protocol::jsonrpc::{LIMITS, Message, Request, parse};
+use sentinel_mcp_protocol::era::{Version, write_headers};
 use sentinel_mcp_protocol::jsonrpc::{Message, Request, parse};
 
 /// The first and the longest pause before the stream is opened again.

@@ -16,7 +16,6 @@ use crate::exchange::Exchange;
 use crate::upstream::board::{Board, Outbox, cancellation};
 use crate::upstream::dialect::Dialect;
 use crate::upstream::wire::{Answer, Call, Effect, Fault, Stop, Wire};
-use sentinel_mcp_protocol::jsonrpc::{LIMITS, Message, Notification, Request, parse};
 use sentinel_mcp_protocol::jsonrpc::{Message, Notification, Request, parse};
 
 #[derive(Debug)]

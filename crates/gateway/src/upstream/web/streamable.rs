@@ -23,7 +23,6 @@ use crate::upstream::board::{
 use crate::upstream::dialect::Dialect;
 use crate::upstream::wire::{Answer, Call, Effect, Fault, Stop, Wire};
 use sentinel_mcp_protocol::era;
-use sentinel_mcp_protocol::jsonrpc::{Id, LIMITS, Message, Notification, Request, Response, parse};
 use sentinel_mcp_protocol::jsonrpc::{Id, Message, Notification, Request, Response, parse};
 
 /// Attempts in a row to resume a stream that bring no event.
