@@ -7,7 +7,7 @@ use super::document::nearest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The crates that log, as they are named there.
-const MODULES: [&str; 26] = [
+const MODULES: [&str; 27] = [
     "sentinel",
     "sentinel_api",
     "sentinel_archive",
@@ -20,6 +20,7 @@ const MODULES: [&str; 26] = [
     "sentinel_ingress",
     "sentinel_listener",
     "sentinel_mcp_clients",
+    "sentinel_mcp_protocol",
     "sentinel_objects",
     "sentinel_policy",
     "sentinel_policy_analysis",
