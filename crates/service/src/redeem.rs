@@ -44,6 +44,9 @@ pub struct Redeemer {
     pub(crate) elsewhere: Arc<Elsewhere>,
 }
 
+/// Times that a call may go on with one decision. The store keeps a mark for each.
+const MOST_ROUNDS: u32 = 100;
+
 /// A call that is to go on, by the names that it was allowed under.
 #[derive(Debug)]
 pub struct Resumption {
@@ -116,6 +119,9 @@ impl Redeemer {
         arguments: &Arguments,
         round: Option<NonZeroU32>,
     ) -> Result<(DecisionRecord, Permit), ServiceError> {
+        if round.is_some_and(|round| round.get() > MOST_ROUNDS) {
+            return Err(invalid("the call went on too often"));
+        }
         let record = self.store.decision(decision).await?;
         let own = |record: &DecisionRecord| {
             record.allow

@@ -174,5 +174,11 @@ async fn a_kill_counts_the_calls_that_are_made_with_permits_until_they_are_signe
     resume(&app, &agent, &checked["decision_id"], json!({})).await.ok();
     assert_eq!(elsewhere(json!({})).await, 0);
     resume(&app, &agent, &checked["decision_id"], json!({"round": 1})).await.ok();
+    let again = resume(&app, &agent, &checked["decision_id"], json!({"round": 1})).await;
+    again.problem(409, "permit_used");
+    let endless = resume(&app, &agent, &checked["decision_id"], json!({"round": 101})).await;
+    endless.problem(403, "permit_invalid");
+    let none = resume(&app, &agent, &checked["decision_id"], json!({"round": 0})).await;
+    assert_eq!(none.status, 422);
     assert_eq!(elsewhere(json!({})).await, 1);
 }
