@@ -4,8 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# With the features of the whole workspace, so that what the tests have built is used.
-cargo build --locked --quiet --workspace --bin sentinel-mcp-fixture
-fixture=target/debug/sentinel-mcp-fixture
-.venv/bin/python scripts/conformance.py "$fixture" --gateway target/release/sentinel
+# Its own test has it built. `cargo build` would build half of the workspace again, with other features.
+cargo test --locked --quiet --workspace --test program
+.venv/bin/python scripts/conformance.py target/debug/sentinel-mcp-fixture --gateway target/release/sentinel
 .venv/bin/python scripts/mcp_clients.py target/release/sentinel
