@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     load::{LoadResult, Mode},
-    mcp::{self, Calls, Era, upstream},
+    mcp::{self, Calls, Era, client::Client, upstream},
     report::{Column, Format, Row, Table},
     scenario::Times,
     sentinel::Product,
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// They answer few calls a second, and the first ones late.
 const WARM_UP: Duration = Duration::from_secs(2);
-const LEAST: Duration = Duration::from_secs(4);
+const LEAST: Duration = Duration::from_secs(8);
 
 struct Peer {
     label: &'static str,
@@ -112,16 +112,21 @@ fn measure_one(
     let ready = |line: &str| serde_json::from_str::<Ready>(line).ok();
     let (server, Ready { address, path, tool }) = Server::start_group(PATIENCE, command, ready)?;
     let head = mcp::call_head(address, &path, Era::Modern, &tool);
+    // One that says that it serves may not be there yet.
+    let first = Client::connect(address)?.succeed(&head, &mcp::call_body(0, &tool, Era::Modern))?;
+    ensure!(first.body.contains("of the bench"), "it did not carry out a call: {}", first.body);
     let calls = Calls { heads: vec![head], era: Era::Modern, tool };
     let label = peer.label.to_owned();
     let target = Target { label, address, pid: server.pid(), calls };
     let Times { warm_up, measured } = divided(times, RUNS);
-    let times = Times { warm_up: warm_up.max(WARM_UP), measured: measured.max(LEAST) };
+    let (warm_up, measured) = (warm_up.max(WARM_UP), measured.max(LEAST));
+    let times = Times { warm_up, measured };
     let mut runs = Vec::new();
     for _ in 0..RUNS {
         let theirs = target.try_load(times, FEW, Mode::Closed)?;
         let echoed = theirs.by_outcome.get("echoed").copied().unwrap_or_default();
-        ensure!(echoed > 0, "it carried out no call: {:?}", theirs.by_status);
+        let failed = (&theirs.by_status, theirs.failures);
+        ensure!(echoed > 0, "it carried out no call in {measured:?}: {failed:?}");
         runs.push((theirs, gateway.load(times, FEW, Mode::Closed)?));
     }
     row(peer.label, &runs, &server)
