@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sentinel_core::id::{DecisionId, ManifestId, TenantId};
 use sentinel_core::manifest;
-use sentinel_core::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
+use sentinel_core::name::{Action, AgentName, IdempotencyKey, Purpose, TenantSlug, ToolName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -79,6 +79,12 @@ pub struct SignRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]
     pub decision_id: Option<DecisionId>,
+    /// Makes signing the outcome of a decision idempotent: the same key of the same caller for the
+    /// same decision gives the manifest that is there already. With another payload it is 409
+    /// `idempotency_conflict`. Needs `decision_id`. 1 to 200 graphic ASCII characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Signed as it is, and public.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -103,6 +109,7 @@ impl SignRequest {
             purpose: None,
             agent: None,
             decision_id: None,
+            idempotency_key: None,
             metadata: None,
         }
     }

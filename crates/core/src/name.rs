@@ -385,6 +385,14 @@ name! {
     CallId, |text| CALL_ID.check(text)
 }
 
+const IDEMPOTENCY_KEY: Identifier = Identifier { name: "idempotency key", max: 200, ..PURPOSE };
+
+name! {
+    /// The caller's own id of an outcome that is to be signed, which makes signing it idempotent:
+    /// 1 to 200 graphic ASCII characters.
+    IdempotencyKey, |text| IDEMPOTENCY_KEY.check(text)
+}
+
 name! {
     /// Why someone did something, in words: 1 to 500 characters of Unicode on one line.
     Reason, |text| check_text("reason", 500, text)

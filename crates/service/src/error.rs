@@ -4,6 +4,8 @@ use sentinel_core::store::{Conflict, StoreError};
 
 /// The code of what was asked for after its payload key was destroyed.
 pub(crate) const PAYLOAD_DESTROYED: &str = "payload_destroyed";
+/// The code of a manifest whose identifier is taken.
+pub(crate) const MANIFEST_EXISTS: &str = "manifest_exists";
 
 /// Every error has a stable code; its message may be shown to the caller.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -126,6 +128,7 @@ fn of_conflict(conflict: &Conflict) -> ServiceError {
         Conflict::ToolConfusable { .. } => "tool_confusable",
         Conflict::UpstreamExists(_) => "upstream_exists",
         Conflict::OlderServers(_) | Conflict::ServersWithoutPins(_) => "older_servers_connected",
+        Conflict::ManifestExists => MANIFEST_EXISTS,
         Conflict::PayloadKeyDestroyed => {
             return ServiceError::Gone { code: PAYLOAD_DESTROYED, detail: conflict.to_string() };
         }

@@ -1,5 +1,6 @@
 //! Signed manifests of what agents did: signing them, verifying them, and reading what is stored.
 
+mod once;
 mod sign;
 mod verify;
 mod writer;
@@ -12,7 +13,7 @@ use sentinel_core::event::Bus;
 use sentinel_core::id::{DecisionId, ManifestId};
 use sentinel_core::log::LogPlace;
 use sentinel_core::manifest::{Manifest, ManifestFilter, NewManifest};
-use sentinel_core::name::{Action, AgentName, Purpose, TenantSlug, ToolName};
+use sentinel_core::name::{Action, AgentName, IdempotencyKey, Purpose, TenantSlug, ToolName};
 use sentinel_core::page::{Page, Paged};
 use sentinel_core::ports::{DecisionStore, ManifestStore};
 use sentinel_core::principal::Principal;
@@ -65,6 +66,8 @@ pub struct SignRequest {
     pub decision_id: Option<DecisionId>,
     /// The decision of that id, from a caller that was handed it by a check; it is read otherwise.
     pub decision: Option<Arc<DecisionRecord>>,
+    /// The caller's own id of the outcome. Needs a decision.
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Signed as it is, and public.
     pub metadata: Map<String, Value>,
 }

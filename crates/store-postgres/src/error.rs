@@ -47,11 +47,16 @@ impl From<Failure> for sqlx::Error {
 
 /// SQLSTATE of what the triggers raise that guard a destroyed key.
 const KEY_DESTROYED: &str = "SN001";
+/// The constraint that no two manifests have one id.
+const MANIFEST_IDS: &str = "manifests_id_key";
 
 fn of_sql(error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(error) if error.code().as_deref() == Some(KEY_DESTROYED) => {
             StoreError::Conflict(Conflict::PayloadKeyDestroyed)
+        }
+        sqlx::Error::Database(error) if error.constraint() == Some(MANIFEST_IDS) => {
+            StoreError::Conflict(Conflict::ManifestExists)
         }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             StoreError::Corrupt(error.to_string())

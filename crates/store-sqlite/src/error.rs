@@ -31,6 +31,8 @@ impl From<Failure> for StoreError {
 
 /// What the triggers say that guard a destroyed key.
 const KEY_DESTROYED: &str = "payload key destroyed";
+/// What SQLite says of the second manifest with one id.
+const MANIFEST_EXISTS: &str = "UNIQUE constraint failed: manifests.id";
 
 fn of_sql(error: &rusqlite::Error) -> StoreError {
     match error {
@@ -39,6 +41,12 @@ fn of_sql(error: &rusqlite::Error) -> StoreError {
                 && message == KEY_DESTROYED =>
         {
             StoreError::Conflict(Conflict::PayloadKeyDestroyed)
+        }
+        rusqlite::Error::SqliteFailure(failure, Some(message))
+            if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+                && message == MANIFEST_EXISTS =>
+        {
+            StoreError::Conflict(Conflict::ManifestExists)
         }
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)

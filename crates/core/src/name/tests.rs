@@ -241,6 +241,7 @@ fn all_laws(text: &str) -> Result<(), TestCaseError> {
     )?;
     laws::<Purpose>(text, graphic, 128)?;
     laws::<CallId>(text, graphic, 128)?;
+    laws::<IdempotencyKey>(text, graphic, 200)?;
     laws::<Reason>(text, visible, 500)?;
     laws::<DisplayName>(text, visible, 128)?;
     laws::<Owner>(text, visible, 128)

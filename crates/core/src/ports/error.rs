@@ -45,6 +45,9 @@ pub enum Conflict {
     ToolConfusable { wanted: ToolName, existing: ToolName },
     #[error("the tenant has an upstream `{0}` already")]
     UpstreamExists(UpstreamName),
+    /// Nothing of the group was stored.
+    #[error("a manifest with this id is stored already")]
+    ManifestExists,
     #[error("the tenant's payload key was destroyed")]
     PayloadKeyDestroyed,
     #[error(

@@ -155,6 +155,7 @@ impl Authority for Local {
             keep_payload: false,
             decision_id: Some(outcome.decision),
             decision: outcome.record,
+            idempotency_key: None,
             metadata: settled(outcome.ended.as_str(), &outcome.call_id),
         };
         let provenance = &self.door.services().provenance;

@@ -40,6 +40,7 @@ pub(crate) async fn provenance_sign(
         keep_payload: body.keep_payload,
         decision_id: body.decision_id,
         decision: None,
+        idempotency_key: body.idempotency_key,
         metadata: body.metadata.unwrap_or_default(),
     };
     let signed = app.services.provenance.sign(caller.principal(), request).await?;

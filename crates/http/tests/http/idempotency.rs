@@ -1,4 +1,5 @@
-//! `call_id` over HTTP: one call, one decision, counted once.
+//! `call_id` over HTTP: one call, one decision, counted once. `idempotency_key`: one outcome, one
+//! manifest.
 
 use std::collections::HashSet;
 
@@ -76,4 +77,53 @@ async fn concurrent_repetitions_are_one_call() {
     let quotas = app.get(&app.admin, "/v1/quotas").await.ok();
     assert_eq!(quotas["items"][0]["usage"], 4, "{quotas}");
     assert_eq!(quotas["items"][0]["remaining"], 6, "{quotas}");
+}
+
+/// The outcome of a decision, as a caller signs it.
+fn outcome(decision: &serde_json::Value, key: &str) -> serde_json::Value {
+    json!({"payload": {"outcome": "succeeded"}, "decision_id": decision["decision_id"],
+        "idempotency_key": key})
+}
+
+#[tokio::test]
+async fn an_outcome_is_signed_once_under_one_key() {
+    let app = App::seeded().await;
+    let decision = app.check(json!({})).await.ok();
+    let first = app.sign(outcome(&decision, "o-1")).await.ok();
+    assert_eq!(app.sign(outcome(&decision, "o-1")).await.ok(), first);
+    let other = app.sign(outcome(&decision, "o-2")).await.ok();
+    assert_ne!(other["manifest_id"], first["manifest_id"]);
+    let verify = format!("/provenance/verify/{}", first["manifest_id"].as_str().unwrap());
+    assert_eq!(app.get(&app.admin, &verify).await.ok()["verified"], true);
+    let mut changed = outcome(&decision, "o-1");
+    changed["payload"] = json!({"outcome": "failed"});
+    app.sign(changed).await.problem(409, "idempotency_conflict");
+    let mut undecided = outcome(&decision, "o-1");
+    undecided.as_object_mut().unwrap().remove("decision_id");
+    app.sign(undecided).await.problem(422, "decision_id_missing");
+}
+
+#[tokio::test]
+async fn callers_do_not_share_idempotency_keys() {
+    let app = App::seeded().await;
+    let key = app.key(Wanted::role(Role::Agent).of("acme")).await;
+    let decisions = [app.check(json!({})).await.ok(), app.check_as(&key, json!({})).await.ok()];
+    let first = app.sign(outcome(&decisions[0], "o-1")).await.ok();
+    let second = app.sign_as(&key, outcome(&decisions[1], "o-1")).await.ok();
+    assert_ne!(first["manifest_id"], second["manifest_id"]);
+    // The decision of another caller stays the other caller's.
+    app.sign_as(&key, outcome(&decisions[0], "o-1")).await.problem(409, "decision_mismatch");
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_sent_many_times_at_once_is_stored_once() {
+    let app = App::seeded().await;
+    let decision = app.check(json!({})).await.ok();
+    let same = (0..32).map(|_| app.sign(outcome(&decision, "o-1")));
+    let others = (0..32).map(|n| app.sign(outcome(&decision, &format!("other-{n}"))));
+    let (same, others) =
+        tokio::join!(futures::future::join_all(same), futures::future::join_all(others));
+    let id = |answer: crate::support::Answer| answer.ok()["manifest_id"].to_string();
+    assert_eq!(same.into_iter().map(id).collect::<HashSet<_>>().len(), 1);
+    assert_eq!(others.into_iter().map(id).collect::<HashSet<_>>().len(), 32);
 }

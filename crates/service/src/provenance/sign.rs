@@ -14,7 +14,7 @@ use sentinel_provenance::{
     AgentAction, DecisionRef, NO_REVISION, PAYLOAD_ROLE, Phase, Salt, TenantKey,
 };
 
-use super::{Provenance, SignRequest, Signed};
+use super::{Provenance, SignRequest, Signed, once};
 use crate::ServiceError;
 use crate::ids::new_id;
 use crate::log::{SignedStatement, sign_statement};
@@ -59,10 +59,22 @@ impl Provenance {
             Some(id) => Some(self.decision_of(id, principal, &tenant, &request).await?),
             None => None,
         };
+        let once = once::manifest_id(principal, &request)?;
+        if let Some(id) = once
+            && let Some(signed) = self.signed_earlier(&tenant, id, &request.payload).await?
+        {
+            return Ok(signed);
+        }
         let make = |key: Option<&DataKey>| {
-            self.make(principal, &tenant, &request, decision.as_deref(), key)
+            self.make(principal, &tenant, &request, (decision.as_deref(), once), key)
         };
-        let (place, (manifest, signature, salt)) = self.store_made(tenant.id, make).await?;
+        let stored = self.store_made(tenant.id, make).await;
+        if let Some(id) = once.filter(|_| once::is_stored(&stored))
+            && let Some(signed) = self.signed_earlier(&tenant, id, &request.payload).await?
+        {
+            return Ok(signed);
+        }
+        let (place, (manifest, signature, salt)) = stored?;
         let signed = Signed { manifest, signature, salt, place };
         if let Some(decision) = &decision {
             self.elsewhere.end(decision.id);
@@ -140,13 +152,13 @@ impl Provenance {
         principal: &Principal,
         tenant: &Tenant,
         request: &SignRequest,
-        decision: Option<&DecisionRecord>,
+        (decision, once): (Option<&DecisionRecord>, Option<ManifestId>),
         key: Option<&DataKey>,
     ) -> Result<(NewManifest, (Manifest, String, Salt)), ServiceError> {
         // Before the time is taken, which the certificate of the key must cover.
         let signer = self.keys.current()?;
         let created_at = self.clock.now();
-        let id = ManifestId(new_id(created_at));
+        let id = once.unwrap_or_else(|| ManifestId(new_id(created_at)));
         let salt = salt_of(tenant, id, key);
         let digest = salt.commit(&request.payload);
         let agent = match decision {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_core::log::LogPlace;
 use sentinel_core::manifest::NewManifest;
-use sentinel_core::ports::{ManifestStore, StoreError};
+use sentinel_core::ports::{Conflict, ManifestStore, StoreError};
 use tokio::time::Instant;
 
 use crate::ServiceError;
@@ -30,10 +30,31 @@ const GLANCE: Duration = Duration::from_millis(20);
 const GROUP_BYTES: usize = 16 << 20;
 
 impl ManifestWriter {
-    async fn insert(&self, manifests: Vec<NewManifest>) -> Result<Vec<LogPlace>, StoreError> {
+    /// Writes each manifest by itself, so that one whose identifier is taken fails alone.
+    async fn insert_each<A>(
+        &self,
+        each: impl Iterator<Item = (NewManifest, A)> + Send,
+    ) -> Vec<(A, Result<LogPlace, ServiceError>)>
+    where
+        A: Send,
+    {
+        let mut settled = Vec::new();
+        for (manifest, answer) in each {
+            let stored = self.insert(&[manifest]).await.map_err(ServiceError::from);
+            let place = stored.and_then(|places| {
+                let lost = || ServiceError::Unavailable("the store returned no place".to_owned());
+                places.first().copied().ok_or_else(lost)
+            });
+            self.log.note_appended(usize::from(place.is_ok()));
+            settled.push((answer, place));
+        }
+        settled
+    }
+
+    async fn insert(&self, manifests: &[NewManifest]) -> Result<Vec<LogPlace>, StoreError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.store.insert_manifests(manifests.clone()).await {
+            match self.store.insert_manifests(manifests.to_vec()).await {
                 Err(StoreError::NoOpenShard) if Instant::now() < deadline => {
                     tokio::time::sleep(GLANCE).await;
                 }
@@ -57,10 +78,13 @@ impl GroupWriter for ManifestWriter {
                 .into_iter()
                 .map(|waiting| (waiting.item, waiting.answer))
                 .unzip();
-        match self.insert(manifests).await {
+        match self.insert(&manifests).await {
             Ok(places) => {
                 self.log.note_appended(places.len());
                 waiting.into_iter().zip(places.into_iter().map(Ok)).collect()
+            }
+            Err(StoreError::Conflict(Conflict::ManifestExists)) => {
+                self.insert_each(manifests.into_iter().zip(waiting)).await
             }
             Err(error) => {
                 tracing::error!(%error, manifests = waiting.len(), "manifests were not stored");

@@ -46,6 +46,7 @@ async fn sign(services: &Services) -> Signed {
         keep_payload: false,
         decision_id: None,
         decision: None,
+        idempotency_key: None,
         metadata: Map::new(),
     };
     services.provenance.sign(&ADMIN, request).await.unwrap()

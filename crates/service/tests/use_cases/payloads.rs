@@ -44,6 +44,7 @@ fn request(tenant: &str, keep_payload: bool) -> SignRequest {
         keep_payload,
         decision_id: None,
         decision: None,
+        idempotency_key: None,
         metadata: Map::new(),
     }
 }

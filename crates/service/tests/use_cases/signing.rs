@@ -75,6 +75,7 @@ async fn sign(services: &Services) -> Result<Signed, ServiceError> {
         keep_payload: false,
         decision_id: None,
         decision: None,
+        idempotency_key: None,
         metadata: Map::new(),
     };
     services.provenance.sign(&ADMIN, request).await

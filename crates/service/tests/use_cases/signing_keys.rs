@@ -81,6 +81,7 @@ fn request() -> SignRequest {
         keep_payload: false,
         decision_id: None,
         decision: None,
+        idempotency_key: None,
         metadata: Map::new(),
     }
 }

@@ -3,6 +3,7 @@
 use sentinel_core::id::ManifestId;
 use sentinel_core::manifest::{Manifest, ManifestFilter};
 use sentinel_core::page::Page;
+use sentinel_core::ports::{Conflict, StoreError};
 use uuid::Uuid;
 
 use super::{Scene, Shared};
@@ -41,7 +42,8 @@ pub async fn manifests_are_stored_all_or_none(store: Shared) {
     let new = build::manifest(scene.tenant.id, "search");
     let again = Manifest { bundle: "{}".to_owned(), ..first.clone() };
     let both = [&new, &again].map(build::new_manifest).to_vec();
-    scene.store.insert_manifests(both).await.unwrap_err();
+    let refused = scene.store.insert_manifests(both).await.unwrap_err();
+    assert_eq!(refused, StoreError::Conflict(Conflict::ManifestExists));
     assert_eq!(scene.store.manifest(new.id).await.unwrap(), None);
     assert_eq!(scene.store.manifest(first.id).await.unwrap().as_ref(), Some(&first), "replaced");
     let new = insert(&scene, new).await;
