@@ -1,7 +1,7 @@
 //! Identifiers, which begin with the time at which they were made.
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
+use sentinel_provenance::Sha256Digest;
 use uuid::{NoContext, Uuid};
 
 /// A new identifier (UUID version 7) made at `now`, by the clock that everything else goes by.
@@ -14,15 +14,14 @@ pub(crate) fn new_id(now: Timestamp) -> Uuid {
 /// The identifier of what `parts` say, made at the time that `basis` was made: always the same for
 /// the same parts. Parts are framed by their lengths.
 pub(crate) fn derived_id(basis: Uuid, parts: &[&[u8]]) -> Uuid {
-    let mut hash = Sha256::new();
-    hash.update(b"sentinel derived id");
+    let mut framed = b"sentinel derived id".to_vec();
     for part in [basis.as_bytes().as_slice()].iter().chain(parts) {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
+        framed.extend((part.len() as u64).to_be_bytes());
+        framed.extend_from_slice(part);
     }
     let mut random = [0; 10];
-    let digest = hash.finalize();
-    random.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    let digest = Sha256Digest::of(&framed);
+    random.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
     let millis = basis.as_u128() >> 80;
     let millis = u64::try_from(millis).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
