@@ -12,6 +12,7 @@ pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-provenance", &[]),
     ("sentinel-api", &["sentinel-core"]),
     ("sentinel-client", &["sentinel-api", "sentinel-core"]),
+    ("sentinel-tower", &["sentinel-api", "sentinel-client", "sentinel-core"]),
     ("sentinel-evidence", &["sentinel-api", "sentinel-provenance"]),
     ("sentinel-objects", &[]),
     ("sentinel-policy-analysis", &["sentinel-core"]),

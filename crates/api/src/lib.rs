@@ -53,7 +53,10 @@ pub use rollout::{
 pub use secret::Secret;
 pub use signing_key::{EndSigningKey, SigningKey, SigningKeyEvent, SigningKeys};
 pub use tenant::{Tenant, TenantRequest};
-pub use tool::{Address, Health, HealthStatus, RegisterRequest, Tool, ToolChange};
+pub use tool::{
+    Address, Health, HealthStatus, RegisterRequest, Tool, ToolChange, Uncovered, UncoveredAnswer,
+    UncoveredRequest,
+};
 pub use upstream::{
     PinnedDefinition, ReviewRequest, StandingAnswer, StandingRequest, ToolDefect, ToolDrift,
     ToolPin, ToolQuarantine, ToolStanding, Upstream, UpstreamRequest, UpstreamStatus,

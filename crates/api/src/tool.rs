@@ -1,6 +1,6 @@
 use jiff::Timestamp;
-use sentinel_core::id::{TenantId, ToolId};
-use sentinel_core::name::{Owner, TenantSlug, ToolName};
+use sentinel_core::id::{DecisionId, TenantId, ToolId};
+use sentinel_core::name::{Action, Owner, TenantSlug, ToolName};
 use sentinel_core::tool;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -8,6 +8,55 @@ use url::Url;
 use utoipa::ToSchema;
 
 use crate::ToolPin;
+
+/// A call that reached a tool without Sentinel, and that the tool's server refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UncoveredRequest {
+    #[schema(value_type = String, example = "platform-eng")]
+    pub tenant_slug: TenantSlug,
+    /// As the server knows it; it need not be registered.
+    #[schema(value_type = String, example = "langsmith-docs-search")]
+    pub tool_name: ToolName,
+    #[schema(value_type = String, example = "call")]
+    pub action: Action,
+    pub reason: Uncovered,
+}
+
+/// Why the server of a tool refused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Uncovered {
+    /// The call carried no permit.
+    NoPermit,
+    /// Its permit was not issued here, has expired, or is for another call.
+    PermitInvalid,
+    /// Its permit was used before.
+    PermitUsed,
+    /// Its permit was refused, since the call would be denied by now.
+    PermitRefused,
+}
+
+impl Uncovered {
+    /// In words.
+    #[must_use]
+    pub const fn as_words(self) -> &'static str {
+        match self {
+            Self::NoPermit => "the call carried no permit",
+            Self::PermitInvalid => "the permit is not valid for this call",
+            Self::PermitUsed => "the permit was used before",
+            Self::PermitRefused => "the call would be denied by now",
+        }
+    }
+}
+
+/// The report is on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UncoveredAnswer {
+    /// The deny that records it, with the code `no_permit`.
+    #[schema(value_type = uuid::Uuid)]
+    pub decision_id: DecisionId,
+}
 
 /// A registered tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -80,6 +80,8 @@ reason_codes! {
     AgentRequired = "agent_required",
     /// The caller's key was revoked while the check was under way.
     KeyRevoked = "key_revoked",
+    /// The tool was called without a valid permit. Its server refused the call and reported it.
+    NoPermit = "no_permit",
     /// No policy is loaded.
     NoPolicy = "no_policy",
     /// The policy has no answer for this input.
@@ -146,6 +148,7 @@ impl ReasonCode {
             | Self::RateLimited
             | Self::RateLimiterUnavailable
             | Self::CallIdSpent
+            | Self::NoPermit
             | Self::NoPolicy
             | Self::PolicyUndefined
             | Self::PolicyError
@@ -219,6 +222,13 @@ impl Verdict {
     pub fn agent_required(who: &str) -> Self {
         let reason = format!("{who} demands that a call names its agent, in `agent`");
         Self::deny(ReasonCode::AgentRequired, reason)
+    }
+
+    /// The record of a call that reached a tool without a valid permit, and was refused there.
+    #[must_use]
+    pub fn no_permit(why: &str) -> Self {
+        let reason = format!("the tool was called without Sentinel, and its server refused: {why}");
+        Self::deny(ReasonCode::NoPermit, reason)
     }
 
     /// The deny of a call that `kill` covers.

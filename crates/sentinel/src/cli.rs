@@ -7,6 +7,7 @@ mod dev;
 mod doctor;
 mod evidence;
 mod findings;
+mod hook;
 mod key;
 mod kill;
 mod kills;
@@ -64,6 +65,9 @@ enum Command {
     /// Governs the MCP servers that clients on this machine use.
     #[command(subcommand)]
     Mcp(mcp::Command),
+    /// Governs agents that run a command before and after each tool call.
+    #[command(subcommand)]
+    Hook(hook::Command),
     /// Makes, lists and revokes API keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -109,6 +113,11 @@ impl Cli {
         }
     }
 
+    /// Whether what the command was asked about must not happen when it fails, in whatever way.
+    pub(crate) const fn blocks(&self) -> bool {
+        matches!(self.command, Command::Hook(_))
+    }
+
     /// Whether the command may end while standard input is still read.
     pub(crate) const fn reads_input(&self) -> bool {
         matches!(self.command, Command::Mcp(mcp::Command::Wrap(_)))
@@ -126,6 +135,7 @@ impl Cli {
             Command::Restore(args) => restore::run(args, json).await,
             Command::Kills(args) => kills::run(args, json).await,
             Command::Mcp(command) => mcp::run(command, json).await,
+            Command::Hook(command) => hook::run(command).await,
             Command::Key(command) => key::run(command, json).await,
             Command::Decisions(args) => decisions::run(args, json).await,
             Command::Audit(command) => audit::run(command, json).await,

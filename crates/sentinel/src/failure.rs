@@ -38,6 +38,11 @@ impl Failure {
         Self::new("")
     }
 
+    /// The exit status by which a hook stops what it was asked about.
+    pub(crate) fn blocked() -> Self {
+        Self::usage("")
+    }
+
     /// Adds a line to the message.
     #[must_use]
     pub(crate) fn detail(mut self, line: impl Into<String>) -> Self {

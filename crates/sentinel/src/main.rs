@@ -14,6 +14,7 @@ mod runtime;
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -38,10 +39,17 @@ fn main() -> ExitCode {
         return sentinel_policy_workbench::run_child(Path::new(&dir));
     }
     let cli = Cli::parse();
-    match run(cli) {
+    let outcome = if cli.blocks() { run_or_block(cli) } else { run(cli) };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// As [`run`], for a command that must stop what it was asked about when it fails, even by a panic.
+fn run_or_block(cli: Cli) -> Outcome {
+    let ran = catch_unwind(AssertUnwindSafe(|| run(cli)));
+    ran.unwrap_or_else(|_| Err(Failure::blocked()))
 }
 
 fn run(cli: Cli) -> Outcome {

@@ -40,6 +40,7 @@ pub mod self_test;
 pub mod services;
 pub mod signing;
 pub mod subscription;
+mod uncovered;
 pub mod upstreams;
 pub mod usage;
 

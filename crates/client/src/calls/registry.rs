@@ -1,6 +1,8 @@
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
-use sentinel_api::{RegisterRequest, Tenant, TenantRequest, Tool, ToolChange};
+use sentinel_api::{
+    RegisterRequest, Tenant, TenantRequest, Tool, ToolChange, UncoveredAnswer, UncoveredRequest,
+};
 use sentinel_core::id::ToolId;
 
 use crate::client::json;
@@ -30,6 +32,17 @@ impl Client {
         let request = self.request(Method::PATCH, &["v1", "tools", &id.to_string()], &[])?;
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         json(&self.body(self.send(request).await?).await?)
+    }
+
+    /// Reports a call that reached a tool without a valid permit, and was refused there.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    pub async fn report_uncovered(
+        &self,
+        report: &UncoveredRequest,
+    ) -> Result<UncoveredAnswer, Error> {
+        self.post(&["v1", "tools", "uncovered"], report).await
     }
 
     /// Retires a tool: it denies for ever, its history stays.

@@ -271,6 +271,12 @@ async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, La
     }
 }
 
+/// The deny of a call whose check failed with `error`.
+#[must_use]
+pub fn denied(error: Error) -> Denied {
+    failed(&Lack::Error(error))
+}
+
 /// The deny because nothing was decided, or what was recorded of one that the control plane tells
 /// as an error. Where it is, and what its errors say of it, stays out.
 fn failed(lack: &Lack) -> Denied {

@@ -88,6 +88,10 @@ fn of_control(code: &str) -> Option<Words> {
         "unknown_tenant" => stays("Denied because the tenant is not known", KEY),
         "tenant_forbidden" | "agent_forbidden" => stays("Denied to this key", KEY),
         "key_revoked" => stays("Denied because the key was revoked", KEY),
+        "no_permit" => stays(
+            "Denied because the call bypassed Sentinel",
+            "Tell the user: the tool can be called only through Sentinel.",
+        ),
         "agent_required" => stays(
             "Denied because the call names no agent",
             "Tell the user: the client has to be configured with the name of its agent.",
@@ -132,6 +136,10 @@ fn of_gateway(code: &str) -> Option<Words> {
         "control_plane_unavailable" => {
             passes("Denied because Sentinel cannot be reached to decide it", SOON)
         }
+        "records_full" => passes(
+            "Denied because the outcomes of earlier calls could not be recorded",
+            "Tell the user: Sentinel has to be reachable before more calls are made.",
+        ),
         "invalid_call" => stays("Denied because the call is malformed", "Correct the call."),
         "repeated_call" => passes(
             "Not made again",

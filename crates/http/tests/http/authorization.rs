@@ -74,6 +74,9 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
     let resume = json!({
         "decision_id": uuid::Uuid::nil(), "tool_name": "vault", "action": "invoke",
     });
+    let uncovered = json!({
+        "tenant_slug": "other", "tool_name": "vault", "action": "call", "reason": "no_permit",
+    });
     let key = json!({"name": "probe", "role": "agent", "tenant_slug": "other"});
     let readers: &[Role] = &[Agent, Operator, Author, Auditor];
     let input = json!({"input": {"tenant": "other", "tool": "vault", "action": "invoke"}});
@@ -118,6 +121,7 @@ fn expected() -> BTreeMap<(&'static str, &'static str), Route> {
         (("get", "/v1/tools/{id}"), route(readers)),
         (("patch", "/v1/tools/{id}"), route(&[]).body(json!({"owner": "probe"}))),
         (("delete", "/v1/tools/{id}"), route(&[])),
+        (("post", "/v1/tools/uncovered"), route(&[Agent]).body(uncovered)),
         (("get", "/v1/decisions"), route(&[Operator, Author, Auditor]).query("?tenant=other")),
         (("get", "/v1/decisions/export"), route(&[Auditor]).query("?tenant=other")),
         (("get", "/v1/decisions/{id}"), route(&[Operator, Author, Auditor])),

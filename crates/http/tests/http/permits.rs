@@ -182,3 +182,49 @@ async fn a_kill_counts_the_calls_that_are_made_with_permits_until_they_are_signe
     assert_eq!(none.status, 422);
     assert_eq!(elsewhere(json!({})).await, 1);
 }
+
+#[tokio::test]
+async fn a_call_without_a_permit_is_on_record_as_a_deny() {
+    let app = App::seeded().await;
+    let server = app.key(Wanted::role(Role::Agent).of("acme")).await;
+    let report = json!({
+        "tenant_slug": "acme", "tool_name": "search", "action": "call", "reason": "no_permit",
+    });
+    let reported = app.post(&server, "/v1/tools/uncovered", &report).await.ok();
+    let mut unregistered = report.clone();
+    unregistered["tool_name"] = json!("shadow");
+    app.post(&server, "/v1/tools/uncovered", &unregistered).await.ok();
+    let listed = app.get(&app.admin, "/v1/decisions?code=no_permit").await.ok();
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!((&items[0]["tool"], &items[1]["tool"]), (&json!("shadow"), &json!("search")));
+    assert_eq!(items[1]["id"], reported["decision_id"]);
+    assert_eq!(items[1]["decision"], "deny");
+    assert_eq!(items[1]["principal"], json!(format!("key:{}", server.id)));
+    assert_eq!(
+        items[1]["reason"],
+        "the tool was called without Sentinel, and its server refused: the call carried no permit"
+    );
+    // It is not an allow, and takes nothing from a quota.
+    let quotas = app.get(&app.admin, "/v1/quotas").await.ok();
+    assert!(
+        quotas["items"].as_array().unwrap().iter().all(|quota| quota["usage"] == 0),
+        "{quotas}"
+    );
+}
+
+#[tokio::test]
+async fn a_report_about_another_tenant_or_of_another_kind_is_refused() {
+    let app = App::seeded().await;
+    app.register("globex", "search").await;
+    let server = app.key(Wanted::role(Role::Agent).of("acme")).await;
+    let mut report = json!({
+        "tenant_slug": "globex", "tool_name": "search", "action": "call", "reason": "no_permit",
+    });
+    app.post(&server, "/v1/tools/uncovered", &report).await.problem(403, "tenant_forbidden");
+    report["tenant_slug"] = json!("nowhere");
+    app.post(&app.admin, "/v1/tools/uncovered", &report).await.problem(404, "unknown_tenant");
+    report["reason"] = json!("just so");
+    assert_eq!(app.post(&app.admin, "/v1/tools/uncovered", &report).await.status, 422);
+    let listed = app.get(&app.admin, "/v1/decisions?code=no_permit").await.ok();
+    assert_eq!(listed["items"], json!([]));
+}

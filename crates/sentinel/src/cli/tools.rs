@@ -1,6 +1,7 @@
 //! `sentinel tools`: the registry.
 
 mod review;
+mod uncovered;
 
 use sentinel_client::api::{Address, RegisterRequest, Tool};
 use sentinel_core::principal::Role;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Lists the tools that were called without Sentinel, as their servers report.
+    Uncovered(uncovered::Uncovered),
     /// Lists the tools of upstreams that are quarantined, or shows how one has changed.
     Drift(review::Drifted),
     /// Approves the changed definition of a quarantined tool, which lifts the quarantine.
@@ -95,6 +98,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Outcome {
             }
             output::line(&format!("retired  {}/{}", named.tenant, named.tool))
         }
+        Command::Uncovered(uncovered) => uncovered.run(json).await,
         Command::Drift(drifted) => drifted.run(json).await,
         Command::Approve(reviewed) => reviewed.run(true, json).await,
         Command::Reject(reviewed) => reviewed.run(false, json).await,

@@ -50,7 +50,8 @@ impl Provenance {
             let detail = "this `idempotency_key` was used for another payload; nothing was signed";
             return Err(ServiceError::conflict("idempotency_conflict", detail));
         }
-        let place = manifest.place.ok_or_else(|| broken(&manifest, "it has no place in the log"))?;
+        let place =
+            manifest.place.ok_or_else(|| broken(&manifest, "it has no place in the log"))?;
         let bundle = Bundle::parse(manifest.bundle.as_bytes());
         let bundle = bundle.map_err(|error| broken(&manifest, &error.to_string()))?;
         let signature = bundle.envelope.signature().to_base64();

@@ -41,6 +41,7 @@ mod tools_get;
 mod tools_list;
 mod tools_retire;
 mod tools_review;
+mod tools_uncovered;
 mod tools_update;
 mod trusted_root;
 mod upstreams_create;
@@ -60,6 +61,7 @@ pub(super) fn table() -> OpenApiRouter<Shared> {
             tools_update::tools_update,
             tools_retire::tools_retire
         ))
+        .routes(routes!(tools_uncovered::tools_uncovered))
         .routes(routes!(tools_drift::tools_drift))
         .routes(routes!(tools_review::tools_approve))
         .routes(routes!(tools_review::tools_reject))
