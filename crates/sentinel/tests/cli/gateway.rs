@@ -234,6 +234,56 @@ fn policy_decides_the_tool_that_a_meta_tool_calls() {
     }
 }
 
+/// Calls that are killed, one after the other. The bound is one of their median: a test machine may
+/// be busy with others at any moment.
+const KILLS: usize = 5;
+/// From the request of the kill until the client has the result of its call.
+const BOUND: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_kill_ends_a_call_of_ten_seconds_at_once_and_its_process_is_gone() {
+    let gateway = Gateway::start(ALL, "").ready();
+    let tool = json!({"tenant_slug": "acme", "tool_name": "small__sleep"});
+    let kill = json!({"tenant_slug": "acme", "tool_name": "small__sleep", "reason": "drill"});
+    let mark = |name: &str| {
+        let path = gateway.deployment.folder.path().join("marks").join(name);
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    let mut took: Vec<_> = (1..=KILLS)
+        .map(|round| {
+            let took = std::thread::scope(|scope| {
+                // Different each time, so that none is a repeat of the one before.
+                let arguments = json!({"seconds": 10, "round": round});
+                let call = scope.spawn({
+                    let gateway = &gateway;
+                    move || (gateway.call("sleep", &arguments), Instant::now())
+                });
+                gateway.eventually("the call is under way", || {
+                    mark("sleeping").lines().count() == round
+                });
+                let killed_at = Instant::now();
+                let body = kill.to_string();
+                let (status, killed) =
+                    gateway.server.http_with(&gateway.admin, "POST", "/kill", &body);
+                assert_eq!((status, &killed["reached"]["calls"]), (200, &json!(1)), "{killed}");
+                let (result, ended_at) = call.join().unwrap();
+                assert_error(&result, "Stopped by an operator");
+                ended_at.saturating_duration_since(killed_at)
+            });
+            let process = mark("sleeping").lines().last().unwrap().to_owned();
+            let alive = || std::fs::exists(format!("/proc/{process}")).unwrap();
+            gateway.eventually("the process is gone", || !alive());
+            let restore = tool.to_string();
+            let (status, restored) =
+                gateway.server.http_with(&gateway.admin, "POST", "/kill/restore", &restore);
+            assert_eq!(status, 200, "{restored}");
+            took
+        })
+        .collect();
+    took.sort();
+    assert!(took[KILLS / 2] < BOUND, "{took:?}");
+}
+
 #[test]
 fn limits_of_upstreams_hold() {
     let usual = Gateway::start(ALL, "").ready();

@@ -38,6 +38,7 @@ def call(params):
         name, arguments = arguments["tool"], arguments.get("arguments", {})
     mark("calls", name)
     if name == "sleep":
+        mark("sleeping", str(os.getpid()))
         time.sleep(arguments["seconds"])
     text = "x" * 100_000 if name == "large" else f"{name} done"
     return {"content": [{"type": "text", "text": text}]}
