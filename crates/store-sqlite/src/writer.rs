@@ -1,20 +1,27 @@
 //! The one thread that writes. Being alone, it is the epoch lock: a kill and a commit of decisions
 //! can only come one after the other.
+//!
+//! Jobs that wait together are committed together: decisions and manifests come from two groups, and
+//! each commit waits for the disk. Each job has a savepoint, so one that fails takes back what it
+//! did and nothing else. No job is answered before the commit.
+
+mod job;
 
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
 use sentinel_core::ports::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
+use self::job::{Alone, Job, Shared, Written};
 use crate::checkpoint::{self, Checkpointer};
 use crate::connection::Held;
 use crate::error::{Result, unavailable};
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
-
 /// The largest number of jobs that wait; a later caller waits for a place.
 const QUEUE: usize = 256;
+/// Jobs that are committed together at most.
+const TOGETHER: usize = 16;
 
 /// Handle of the thread. Dropping it lets the jobs that were accepted finish.
 #[derive(Debug)]
@@ -38,31 +45,34 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Runs `work` in a transaction of its own; when this returns `Ok`, what it wrote is on disk.
-    /// The transaction runs to its end even when the caller stops waiting.
+    /// Runs `work` in a transaction; when this returns `Ok`, what it wrote is on disk, and when it
+    /// returns an error, nothing of it is. The work runs to its end even when the caller stops
+    /// waiting.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
-        self.submit(|connection| transact(connection, work)).await
+        let (result, finished) = oneshot::channel();
+        self.submit(Job::Shared(job::shared(work, result)), finished).await
     }
 
     /// Copies the log into the file and cuts it off, so that it holds nothing of what was
     /// overwritten in the file; `false` when a reader was in the way.
     pub(crate) async fn cut_log(&self) -> std::result::Result<bool, StoreError> {
-        self.submit(|connection| checkpoint::cut(connection)).await
+        let (result, finished) = oneshot::channel();
+        let cut: Alone = Box::new(move |connection| {
+            // The caller has stopped waiting when this fails.
+            let _ = result.send(checkpoint::cut(connection).map_err(StoreError::from));
+        });
+        self.submit(Job::Alone(cut), finished).await
     }
 
-    async fn submit<T: Send + 'static>(
+    async fn submit<T>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        job: Job,
+        finished: oneshot::Receiver<std::result::Result<T, StoreError>>,
     ) -> std::result::Result<T, StoreError> {
         let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
-        let (result, finished) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            // The caller has stopped waiting when this fails.
-            let _ = result.send(work(connection).map_err(StoreError::from));
-        });
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(job).await.map_err(|_| gone())?;
         finished.await.map_err(|_| gone())?
@@ -79,30 +89,44 @@ impl Drop for Writer {
     }
 }
 
-fn transact<T>(
-    connection: &mut Connection,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T>,
-) -> Result<T> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let value = work(&transaction)?;
-    transaction.commit()?;
-    Ok(value)
-}
-
 fn serve(
     connection: &mut Connection,
     mut queue: mpsc::Receiver<Job>,
     held: &Held,
     checkpointer: &Checkpointer,
 ) {
-    while let Some(job) = queue.blocking_recv() {
-        job(connection);
-        if !is_clean(connection) {
+    let mut waiting = Vec::with_capacity(TOGETHER);
+    while queue.blocking_recv_many(&mut waiting, TOGETHER) > 0 {
+        if !write(connection, waiting.drain(..)) {
             tracing::error!(path = %held.path.display(), "a failed transaction cannot be rolled back");
             return;
         }
         checkpointer.between_commits(connection);
     }
+}
+
+/// Does the jobs in their order. False when a transaction is left open.
+fn write(connection: &mut Connection, jobs: impl Iterator<Item = Job>) -> bool {
+    let mut together = Vec::with_capacity(TOGETHER);
+    for job in jobs {
+        match job {
+            Job::Shared(work) => together.push(work),
+            Job::Alone(work) => {
+                if !commit(connection, std::mem::take(&mut together)) {
+                    return false;
+                }
+                work(connection);
+            }
+        }
+    }
+    commit(connection, together)
+}
+
+fn commit(connection: &mut Connection, together: Vec<Shared>) -> bool {
+    let written = Written::commit(connection, together);
+    let is_clean = is_clean(connection);
+    written.answer();
+    is_clean
 }
 
 /// Whether no transaction is open. A failed commit (a full disk, say) may leave one; writing on
@@ -157,6 +181,58 @@ mod tests {
             Err::<(), _>(crate::error::unavailable("no"))
         });
         failed.await.unwrap_err();
+        assert_eq!(writer.run(count).await, Ok(0));
+        writer.run(insert).await.unwrap();
+        assert_eq!(writer.run(count).await, Ok(1));
+    }
+
+    /// Holds the writer up until this is dropped, so that what is sent meanwhile waits together.
+    fn hold_up(writer: &Writer) -> std::sync::mpsc::Sender<()> {
+        let (held, holds) = std::sync::mpsc::channel::<()>();
+        let wait: Alone = Box::new(move |_| assert!(holds.recv().is_err()));
+        writer.jobs.as_ref().unwrap().try_send(Job::Alone(wait)).unwrap();
+        held
+    }
+
+    #[tokio::test]
+    async fn one_job_that_fails_takes_back_only_its_own_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(folder.path());
+        let held = hold_up(&writer);
+        let bad = |transaction: &Transaction<'_>| {
+            insert(transaction)?;
+            Err::<(), _>(crate::error::unavailable("no"))
+        };
+        let broken = |transaction: &Transaction<'_>| {
+            insert(transaction)?;
+            Ok(transaction.execute("INSERT INTO secrets VALUES (NULL, NULL)", [])?)
+        };
+        let release = async { drop(held) };
+        let (first, bad, broken, last, seen, ()) = tokio::join!(
+            writer.run(insert),
+            writer.run(bad),
+            writer.run(broken),
+            writer.run(insert),
+            writer.run(count),
+            release
+        );
+        assert_eq!((first, last, seen), (Ok(1), Ok(1), Ok(2)));
+        assert!(bad.is_err() && broken.is_err(), "{broken:?}");
+        assert_eq!(writer.run(count).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_ends_the_transaction_leaves_none_of_it_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(folder.path());
+        let held = hold_up(&writer);
+        // SQLite rolls a transaction back by itself on a full disk, for example.
+        let ends = |transaction: &Transaction<'_>| Ok(transaction.execute_batch("ROLLBACK")?);
+        let release = async { drop(held) };
+        let (first, ends, last, ()) =
+            tokio::join!(writer.run(insert), writer.run(ends), writer.run(insert), release);
+        assert!(first.is_err() && ends.is_err(), "{first:?} {ends:?}");
+        assert!(last.is_err(), "{last:?}");
         assert_eq!(writer.run(count).await, Ok(0));
         writer.run(insert).await.unwrap();
         assert_eq!(writer.run(count).await, Ok(1));
