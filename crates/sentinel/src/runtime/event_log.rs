@@ -24,6 +24,10 @@ use crate::runtime::logging::LogFormat;
 /// Bytes that are collected before they are written, while more events are waiting.
 const BUFFER: usize = 64 * 1024;
 
+/// Pause after each write. A busy server would otherwise wake the thread for every event, which
+/// costs it more than writing them.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// How the event log is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventLogOptions {
@@ -91,6 +95,7 @@ impl<W: Write> Log<W> {
                 Err(Silence::ForGood) => return self.out.flush(),
                 Err(Silence::Yet) => {
                     self.out.flush()?;
+                    std::thread::sleep(PAUSE);
                     let Some(heard) = events.blocking_next() else { return Ok(()) };
                     heard
                 }
