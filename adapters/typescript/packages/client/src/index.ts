@@ -1,0 +1,12 @@
+export type { Call, Outcome } from './call.js';
+export { canonical, NotJson } from './canonical.js';
+export { type Redemption, Sentinel, type Uncovered } from './client.js';
+export type { Decision } from './decision.js';
+export { governed, sentinel } from './default.js';
+export { ControlPlaneUnavailable, PolicyDenied, SentinelError } from './errors.js';
+export type { Governed, GovernedOptions, Run } from './governed.js';
+export type { Logger } from './log.js';
+export type { Options, Settings, Signing, SpoolFull } from './settings.js';
+export type { Signature, SignatureState } from './signature.js';
+export type { SpoolStats } from './spool/spool.js';
+export type { Arguments, Ticket } from './ticket.js';
