@@ -52,13 +52,10 @@ export class Exchange {
       return await received(await this.#send(this.#settings.url + path, init, deadline.signal));
     } catch (error) {
       if (error instanceof ControlPlaneUnavailable) throw error;
-      if (deadline.signal.aborted) {
-        throw new ControlPlaneUnavailable(`no answer within ${seconds} s`, 'timeout');
-      }
-      throw new ControlPlaneUnavailable(
-        `the control plane cannot be reached (${failure(error)})`,
-        'unreachable',
-      );
+      if (deadline.signal.aborted) throw failed('timeout', `it did not answer within ${seconds} s`);
+      if (isUnconnected(error))
+        throw failed('unreachable', `it cannot be reached (${failure(error)})`);
+      throw failed('malformed_answer', `it gave no complete answer (${failure(error)})`);
     } finally {
       clearTimeout(timer);
     }
@@ -111,53 +108,63 @@ function failure(error: unknown): string {
   return typeof code === 'string' ? code : 'no connection';
 }
 
+function failed(code: string, reason: string): ControlPlaneUnavailable {
+  return new ControlPlaneUnavailable(reason, code);
+}
+
 async function received(response: Response): Promise<Answer> {
   const { status } = response;
   // A browser hides the status of a redirect that is not followed.
   if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {
     await discard(response);
-    throw new ControlPlaneUnavailable(
-      'the answer is a redirect, which is not followed',
-      'redirected',
-    );
+    throw failed('redirected', 'it answered with a redirect');
   }
   const type = response.headers.get('content-type') ?? '';
-  return {
-    status,
-    body: await bounded(response),
-    isJson: /^application\/(problem\+)?json\b/i.test(type),
-  };
+  const isJson = /^application\/(problem\+)?json\s*(;|$)/i.test(type);
+  return { status, body: decoded(await bounded(response)), isJson };
 }
 
-async function bounded(response: Response): Promise<string> {
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
+
+function decoded(bytes: Uint8Array | ArrayBuffer): string {
+  try {
+    return UTF_8.decode(bytes);
+  } catch {
+    throw failed('malformed_answer', 'its answer is not a text in UTF-8');
+  }
+}
+
+async function bounded(response: Response): Promise<Uint8Array | ArrayBuffer> {
   const length = Number(response.headers.get('content-length') ?? Number.NaN);
   if (length > MAX_BODY) {
     await discard(response);
     throw tooLarge();
   }
   // The length is that of what arrives, so nothing needs counting.
-  if (length >= 0 && !response.headers.has('content-encoding')) return response.text();
+  if (length >= 0 && !response.headers.has('content-encoding')) return response.arrayBuffer();
   return counted(response);
 }
 
-async function counted(response: Response): Promise<string> {
-  if (!response.body) return '';
-  const decoder = new TextDecoder();
-  let [text, size] = ['', 0];
-  for await (const part of response.body) {
+async function counted(response: Response): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of response.body ?? []) {
     size += part.byteLength;
     // Leaving the loop cancels the body.
     if (size > MAX_BODY) throw tooLarge();
-    text += decoder.decode(part, { stream: true });
+    parts.push(part);
   }
-  return text + decoder.decode();
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
 }
 
 function tooLarge(): ControlPlaneUnavailable {
-  return new ControlPlaneUnavailable(
-    `the answer is larger than ${MAX_BODY} bytes`,
-    'answer_too_large',
-  );
+  return failed('answer_too_large', `its answer is larger than ${MAX_BODY} bytes`);
 }
 
 async function discard(response: Response): Promise<void> {
