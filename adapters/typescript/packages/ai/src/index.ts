@@ -1,1 +1,2 @@
-export {};
+export { governApproval } from './approval.js';
+export { type GovernOptions, governTools, UngovernedTool } from './tools.js';
