@@ -1,1 +1,2 @@
-export {};
+export { govern } from './govern.js';
+export { type HookOptions, sentinelHooks } from './hooks.js';
