@@ -57,6 +57,7 @@ export async function session(
   script: Script,
   options: Options | ((folder: string) => Options),
   tools: Tools = DEFAULT,
+  more: Record<string, string> = {},
 ): Promise<Session> {
   const api = await messagesApi(script);
   const folder = await home();
@@ -80,7 +81,7 @@ export async function session(
     prompt: 'make the calls',
     options: {
       cwd: folder,
-      env: environment(folder, api),
+      env: { ...environment(folder, api), ...more },
       settingSources: [],
       allowedTools: ['mcp__tests__*', 'Bash', 'Agent', 'Task', 'Skill'],
       mcpServers: { tests: server },

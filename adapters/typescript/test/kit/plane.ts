@@ -64,7 +64,7 @@ async function address(server: ChildProcess): Promise<string> {
 type Json = Record<string, unknown>;
 
 export interface Recorded {
-  decision_id: string;
+  id: string;
   tool: string;
   code: string;
   call_id: string | null;
@@ -126,7 +126,14 @@ export class Plane {
   async decisions(tool: string): Promise<Recorded[]> {
     const path = `/v1/decisions?tenant=${TENANT}&tool=${encodeURIComponent(tool)}`;
     const page = await this.request('auditor', 'GET', path);
-    return (page['items'] ?? page['data'] ?? page['decisions']) as Recorded[];
+    return page['items'] as Recorded[];
+  }
+
+  /** The decisions of a tool that manifests rest on. */
+  async manifests(tool: string): Promise<unknown[]> {
+    const path = `/v1/manifests?tenant=${TENANT}&tool=${encodeURIComponent(tool)}`;
+    const page = await this.request('auditor', 'GET', path);
+    return (page['items'] as { decision_id?: string }[]).map((each) => each.decision_id);
   }
 
   verify(manifestId: string): Promise<Json> {
