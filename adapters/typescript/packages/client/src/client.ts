@@ -134,18 +134,17 @@ export class Sentinel implements Issuer {
     }
   }
 
-  /** Outcomes that wait to be signed. */
-  spoolStats(): Promise<SpoolStats> {
+  /** Outcomes that wait on disk to be signed, and those that were dropped. */
+  spoolStats(): SpoolStats {
     return this.#signer.stats();
   }
 
   /** Resolves when the outcomes of calls that have ended are signed or spooled, and the spool was tried. */
   async flush(): Promise<void> {
-    await this.#signer.settled();
     await this.#signer.flush();
   }
 
-  /** Stops listening, and waits for what is being signed. */
+  /** Stops listening, and signs what waits; what cannot be signed within two seconds is spooled. */
   async close(): Promise<void> {
     await Promise.all([this.#listener.stop(), this.#signer.close()]);
   }

@@ -8,10 +8,12 @@ export class Signature {
   #resolve: (() => void) | undefined;
   #done: Promise<void> | undefined;
   readonly #waits: boolean;
+  readonly #hurry: (() => void) | undefined;
 
-  constructor(state: 'pending' | 'off' = 'pending', waits = false) {
+  constructor(state: 'pending' | 'off' = 'pending', waits = false, hurry?: () => void) {
     this.#state = state;
     this.#waits = waits;
+    this.#hurry = hurry;
   }
 
   get state(): SignatureState {
@@ -29,6 +31,7 @@ export class Signature {
       this.#done ??= new Promise((resolve) => {
         this.#resolve = resolve;
       });
+      this.#hurry?.();
       await this.#done;
     }
     return this.#manifestId;

@@ -1,12 +1,19 @@
 /** Where there is no disk, nothing waits. */
-import type { Spool } from './spool.js';
+import type { Place, Spool } from './spool.js';
 
-export function openSpool(_directory: string | undefined, _limit: number, _scope: string): Spool {
+export function openSpool(_place: Place): Spool {
   return {
-    add: async () => false,
-    // There never is, and that must not deny every call.
+    add: () => false,
+    // There never is any, and that must not deny every call.
     hasRoom: () => true,
-    flush: async () => undefined,
-    stats: async () => ({ entries: 0, bytes: 0, oldestAge: undefined }),
+    entries: () => [],
+    claim: () => undefined,
+    remove: () => undefined,
+    release: () => undefined,
+    lock: () => false,
+    unlock: () => undefined,
+    stats: () => ({ entries: 0, bytes: 0, oldestAge: undefined }),
   };
 }
+
+export function atExit(_last: () => void, _idle: () => void): void {}

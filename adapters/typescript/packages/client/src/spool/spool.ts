@@ -6,19 +6,41 @@ export interface SpoolStats {
   bytes: number;
   /** Seconds since the oldest entry was written; `undefined` when there is none. */
   oldestAge: number | undefined;
-  /** Outcomes that were dropped since the process began: the spool was full, or the control plane refused them. */
+  /** Outcomes that this process has dropped: the spool was full, or the control plane refused them for good. */
   dropped: number;
 }
 
-/** What becomes of an entry that is sent: it is removed, or it stays for the next time, which ends the flush. */
-export type Sent = 'remove' | 'stay';
+/** An outcome that is to be signed: the request, and the key by which it is signed once. */
+export interface Waiting {
+  key: string;
+  request: object;
+}
 
+/** Where the spool is, whose outcomes are in it, and how many bytes it may have. */
+export interface Place {
+  directory: string | undefined;
+  url: string;
+  tenant: string;
+  apiKey: string;
+  limit: number;
+}
+
+/** The outcomes of one key at one control plane. Nothing here throws; writing is done when a function returns. */
 export interface Spool {
-  /** Keeps an entry; false when there is no room for it, or it cannot be written. */
-  add(key: string, body: string): Promise<boolean>;
-  /** Whether an entry of the usual size would find room. */
-  hasRoom(): boolean;
-  /** Sends the entries, oldest first, unless another process does. */
-  flush(send: (body: string) => Promise<Sent>): Promise<void>;
-  stats(): Promise<Omit<SpoolStats, 'dropped'>>;
+  /** Keeps an outcome; false when there is no room for it, or it cannot be written. */
+  add(outcome: Waiting): boolean;
+  /** Whether outcomes of the usual size would find room: those that wait in memory, and one more. */
+  hasRoom(waiting: number): boolean;
+  /** The entries that no process sends, oldest first. */
+  entries(): string[];
+  /** Makes an entry this process's own; `undefined` when another has it, or it cannot be read. */
+  claim(entry: string): Waiting | undefined;
+  /** A claimed entry was sent. */
+  remove(entry: string): void;
+  /** Gives a claimed entry back. */
+  release(entry: string): void;
+  /** Becomes the one process that flushes; false when another is. */
+  lock(): boolean;
+  unlock(): void;
+  stats(): Omit<SpoolStats, 'dropped'>;
 }
