@@ -1,7 +1,7 @@
 import { sha256 } from '#platform';
 import type { Call, Outcome } from './call.js';
 import { canonical, NotJson } from './canonical.js';
-import { allowed, checkRequest, confirmed, type Decision } from './decision.js';
+import { allowed, checkRequest, confirmed, type Decision, toolPage } from './decision.js';
 import { PolicyDenied, SentinelError } from './errors.js';
 import { Exchange } from './exchange.js';
 import { type Flight, Flights, type KillCheck } from './flights.js';
@@ -118,6 +118,21 @@ export class Sentinel implements Issuer {
       await this.#exchange.post('/v1/permits/redeem', body, this.settings.timeout),
       'redeemed',
     );
+  }
+
+  /** The identifiers of the tenant's tools, by name. */
+  async toolIds(): Promise<Map<string, string>> {
+    const ids = new Map<string, string>();
+    const tenant = encodeURIComponent(this.settings.tenant);
+    let cursor: string | undefined;
+    do {
+      const after = cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+      const path = `/v1/tools?tenant=${tenant}&limit=100${after}`;
+      const page = toolPage(await this.#exchange.get(path, this.settings.timeout));
+      for (const { name, id } of page.tools) ids.set(name, id);
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return ids;
   }
 
   /** Reports a call that reached a tool without Sentinel. Never rejects. */

@@ -84,6 +84,20 @@ export function confirmed(answer: Answer, field: 'redeemed' | 'resumed'): string
   return uuid(body, 'decision_id');
 }
 
+/** One page of `GET /v1/tools`. */
+export function toolPage(answer: Answer): {
+  tools: { name: string; id: string }[];
+  next: string | undefined;
+} {
+  if (answer.status !== 200) throw refusal(answer);
+  const body = document(answer);
+  const tools = objects(body, 'items').map((tool) => ({
+    name: text(tool, 'name'),
+    id: uuid(tool, 'id'),
+  }));
+  return { tools, next: optional(body, 'next_cursor', text) };
+}
+
 /** The error of an answer whose status is not the expected one. */
 function refusal(answer: Answer): SentinelError {
   const { status } = answer;

@@ -1,6 +1,8 @@
 import { ControlPlaneUnavailable } from './errors.js';
 import type { Settings } from './settings.js';
 
+type Headers = Record<string, string>;
+
 /** A response that was received completely, whatever its status. */
 export interface Answer {
   status: number;
@@ -17,7 +19,7 @@ const PAUSE_MS = 50;
 /** Sends requests to one control plane, each within a deadline. */
 export class Exchange {
   readonly #settings: Settings;
-  readonly #headers: Record<string, string>;
+  readonly #headers: Headers;
 
   constructor(settings: Settings) {
     this.#settings = settings;
@@ -36,15 +38,28 @@ export class Exchange {
    *
    * @throws ControlPlaneUnavailable when no complete answer came.
    */
-  async post(path: string, body: string, seconds: number, headers?: HeadersInit): Promise<Answer> {
+  async post(path: string, body: string, seconds: number, headers?: Headers): Promise<Answer> {
+    return this.#exchange('POST', path, body, seconds, headers);
+  }
+
+  /** As `post`, without a body. */
+  async get(path: string, seconds: number): Promise<Answer> {
+    return this.#exchange('GET', path, undefined, seconds);
+  }
+
+  async #exchange(
+    method: string,
+    path: string,
+    body: string | undefined,
+    seconds: number,
+    headers?: Headers,
+  ): Promise<Answer> {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), seconds * 1000);
     const init: RequestInit = {
-      method: 'POST',
-      headers: headers
-        ? { ...this.#headers, ...(headers as Record<string, string>) }
-        : this.#headers,
-      body,
+      method,
+      headers: headers ? { ...this.#headers, ...headers } : this.#headers,
+      ...(body === undefined ? {} : { body }),
       redirect: 'manual',
       signal: deadline.signal,
     };

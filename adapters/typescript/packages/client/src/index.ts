@@ -9,4 +9,5 @@ export type { Logger } from './log.js';
 export type { Options, Settings, Signing, SpoolFull } from './settings.js';
 export type { Signature, SignatureState } from './signature.js';
 export type { SpoolStats } from './spool/spool.js';
+export { parseStrictly } from './strict.js';
 export type { Arguments, Ticket } from './ticket.js';
