@@ -29,16 +29,16 @@ export interface Started extends Place {
 }
 
 /** Starts a server in a folder of its own. */
-export async function start(): Promise<Started> {
+export async function start(policies = POLICIES, tools = TOOLS): Promise<Started> {
   const data = await mkdtemp(join(tmpdir(), 'sentinel-ts-'));
-  const options = ['dev', '--listen', '127.0.0.1:0', '--data-dir', data, '--policies', POLICIES];
+  const options = ['dev', '--listen', '127.0.0.1:0', '--data-dir', data, '--policies', policies];
   const server = spawn(BINARY, [...options, '--log', 'json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const url = await address(server);
   const keys = JSON.parse(await readFile(join(data, 'keys.json'), 'utf8')) as Keys;
   const plane = new Plane({ url, keys });
-  for (const tool of TOOLS) await plane.register(tool);
+  for (const tool of tools) await plane.register(tool);
   const stop = async () => {
     const ended = new Promise((resolve) => server.once('exit', resolve));
     // What it keeps is thrown away, so it need not stop in order.
@@ -61,7 +61,7 @@ async function address(server: ChildProcess): Promise<string> {
   throw new Error('the server does not start');
 }
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 export interface Recorded {
   id: string;

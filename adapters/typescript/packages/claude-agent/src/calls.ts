@@ -13,6 +13,8 @@ export interface Stated {
   purpose?: string | undefined;
   /** The agent that is decided on; that of the client when left out. */
   agent?: string | undefined;
+  /** Called when a kill covers a running call, which hooks cannot stop: `() => run.interrupt()` ends the turn. */
+  onKill?: ((denied: PolicyDenied) => void) | undefined;
   /** Written before Claude's name of a tool to make the name under which it is registered. */
   prefix?: string | undefined;
 }
@@ -60,7 +62,7 @@ export class Calls {
 
   /** Has a call decided. @throws SentinelError when it may not be made. */
   async decide(call: HookCall): Promise<void> {
-    const { prefix: _, ...stated } = this.#stated;
+    const { prefix: _, onKill, ...stated } = this.#stated;
     const args = asArguments(call.input);
     const tool = this.registered(call.tool);
     const decided = this.#open.get(call.toolUseId)?.tickets ?? [];
@@ -73,6 +75,7 @@ export class Calls {
       callId: callId(call, args),
       ...(call.subagent === undefined ? {} : { context: { subagent: call.subagent } }),
     });
+    if (onKill) whenKilled(ticket, onKill);
     this.#keep(call, ticket);
   }
 
@@ -102,6 +105,10 @@ export class Calls {
       return;
     }
   }
+}
+
+function whenKilled({ signal }: Ticket, onKill: (denied: PolicyDenied) => void): void {
+  signal.addEventListener('abort', () => onKill(signal.reason as PolicyDenied), { once: true });
 }
 
 function asArguments(input: unknown): Arguments {

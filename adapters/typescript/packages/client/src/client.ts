@@ -61,6 +61,11 @@ export class Sentinel implements Issuer {
     return this.#listener.connected;
   }
 
+  /** How many kills and restores were heard of since the client was made. */
+  get heard(): number {
+    return this.#listener.heard;
+  }
+
   /** Resolves when kills are heard of; calls need not wait for it. */
   async ready(): Promise<void> {
     if (this.settings.killStream) await this.#listener.ready();

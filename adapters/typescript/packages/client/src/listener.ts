@@ -23,6 +23,7 @@ export class Listener {
   readonly #kills = new Kills();
   readonly #stopped = new AbortController();
   #connected = false;
+  #heard = 0;
   #lastEventId: string | undefined;
   #running: Promise<void> | undefined;
   #waiting: (() => void)[] = [];
@@ -36,6 +37,11 @@ export class Listener {
   /** Whether the local state is that of the control plane. */
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** How many kills and restores were heard of. */
+  get heard(): number {
+    return this.#heard;
   }
 
   /** The kill that covers a call. While not connected it may have been restored, so there is none. */
@@ -137,6 +143,7 @@ export class Listener {
       });
       if (kill) this.#flights.hear(kill);
     }
+    this.#heard += 1;
   }
 
   #pause(milliseconds: number): Promise<void> {
