@@ -44,6 +44,8 @@ export function environment(folder: string, api: Api): Record<string, string> {
     ANTHROPIC_BASE_URL: api.url,
     ANTHROPIC_API_KEY: 'stand-in',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    // The tools of MCP servers are there from the start, so that no call is needed to load them.
+    ENABLE_TOOL_SEARCH: 'false',
     DISABLE_AUTOUPDATER: '1',
     DISABLE_TELEMETRY: '1',
     DISABLE_ERROR_REPORTING: '1',

@@ -17,6 +17,8 @@ export interface Stated {
   onKill?: ((denied: PolicyDenied) => void) | undefined;
   /** Written before Claude's name of a tool to make the name under which it is registered. */
   prefix?: string | undefined;
+  /** The name under which a tool is registered, where a prefix does not make it. */
+  registeredName?: ((tool: string) => string) | undefined;
 }
 
 /** A call as Claude's hooks describe it. */
@@ -57,19 +59,22 @@ export class Calls {
 
   /** The name of a tool as it is registered. */
   registered(tool: string): string {
-    return `${this.#stated.prefix ?? ''}${tool}`;
+    const { prefix = '', registeredName } = this.#stated;
+    return registeredName?.(tool) ?? `${prefix}${tool}`;
   }
 
   /** Has a call decided. @throws SentinelError when it may not be made. */
   async decide(call: HookCall): Promise<void> {
-    const { prefix: _, onKill, ...stated } = this.#stated;
+    const { onKill, action, purpose, agent } = this.#stated;
     const args = asArguments(call.input);
     const tool = this.registered(call.tool);
     const decided = this.#open.get(call.toolUseId)?.tickets ?? [];
     const known = decided.find((ticket) => ticket.matches(tool, args));
     if (known && !known.stopped) return;
     const ticket = await this.client.decide({
-      ...stated,
+      action,
+      purpose,
+      agent,
       tool,
       arguments: args,
       callId: callId(call, args),

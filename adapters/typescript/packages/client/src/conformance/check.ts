@@ -56,7 +56,9 @@ export async function check(one: Case, harness: Harness, plane?: ConformancePlan
 }
 
 async function play(one: Case, harness: Harness, plane: ConformancePlane): Promise<void> {
+  const checked: Checked[] = [];
   const client = new Sentinel({
+    fetch: recording(checked),
     url: plane.url,
     apiKey: plane.apiKey,
     tenant: plane.tenant,
@@ -64,7 +66,7 @@ async function play(one: Case, harness: Harness, plane: ConformancePlane): Promi
     timeout: one.check || one.sign ? DEADLINE : 5,
     spoolDir: join(tmpdir(), `sentinel-conformance-${randomUUID()}`),
   });
-  const game = new Game(one, plane, client);
+  const game = new Game(one, plane, client, checked);
   try {
     await game.act(await harness.open(game.toolbox, client));
     const wrong = await game.wrong();
@@ -75,18 +77,30 @@ async function play(one: Case, harness: Harness, plane: ConformancePlane): Promi
   }
 }
 
+/** A check as it was sent. */
+type Checked = Record<string, unknown>;
+
+function recording(checked: Checked[]): typeof fetch {
+  return (input, init) => {
+    if (String(input).endsWith('/policy/check')) checked.push(JSON.parse(String(init?.body)));
+    return fetch(input, init);
+  };
+}
+
 class Game {
   readonly toolbox = new Toolbox();
   readonly #case: Case;
   readonly #plane: ConformancePlane;
   readonly #client: Sentinel;
+  readonly #checked: Checked[];
   readonly #read: Record<string, string> = {};
   #milliseconds = 0;
 
-  constructor(one: Case, plane: ConformancePlane, client: Sentinel) {
+  constructor(one: Case, plane: ConformancePlane, client: Sentinel, checked: Checked[]) {
     this.#case = one;
     this.#plane = plane;
     this.#client = client;
+    this.#checked = checked;
   }
 
   async act(session: Session): Promise<void> {
@@ -162,10 +176,9 @@ class Game {
       if (expected && !isDeepStrictEqual(seen, expected))
         wrong.push(`${name}: ${seen}, and not ${expected}`);
     }
-    const checked = this.#plane instanceof FakePlane ? this.#plane.checked : [];
     for (const never of this.#case.expect.never_ran_with ?? []) {
       const ran = this.toolbox.started.some((run) => isDeepStrictEqual(run, never));
-      const decided = checked.some(
+      const decided = this.#checked.some(
         (asked) =>
           asked['tool_name'] === never.tool &&
           isDeepStrictEqual(asked['arguments'], never.arguments),
