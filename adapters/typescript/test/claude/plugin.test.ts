@@ -3,15 +3,11 @@ import { join } from 'node:path';
 import type { Options } from '@anthropic-ai/claude-agent-sdk';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { fake, json, nowhere } from '../kit/fake.js';
-import { TENANT } from '../kit/plane.js';
+import { BINARY, TENANT } from '../kit/plane.js';
 import { plane, unique } from '../kit/sentinel.js';
 import { home, type Session, session, turn } from './agent.js';
 
 const PLUGIN = new URL('../../../claude-code', import.meta.url).pathname;
-/** The command behind the plugin: a stand-in until the binary has it. */
-const COMMAND =
-  process.env['SENTINEL_HOOK_BIN'] ?? new URL('stand-in/sentinel', import.meta.url).pathname;
-
 beforeAll(async () => {
   for (const tool of ['Bash', 'Agent', 'Skill', 'mcp__tests__search']) await plane().register(tool);
 });
@@ -23,7 +19,7 @@ function configured(url = inject('place').url): Record<string, string> {
     SENTINEL_URL: url,
     SENTINEL_API_KEY: agent,
     SENTINEL_TENANT: TENANT,
-    SENTINEL_BIN: COMMAND,
+    SENTINEL_BIN: BINARY,
   };
 }
 
@@ -103,7 +99,7 @@ describe('the plugin', () => {
     const prefix = `${unique('killed')}-`;
     await plane().register(`${prefix}Bash`);
     await plane().killTool(`${prefix}Bash`);
-    const { touched, api } = await shell({ ...configured(), SENTINEL_CLAUDE_PREFIX: prefix });
+    const { touched, api } = await shell({ ...configured(), SENTINEL_TOOL_PREFIX: prefix });
     expect(touched).toBe(false);
     expect(api.read['a']).toContain('Stopped by an operator');
   });
@@ -111,7 +107,9 @@ describe('the plugin', () => {
   test('without a control plane nothing runs', async () => {
     const { touched, api } = await shell(configured(await nowhere()));
     expect(touched).toBe(false);
-    expect(api.read['a']).toContain('The tool was not run.');
+    expect(api.read['a']).toMatch(
+      /^PreToolUse:Bash hook error: Denied because Sentinel cannot be reached/,
+    );
   });
 
   test('a command that is missing blocks, and says so', async () => {

@@ -237,6 +237,7 @@ describe('ways in which a hook of Claude fails open', () => {
     ['throws', throwing],
     ['misspells its decision', async () => ({ hookSpecificOutput: misspelt }) as HookJSONOutput],
     ['decides at the top level', async () => deny as HookJSONOutput],
+    ['says `continue: false` and nothing else', async () => ({ continue: false })],
   ];
 
   test('a hook of the SDK that is late blocks by itself', async () => {

@@ -99,7 +99,7 @@ describe.each([
   test('refuses a call without a permit, with one of another call, another tool, or none of ours', async () => {
     const [tool, other] = [await registered(), await registered()];
     const { url, ran } = await serve(tool);
-    expect(await send(url, {})).toMatchObject({ status: 403, body: { code: 'permit_missing' } });
+    expect(await send(url, {})).toMatchObject({ status: 403, body: { code: 'no_permit' } });
     const invalid = { status: 403, body: { code: 'permit_invalid' } };
     expect(await send(url, {}, 'snp_forged')).toMatchObject(invalid);
     const mine = await permit(tool, { a: 1 });
@@ -124,20 +124,21 @@ describe.each([
     expect(ran).toEqual([]);
   });
 
-  test('refuses a call when the control plane is away, and says that it did not run', async () => {
+  test('refuses a call when the control plane is away', async () => {
     const sentinel = closing({ url: await nowhere(), apiKey: 'key', killStream: false });
     const { url, ran } = await serve('search', sentinel);
     const answer = await send(url, {}, 'snp_x');
-    expect(answer).toMatchObject({ status: 503, body: { code: 'unreachable' } });
-    expect(answer.body['detail']).toContain('The tool was not run.');
+    expect(answer).toMatchObject({ status: 503, body: { code: 'control_plane_unavailable' } });
     expect(ran).toEqual([]);
   });
 
-  test('refuses a body that is not an object', async () => {
+  test('refuses a body that is not an object, and a query', async () => {
     const tool = await registered();
     const { url, ran } = await serve(tool);
     const given = await permit(tool, {});
-    expect((await send(url, [1], given.permit)).body['code']).toBe('invalid_arguments');
+    const invalid = { status: 400, body: { code: 'invalid_call' } };
+    expect(await send(url, [1], given.permit)).toMatchObject(invalid);
+    expect(await send(`${url}?forbidden=true`, {}, given.permit)).toMatchObject(invalid);
     expect(ran).toEqual([]);
   });
 });
@@ -151,41 +152,99 @@ test('Express: a body that was not read is not taken for no arguments', async ()
   const { url, ran } = await withExpress(tool);
   const given = await permit(tool, {});
   expect(await send(`${url}/unread`, { a: 1 }, given.permit)).toMatchObject({
-    status: 403,
-    body: { code: 'invalid_arguments' },
+    status: 400,
+    body: { code: 'invalid_call' },
   });
   expect(ran).toEqual([]);
 });
 
-test('node:http: a key that occurs twice is refused', async () => {
+test('node:http: a key that occurs twice is refused, and a body that is too long', async () => {
   const tool = await registered();
   const { url, ran } = await withHttp(tool);
   const given = await permit(tool, { a: 1 });
-  expect(await send(url, '{"a":2,"a":1}', given.permit)).toMatchObject({ status: 403 });
+  expect(await send(url, '{"a":2,"a":1}', given.permit)).toMatchObject({ status: 400 });
+  expect(await send(url, { a: 'x'.repeat(2 ** 20) }, given.permit)).toMatchObject({ status: 413 });
   expect(ran).toEqual([]);
 });
 
-test('refusals are reported, and a control plane that does not know reports does no harm', async () => {
-  const tool = '01a224f8-b15f-7640-8f5a-a43b2fb15b49';
-  const server = await fake((request, response) => {
-    if (request.path === '/v1/tools/uncovered') return json(response, 404, {});
-    return json(response, 403, { status: 403, code: 'permit_invalid', detail: 'forged' });
+describe('a server of MCP', () => {
+  async function withMcp(prefix: string): Promise<ToolServer> {
+    const ran: unknown[] = [];
+    const app = express();
+    app.post(
+      '/',
+      express.json(),
+      permitRequired({ mcp: { prefix }, client: client() }),
+      (request, response) => {
+        ran.push(request.body);
+        response.json({});
+      },
+    );
+    return { url: await serving(createServer(app)), ran };
+  }
+  const call = (name: string, args: object) => ({
+    jsonrpc: '2.0',
+    id: 7,
+    method: 'tools/call',
+    params: { name, arguments: args },
   });
-  const sentinel = closing({ url: server.url, apiKey: 'key', killStream: false });
-  const app = express();
-  const call = () => ({ tool: 'search', arguments: {} });
-  app.post('/', permitRequired({ call, toolId: tool, client: sentinel }), (_, response) =>
-    response.json({}),
-  );
-  const url = await serving(createServer(app));
-  expect(await send(url, {}, 'forged')).toMatchObject({
-    status: 403,
-    body: { code: 'permit_invalid' },
+
+  test('needs a permit for calls, under the registered name, and for nothing else', async () => {
+    const prefix = unique('files');
+    await plane().register(`${prefix}__read`);
+    const { url, ran } = await withMcp(`${prefix}__`);
+    const given = await permit(`${prefix}__read`, { path: 'a' });
+    const refused = await send(url, call('read', { path: 'b' }), given.permit);
+    expect(refused.status).toBe(200);
+    expect(refused.body).toMatchObject({ id: 7, result: { isError: true } });
+    expect(JSON.stringify(refused.body)).toContain('Do not retry. (code permit_invalid)');
+    await send(url, { jsonrpc: '2.0', id: 1, method: 'tools/list' });
+    await send(url, call('read', { path: 'a' }), given.permit);
+    expect(ran).toMatchObject([{ method: 'tools/list' }, { method: 'tools/call' }]);
   });
-  await expect.poll(() => server.to('/v1/tools/uncovered').length).toBe(1);
-  expect(JSON.parse(server.to('/v1/tools/uncovered')[0]?.body ?? '')).toEqual({
-    tenant_slug: 'adapters',
-    tool_name: 'search',
-    reason: 'permit_invalid',
+
+  test('refuses batches and messages that are not calls it can read', async () => {
+    const { url, ran } = await withMcp('');
+    for (const body of [
+      [call('read', {})],
+      { method: 7 },
+      { method: 'tools/call' },
+      call(7 as never, {}),
+    ]) {
+      expect(await send(url, body)).toMatchObject({ status: 400, body: { code: 'invalid_call' } });
+    }
+    expect(ran).toEqual([]);
+  });
+});
+
+describe('a refusal', () => {
+  test('is on record as a call that came without Sentinel', async () => {
+    const tool = await registered();
+    const { url } = await withExpress(tool);
+    await send(url, {});
+    await expect.poll(async () => (await plane().decisions(tool))[0]?.code).toBe('no_permit');
+  });
+
+  test('that cannot be reported does no harm: an older control plane does not know reports', async () => {
+    const server = await fake((request, response) => {
+      if (request.path === '/v1/tools/uncovered') return json(response, 404, {});
+      return json(response, 403, { status: 403, code: 'permit_invalid', detail: 'forged' });
+    });
+    const sentinel = closing({ url: server.url, apiKey: 'key', killStream: false });
+    const app = express();
+    const toolId = '01a224f8-b15f-7640-8f5a-a43b2fb15b49';
+    app.post('/', permitRequired({ tool: 'search', toolId, client: sentinel }), (_, response) =>
+      response.json({}),
+    );
+    const url = await serving(createServer(app));
+    const answer = await fetch(url, { method: 'POST', headers: { 'sentinel-permit': 'forged' } });
+    expect(answer.status).toBe(403);
+    await expect.poll(() => server.to('/v1/tools/uncovered').length).toBe(1);
+    expect(JSON.parse(server.to('/v1/tools/uncovered')[0]?.body ?? '')).toEqual({
+      tenant_slug: 'adapters',
+      tool_name: 'search',
+      action: 'call',
+      reason: 'permit_invalid',
+    });
   });
 });

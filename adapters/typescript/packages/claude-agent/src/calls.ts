@@ -90,14 +90,15 @@ export class Calls {
     await this.decide({ ...call, input });
   }
 
-  /** The decision by which a call ran that has ended, if it ran as it was decided. */
-  take(call: HookCall): Ticket | undefined {
+  /** The decision by which a call ran that has ended; `changed` when none was made for this input. */
+  take(call: HookCall): { ticket: Ticket | undefined; changed: boolean } {
     const tickets = this.#open.get(call.toolUseId)?.tickets ?? [];
     this.#open.delete(call.toolUseId);
     const tool = this.registered(call.tool);
     const ran = tickets.findLast((ticket) => ticket.matches(tool, call.input as Arguments));
-    for (const ticket of tickets) if (ticket !== ran) ticket.discard();
-    return ran;
+    const ticket = ran ?? tickets.at(-1);
+    for (const other of tickets) if (other !== ticket) other.discard();
+    return { ticket, changed: ran === undefined };
   }
 
   #keep(call: HookCall, ticket: Ticket): void {

@@ -9,7 +9,7 @@ import type {
   PreSkillShellCommandHookInput,
   PreToolUseHookInput,
 } from '@anthropic-ai/claude-agent-sdk';
-import { PolicyDenied, type Sentinel, sentinel } from '@sentinel-mcp/client';
+import { type Arguments, PolicyDenied, type Sentinel, sentinel } from '@sentinel-mcp/client';
 import { Calls, type HookCall, refusal, type Stated } from './calls.js';
 
 export interface HookOptions extends Stated {
@@ -108,53 +108,55 @@ export function described(
 /** The tool has run, so nothing here may fail. */
 async function after(calls: Calls, input: PostToolUseHookInput): Promise<HookJSONOutput> {
   try {
-    const ticket = calls.take(described(input));
-    if (!ticket) return uncovered(calls, input);
-    const { stopped } = ticket;
-    await ticket.finish(stopped ? 'cancelled' : 'succeeded', input.tool_response).settled();
-    return stopped ? withheld(stopped) : {};
+    const { ticket, changed } = calls.take(described(input));
+    const ran = changed ? (input.tool_input as Arguments) : undefined;
+    const outcome = ticket?.stopped ? 'cancelled' : 'succeeded';
+    await ticket?.finish(outcome, input.tool_response, ran).settled();
+    if (changed) return withheld(undecided(calls, input.tool_name));
+    return ticket?.stopped ? withheld(ticket.stopped) : {};
   } catch (error) {
-    calls.client.log.write('error', 'the end of a call could not be recorded', {
-      error: String(error),
-    });
-    return {};
+    return unrecorded(calls, error);
   }
 }
 
 async function failed(calls: Calls, input: PostToolUseFailureHookInput): Promise<HookJSONOutput> {
   try {
-    const ticket = calls.take(described(input));
+    const { ticket, changed } = calls.take(described(input));
+    const ran = changed ? (input.tool_input as Arguments) : undefined;
     const cut = input.is_interrupt === true || ticket?.stopped !== undefined;
-    await ticket?.finish(cut ? 'cancelled' : 'failed', { error: 'tool' }).settled();
+    await ticket?.finish(cut ? 'cancelled' : 'failed', { error: 'tool' }, ran).settled();
+    return {};
   } catch (error) {
-    calls.client.log.write('error', 'the end of a call could not be recorded', {
-      error: String(error),
-    });
+    return unrecorded(calls, error);
   }
+}
+
+function unrecorded(calls: Calls, error: unknown): HookJSONOutput {
+  calls.client.log.write('error', 'the end of a call could not be recorded', {
+    error: String(error),
+  });
   return {};
 }
 
-/** A kill came while the tool ran: its result is withheld. */
-function withheld(stopped: PolicyDenied): HookJSONOutput {
+/** The result of a call that should not have gone on. */
+function withheld(denied: PolicyDenied): HookJSONOutput {
+  const { modelMessage } = denied;
   return {
     decision: 'block',
-    reason: stopped.modelMessage,
-    hookSpecificOutput: { hookEventName: 'PostToolUse', updatedToolOutput: stopped.modelMessage },
+    reason: modelMessage,
+    hookSpecificOutput: { hookEventName: 'PostToolUse', updatedToolOutput: modelMessage },
   };
 }
 
-/** Something rewrote the input after the decision, or another process decided. It has run by now. */
-async function uncovered(calls: Calls, input: PostToolUseHookInput): Promise<HookJSONOutput> {
-  const tool = calls.registered(input.tool_name);
+/** Something rewrote the input after the decision, where that cannot be prevented. It has run by now. */
+function undecided(calls: Calls, tool: string): PolicyDenied {
   const denied = new PolicyDenied(
     'the tool ran with an input that was not decided',
     'arguments_changed',
   );
-  calls.client.log.write('error', denied.reason, { tool, code: denied.code });
-  void calls.client.reportUncovered({ tool, reason: denied.code });
-  return {
-    decision: 'block',
-    reason: denied.modelMessage,
-    hookSpecificOutput: { hookEventName: 'PostToolUse', updatedToolOutput: denied.modelMessage },
-  };
+  calls.client.log.write('error', denied.reason, {
+    tool: calls.registered(tool),
+    code: denied.code,
+  });
+  return denied;
 }

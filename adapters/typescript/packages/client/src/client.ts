@@ -1,10 +1,11 @@
 import { sha256 } from '#platform';
-import type { Call, Outcome } from './call.js';
+import { type Call, DEFAULT_ACTION, type Outcome } from './call.js';
 import { canonical, NotJson } from './canonical.js';
 import { allowed, checkRequest, confirmed, type Decision, toolPage } from './decision.js';
 import { PolicyDenied, SentinelError } from './errors.js';
 import { Exchange } from './exchange.js';
 import { type Flight, Flights, type KillCheck } from './flights.js';
+import type { components } from './generated/openapi.js';
 import { type Governed, type GovernedOptions, governedBy } from './governed.js';
 import { Listener } from './listener.js';
 import { Log } from './log.js';
@@ -24,10 +25,14 @@ export interface Redemption {
   arguments?: Arguments | undefined;
 }
 
-/** A call that reached a tool without Sentinel. */
+/** Why the server of a tool refused a call. */
+export type UncoveredReason = components['schemas']['Uncovered'];
+
+/** A call that reached a tool without Sentinel, and that the tool's server refused. */
 export interface Uncovered {
   tool: string;
-  reason: string;
+  action?: string | undefined;
+  reason: UncoveredReason;
 }
 
 /** A client of one control plane. Make one for a process, and close it at the end. */
@@ -141,8 +146,13 @@ export class Sentinel implements Issuer {
   }
 
   /** Reports a call that reached a tool without Sentinel. Never rejects. */
-  async reportUncovered({ tool, reason }: Uncovered): Promise<void> {
-    const body = JSON.stringify({ tenant_slug: this.settings.tenant, tool_name: tool, reason });
+  async reportUncovered({ tool, action = DEFAULT_ACTION, reason }: Uncovered): Promise<void> {
+    const body = JSON.stringify({
+      tenant_slug: this.settings.tenant,
+      tool_name: tool,
+      action,
+      reason,
+    });
     try {
       // A control plane of an earlier version does not know the report.
       await this.#exchange.post('/v1/tools/uncovered', body, this.settings.timeout);
@@ -180,14 +190,10 @@ export class Sentinel implements Issuer {
   }
 
   /** For tickets. */
-  sign(ticket: Ticket, outcome: Outcome, result: unknown): Signature {
-    return this.#signer.sign(
-      ticket.call,
-      ticket.decisionId,
-      ticket.argumentsSha256,
-      outcome,
-      result,
-    );
+  sign(ticket: Ticket, outcome: Outcome, result: unknown, ran?: Arguments): Signature {
+    const { call, decisionId, argumentsSha256 } = ticket;
+    const decided = { call, decisionId, argumentsSha256: ran ? digest(ran) : argumentsSha256 };
+    return this.#signer.sign(decided, outcome, result, ran !== undefined);
   }
 
   /** For tickets. */
@@ -201,7 +207,11 @@ export class Sentinel implements Issuer {
   }
 
   async #mayGoOn(call: Call, decisionId: string, canonicalArguments: string): Promise<KillCheck> {
-    const known = { decision_id: decisionId, tool_name: call.tool, action: call.action ?? 'call' };
+    const known = {
+      decision_id: decisionId,
+      tool_name: call.tool,
+      action: call.action ?? DEFAULT_ACTION,
+    };
     const body = `${JSON.stringify(known).slice(0, -1)},"arguments":${canonicalArguments}}`;
     const answer = await this.#exchange.post('/v1/permits/resume', body, DOUBT_SECONDS);
     return confirmed(answer, 'resumed') ? 'goes_on' : 'ended';
@@ -214,6 +224,15 @@ export class Sentinel implements Issuer {
         : { code: 'error', decisionId: undefined, reason: String(error) };
     const level = error instanceof PolicyDenied ? 'info' : 'warn';
     this.log.write(level, 'the call is not made', { tool: call.tool, code, decisionId, reason });
+  }
+}
+
+/** Of arguments that were not decided: they may be anything. */
+function digest(args: Arguments): string {
+  try {
+    return sha256(canonical(args));
+  } catch {
+    return sha256('');
   }
 }
 

@@ -1,6 +1,6 @@
 export type { Call, Outcome } from './call.js';
 export { canonical, NotJson } from './canonical.js';
-export { type Redemption, Sentinel, type Uncovered } from './client.js';
+export { type Redemption, Sentinel, type Uncovered, type UncoveredReason } from './client.js';
 export type { Decision } from './decision.js';
 export { governed, sentinel } from './default.js';
 export { ControlPlaneUnavailable, PolicyDenied, SentinelError } from './errors.js';

@@ -13,9 +13,6 @@ import type { Spool, SpoolStats, Waiting } from './spool/spool.js';
 
 type SignRequest = components['schemas']['SignRequest'];
 
-/** Whether the control plane knows `idempotency_key`; one that does not refuses the request. */
-const SENDS_KEY: boolean = false;
-
 /** Outcomes gather for this long before they are sent, unless someone waits for one. */
 const GATHER_MS = 100;
 /** Requests of a burst that are under way at the same time. */
@@ -31,13 +28,21 @@ const SIGN_SECONDS = 10;
 const FLUSH_MS = 5_000;
 /** How long `close` waits for outcomes to be signed; the rest is spooled. */
 const CLOSE_SECONDS = 2;
-/** Refusals of the key, which may pass: another key, or another binding of it, may be allowed to sign. */
-const MAY_PASS = new Set(['key_revoked', 'tenant_forbidden', 'forbidden']);
+/** A refusal of the key may pass: its binding, or its role, may be changed. */
+const FORBIDDEN = 403;
 
 type Fate = 'signed' | 'refused' | 'later';
 
 interface Entry extends Waiting {
   signature?: Signature;
+}
+
+/** A call that has ended, as it is signed. */
+export interface Decided {
+  call: Call;
+  decisionId: string;
+  /** Of what ran. */
+  argumentsSha256: string;
 }
 
 /** Has outcomes signed, in bursts with rests between them. What could not be sent goes to the spool. */
@@ -81,15 +86,11 @@ export class Signer {
     throw new PolicyDenied('the spool of outcomes that are to be signed is full', 'spool_full');
   }
 
-  sign(
-    call: Call,
-    decisionId: string,
-    argumentsSha256: string,
-    outcome: Outcome,
-    result: unknown,
-  ): Signature {
+  /** `changed`: the arguments that ran are not those that were decided. */
+  sign(decided: Decided, outcome: Outcome, result: unknown, changed: boolean): Signature {
     const { sign, tenant } = this.#settings;
     if (sign === 'off') return new Signature('off');
+    const { call, decisionId, argumentsSha256 } = decided;
     const request: SignRequest = {
       tenant_slug: tenant,
       tool_name: call.tool,
@@ -97,6 +98,7 @@ export class Signer {
       purpose: call.purpose,
       decision_id: decisionId,
       payload: payload(outcome, argumentsSha256, result),
+      ...(changed ? { metadata: { arguments_changed: true } as never } : {}),
     };
     const signature = new Signature('pending', sign === 'before_return', () => this.hurry());
     const entry = { key: randomUUID(), request, signature };
@@ -195,17 +197,16 @@ export class Signer {
   }
 
   async #send(entry: Entry, within: number): Promise<Fate> {
-    const key = SENDS_KEY ? { idempotency_key: entry.key } : {};
-    const body = JSON.stringify({ ...entry.request, ...key });
+    const body = JSON.stringify({ ...entry.request, idempotency_key: entry.key });
     try {
-      const manifest = manifestId(await this.#exchange.post('/provenance/sign', body, within));
-      entry.signature?.resolve('signed', manifest);
+      const answer = await this.#exchange.post('/provenance/sign', body, within);
+      if (answer.status === FORBIDDEN) return 'later';
+      entry.signature?.resolve('signed', manifestId(answer));
     } catch (error) {
       if (error instanceof ControlPlaneUnavailable) {
         this.#later = performance.now() + FLUSH_MS;
         return 'later';
       }
-      if (error instanceof PolicyDenied && MAY_PASS.has(error.code)) return 'later';
       this.#drop(entry, error);
       return 'refused';
     }

@@ -12,7 +12,7 @@ export interface Issuer {
   readonly passPermit: boolean;
   /** Throws when a kill that is known here covers the call. */
   recheck(flight: Flight): void;
-  sign(ticket: Ticket, outcome: Outcome, result: unknown): Signature;
+  sign(ticket: Ticket, outcome: Outcome, result: unknown, ran?: Arguments): Signature;
   end(flight: Flight): void;
 }
 
@@ -145,11 +145,14 @@ export class Ticket {
     return this.finish(cut ? 'cancelled' : 'failed', { error: kind });
   }
 
-  /** Has the outcome signed, and returns the handle to its manifest. Never waits, and never throws. */
-  finish(outcome: Outcome, result?: unknown): Signature {
+  /**
+   * Has the outcome signed, and returns the handle to its manifest. Never waits, and never throws. `ran` are the
+   * arguments of a call that ran with others than were decided, where that could not be prevented.
+   */
+  finish(outcome: Outcome, result?: unknown, ran?: Arguments): Signature {
     if (this.#signature) return this.#signature;
     this.#close();
-    this.#signature = this.#issuer.sign(this, outcome, result);
+    this.#signature = this.#issuer.sign(this, outcome, result, ran);
     return this.#signature;
   }
 

@@ -56,6 +56,10 @@ const WORDS: Record<string, Words> = {
   tenant_forbidden: stays('Denied to this key', KEY),
   agent_forbidden: stays('Denied to this key', KEY),
   key_revoked: stays('Denied because the key was revoked', KEY),
+  no_permit: stays(
+    'Denied because the call bypassed Sentinel',
+    'Tell the user: the tool can be called only through Sentinel.',
+  ),
   agent_required: stays(
     'Denied because the call names no agent',
     'Tell the user: the client has to be configured with the name of its agent.',

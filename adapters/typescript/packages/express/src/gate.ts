@@ -1,22 +1,12 @@
-import {
-  type Arguments,
-  ControlPlaneUnavailable,
-  PolicyDenied,
-  type Sentinel,
-  sentinel,
-} from '@sentinel-mcp/client';
+import { PolicyDenied, type Sentinel, sentinel } from '@sentinel-mcp/client';
+import type { Call } from './call.js';
+import { noPermit, type Refusal, refusalOf, unknownTool } from './refusal.js';
 
 export interface PermitOptions {
   /** The client of this tool server, with a key of its own; that of the `SENTINEL_*` variables when left out. */
   client?: Sentinel | undefined;
   /** The identifier of the tool, when it is not to be looked up by its name. */
   toolId?: string | undefined;
-}
-
-/** The call that is about to be made. */
-export interface Called {
-  tool: string;
-  arguments: Arguments;
 }
 
 /** The decision that allowed a call. */
@@ -26,39 +16,36 @@ export interface Redeemed {
 
 /** Between two look-ups of identifiers. */
 const LOOKUP_MS = 5_000;
+/** Reports that are on their way at most: a flood of calls must not become one of reports. */
+const REPORTS = 8;
 
 /** Redeems the permits of calls: each once, for the tool and the arguments that it was made for. */
-export class PermitGate {
+export class Gate {
   readonly #client: () => Sentinel;
   readonly #toolId: string | undefined;
   #ids = new Map<string, string>();
   #doubtful = false;
   #lookedUp = Number.NEGATIVE_INFINITY;
+  #reports = 0;
 
-  constructor({ client, toolId }: PermitOptions = {}) {
+  constructor({ client, toolId }: PermitOptions) {
     this.#client = () => client ?? sentinel();
     this.#toolId = toolId;
   }
 
-  /**
-   * Uses up the permit of a call. Only when this returns may the call be made.
-   *
-   * @throws PolicyDenied when there is no permit that is good for the call; ControlPlaneUnavailable when that is not
-   * known.
-   */
-  async redeem(permit: string | string[] | undefined, call: Called): Promise<Redeemed> {
+  /** Uses up the permit of a call. Only when this returns may the call be made. @throws Refusal */
+  async redeem(permit: string | string[] | undefined, call: Call): Promise<Redeemed> {
     try {
-      if (typeof permit !== 'string' || permit === '') {
-        throw new PolicyDenied('the call carries no permit of Sentinel', 'permit_missing');
-      }
+      if (typeof permit !== 'string' || permit === '') throw noPermit();
       const toolId = this.#toolId ?? (await this.#lookUp(call.tool));
       const decisionId = await this.#client().redeem({ permit, toolId, arguments: call.arguments });
       return { decisionId };
     } catch (error) {
-      if (error instanceof PolicyDenied) this.#report(call.tool, error.code);
       // The tool may have been registered again, under another identifier.
-      if (error instanceof PolicyDenied && error.code === 'permit_invalid') this.#doubtful = true;
-      throw error;
+      if (error instanceof PolicyDenied) this.#doubtful = true;
+      const refusal = refusalOf(error);
+      this.#report(call, refusal);
+      throw refusal;
     }
   }
 
@@ -72,25 +59,22 @@ export class PermitGate {
       this.#doubtful = false;
     }
     const id = this.#ids.get(tool);
-    if (id === undefined) throw new PolicyDenied('the tool is not registered', 'unknown_tool');
+    if (id === undefined) throw unknownTool();
     return id;
   }
 
-  /** The call came without Sentinel: an operator wants to know. */
-  #report(tool: string, reason: string): void {
-    void this.#client().reportUncovered({ tool, reason });
+  /** The call came without Sentinel: an operator wants to know. The caller does not wait for that. */
+  #report({ tool }: Call, { reported, code }: Refusal): void {
+    try {
+      const client = this.#client();
+      client.log.write('warn', 'a call was refused', { tool, code });
+      if (reported === undefined || this.#reports >= REPORTS) return;
+      this.#reports += 1;
+      void client.reportUncovered({ tool, reason: reported }).finally(() => {
+        this.#reports -= 1;
+      });
+    } catch {
+      // It is not configured: the call is refused all the same.
+    }
   }
-}
-
-/** What the caller is told: the status, and a body as RFC 9457 says. Never 401 or 404, which clients answer with a repeat. */
-export function problem(error: unknown): { status: number; body: string } {
-  const known = error instanceof PolicyDenied || error instanceof ControlPlaneUnavailable;
-  const status = error instanceof PolicyDenied ? 403 : 503;
-  const code = known ? error.code : 'error';
-  const detail = known
-    ? error.modelMessage
-    : 'The permit could not be redeemed. The tool was not run.';
-  const type = `https://sentinel-mcp.dev/problems/${code}`;
-  const title = status === 403 ? 'Not allowed by Sentinel' : 'Sentinel is not available';
-  return { status, body: JSON.stringify({ type, title, status, detail, code }) };
 }

@@ -1,2 +1,3 @@
-export { type Called, PermitGate, type PermitOptions, type Redeemed } from './gate.js';
+export type { Calls } from './call.js';
+export type { PermitOptions, Redeemed } from './gate.js';
 export { type PermitRequest, permitRequired, permitted } from './middleware.js';

@@ -1,62 +1,56 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Arguments, PolicyDenied, parseStrictly } from '@sentinel-mcp/client';
-import { type Called, PermitGate, type PermitOptions, problem, type Redeemed } from './gate.js';
+import { type Arguments, parseStrictly } from '@sentinel-mcp/client';
+import { type Call, type Calls, read } from './call.js';
+import { Gate, type PermitOptions, type Redeemed } from './gate.js';
+import { refusalOf, responseTo, tooLong, unreadable } from './refusal.js';
 
 /** The header that carries a permit, in the lower case of Node. */
 const HEADER = 'sentinel-permit';
-/** A larger body of a tool call is refused. Bytes. */
+/** Bytes of the longest body that is read. */
 const MAX_BODY = 1024 * 1024;
 
 /** A request after a body parser such as `express.json()`, and after this middleware. */
-export type PermitRequest = IncomingMessage & { body?: unknown; sentinel?: Redeemed };
+export type PermitRequest = IncomingMessage & {
+  body?: unknown;
+  originalUrl?: string;
+  sentinel?: Redeemed;
+};
 
 type Next = (error?: unknown) => void;
-type Handler = (request: PermitRequest, response: ServerResponse, next: Next) => Promise<void>;
 
 /**
  * Middleware for Express that refuses a call without a valid, unused permit for this tool and these arguments:
  *
  *     app.post('/search', express.json(), permitRequired({ tool: 'search' }), handler);
- *
- * The arguments are the parsed body, unless `call` reads them, and the tool, from elsewhere.
+ *     app.use('/mcp', express.json(), permitRequired({ mcp: {} }), handler);
  */
-export function permitRequired<R extends IncomingMessage = PermitRequest>(
-  options: PermitOptions & ({ tool: string } | { call: (request: R) => Called }),
-): Handler {
-  const gate = new PermitGate(options);
-  const called = (request: PermitRequest): Called =>
-    'call' in options
-      ? options.call(request as unknown as R)
-      : { tool: options.tool, arguments: parsed(request) };
+export function permitRequired(
+  options: PermitOptions & Calls,
+): (request: PermitRequest, response: ServerResponse, next: Next) => Promise<void> {
+  const gate = new Gate(options);
   return async (request, response, next) => {
+    let call: Call | undefined;
     try {
-      request.sentinel = await gate.redeem(request.headers[HEADER], called(request));
+      call = read(
+        options,
+        { method: request.method, url: request.originalUrl ?? request.url },
+        parsed(request),
+      );
+      if (call) request.sentinel = await gate.redeem(request.headers[HEADER], call);
     } catch (error) {
-      return refuse(response, error);
+      return refuse(response, error, call?.id);
     }
     next();
   };
 }
 
-function parsed(request: PermitRequest): Arguments {
-  const { body, headers } = request;
-  if (body === undefined) {
-    const isEmpty =
-      headers['transfer-encoding'] === undefined && !Number(headers['content-length']);
-    // A handler that reads the body later would see arguments that nobody checked.
-    if (isEmpty) return {};
-    throw new PolicyDenied(
-      'the body was not read before the permit was checked',
-      'invalid_arguments',
-    );
-  }
-  return asArguments(body);
-}
-
-function asArguments(value: unknown): Arguments {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Arguments;
-  throw new PolicyDenied('the arguments are not an object', 'invalid_arguments');
+/** The body as the parser before this middleware left it. */
+function parsed({ body, headers }: PermitRequest): unknown {
+  if (body !== undefined) return body;
+  const isEmpty = headers['transfer-encoding'] === undefined && !Number(headers['content-length']);
+  // A handler that reads the body later would see arguments that nobody checked.
+  if (!isEmpty) throw unreadable('the body was not parsed before the permit is checked');
+  return undefined;
 }
 
 /**
@@ -72,44 +66,37 @@ export function permitted(
     response: ServerResponse,
   ) => unknown,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const gate = new PermitGate(options);
+  const gate = new Gate(options);
   return async (request, response) => {
-    let args: Arguments;
+    let call: Call;
     let redeemed: Redeemed;
     try {
-      args = await read(request);
-      redeemed = await gate.redeem(request.headers[HEADER], {
-        tool: options.tool,
-        arguments: args,
-      });
+      call = read({ tool: options.tool }, request, await body(request)) as Call;
+      redeemed = await gate.redeem(request.headers[HEADER], call);
     } catch (error) {
-      return refuse(response, error);
+      return refuse(response, error, undefined);
     }
-    await handler(args, Object.assign(request, { sentinel: redeemed }), response);
+    await handler(call.arguments, Object.assign(request, { sentinel: redeemed }), response);
   };
 }
 
-async function read(request: IncomingMessage): Promise<Arguments> {
+async function body(request: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > MAX_BODY) throw new PolicyDenied('the body is too large', 'invalid_arguments');
+    if (size > MAX_BODY) throw tooLong(MAX_BODY);
     parts.push(part);
   }
-  if (size === 0) return {};
-  return asArguments(json(Buffer.concat(parts)));
-}
-
-function json(body: Buffer): unknown {
+  if (size === 0) return undefined;
   try {
-    return parseStrictly(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    return parseStrictly(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts)));
   } catch {
-    throw new PolicyDenied('the body is not JSON', 'invalid_arguments');
+    throw unreadable('the body is not strict JSON');
   }
 }
 
-function refuse(response: ServerResponse, error: unknown): void {
-  const { status, body } = problem(error);
-  response.writeHead(status, { 'content-type': 'application/problem+json' }).end(body);
+function refuse(response: ServerResponse, error: unknown, id: unknown): void {
+  const { status, type, body } = responseTo(refusalOf(error), id);
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
 }
