@@ -29,4 +29,5 @@ function told(error: unknown): string {
 }
 
 conforms(harness);
+conforms(harness, (input, init) => fetch(input, init));
 conformsForReal(harness);

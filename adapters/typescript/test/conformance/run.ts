@@ -8,9 +8,11 @@ const POLICIES = new URL('../../packages/client/src/conformance/', import.meta.u
 const named = (list: Case[]): [string, Case][] => list.map((one) => [one.id, one]);
 
 /** All cases, with the control plane of the kit. */
-export function conforms(harness: Harness): void {
-  describe(`${harness.name} conforms`, () => {
-    test.each(named(cases(harness.lacks)))('%s', async (_, one) => check(one, harness));
+export function conforms(harness: Harness, fetch?: typeof globalThis.fetch): void {
+  describe(`${harness.name} conforms${fetch ? ' by fetch' : ''}`, () => {
+    test.each(named(cases(harness.lacks)))('%s', async (_, one) => {
+      await check(one, harness, undefined, fetch);
+    });
   });
 }
 

@@ -43,7 +43,6 @@ export class Sentinel implements Issuer {
   readonly #flights = new Flights();
   readonly #listener: Listener;
   readonly #signer: Signer;
-  readonly #checkHeaders: Record<string, string>;
 
   /** @throws ControlPlaneUnavailable with the code `not_configured` when neither options nor environment say enough. */
   constructor(options: Options = {}) {
@@ -52,9 +51,6 @@ export class Sentinel implements Issuer {
     this.#exchange = new Exchange(this.settings);
     this.#listener = new Listener(this.#exchange, this.#flights, this.log);
     this.#signer = new Signer(this.settings, this.#exchange, this.log);
-    this.#checkHeaders = {
-      'x-request-timeout-ms': String(Math.ceil(this.settings.timeout * 1000)),
-    };
   }
 
   get passPermit(): boolean {
@@ -203,7 +199,7 @@ export class Sentinel implements Issuer {
 
   async #check(body: string): Promise<Decision> {
     const { timeout } = this.settings;
-    return allowed(await this.#exchange.post('/policy/check', body, timeout, this.#checkHeaders));
+    return allowed(await this.#exchange.post('/policy/check', body, timeout));
   }
 
   async #mayGoOn(call: Call, decisionId: string, canonicalArguments: string): Promise<KillCheck> {

@@ -33,6 +33,7 @@ export interface Options {
   onSpoolFull?: SpoolFull | undefined;
   /** For the developer: decision ids and failures, never arguments, keys or payloads. */
   logger?: Logger | undefined;
+  /** In place of what the platform has: `node:http` in Node, the global `fetch` elsewhere. */
   fetch?: typeof globalThis.fetch | undefined;
 }
 
@@ -49,7 +50,7 @@ export interface Settings {
   readonly spoolDir: string | undefined;
   readonly spoolBytes: number;
   readonly onSpoolFull: SpoolFull;
-  readonly fetch: typeof globalThis.fetch;
+  readonly fetch: typeof globalThis.fetch | undefined;
 }
 
 const SIGNING: readonly Signing[] = ['background', 'before_return', 'off'];
@@ -70,8 +71,7 @@ export function settings(options: Options): Settings {
     spoolDir: options.spoolDir || environment('SENTINEL_SPOOL_DIR'),
     spoolBytes: bytes(options.spoolBytes ?? number('spool_bytes') ?? 16 * 1024 * 1024),
     onSpoolFull: choice('on_spool_full', SPOOL_FULL, options.onSpoolFull) ?? 'deny',
-    // Looked up for each request, so that what replaces the global one later is used.
-    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    fetch: options.fetch,
   };
 }
 

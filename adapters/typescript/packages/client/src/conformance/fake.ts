@@ -27,6 +27,8 @@ export class FakePlane implements ConformancePlane {
   url = '';
   /** How often a redirect was followed to the server that allows everything. */
   followed = 0;
+  /** The checks that came in. */
+  readonly checked: Json[] = [];
   readonly #answers: Record<string, Misbehaviour | undefined>;
   readonly #decisions: string[] = [];
   readonly #signed: Signed[] = [];
@@ -106,6 +108,7 @@ export class FakePlane implements ConformancePlane {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     const body = JSON.parse(Buffer.concat(parts).toString() || '{}') as Json;
+    if (path === '/policy/check') this.checked.push(body);
     const wanted = this.#answers[path];
     if (wanted) return this.#misbehave(response, wanted);
     const [status, document] = this.#truth(path, body);

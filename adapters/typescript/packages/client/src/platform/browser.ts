@@ -1,5 +1,12 @@
 /** The same as `node.ts` for browsers and other runtimes, by the standards of the web alone. */
+import { byFetch } from '../transport/fetch.js';
+import type { Transport } from '../transport/transport.js';
 import { sha256 as digest } from './sha256.js';
+
+export function defaultTransport(url: string): Transport {
+  // Looked up for each request, so that what replaces the global one later is used.
+  return byFetch(url, (input, init) => globalThis.fetch(input, init));
+}
 
 export function randomUUID(): string {
   return crypto.randomUUID();

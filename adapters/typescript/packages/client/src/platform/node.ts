@@ -3,6 +3,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 
+export { defaultTransport } from '../transport/node.js';
 export { randomUUID };
 
 /** Hex of the SHA-256 of the parts, one after the other. */
