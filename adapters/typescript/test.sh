@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs, builds, checks and tests the adapters for TypeScript, and prints the time of each step.
 #
-# SENTINEL_BIN names the binary that the tests start; by default that of the release build.
+# SENTINEL_BINARY names the binary that the tests start; by default that of the release build.
 set -euo pipefail
 cd "$(dirname "$0")"
-export SENTINEL_BIN=${SENTINEL_BIN:-$(realpath ../../target/release/sentinel)}
+export SENTINEL_BINARY=${SENTINEL_BINARY:-$(realpath ../../target/release/sentinel)}
 
 step() {
 	local began=$SECONDS

@@ -6,7 +6,7 @@
 # command does not know: it is renamed on the way in and out. In a string its quotes would be escaped, so only the name
 # of the event can match.
 decide() {
-	"${SENTINEL_BIN:-sentinel}" hook claude-code --tool-prefix "${SENTINEL_TOOL_PREFIX:-}"
+	"${SENTINEL_BINARY:-sentinel}" hook claude-code --tool-prefix "${SENTINEL_TOOL_PREFIX:-}"
 }
 
 if [ "${1:-}" = skill ]; then

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export const TENANT = 'bench';
-const BINARY = process.env.SENTINEL_BIN ?? '/work/bin/sentinel';
+const BINARY = process.env.SENTINEL_BINARY ?? '/work/bin/sentinel';
 const POLICY = 'package sentinel.policy\n\ndefault decision := {"allow": true}\n';
 
 export async function start(tools) {

@@ -19,7 +19,7 @@ function configured(url = inject('place').url): Record<string, string> {
     SENTINEL_URL: url,
     SENTINEL_API_KEY: agent,
     SENTINEL_TENANT: TENANT,
-    SENTINEL_BIN: BINARY,
+    SENTINEL_BINARY: BINARY,
   };
 }
 
@@ -51,7 +51,7 @@ async function command(script: string): Promise<Record<string, string>> {
   const path = join(await home(), 'sentinel');
   await writeFile(path, `#!/bin/sh\n${script}\n`);
   await chmod(path, 0o755);
-  return { ...configured(), SENTINEL_BIN: path };
+  return { ...configured(), SENTINEL_BINARY: path };
 }
 
 describe('the plugin', () => {
@@ -113,7 +113,7 @@ describe('the plugin', () => {
   });
 
   test('a command that is missing blocks, and says so', async () => {
-    const { touched, api } = await shell({ ...configured(), SENTINEL_BIN: '/nowhere/sentinel' });
+    const { touched, api } = await shell({ ...configured(), SENTINEL_BINARY: '/nowhere/sentinel' });
     expect(touched).toBe(false);
     expect(api.read['a']).toContain('failed with status 127');
   });
@@ -205,7 +205,7 @@ describe('ways in which a hook of a settings file fails open', () => {
     const options = await settings(run('true'), { disableAllHooks: true });
     const plugins: Options['plugins'] = [{ type: 'local', path: PLUGIN }];
     const { touched } = await shell(
-      { ...configured(), SENTINEL_BIN: '/nowhere' },
+      { ...configured(), SENTINEL_BINARY: '/nowhere' },
       { ...options, plugins },
     );
     expect(touched).toBe(true);

@@ -203,6 +203,21 @@ describe('a server of MCP', () => {
     expect(ran).toMatchObject([{ method: 'tools/list' }, { method: 'tools/call' }]);
   });
 
+  test('takes the permit from the message, too, and never two', async () => {
+    const [tool, args] = [await registered(), { a: 1 }];
+    const { url, ran } = await withMcp('');
+    const given = await permit(tool, args);
+    const message = call(tool, args);
+    const _meta = { 'sentinel/permit': given.permit };
+    const carrying = { ...message, params: { ...message.params, _meta } };
+    expect((await send(url, carrying, given.permit)).body['result']).toMatchObject({
+      isError: true,
+    });
+    expect(ran).toEqual([]);
+    await send(url, carrying);
+    expect(ran).toHaveLength(1);
+  });
+
   test('refuses batches and messages that are not calls it can read', async () => {
     const { url, ran } = await withMcp('');
     for (const body of [

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export const TENANT = 'adapters';
-export const BINARY = process.env['SENTINEL_BIN'] ?? '/work/bin/sentinel';
+export const BINARY = process.env['SENTINEL_BINARY'] ?? '/work/bin/sentinel';
 const POLICIES = new URL('policies/', import.meta.url).pathname;
 /** What several tests call. */
 const TOOLS = ['search', 'denied-tool', 'alert-tool'];

@@ -16,6 +16,8 @@ export interface Call {
   arguments: Arguments;
   /** The `id` of the message, of an MCP request. */
   id?: unknown;
+  /** The permit, where an MCP request carries it in `_meta`. */
+  permit?: string;
 }
 
 export interface Head {
@@ -43,10 +45,12 @@ function message(prefix: string, body: unknown): Call | undefined {
     throw unreadable('`method` is not a text');
   if (method !== 'tools/call') return undefined;
   if (!isObject(params)) throw unreadable('the message has no `params`');
-  const { name, arguments: args = {} } = params;
+  const { name, arguments: args = {}, _meta: meta = {} } = params;
   if (typeof name !== 'string') throw unreadable('the message names no tool');
   if (!isObject(args)) throw unreadable('its `arguments` are not an object');
-  return { tool: `${prefix}${name}`, arguments: args, id };
+  const permit = isObject(meta) ? meta['sentinel/permit'] : undefined;
+  const carried = typeof permit === 'string' ? { permit } : {};
+  return { tool: `${prefix}${name}`, arguments: args, id, ...carried };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -36,12 +36,19 @@ export function permitRequired(
         { method: request.method, url: request.originalUrl ?? request.url },
         parsed(request),
       );
-      if (call) request.sentinel = await gate.redeem(request.headers[HEADER], call);
+      if (call) request.sentinel = await gate.redeem(permitOf(request, call), call);
     } catch (error) {
       return refuse(response, error, call?.id);
     }
     next();
   };
+}
+
+/** The permit of a call: in the header, or in the message. @throws Refusal when it is in both. */
+function permitOf({ headers }: IncomingMessage, { permit }: Call): string | string[] | undefined {
+  const header = headers[HEADER];
+  if (header !== undefined && permit !== undefined) throw unreadable('it carries two permits');
+  return header ?? permit;
 }
 
 /** The body as the parser before this middleware left it. */
