@@ -4,7 +4,7 @@
 # SENTINEL_BINARY names the binary that the tests start; by default that of the release build.
 set -euo pipefail
 cd "$(dirname "$0")"
-export SENTINEL_BINARY=${SENTINEL_BINARY:-$(realpath ../../target/release/sentinel)}
+export SENTINEL_BINARY=${SENTINEL_BINARY:-$PWD/../../target/release/sentinel}
 
 step() {
 	local began=$SECONDS

@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['test/kit/setup.ts'],
     // Two cores are shared with the control plane.
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 90_000,
     hookTimeout: 60_000,
   },
 });

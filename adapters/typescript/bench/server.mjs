@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export const TENANT = 'bench';
-const BINARY = process.env.SENTINEL_BINARY ?? '/work/bin/sentinel';
+const RELEASE = new URL('../../../target/release/sentinel', import.meta.url).pathname;
+const BINARY = process.env.SENTINEL_BINARY ?? RELEASE;
 const POLICY = 'package sentinel.policy\n\ndefault decision := {"allow": true}\n';
 
 export async function start(tools) {

@@ -1,20 +1,22 @@
 import { access, chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Options } from '@anthropic-ai/claude-agent-sdk';
-import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { fake, json, nowhere } from '../kit/fake.js';
 import { BINARY, TENANT } from '../kit/plane.js';
-import { plane, unique } from '../kit/sentinel.js';
+import { place, plane, unique, useOwnPlane } from '../kit/sentinel.js';
 import { home, type Session, session, turn } from './agent.js';
 
 const PLUGIN = new URL('../../../claude-code', import.meta.url).pathname;
+useOwnPlane();
+
 beforeAll(async () => {
   for (const tool of ['Bash', 'Agent', 'Skill', 'mcp__tests__search']) await plane().register(tool);
 });
 
 /** What the command reads of the environment. */
-function configured(url = inject('place').url): Record<string, string> {
-  const { agent } = inject('place').keys;
+function configured(url = place().url): Record<string, string> {
+  const { agent } = place().keys;
   return {
     SENTINEL_URL: url,
     SENTINEL_API_KEY: agent,

@@ -4,11 +4,13 @@ import type { HookCallbackMatcher, HookJSONOutput, Options } from '@anthropic-ai
 import { govern, sentinelHooks } from '@sentinel-mcp/claude-agent';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { checks, fake, json, nowhere } from '../kit/fake.js';
-import { client, closing, plane } from '../kit/sentinel.js';
+import { client, closing, plane, useOwnPlane } from '../kit/sentinel.js';
 import { home, type Session, session, turn } from './agent.js';
 
 const SEARCH = 'mcp__tests__search';
 const WAIT = 'mcp__tests__wait';
+
+useOwnPlane();
 
 beforeAll(async () => {
   for (const tool of [SEARCH, WAIT, 'mcp__tests__fail', 'Bash', 'Agent', 'Skill', 'ToolSearch']) {

@@ -111,6 +111,19 @@ describe('the spool', () => {
     expect(payload.salt).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  test('an outcome that comes while others are sent is not left behind', async () => {
+    const slow = (response: ServerResponse) =>
+      setTimeout(() => json(response, 201, { manifest_id: MANIFEST }), 60);
+    const plane = await signing(false, slow);
+    const sentinel = closing(options(plane.server, directory(), { sign: 'before_return' }));
+    const call = sentinel.governed('search', () => 1);
+    const began = performance.now();
+    const pause = (milliseconds: number) => new Promise((end) => setTimeout(end, milliseconds));
+    await Promise.all([0, 20, 40, 80].map(async (after) => call({ after: await pause(after) })));
+    expect(plane.signed()).toHaveLength(4);
+    expect(performance.now() - began).toBeLessThan(3_000);
+  });
+
   test('full: the next call is denied, or the outcome is dropped', async () => {
     const plane = await signing(false);
     const strict = closing(options(plane.server, directory(), { spoolBytes: 4200 }));

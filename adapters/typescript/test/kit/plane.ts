@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export const TENANT = 'adapters';
-export const BINARY = process.env['SENTINEL_BINARY'] ?? '/work/bin/sentinel';
+const RELEASE = new URL('../../../../target/release/sentinel', import.meta.url).pathname;
+export const BINARY = process.env['SENTINEL_BINARY'] ?? RELEASE;
 const POLICIES = new URL('policies/', import.meta.url).pathname;
 /** What several tests call. */
 const TOOLS = ['search', 'denied-tool', 'alert-tool'];

@@ -2,17 +2,32 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Options, Sentinel } from '@sentinel-mcp/client';
-import { inject, onTestFinished } from 'vitest';
-import { Plane, TENANT } from './plane.js';
+import { beforeAll, inject, onTestFinished } from 'vitest';
+import { type Place, Plane, start, TENANT } from './plane.js';
 
-/** The real control plane that all tests share. */
+let own: Place | undefined;
+
+/** Has the tests of this file use a control plane of their own: they kill what others call. */
+export function useOwnPlane(): void {
+  beforeAll(async () => {
+    const started = await start();
+    own = started;
+    return () => started.stop();
+  });
+}
+
+/** Where the control plane is: the one that all tests share, or that of this file. */
+export function place(): Place {
+  return own ?? inject('place');
+}
+
 export function plane(): Plane {
-  return new Plane(inject('place'));
+  return new Plane(place());
 }
 
 /** A client of the real control plane, closed at the end of the test. */
 export function client(options: Options = {}): Sentinel {
-  const { url, keys } = inject('place');
+  const { url, keys } = place();
   return closing({ url, apiKey: keys.agent, ...options });
 }
 

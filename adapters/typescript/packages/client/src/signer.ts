@@ -165,21 +165,27 @@ export class Signer {
   #work(within = SIGN_SECONDS): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#working ??= this.#burst(within).finally(() => {
-      this.#working = undefined;
-    });
+    this.#working ??= this.#run(within);
     return this.#working;
   }
 
-  async #burst(within: number): Promise<void> {
+  async #run(within: number): Promise<void> {
     const began = performance.now();
+    try {
+      await this.#burst(within);
+    } finally {
+      this.#working = undefined;
+      this.#rest(performance.now() - began);
+    }
+  }
+
+  async #burst(within: number): Promise<void> {
     const hurried = this.#hurried;
     this.#hurried = false;
     const burst = this.#queue.splice(0, BURST);
     for (const entry of burst) this.#underWay.add(entry);
     await lanes(burst, (entry) => this.#deliver(entry, hurried, within));
     if (this.#queue.length === 0 && performance.now() >= this.#flushAt) await this.#flushSpool();
-    queueMicrotask(() => this.#rest(performance.now() - began));
   }
 
   /** What happens next: at once, after a rest, or when there is something to do. */
