@@ -55,6 +55,7 @@ describe('governed tools', () => {
     expect(ran).toEqual([{ query: 'a' }, { query: 'b' }]);
     expect(read['one']).toContain('"found":"a"');
     expect(read['three']).toContain('"found":"b"');
+    expect((await plane().manifests('search')).length).toBeGreaterThanOrEqual(2);
     expect(read['two']).toMatch(
       /Denied by policy: writes need an approval\. Repeating this call will not help/,
     );

@@ -2,6 +2,7 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HookCallbackMatcher, HookJSONOutput, Options } from '@anthropic-ai/claude-agent-sdk';
 import { govern, sentinelHooks } from '@sentinel-mcp/claude-agent';
+import type { PolicyDenied } from '@sentinel-mcp/client';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { checks, fake, json, nowhere } from '../kit/fake.js';
 import { client, closing, plane, useOwnPlane } from '../kit/sentinel.js';
@@ -59,6 +60,8 @@ describe('governed', () => {
     );
     const [decision] = await plane().decisions('mcp__tests__fail');
     expect(decision).toMatchObject({ code: 'allowed' });
+    expect(await plane().manifests('mcp__tests__fail')).toEqual([decision?.id]);
+    expect(await plane().manifests(SEARCH)).toHaveLength(2);
     expect(decision?.call_id).toMatch(/\.toolu_for_d\.[0-9a-f]{16}$/);
   });
 
@@ -152,6 +155,24 @@ describe('governed', () => {
     expect(api.read['a']).toContain('Stopped by an operator: killed (tool): incident 4711');
     expect(api.read['a']).not.toContain('secret');
     expect(api.read['b']).toContain('Stopped by an operator');
+  });
+
+  test('a kill while the tool runs is told, so that the turn can be ended', async () => {
+    await plane().register('mcp__tests__slow');
+    const sentinel = client();
+    await sentinel.ready();
+    const told: string[] = [];
+    const tools = {
+      slow: async () => {
+        await plane().killTool('mcp__tests__slow');
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return told.length;
+      },
+    };
+    const onKill = ({ code }: PolicyDenied) => told.push(code);
+    const main = [turn(['a', 'mcp__tests__slow'])];
+    await session({ main }, govern({}, { client: sentinel, onKill }), tools);
+    expect(told).toEqual(['killed']);
   });
 
   test('shell commands in the text of a skill are decided as commands', async () => {
