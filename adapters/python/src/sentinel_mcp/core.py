@@ -1,0 +1,189 @@
+"""What the clients of one process share, for each set of settings."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from sentinel_mcp import answers
+from sentinel_mcp.canonical import NotJson, canonical
+from sentinel_mcp.errors import PolicyDenied, SentinelError
+from sentinel_mcp.http import Http
+from sentinel_mcp.signer import Entry, Signer
+from sentinel_mcp.signing import Signature, payload
+from sentinel_mcp.ticket import Ticket
+from sentinel_mcp.watch import Watch
+
+if TYPE_CHECKING:
+    from sentinel_mcp.answers import Answer
+    from sentinel_mcp.call import Call
+    from sentinel_mcp.settings import Settings
+    from sentinel_mcp.signing import Outcome
+
+_LOG: Final = logging.getLogger("sentinel_mcp")
+_CHECK: Final = "/policy/check"
+_RESUME: Final = "/v1/permits/resume"
+# A kill that may cover a running call has the control plane asked; no answer by then ends the call.
+_RESUME_WITHIN: Final = 0.5
+
+
+class Core:
+    """Connections, kill stream and signer of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.http = Http(settings)
+        self.watch = Watch(settings, self.http, self._may_go_on)
+        self.signer = Signer(settings, self.http)
+        self.stale = False
+        """Set in the child of a fork, where threads and connections of the parent are gone."""
+
+    async def decide(self, call: Call) -> Ticket:
+        """Return the ticket of a call that is allowed; raises a `SentinelError`."""
+        try:
+            ticket, body = self._prepare(call)
+            heard = self.watch.heard
+            answer = await self.http.post(_CHECK, body, self.settings.timeout)
+            return self._admit(ticket, answer, heard)
+        except SentinelError as error:
+            raise _logged(call, error) from error.__cause__
+
+    def decide_blocking(self, call: Call) -> Ticket:
+        """As `decide`, for threads."""
+        try:
+            ticket, body = self._prepare(call)
+            heard = self.watch.heard
+            answer = self.http.post_blocking(_CHECK, body, self.settings.timeout)
+            return self._admit(ticket, answer, heard)
+        except SentinelError as error:
+            raise _logged(call, error) from error.__cause__
+
+    def recheck(self, ticket: Ticket) -> None:
+        """Raise when a kill is known by now, or the process is another one by now."""
+        if self.stale:
+            reason = "the decision was made in another process"
+            raise PolicyDenied(reason, "ticket_spent", ticket.decision_id)
+        call = ticket.call
+        denial = self.watch.denial(call.tool, call.agent or self.settings.agent)
+        if denial is not None:
+            ticket.stop(denial)
+
+    def forget(self, ticket: Ticket) -> None:
+        """Watch a call no longer."""
+        self.watch.forget(ticket)
+
+    def sign(self, ticket: Ticket, outcome: Outcome, result: object) -> Signature:
+        """Have an outcome signed."""
+        if self.settings.sign == "off" or ticket.decision is None:
+            return Signature(state="off")
+        if self.stale:
+            return Signature(state="dropped")
+        signature = Signature(waits=self.settings.sign == "before_return")
+        call = ticket.call
+        request: dict[str, Any] = {
+            "tenant_slug": self.settings.tenant,
+            "tool_name": call.tool,
+            "action": call.action,
+            "decision_id": ticket.decision.decision_id,
+            "payload": payload(outcome, ticket.arguments_sha256, result),
+        }
+        agent = call.agent or self.settings.agent
+        if call.purpose is not None:
+            request["purpose"] = call.purpose
+        if agent is not None:
+            request["agent"] = agent
+        key = f"{ticket.decision.decision_id}:{secrets.token_hex(8)}"
+        self.signer.put(Entry(key, request, signature))
+        return signature
+
+    def _prepare(self, call: Call) -> tuple[Ticket, bytes]:
+        self.watch.start()
+        self.signer.admit()
+        agent = call.agent or self.settings.agent
+        denial = self.watch.denial(call.tool, agent)
+        if denial is not None:
+            raise denial
+        try:
+            arguments = canonical(_object(call.arguments))
+            head: dict[str, Any] = {
+                "tenant_slug": self.settings.tenant,
+                "tool_name": call.tool,
+                "action": call.action,
+            }
+            for name in ("purpose", "call_id", "context"):
+                value = getattr(call, name)
+                if value is not None:
+                    head[name] = value
+            if agent is not None:
+                head["agent"] = agent
+            # What is hashed here and what is decided there are the same bytes.
+            body = canonical(head)[:-1] + b',"arguments":' + arguments + b"}"
+        except NotJson as error:
+            raise PolicyDenied(f"the call is not JSON: {error}", "invalid_arguments") from None
+        return Ticket(self, call, hashlib.sha256(arguments).hexdigest()), body
+
+    def _admit(self, ticket: Ticket, answer: Answer, heard: int) -> Ticket:
+        ticket.decision = answers.decision(answer)
+        self.watch.admit(ticket, heard)
+        return ticket
+
+    def _may_go_on(self, ticket: Ticket) -> bool:
+        """Ask whether a running call may go on; no answer is a no."""
+        call = ticket.call
+        try:
+            head = {
+                "decision_id": ticket.decision_id,
+                "tool_name": call.tool,
+                "action": call.action,
+                "arguments": dict(call.arguments),
+            }
+            answer = self.http.post_blocking(_RESUME, canonical(head), _RESUME_WITHIN)
+            return answers.confirmed(answer, "resumed") == ticket.decision_id
+        except (SentinelError, NotJson):
+            return False
+
+
+def _object(arguments: object) -> object:
+    if not isinstance(arguments, dict):
+        try:
+            return dict(arguments)  # type: ignore[call-overload]
+        except (TypeError, ValueError):
+            raise NotJson("the arguments are not an object") from None
+    return arguments
+
+
+def _logged(call: Call, error: SentinelError) -> SentinelError:
+    """Log why a call did not run: never its arguments, the key or an answer."""
+    _LOG.warning("%s: %s (decision %s)", call.tool, error.code, error.decision_id)
+    return error
+
+
+_cores: dict[Settings, Core] = {}
+_lock = threading.Lock()
+
+
+def core_of(settings: Settings) -> Core:
+    """Return what the clients of this process with these settings share."""
+    core = _cores.get(settings)
+    if core is None:
+        with _lock:
+            core = _cores.get(settings)
+            if core is None:
+                core = _cores[settings] = Core(settings)
+    return core
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it
+    _lock = threading.Lock()
+    for core in _cores.values():
+        core.stale = True
+    _cores.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
