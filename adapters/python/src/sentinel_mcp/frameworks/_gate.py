@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sentinel_mcp.call import Call
@@ -63,6 +64,20 @@ class Recent(Generic[T]):
         """Return the entry and forget it."""
         with self._lock:
             return self._entries.pop(key, None)
+
+
+@dataclass
+class Pending:
+    """A ticket on its way from where a call is decided to where it runs."""
+
+    call_id: str
+    ticket: Ticket | None
+    tool: str = ""
+
+    def take(self) -> Ticket | None:
+        """Return the ticket, once."""
+        ticket, self.ticket = self.ticket, None
+        return ticket
 
 
 class Gate:

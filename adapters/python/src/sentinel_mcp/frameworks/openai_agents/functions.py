@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents import FunctionTool, ToolGuardrailFunctionOutput, ToolInputGuardrail
 
 from sentinel_mcp.errors import SentinelError
-from sentinel_mcp.frameworks._gate import object_of, refused
+from sentinel_mcp.frameworks._gate import Pending, object_of, refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,20 +24,7 @@ if TYPE_CHECKING:
     Invoke = Callable[[ToolContext[Any], str], Awaitable[Any]]
 
 
-@dataclass
-class Pending:
-    """A ticket on its way from the guardrail to the invoker, in one task and its children."""
-
-    call_id: str
-    ticket: Ticket | None
-    tool: str = ""
-
-    def take(self) -> Ticket | None:
-        """Return the ticket, once."""
-        ticket, self.ticket = self.ticket, None
-        return ticket
-
-
+# From the guardrail to the invoker, in one task and its children.
 PENDING: ContextVar[Pending | None] = ContextVar("sentinel_mcp_openai_agents", default=None)
 
 

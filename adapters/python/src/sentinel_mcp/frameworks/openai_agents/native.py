@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from agents import ApplyPatchTool, CustomTool, HostedMCPTool, LocalShellTool, ShellTool
 
 from sentinel_mcp.errors import SentinelError
-from sentinel_mcp.frameworks._gate import UngovernedToolError, object_of
-from sentinel_mcp.frameworks.openai_agents.functions import PENDING, Pending, taken
+from sentinel_mcp.frameworks._gate import Pending, UngovernedToolError, object_of
+from sentinel_mcp.frameworks.openai_agents.functions import PENDING, taken
 from sentinel_mcp.plain import plain
 
 if TYPE_CHECKING:
