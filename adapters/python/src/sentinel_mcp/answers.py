@@ -52,7 +52,7 @@ def decision(answer: Answer) -> Decision:
         raise _malformed(str(malformed)) from None
 
 
-def refusal(answer: Answer) -> SentinelError:
+def refusal(answer: Answer) -> SentinelError:  # noqa: PLR0911 - one for each kind of status
     """Return the error of an answer whose status is not the expected one."""
     status = answer.status
     if status >= _SERVER_ERRORS:
@@ -86,10 +86,7 @@ def confirmed(answer: Answer, field: str) -> str:
     if answer.status != _OK:
         raise refusal(answer)
     try:
-        document = _document(answer)
-        if document.get(field) is not True:
-            raise _MalformedError(f"`{field}` is not true")
-        return _uuid(document, "decision_id")
+        return _confirmed(_document(answer), field)
     except _MalformedError as malformed:
         raise _malformed(str(malformed)) from None
 
@@ -125,6 +122,12 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(_name: str) -> NoReturn:
     raise _MalformedError("a number is not finite")
+
+
+def _confirmed(document: dict[str, Any], field: str) -> str:
+    if document.get(field) is not True:
+        raise _MalformedError(f"`{field}` is not true")
+    return _uuid(document, "decision_id")
 
 
 def _allowed(document: dict[str, Any]) -> Decision:

@@ -62,6 +62,15 @@ class Core:
         except SentinelError as error:
             raise _logged(call, error) from error.__cause__
 
+    def close(self) -> None:
+        """End the threads and connections; the clients with these settings get new ones."""
+        if _cores.get(self.settings) is self:
+            del _cores[self.settings]
+        self.stale = True
+        self.watch.stop()
+        self.signer.close()
+        self.http.close()
+
     def recheck(self, ticket: Ticket) -> None:
         """Raise when a kill is known by now, or the process is another one by now."""
         if self.stale:
@@ -102,6 +111,7 @@ class Core:
 
     def _prepare(self, call: Call) -> tuple[Ticket, bytes]:
         self.watch.start()
+        self.signer.start()
         self.signer.admit()
         agent = call.agent or self.settings.agent
         denial = self.watch.denial(call.tool, agent)
@@ -182,6 +192,7 @@ def _after_fork() -> None:
     _lock = threading.Lock()
     for core in _cores.values():
         core.stale = True
+        core.signer.abandon()
     _cores.clear()
 
 

@@ -1,7 +1,6 @@
-"""Requests to the control plane: one total deadline, bounded answers, no redirects.
+"""Requests to the control plane: one total deadline, one retry of connecting, no redirects.
 
-httpcore2 is the engine of httpx2. It knows neither redirects nor environment proxies, so neither
-can lead a decision elsewhere.
+Proxies of the environment are not used: nothing but the setting `url` says who decides.
 """
 
 from __future__ import annotations
@@ -11,196 +10,259 @@ import threading
 import time
 import weakref
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-import httpcore2
-
-from sentinel_mcp.answers import Answer
+from sentinel_mcp import net
 from sentinel_mcp.errors import ControlPlaneUnavailable
+from sentinel_mcp.exchange import Exchange
 
 if TYPE_CHECKING:
     import ssl
 
+    from sentinel_mcp.answers import Answer
+    from sentinel_mcp.exchange import Headers
     from sentinel_mcp.settings import Settings
 
-LARGEST_ANSWER: Final = 1024 * 1024
-_CONNECTIONS: Final = 256
-_IDLE: Final = 64
+# Connections of one event loop; further requests wait for one, within their deadline.
+_CONNECTIONS: Final = 128
 # The control plane closes connections after 60 idle seconds.
 _KEPT_IDLE: Final = 30.0
-_CONNECT_ERRORS: Final = (httpcore2.ConnectError, httpcore2.ConnectTimeout)
-_Headers = list[tuple[bytes, bytes]]
 
 
 class Http:
     """Connections of one process to one control plane.
 
-    An asynchronous connection belongs to the event loop that opened it, so there is a pool for each
-    loop. Nothing of it survives a fork: the sockets would be shared with the parent.
+    Those of coroutines belong to the event loop that opened them. None is used after a fork: the
+    sockets are shared with the parent.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._base = httpcore2.URL(settings.url.rstrip("/"))
-        host = self._base.host
-        if self._base.port is not None:
-            host += b":%d" % self._base.port
-        self._headers: _Headers = [
-            (b"host", host),
+        parts = urlsplit(settings.url)
+        self._secure = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._secure else 80)
+        self._path = parts.path.rstrip("/").encode("ascii")
+
+        self._headers: Headers = [
+            (b"host", parts.netloc.encode("ascii")),
             (b"authorization", b"Bearer " + settings.api_key.encode("ascii")),
             (b"user-agent", b"sentinel-mcp-python"),
-            (b"accept", b"application/json"),
-            (b"content-type", b"application/json"),
         ]
-        self._pools: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, httpcore2.AsyncConnectionPool
-        ] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
-
-    def url(self, path: str) -> httpcore2.URL:
-        """Return the address of a path at the control plane."""
-        target = self._base.target.rstrip(b"/") + path.encode("ascii")
-        base = self._base
-        return httpcore2.URL(scheme=base.scheme, host=base.host, port=base.port, target=target)
-
-    def headers(self, *more: tuple[bytes, bytes]) -> _Headers:
-        """Return the headers of a request."""
-        return [*self._headers, *more]
-
-    @cached_property
-    def pool(self) -> httpcore2.ConnectionPool:
-        """The connections of threads."""
-        return httpcore2.ConnectionPool(
-            ssl_context=self._tls,
-            max_connections=_CONNECTIONS,
-            max_keepalive_connections=_IDLE,
-            keepalive_expiry=_KEPT_IDLE,
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = (
+            weakref.WeakKeyDictionary()
         )
-
-    def stream_pool(self) -> httpcore2.ConnectionPool:
-        """Return the connection of one stream, of its own: it is busy for long."""
-        return httpcore2.ConnectionPool(ssl_context=self._tls, max_connections=1)
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
 
     async def post(self, path: str, body: bytes, within: float) -> Answer:
         """Send a request from a coroutine; raises `ControlPlaneUnavailable`."""
         try:
             async with asyncio.timeout(within):
-                return await self._post(path, body, within)
+                return await self._post(self._request(path, body))
         except TimeoutError:
             raise _timed_out(within) from None
-        except Exception as error:
-            raise _unreachable(error) from error
+        except OSError as error:
+            raise _unreachable() from error
 
     def post_blocking(self, path: str, body: bytes, within: float) -> Answer:
         """Send a request from a thread; raises `ControlPlaneUnavailable`."""
-        deadline = time.monotonic() + within
         try:
-            return self._post_blocking(path, body, deadline)
-        except httpcore2.TimeoutException:
+            return self._post_blocking(self._request(path, body), time.monotonic() + within)
+        except TimeoutError:
             raise _timed_out(within) from None
-        except Exception as error:
-            raise _unreachable(error) from error
+        except OSError as error:
+            raise _unreachable() from error
 
-    async def _post(self, path: str, body: bytes, within: float) -> Answer:
-        pool = self._async_pool()
-        request = self._request(path, body, within)
-        try:
-            response = await pool.handle_async_request(request)
-        except _CONNECT_ERRORS:
-            response = await pool.handle_async_request(request)
-        stream: Any = response.stream
-        try:
-            parts = _Parts(response)
-            async for part in stream:
-                parts.add(part)
-            return parts.answer()
-        finally:
-            await stream.aclose()
+    def get_stream(self, path: str, headers: Headers, deadline: float) -> Connection:
+        """Send a request whose answer has no end; the caller reads and closes the connection."""
+        connection = Connection(self._connect(deadline))
+        target = self._path + path.encode("ascii")
+        connection.send("GET", target, [*self._headers, *headers], b"", deadline)
+        return connection
 
-    def _post_blocking(self, path: str, body: bytes, deadline: float) -> Answer:
-        try:
-            response = self.pool.handle_request(self._request(path, body, _left(deadline)))
-        except _CONNECT_ERRORS:
-            response = self.pool.handle_request(self._request(path, body, _left(deadline)))
-        stream: Any = response.stream
-        try:
-            parts = _Parts(response)
-            for part in stream:
-                _left(deadline)
-                parts.add(part)
-            return parts.answer()
-        finally:
-            stream.close()
-
-    def _request(self, path: str, body: bytes, timeout: float) -> httpcore2.Request:
-        times = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
-        headers = self.headers((b"content-length", b"%d" % len(body)))
-        return httpcore2.Request(
-            "POST", self.url(path), headers=headers, content=body, extensions={"timeout": times}
-        )
-
-    def _async_pool(self) -> httpcore2.AsyncConnectionPool:
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
-            with self._lock:
-                pool = self._pools[loop] = httpcore2.AsyncConnectionPool(
-                    ssl_context=self._tls,
-                    max_connections=_CONNECTIONS,
-                    max_keepalive_connections=_IDLE,
-                    keepalive_expiry=_KEPT_IDLE,
-                )
-        return pool
+    def close(self) -> None:
+        """Close what is idle, of threads and of event loops."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            loops = list(self._loops.values())
+        for connection in idle:
+            connection.close()
+        for loop in loops:
+            loop.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
-        if pool is not None:
-            await pool.aclose()
+        loop = self._loops.pop(asyncio.get_running_loop(), None)
+        if loop is not None:
+            loop.close()
+
+    def _request(self, path: str, body: bytes) -> tuple[bytes, Headers, bytes]:
+        headers = [
+            *self._headers,
+            (b"accept", b"application/json"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        return self._path + path.encode("ascii"), headers, body
+
+    async def _post(self, request: tuple[bytes, Headers, bytes]) -> Answer:
+        loop = self._of_loop()
+        async with loop.places:
+            connection = loop.idle() or AsyncConnection(await self._aconnect())
+            try:
+                answer = await connection.post(*request)
+            except BaseException:
+                connection.close()
+                raise
+            loop.keep(connection)
+            return answer
+
+    def _post_blocking(self, request: tuple[bytes, Headers, bytes], deadline: float) -> Answer:
+        connection = self._idle_one() or Connection(self._connect(deadline))
+        try:
+            answer = connection.post(*request, deadline)
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            if connection.may_be_kept() and len(self._idle) < _CONNECTIONS:
+                self._idle.append(connection)
+                return answer
+        connection.close()
+        return answer
+
+    async def _aconnect(self) -> net.AsyncStream | net.AsyncTlsStream:
+        try:
+            return await net.AsyncStream.connect(self._host, self._port, self._tls)
+        except net.ConnectError:
+            return await net.AsyncStream.connect(self._host, self._port, self._tls)
+
+    def _connect(self, deadline: float) -> net.Stream:
+        try:
+            return net.Stream.connect(self._host, self._port, self._tls, deadline)
+        except net.ConnectError:
+            net.left(deadline)
+            return net.Stream.connect(self._host, self._port, self._tls, deadline)
+
+    def _idle_one(self) -> Connection | None:
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if connection.is_fresh():
+                return connection
+            connection.close()
+
+    def _of_loop(self) -> _Loop:
+        running = asyncio.get_running_loop()
+        loop = self._loops.get(running)
+        if loop is None:
+            with self._lock:
+                closed = [each for other, each in self._loops.items() if other.is_closed()]
+                loop = self._loops[running] = _Loop()
+            for each in closed:
+                each.close()
+        return loop
 
     @cached_property
     def _tls(self) -> ssl.SSLContext | None:
-        return httpcore2.default_ssl_context() if self._base.scheme == b"https" else None
+        return net.tls_context() if self._secure else None
 
 
-class _Parts:
-    """An answer while it comes in."""
+class _Kept:
+    """What connections of coroutines and of threads have in common."""
 
-    def __init__(self, response: httpcore2.Response) -> None:
-        self._status = response.status
-        self._media_type = ""
-        self._parts: list[bytes] = []
-        self._size = 0
-        for name, value in response.headers:
-            lower = name.lower()
-            if lower == b"content-type":
-                self._media_type = value.decode("latin-1")
-            elif lower == b"content-encoding" and value.strip().lower() != b"identity":
-                raise ControlPlaneUnavailable("its answer is encoded", "malformed_answer")
+    def __init__(self, stream: net.Stream | net.AsyncStream | net.AsyncTlsStream) -> None:
+        self._kept = stream
+        self.exchange = Exchange()
+        self._idle_since = 0.0
 
-    def add(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > LARGEST_ANSWER:
-            raise ControlPlaneUnavailable("its answer is too large", "answer_too_large")
-        self._parts.append(part)
+    def may_be_kept(self) -> bool:
+        """Get ready for the next request; false when the connection is at its end."""
+        self._idle_since = time.monotonic()
+        return self.exchange.reuse()
 
-    def answer(self) -> Answer:
-        return Answer(self._status, self._media_type, b"".join(self._parts))
+    def is_fresh(self) -> bool:
+        """Whether an idle connection can be used again."""
+        return time.monotonic() - self._idle_since < _KEPT_IDLE and not self._kept.is_stale()
 
+    def close(self) -> None:
+        """Close it."""
+        self._kept.close()
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise httpcore2.ReadTimeout
-    return left
+    def __del__(self) -> None:
+        self._kept.close()
 
 
-def _timed_out(timeout: float) -> ControlPlaneUnavailable:
-    return ControlPlaneUnavailable(f"it did not answer within {timeout:g} seconds", "timeout")
+class AsyncConnection(_Kept):
+    """A connection of a coroutine."""
+
+    def __init__(self, stream: net.AsyncStream | net.AsyncTlsStream) -> None:
+        super().__init__(stream)
+        self._stream = stream
+
+    async def post(self, target: bytes, headers: Headers, body: bytes) -> Answer:
+        """Send a request, and return the answer."""
+        await self._stream.write(self.exchange.request("POST", target, headers, body))
+        while True:
+            answer = self.exchange.feed(await self._stream.read())
+            if answer is not None:
+                return answer
 
 
-def _unreachable(error: Exception) -> ControlPlaneUnavailable:
-    if isinstance(error, ControlPlaneUnavailable):
-        return error
-    if isinstance(error, httpcore2.ProtocolError):
-        return ControlPlaneUnavailable("its answer is not complete HTTP", "malformed_answer")
+class Connection(_Kept):
+    """A connection of a thread."""
+
+    def __init__(self, stream: net.Stream) -> None:
+        super().__init__(stream)
+        self.stream = stream
+
+    def send(
+        self, method: str, target: bytes, headers: Headers, body: bytes, deadline: float
+    ) -> None:
+        """Send a request."""
+        self.stream.write(self.exchange.request(method, target, headers, body), deadline)
+
+    def post(self, target: bytes, headers: Headers, body: bytes, deadline: float) -> Answer:
+        """Send a request, and return the answer."""
+        self.send("POST", target, headers, body, deadline)
+        while True:
+            answer = self.exchange.feed(self.stream.read(deadline))
+            if answer is not None:
+                return answer
+
+
+class _Loop:
+    """The connections of one event loop."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(_CONNECTIONS)
+        self._idle: list[AsyncConnection] = []
+
+    def idle(self) -> AsyncConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_fresh():
+                return connection
+            connection.close()
+        return None
+
+    def keep(self, connection: AsyncConnection) -> None:
+        if connection.may_be_kept():
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _timed_out(within: float) -> ControlPlaneUnavailable:
+    return ControlPlaneUnavailable(f"it did not answer within {within:g} seconds", "timeout")
+
+
+def _unreachable() -> ControlPlaneUnavailable:
     return ControlPlaneUnavailable("it cannot be reached", "unreachable")

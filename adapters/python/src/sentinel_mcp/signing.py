@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 import threading
@@ -77,6 +78,10 @@ class Signature:
         if self._waits:
             self.wait()
 
+    def on_wait(self, hurry: Callable[[], None]) -> None:
+        """Have `hurry` called when someone waits; for the signer."""
+        self._hurry = hurry
+
     def resolve(self, state: State, manifest_id: str | None = None) -> None:
         """Say what became of it; for the signer."""
         with self._lock:
@@ -117,10 +122,8 @@ class Signature:
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    try:
+    with contextlib.suppress(RuntimeError):  # The loop is closed, and with it whoever waited.
         loop.call_soon_threadsafe(callback)
-    except RuntimeError:
-        pass  # The loop is closed, and with it whoever waited.
 
 
 def _unpickled(state: State, manifest_id: str | None) -> Signature:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -299,10 +300,8 @@ class Running:
 
 
 def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    try:
+    with contextlib.suppress(RuntimeError):  # The loop is closed, and with it the call.
         loop.call_soon_threadsafe(callback)
-    except RuntimeError:
-        pass  # The loop is closed, and with it the call.
 
 
 def _spent(call: Call, arguments_sha256: str) -> Ticket:

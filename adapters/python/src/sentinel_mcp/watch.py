@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
-
-import httpcore2
 
 from sentinel_mcp import answers
 from sentinel_mcp.errors import PolicyDenied
@@ -23,7 +22,7 @@ from sentinel_mcp.sse import Block, Parser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sentinel_mcp.http import Http
+    from sentinel_mcp.http import Connection, Http
     from sentinel_mcp.settings import Settings
     from sentinel_mcp.ticket import Ticket
 
@@ -46,13 +45,14 @@ class Watch:
         self._http = http
         self._may_go_on = may_go_on
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._has_begun = False
         self._stopping = threading.Event()
         self._calls: weakref.WeakSet[Ticket] = weakref.WeakSet()
         self._kills: dict[str, tuple[int, Kill]] = {}
         self._epoch = -1
         self._last_id: str | None = None
         self._asking: ThreadPoolExecutor | None = None
+        self._connection: Connection | None = None
         self.heard = 0
         """How many kills have been heard of; a call asks for it before it is decided."""
         self.live = threading.Event()
@@ -60,18 +60,21 @@ class Watch:
 
     def start(self) -> None:
         """Listen from now on, if the settings say so."""
-        if self._thread is not None or not self._settings.kill_stream:
+        if self._has_begun or not self._settings.kill_stream:
             return
         with self._lock:
-            if self._thread is None and not self._stopping.is_set():
+            if not self._has_begun and not self._stopping.is_set():
+                self._has_begun = True
                 name = "sentinel-mcp kill stream"
-                self._thread = threading.Thread(target=self._listen, name=name, daemon=True)
-                self._thread.start()
+                threading.Thread(target=self._listen, name=name, daemon=True).start()
 
     def stop(self) -> None:
         """Listen no longer."""
         self._stopping.set()
         self.live.clear()
+        connection = self._connection
+        if connection is not None:
+            connection.stream.interrupt()
 
     def denial(self, tool: str, agent: str | None) -> PolicyDenied | None:
         """Return the denial of a call that a kill is known to cover."""
@@ -116,29 +119,32 @@ class Watch:
 
     def _follow(self) -> bool:
         """Read one stream to its end; false when the control plane did not give one."""
-        times = {"connect": _CONNECT, "read": _SILENCE, "write": _CONNECT, "pool": _CONNECT}
-        headers = self._http.headers((b"accept", b"text/event-stream"))
-        headers = [(name, value) for name, value in headers if value != b"application/json"]
+        headers = [(b"accept", b"text/event-stream")]
         if self._last_id is not None:
             headers.append((b"last-event-id", self._last_id.encode()))
-        url = self._http.url(f"/v1/events?types={_TYPES}")
-        request = httpcore2.Request("GET", url, headers=headers, extensions={"timeout": times})
-        with self._http.stream_pool() as pool:
-            response = pool.handle_request(request)
-            stream: Any = response.stream
-            try:
-                if response.status != _OK:
-                    _LOG.warning("no kill stream: status %d", response.status)
-                    return False
-                parser = Parser()
-                for part in stream:
-                    for block in parser.feed(part):
-                        self._hear(block)
-                    if self._stopping.is_set():
-                        break
-                return True
-            finally:
-                stream.close()
+        deadline = time.monotonic() + _CONNECT
+        connection = self._http.get_stream(f"/v1/events?types={_TYPES}", headers, deadline)
+        try:
+            self._connection = connection
+            return self._read(connection, deadline)
+        finally:
+            self._connection = None
+            connection.close()
+
+    def _read(self, connection: Connection, deadline: float) -> bool:
+        parser, exchange = Parser(), connection.exchange
+        while not self._stopping.is_set() and not exchange.is_complete:
+            data = connection.stream.read(deadline)
+            for part in exchange.parts(data):
+                if exchange.status != _OK:
+                    break
+                for block in parser.feed(part):
+                    self._hear(block)
+            if exchange.status not in {0, _OK}:
+                _LOG.warning("no kill stream: status %d", exchange.status)
+                return False
+            deadline = time.monotonic() + _SILENCE
+        return True
 
     def _hear(self, block: Block) -> None:
         event = answers.document(block.data.encode())
