@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from harnesses import HARNESSES
 from sentinel_mcp.conformance import Case, Harness, RealPlane, cases, check
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 def _pairs(*, truthful: bool) -> list[object]:
@@ -26,14 +22,15 @@ def test_conformance(case: Case, harness: Harness, tmp_path: Path) -> None:
     check(case, harness, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPlane]:
-    with RealPlane(tmp_path_factory.mktemp("plane")) as plane:
-        yield plane
-
-
 @pytest.mark.parametrize(("case", "harness"), _pairs(truthful=True))
 def test_conformance_with_a_real_control_plane(
     case: Case, harness: Harness, tmp_path: Path, server: RealPlane
 ) -> None:
     check(case, harness, tmp_path, server.renew())
+
+
+def test_the_copies_of_the_kit_are_current() -> None:
+    kit = Path(__file__).parents[2] / "conformance"
+    copies = Path(__file__).parents[1] / "src/sentinel_mcp/conformance"
+    assert (kit / "cases.json").read_bytes() == (copies / "cases.json").read_bytes()
+    assert (kit / "policies/policy.rego").read_bytes() == (copies / "policy.rego").read_bytes()

@@ -91,16 +91,29 @@ def confirmed(answer: Answer, field: str) -> str:
         raise _malformed(str(malformed)) from None
 
 
-def document(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a text, parsed strictly; raises `ValueError`."""
+def redeemed(answer: Answer, tool_id: str) -> str:
+    """Return the decision that a permit of a tool stands for; raises a `SentinelError`."""
+    decision_id = confirmed(answer, "redeemed")
+    if _document(answer).get("tool_id") != tool_id.lower():
+        raise _malformed("the permit is for another tool")
+    return decision_id
+
+
+def value(body: bytes) -> object:
+    """Return the value of a JSON text in UTF-8, parsed strictly; raises `ValueError`."""
     try:
-        parsed = json.loads(body, object_pairs_hook=_members, parse_constant=_constant)
+        return json.loads(body.decode(), object_pairs_hook=_members, parse_constant=_constant)
     except RecursionError:
         raise _MalformedError("it is nested too deeply") from None
     except _MalformedError:
         raise
     except ValueError:
         raise _MalformedError("it is not JSON") from None
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a text, parsed strictly; raises `ValueError`."""
+    parsed = value(body)
     if type(parsed) is not dict:
         raise _MalformedError("it is not an object")
     return parsed

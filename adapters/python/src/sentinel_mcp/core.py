@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sentinel_mcp import answers
 from sentinel_mcp.canonical import NotJson, canonical
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sentinel_mcp.call import Call
     from sentinel_mcp.settings import Settings
     from sentinel_mcp.signing import Outcome
+    from sentinel_mcp.wire import CheckRequest, ResumeRequest, SignRequest
 
 _LOG: Final = logging.getLogger("sentinel_mcp")
 _CHECK: Final = "/policy/check"
@@ -93,7 +94,7 @@ class Core:
             return Signature(state="dropped")
         signature = Signature(waits=self.settings.sign == "before_return")
         call = ticket.call
-        request: dict[str, Any] = {
+        request: SignRequest = {
             "tenant_slug": self.settings.tenant,
             "tool_name": call.tool,
             "action": call.action,
@@ -119,17 +120,19 @@ class Core:
             raise denial
         try:
             arguments = canonical(_object(call.arguments))
-            head: dict[str, Any] = {
+            head: CheckRequest = {
                 "tenant_slug": self.settings.tenant,
                 "tool_name": call.tool,
                 "action": call.action,
             }
-            for name in ("purpose", "call_id", "context"):
-                value = getattr(call, name)
-                if value is not None:
-                    head[name] = value
             if agent is not None:
                 head["agent"] = agent
+            if call.purpose is not None:
+                head["purpose"] = call.purpose
+            if call.call_id is not None:
+                head["call_id"] = call.call_id
+            if call.context is not None:
+                head["context"] = dict(call.context)
             # What is hashed here and what is decided there are the same bytes.
             body = canonical(head)[:-1] + b',"arguments":' + arguments + b"}"
         except NotJson as error:
@@ -145,8 +148,8 @@ class Core:
         """Ask whether a running call may go on; no answer is a no."""
         call = ticket.call
         try:
-            head = {
-                "decision_id": ticket.decision_id,
+            head: ResumeRequest = {
+                "decision_id": ticket.decision_id or "",
                 "tool_name": call.tool,
                 "action": call.action,
                 "arguments": dict(call.arguments),
@@ -168,7 +171,8 @@ def _object(arguments: object) -> object:
 
 def _logged(call: Call, error: SentinelError) -> SentinelError:
     """Log why a call did not run: never its arguments, the key or an answer."""
-    _LOG.warning("%s: %s (decision %s)", call.tool, error.code, error.decision_id)
+    level = logging.INFO if isinstance(error, PolicyDenied) else logging.WARNING
+    _LOG.log(level, "%s: %s (decision %s)", call.tool, error.code, error.decision_id)
     return error
 
 

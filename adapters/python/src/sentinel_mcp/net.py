@@ -42,17 +42,19 @@ class ConnectError(OSError):
 
 def tls_context() -> ssl.SSLContext:
     """Return a context that trusts what the system trusts."""
-    context: ssl.SSLContext
     if platform.system() in {"Darwin", "Windows"}:
-        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return context
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile is None and paths.capath is None:
+    if not context.get_ca_certs() and not _has_folder():
         for certificates in filter(Path.is_file, map(Path, _CERTIFICATES)):
             context.load_verify_locations(certificates)
             break
     return context
+
+
+def _has_folder() -> bool:
+    folder: str | None = ssl.get_default_verify_paths().capath
+    return any(Path(folder).glob("*.0")) if folder else False
 
 
 class AsyncStream:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sentinel_mcp.http import Http
     from sentinel_mcp.settings import Settings
     from sentinel_mcp.signing import Signature
+    from sentinel_mcp.wire import SignRequest
 
 _LOG: Final = logging.getLogger("sentinel_mcp")
 _SIGN: Final = "/provenance/sign"
@@ -55,7 +56,7 @@ class Entry:
     """An outcome that is to be signed."""
 
     key: str
-    request: dict[str, Any]
+    request: SignRequest
     signature: Signature | None = None
 
     def body(self) -> bytes:
@@ -77,12 +78,13 @@ class Signer:
         self._http = http
         self._spool = Spool(settings)
         self._queue: collections.deque[Entry] = collections.deque()
-        self._has_begun = False
+        self._has_begun = threading.Event()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._hurried = False
         self._closing = False
         self._dropped = 0
+        self._under_way = 0
         self._later = 0.0
         """Until then the control plane is not tried: it has just failed."""
         self._flush_at = 0.0
@@ -121,6 +123,10 @@ class Signer:
             self._hurried = True
             self._changed.notify()
 
+    def waiting(self) -> int:
+        """Return how many outcomes wait in memory, or are being sent."""
+        return len(self._queue) + self._under_way
+
     def stats(self) -> SpoolStats:
         """Return what waits in the spool, and what was lost."""
         return self._spool.stats(self._dropped)
@@ -154,11 +160,11 @@ class Signer:
             self._start()
 
     def _start(self) -> None:
-        if self._has_begun:
+        if self._has_begun.is_set():
             return
         with self._changed:
-            if not self._has_begun and not self._closing:
-                self._has_begun = True
+            if not self._has_begun.is_set() and not self._closing:
+                self._has_begun.set()
                 name = "sentinel-mcp signer"
                 self._thread = threading.Thread(target=self._work, name=name, daemon=True)
                 self._thread.start()
@@ -175,6 +181,7 @@ class Signer:
                         runner.run(self._flush())
                 except Exception:  # noqa: BLE001 - the thread lives as long as the process
                     _LOG.exception("signing failed")
+                self._under_way = 0
                 self._rest(time.monotonic() - started)
             runner.run(self._http.aclose())
 
@@ -192,8 +199,8 @@ class Signer:
             if not self._hurried and not self._closing:
                 self._changed.wait(_GATHER)
             self._hurried = False
-            count = min(len(self._queue), _BURST)
-            return [self._queue.popleft() for _ in range(count)]
+            self._under_way = min(len(self._queue), _BURST)
+            return [self._queue.popleft() for _ in range(self._under_way)]
 
     def _rest(self, seconds: float) -> None:
         with self._changed:

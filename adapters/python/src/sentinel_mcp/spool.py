@@ -14,13 +14,14 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from sentinel_mcp.settings import Settings
+    from sentinel_mcp.wire import SignRequest
 
 VERSION: Final = 1
 LARGEST_ENTRY: Final = 64 * 1024
@@ -59,7 +60,7 @@ class Spool:
         self._counted_at = -_COUNTED_FOR
         self._bytes = 0
 
-    def add(self, key: str, request: dict[str, Any]) -> bool:
+    def add(self, key: str, request: SignRequest) -> bool:
         """Keep an outcome; false when there is no room for it, or it cannot be written."""
         document = {"version": VERSION, "key": key, "request": request}
         content = json.dumps(document, separators=(",", ":")).encode()
@@ -107,18 +108,18 @@ class Spool:
         except OSError:
             return None
 
-    def read(self, claimed: Path) -> tuple[str, dict[str, Any]] | None:
+    def read(self, claimed: Path) -> tuple[str, SignRequest] | None:
         """Return key and request of a claimed entry; sets one aside that cannot be read."""
         try:
             document = json.loads(claimed.read_bytes())
-            key, request = document["key"], document["request"]
-            if document["version"] != VERSION or type(key) is not str or type(request) is not dict:
-                raise ValueError("it is of another version")
-        except (OSError, ValueError, KeyError, TypeError):
-            with suppress(OSError):
-                claimed.rename(claimed.with_suffix(".unreadable"))
-            return None
-        return key, request
+        except (OSError, ValueError):
+            document = None
+        match document:
+            case {"version": 1, "key": str(key), "request": dict(request)}:
+                return key, cast("SignRequest", request)
+        with suppress(OSError):
+            claimed.rename(claimed.with_suffix(".unreadable"))
+        return None
 
     def remove(self, claimed: Path) -> None:
         """Remove a claimed entry: it was sent."""

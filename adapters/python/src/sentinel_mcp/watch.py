@@ -45,7 +45,7 @@ class Watch:
         self._http = http
         self._may_go_on = may_go_on
         self._lock = threading.Lock()
-        self._has_begun = False
+        self._has_begun = threading.Event()
         self._stopping = threading.Event()
         self._calls: weakref.WeakSet[Ticket] = weakref.WeakSet()
         self._kills: dict[str, tuple[int, Kill]] = {}
@@ -60,11 +60,11 @@ class Watch:
 
     def start(self) -> None:
         """Listen from now on, if the settings say so."""
-        if self._has_begun or not self._settings.kill_stream:
+        if self._has_begun.is_set() or not self._settings.kill_stream:
             return
         with self._lock:
-            if not self._has_begun and not self._stopping.is_set():
-                self._has_begun = True
+            if not self._has_begun.is_set() and not self._stopping.is_set():
+                self._has_begun.set()
                 name = "sentinel-mcp kill stream"
                 threading.Thread(target=self._listen, name=name, daemon=True).start()
 
@@ -163,9 +163,10 @@ class Watch:
             raise ValueError("`sync` is malformed")
         kills = [Kill.of_listing(kill) for kill in listed if kill.get("in_force") is not False]
         with self._lock:
-            self.heard += 1
+            number = self.heard + 1
             self._epoch = epoch
-            self._kills = {kill.kill_id: (self.heard, kill) for kill in kills}
+            self._kills = {kill.kill_id: (number, kill) for kill in kills}
+            self.heard = number
             calls = list(self._calls)
         self.live.set()
         for kill in kills:
@@ -188,13 +189,14 @@ class Watch:
         if type(epoch) is int and epoch <= self._epoch:
             return  # It is in the state of `sync` already.
         with self._lock:
-            self.heard += 1
+            number = self.heard + 1
             kills = dict(self._kills)
             if name == "kill_switch.restored":
                 kills.pop(kill.kill_id, None)
             else:
-                kills[kill.kill_id] = (self.heard, kill)
+                kills[kill.kill_id] = (number, kill)
             self._kills = kills
+            self.heard = number
             calls = list(self._calls)
         if name == "kill_switch.disabled":
             self._apply(kill, calls)

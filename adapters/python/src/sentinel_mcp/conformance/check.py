@@ -112,16 +112,16 @@ class _Play:
 
     def _happen(self, event: dict[str, Any]) -> None:
         watch = core_of(self.settings).watch
-        heard = watch.heard
         for name in ("kill", "restore"):
             if name in event:
                 _until(watch.live.is_set)
+                heard = watch.heard
                 target = {
                     field: value.replace("{principal}", self.plane.principal)
                     for field, value in event[name].items()
                 }
                 getattr(self.plane, name)(target)
-                _until(lambda: watch.heard > heard)
+                _until(lambda heard=heard: watch.heard > heard)  # type: ignore[misc]
 
     def wrong(self, never_read: Sequence[str]) -> list[str]:
         """Return what is not as the case expects it."""

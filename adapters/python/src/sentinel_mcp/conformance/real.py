@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import time
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from sentinel_mcp.conformance.plane import Signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 TENANT: Final = "conformance"
 REGISTERED: Final = ("lookup", "forbidden", "metered", "wait", "explode")

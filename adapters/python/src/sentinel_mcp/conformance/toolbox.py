@@ -45,16 +45,16 @@ class Toolbox:
     """When `wait` was cancelled, by the monotonic clock."""
 
     @property
-    def coroutines(self) -> dict[str, Callable[[str], Awaitable[str]]]:
+    def coroutines(self) -> dict[str, Callable[..., Awaitable[str]]]:
         """The tools as coroutine functions."""
         return {name: self._coroutine(name) for name in NAMES}
 
     @property
-    def functions(self) -> dict[str, Callable[[str], str]]:
+    def functions(self) -> dict[str, Callable[..., str]]:
         """The tools as plain functions."""
         return {name: self._function(name) for name in NAMES}
 
-    def _coroutine(self, name: str) -> Callable[[str], Awaitable[str]]:
+    def _coroutine(self, name: str) -> Callable[..., Awaitable[str]]:
         async def tool(query: str) -> str:
             run = self._start(name, query)
             if name == "wait":
@@ -68,7 +68,7 @@ class Toolbox:
         _name(tool, name)
         return tool
 
-    def _function(self, name: str) -> Callable[[str], str]:
+    def _function(self, name: str) -> Callable[..., str]:
         def tool(query: str) -> str:
             run = self._start(name, query)
             if name == "wait":
