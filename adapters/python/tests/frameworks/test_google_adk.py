@@ -130,9 +130,11 @@ def test_conformance(harness: GoogleAdk, case: Case, tmp_path: Path) -> None:
     check(case, harness, tmp_path)
 
 
-@kit(GoogleAdk("functions"), GoogleAdk("streamed"), truthful=True)
-def test_conformance_of_other_ways(harness: GoogleAdk, case: Case, tmp_path: Path) -> None:
-    check(case, harness, tmp_path)
+@kit(GoogleAdk("coroutines"), GoogleAdk("functions"), GoogleAdk("streamed"), truthful=True)
+def test_conformance_with_a_real_control_plane(
+    harness: GoogleAdk, case: Case, tmp_path: Path, plane: RealPlane
+) -> None:
+    check(case, harness, tmp_path, plane)
 
 
 async def test_a_real_control_plane_decides_and_signs(

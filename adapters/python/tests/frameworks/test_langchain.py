@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import pickle
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,8 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ToolRetryMiddleware
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tools import StructuredTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -38,6 +40,16 @@ class Model(GenericFakeChatModel):
     def _generate(self, messages: Any, *args: Any, **more: Any) -> Any:
         self.read[:] = messages
         return super()._generate(messages, *args, **more)
+
+    def _stream(self, messages: Any, *args: Any, **more: Any) -> Any:
+        message = self._generate(messages, *args, **more).generations[0].message
+        chunks = [
+            {"index": n, "id": c["id"], "name": c["name"], "args": json.dumps(c["args"])}
+            for n, c in enumerate(message.tool_calls)
+        ]
+        content = message.content
+        chunk = AIMessageChunk(content=content, tool_call_chunks=chunks, chunk_position="last")
+        yield ChatGenerationChunk(message=chunk)
 
 
 def model(*answers: AIMessage) -> Model:
@@ -151,14 +163,17 @@ def test_conformance(harness: LangChain, case: Case, tmp_path: Path) -> None:
 
 
 @kit(
+    LangChain("ainvoke"),
     LangChain("invoke"),
     LangChain("astream"),
     LangChain("ainvoke", NodeSession),
     LangChain("invoke", NodeSession),
     truthful=True,
 )
-def test_conformance_of_other_ways(harness: LangChain, case: Case, tmp_path: Path) -> None:
-    check(case, harness, tmp_path)
+def test_conformance_with_a_real_control_plane(
+    harness: LangChain, case: Case, tmp_path: Path, plane: RealPlane
+) -> None:
+    check(case, harness, tmp_path, plane)
 
 
 def agent_of(script: Model, settings: Settings, tools: list[Any], *after: Any, **more: Any) -> Any:
@@ -377,14 +392,11 @@ def test_a_governed_sub_agent_and_a_tool_that_uses_a_tool_run(
 
 @pytest.mark.parametrize("governed", [True, False])
 async def test_sub_agents_of_deepagents(
-    plane: RealPlane, settings: Settings, toolbox: Toolbox, governed: bool
+    settings: Settings, toolbox: Toolbox, governed: bool
 ) -> None:
     """They do not inherit middleware: refused without it, governed with it."""
     from deepagents import create_deep_agent
 
-    for name in ("task", "ls"):
-        if name not in {t["name"] for t in plane.ask("GET", "/register?tenant_slug=conformance", "admin")}:
-            plane.register("conformance", name)
     forbidden = StructuredTool.from_function(coroutine=toolbox.coroutines["forbidden"])
     lookup = StructuredTool.from_function(coroutine=toolbox.coroutines["lookup"])
     inner = model(asks(("i1", "lookup", QUERY), ("i2", "forbidden", QUERY)))
@@ -425,7 +437,7 @@ def test_names_and_purposes_are_those_of_the_registry(
     )
     create_agent(script, [lookup], middleware=[middleware]).invoke(GO)
     assert results(script.read)["c1"] == "result of lookup: rust"
-    latest = plane.ask("GET", "/v1/decisions?tenant=conformance&limit=1", "admin")["items"][0]
+    latest = plane.ask("GET", f"/v1/decisions?tenant={plane.tenant}&limit=1", "admin")["items"][0]
     assert (latest["tool"], latest["purpose"]) == ("lookup", "research")
 
 

@@ -173,13 +173,16 @@ def test_conformance(harness: OpenAIAgents, case: Case, tmp_path: Path) -> None:
 
 
 @kit(
+    OpenAIAgents("coroutines"),
     OpenAIAgents("functions"),
     OpenAIAgents("streamed"),
     OpenAIAgents("coroutines", ServerSession),
     truthful=True,
 )
-def test_conformance_of_other_ways(harness: OpenAIAgents, case: Case, tmp_path: Path) -> None:
-    check(case, harness, tmp_path)
+def test_conformance_with_a_real_control_plane(
+    harness: OpenAIAgents, case: Case, tmp_path: Path, plane: RealPlane
+) -> None:
+    check(case, harness, tmp_path, plane)
 
 
 async def run(agent: Agent[Any], settings: Settings, **more: Any) -> Any:

@@ -136,9 +136,11 @@ def test_conformance(harness: PydanticAI, case: Case, tmp_path: Path) -> None:
     check(case, harness, tmp_path)
 
 
-@kit(PydanticAI("functions"), PydanticAI("streamed"), truthful=True)
-def test_conformance_of_other_ways(harness: PydanticAI, case: Case, tmp_path: Path) -> None:
-    check(case, harness, tmp_path)
+@kit(PydanticAI("coroutines"), PydanticAI("functions"), PydanticAI("streamed"), truthful=True)
+def test_conformance_with_a_real_control_plane(
+    harness: PydanticAI, case: Case, tmp_path: Path, plane: RealPlane
+) -> None:
+    check(case, harness, tmp_path, plane)
 
 
 def agent_of(plan: Script, settings: Settings, *tools: Any, **more: Any) -> Agent[Any, Any]:
