@@ -7,6 +7,7 @@ import json
 import math
 import random
 import struct
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -72,12 +73,15 @@ def test_equal_values_have_equal_forms() -> None:
     assert digest({"a": 1, "b": [1.0, True, None]}) == digest({"b": (1, True, None), "a": 1.0})
     assert digest({"a": 1}) != digest({"a": True})
     assert digest({"a": ""}) != digest({"a": None})
-    assert digest({}) != digest([])
+    assert digest(MappingProxyType({"a": 1})) == digest({"a": 1})
+    for wrong in ([], "", None, [("a", 1)]):
+        with pytest.raises(NotJson):
+            digest(wrong)
 
 
 def test_integers_are_exact() -> None:
     assert canonical(2**64 - 1) == b"18446744073709551615"
-    assert digest(2**53) != digest(2**53 + 1)
+    assert canonical(2**53) != canonical(2**53 + 1)
 
 
 def _deep(levels: int) -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from typing import Final
 
@@ -33,11 +33,25 @@ def canonical(value: object) -> bytes:
         return "".join(parts).encode()
     except UnicodeEncodeError:
         raise NotJson("a text contains half of a surrogate pair") from None
+    except RuntimeError:  # Another thread changes an object while it is read.
+        raise NotJson("the value cannot be read") from None
 
 
-def digest(value: object) -> str:
-    """Return the SHA-256 of the canonical form in hex; raises `NotJson`."""
-    return hashlib.sha256(canonical(value)).hexdigest()
+def of_arguments(arguments: object) -> bytes:
+    """Return the canonical form of arguments, which are an object; raises `NotJson`."""
+    if not isinstance(arguments, dict):
+        if not isinstance(arguments, Mapping):
+            raise NotJson("the arguments are not an object")
+        try:
+            arguments = dict(arguments)
+        except Exception:  # noqa: BLE001 - a mapping of anyone may raise anything
+            raise NotJson("the arguments cannot be read") from None
+    return canonical(arguments)
+
+
+def digest(arguments: object) -> str:
+    """Return the SHA-256 of the canonical form of arguments in hex; raises `NotJson`."""
+    return hashlib.sha256(of_arguments(arguments)).hexdigest()
 
 
 def _write(value: object, put: _Put, depth: int) -> None:

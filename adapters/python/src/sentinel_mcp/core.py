@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from sentinel_mcp import answers
-from sentinel_mcp.canonical import NotJson, canonical
+from sentinel_mcp.canonical import NotJson, canonical, of_arguments
 from sentinel_mcp.errors import PolicyDenied, SentinelError
 from sentinel_mcp.http import Http
 from sentinel_mcp.signer import Entry, Signer
@@ -119,7 +119,7 @@ class Core:
         if denial is not None:
             raise denial
         try:
-            arguments = canonical(_object(call.arguments))
+            arguments = of_arguments(call.arguments)
             head: CheckRequest = {
                 "tenant_slug": self.settings.tenant,
                 "tool_name": call.tool,
@@ -158,15 +158,6 @@ class Core:
             return answers.confirmed(answer, "resumed") == ticket.decision_id
         except (SentinelError, NotJson):
             return False
-
-
-def _object(arguments: object) -> object:
-    if not isinstance(arguments, dict):
-        try:
-            return dict(arguments)  # type: ignore[call-overload]
-        except (TypeError, ValueError):
-            raise NotJson("the arguments are not an object") from None
-    return arguments
 
 
 def _logged(call: Call, error: SentinelError) -> SentinelError:

@@ -62,7 +62,9 @@ class Http:
                 return await self._post(self._request(path, body))
         except TimeoutError:
             raise _timed_out(within) from None
-        except OSError as error:
+        except ControlPlaneUnavailable:
+            raise
+        except Exception as error:
             raise _unreachable() from error
 
     def post_blocking(self, path: str, body: bytes, within: float) -> Answer:
@@ -71,7 +73,9 @@ class Http:
             return self._post_blocking(self._request(path, body), time.monotonic() + within)
         except TimeoutError:
             raise _timed_out(within) from None
-        except OSError as error:
+        except ControlPlaneUnavailable:
+            raise
+        except Exception as error:
             raise _unreachable() from error
 
     def get_stream(self, path: str, headers: Headers, deadline: float) -> Connection:

@@ -119,7 +119,7 @@ class Settings:
     def _number_problem(self) -> str | None:
         timeout: object = self.timeout
         folder: object = self.spool_dir
-        number = float(timeout) if isinstance(timeout, (int, float)) else math.nan
+        number = float(timeout) if type(timeout) in {int, float} else math.nan  # type: ignore[arg-type]
         if not 0 < number <= _LONGEST_TIMEOUT:  # NaN is not, either.
             return "the setting `timeout` is not between 0 and 600 seconds"
         if type(self.spool_bytes) is not int or self.spool_bytes < 0:

@@ -84,7 +84,7 @@ class Signer:
         self._hurried = False
         self._closing = False
         self._dropped = 0
-        self._under_way = 0
+        self._sending: dict[str, Entry] = {}
         self._later = 0.0
         """Until then the control plane is not tried: it has just failed."""
         self._flush_at = 0.0
@@ -125,7 +125,7 @@ class Signer:
 
     def waiting(self) -> int:
         """Return how many outcomes wait in memory, or are being sent."""
-        return len(self._queue) + self._under_way
+        return len(self._queue) + len(self._sending)
 
     def stats(self) -> SpoolStats:
         """Return what waits in the spool, and what was lost."""
@@ -142,6 +142,7 @@ class Signer:
         with self._changed:
             rest = list(self._queue)
             self._queue.clear()
+        self._keep_rest()
         for entry in rest:
             self._keep(entry)
 
@@ -149,9 +150,10 @@ class Signer:
         """Forget everything: this is the child of a fork, and the parent has it all, too."""
         _open.discard(self)
         self._closing = True
-        for entry in self._queue:
+        for entry in [*self._sending.values(), *self._queue]:
             if entry.signature is not None:
                 entry.signature.state = "dropped"
+        self._sending.clear()
         self._queue.clear()
 
     def start(self) -> None:
@@ -181,9 +183,15 @@ class Signer:
                         runner.run(self._flush())
                 except Exception:  # noqa: BLE001 - the thread lives as long as the process
                     _LOG.exception("signing failed")
-                self._under_way = 0
+                    self._keep_rest()
                 self._rest(time.monotonic() - started)
             runner.run(self._http.aclose())
+
+    def _keep_rest(self) -> None:
+        """Spool what is being sent. It may be signed, too: its key makes that the same manifest."""
+        while self._sending:
+            _, entry = self._sending.popitem()
+            self._keep(entry)
 
     def _gather(self) -> list[Entry] | Literal[True] | None:
         """Return outcomes to be sent, true to flush the spool, or `None` at the end."""
@@ -199,8 +207,10 @@ class Signer:
             if not self._hurried and not self._closing:
                 self._changed.wait(_GATHER)
             self._hurried = False
-            self._under_way = min(len(self._queue), _BURST)
-            return [self._queue.popleft() for _ in range(self._under_way)]
+            count = min(len(self._queue), _BURST)
+            burst = [self._queue.popleft() for _ in range(count)]
+            self._sending = {entry.key: entry for entry in burst}
+            return burst
 
     def _rest(self, seconds: float) -> None:
         with self._changed:
@@ -212,7 +222,8 @@ class Signer:
 
         async def lane() -> None:
             for entry in waiting:
-                if time.monotonic() < self._later or await self._send(entry) == "later":
+                later = time.monotonic() < self._later or await self._send(entry) == "later"
+                if self._sending.pop(entry.key, None) is not None and later:
                     self._keep(entry)
 
         await asyncio.gather(*(lane() for _ in range(min(_AT_ONCE, len(burst)))))

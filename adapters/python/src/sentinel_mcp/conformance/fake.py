@@ -39,6 +39,8 @@ class FakePlane:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.followed = 0
         """How often a redirect was followed to the server that allows everything."""
+        self.last_event_ids: list[str | None] = []
+        """From where the streams were resumed, one for each."""
         self._made: list[str] = []
         self._signed: list[Signed] = []
         self._kills: dict[str, dict[str, Any]] = {}
@@ -243,6 +245,7 @@ def _handler(plane: FakePlane) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - 
             self.send_header("content-type", "text/event-stream")
             self.send_header("connection", "close")
             self.end_headers()
+            plane.last_event_ids.append(self.headers.get("last-event-id"))
             stream = plane.subscribe()
             try:
                 while (event := stream.get()) is not None:
