@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,10 @@ from sentinel_mcp.core import core_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+BUILT = Path(__file__).parents[3] / "target/release/sentinel"
+if BUILT.is_file():
+    os.environ.setdefault("SENTINEL_BINARY", str(BUILT))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from sentinel_mcp.decorator import governed
 from sentinel_mcp.errors import ControlPlaneUnavailable, PolicyDenied, SentinelError
 from sentinel_mcp.settings import Settings
 from sentinel_mcp.signing import Signature
+from sentinel_mcp.spool import SpoolStats
 from sentinel_mcp.ticket import Ticket, current_ticket
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "SentinelError",
     "Settings",
     "Signature",
+    "SpoolStats",
     "Ticket",
     "current_ticket",
     "governed",

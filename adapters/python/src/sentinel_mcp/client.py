@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sentinel_mcp.call import Call
+    from sentinel_mcp.spool import SpoolStats
     from sentinel_mcp.ticket import Ticket
 
 T = TypeVar("T")
@@ -35,6 +36,10 @@ class _Client:
         if self._settings is None:
             self._settings = Settings.from_env(**self._overrides)
         return self._settings
+
+    def spool_stats(self) -> SpoolStats:
+        """Return what waits on disk to be signed, how old it is, and what was lost: a metric."""
+        return self._shared().signer.stats()
 
     def _shared(self) -> Core:
         core = self._core

@@ -46,8 +46,8 @@ _MOST: Final = 10_000
 _FLUSH_EVERY: Final = 5.0
 # Seconds that the end of the process waits for outcomes to be signed; the rest is spooled.
 _AT_EXIT: Final = 2.0
-# Refusals that may pass: of the key, the patience or the number of requests.
-_MAY_PASS: Final = frozenset({"key_refused", "throttled"})
+# Statuses that may pass: they refuse the key, the patience or the number of requests.
+_MAY_PASS: Final = frozenset({401, 403, 407, 408, 421, 425, 429})
 _Fate = Literal["signed", "refused", "later"]
 
 
@@ -234,10 +234,10 @@ class Signer:
                 min(_AT_EXIT, self._settings.timeout) if self._closing else self._settings.timeout
             )
             answer = await self._http.post(_SIGN, entry.body(), within)
+            if answer.status in _MAY_PASS:
+                return "later"
             manifest = answers.manifest_id(answer)
         except PolicyDenied as refused:
-            if refused.code in {"key_revoked", "tenant_forbidden", "forbidden"}:
-                return "later"
             self._drop(entry, refused)
             return "refused"
         except ControlPlaneUnavailable:

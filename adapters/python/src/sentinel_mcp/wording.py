@@ -102,6 +102,20 @@ _WORDS: Final[dict[str, _Words]] = {
     "invalid_arguments": _Words(
         "Denied because the arguments are malformed", "Correct the arguments."
     ),
+    "ticket_spent": _Words(
+        "Denied because this call was made before", "Use the result of the first call."
+    ),
+    "permit_required": _Words(
+        "Denied because the tool is called without Sentinel",
+        "Tell the user: the tool is to be called through Sentinel.",
+    ),
+    "permit_used": _Words(
+        "Denied because this call was made before", "Use the result of the first call."
+    ),
+    "permit_invalid": _Words(
+        "Denied because the permit is not one for this call",
+        "Tell the user: the call that reached the tool is not the one that was allowed.",
+    ),
     "spool_full": _Words(
         "Denied because no more signatures can be kept",
         "Tell the user: Sentinel has not signed for a while, and its spool is full.",
