@@ -24,6 +24,7 @@ from sentinel_mcp.canonical import NotJson, canonical
 from sentinel_mcp.core import Core, core_of
 from sentinel_mcp.errors import ControlPlaneUnavailable, PolicyDenied, SentinelError
 from sentinel_mcp.settings import Settings
+from sentinel_mcp.wording import plain
 
 if TYPE_CHECKING:
     from sentinel_mcp.wire import RedeemRequest
@@ -38,6 +39,7 @@ _UNCOVERED: Final = "/v1/tools/uncovered"
 _LARGEST_BODY: Final = 4 * 1024 * 1024
 _LARGEST_PERMIT: Final = 8192
 _REPORTS: Final = 8
+_LONGEST_NAME: Final = 200
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -118,7 +120,7 @@ class RequirePermit:
             try:
                 scope[DECISION] = await self._redeem(asked)
             except SentinelError as error:
-                _LOG.warning("%s: refused: %s (%s)", asked.tool, error.code, error.decision_id)
+                _LOG.warning("%s: refused: %s", plain(asked.tool, _LONGEST_NAME), error.code)
                 self._report(asked, error)
                 await self._refuse(send, asked, error)
                 return

@@ -17,6 +17,7 @@ from sentinel_mcp.signer import Entry, Signer
 from sentinel_mcp.signing import Signature, payload
 from sentinel_mcp.ticket import Ticket
 from sentinel_mcp.watch import Watch
+from sentinel_mcp.wording import plain
 
 if TYPE_CHECKING:
     from sentinel_mcp.answers import Answer
@@ -30,6 +31,7 @@ _CHECK: Final = "/policy/check"
 _RESUME: Final = "/v1/permits/resume"
 # A kill that may cover a running call has the control plane asked; no answer by then ends the call.
 _RESUME_WITHIN: Final = 0.5
+_LONGEST_NAME: Final = 200
 
 
 class Core:
@@ -84,7 +86,8 @@ class Core:
 
     def forget(self, ticket: Ticket) -> None:
         """Watch a call no longer."""
-        self.watch.forget(ticket)
+        if not self.stale:
+            self.watch.forget(ticket)
 
     def sign(self, ticket: Ticket, outcome: Outcome, result: object) -> Signature:
         """Have an outcome signed."""
@@ -163,8 +166,13 @@ class Core:
 def _logged(call: Call, error: SentinelError) -> SentinelError:
     """Log why a call did not run: never its arguments, the key or an answer."""
     level = logging.INFO if isinstance(error, PolicyDenied) else logging.WARNING
-    _LOG.log(level, "%s: %s (decision %s)", call.tool, error.code, error.decision_id)
+    _LOG.log(level, "%s: %s (decision %s)", _name(call), error.code, error.decision_id)
     return error
+
+
+def _name(call: Call) -> str:
+    """Return the name of the tool for a log: a model may have made it up."""
+    return plain(str(call.tool), _LONGEST_NAME)
 
 
 _cores: dict[Settings, Core] = {}

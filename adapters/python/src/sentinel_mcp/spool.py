@@ -32,6 +32,7 @@ _LOCK: Final = "flush.lock"
 _STALE: Final = 60.0
 # Seconds after which other processes' entries are counted again.
 _COUNTED_FOR: Final = 0.5
+_PAUSE: Final = 50.0
 _NAME: Final = 13 + 1 + 32
 
 
@@ -57,7 +58,7 @@ class Spool:
         self.folder: Path = settings.spool / scope
         self._limit = settings.spool_bytes
         self._lock = threading.Lock()
-        self._counted_at = -_COUNTED_FOR
+        self._count_at = 0.0
         self._bytes = 0
 
     def add(self, key: str, request: SignRequest) -> bool:
@@ -171,10 +172,12 @@ class Spool:
         return False
 
     def _used(self) -> int:
-        now = time.monotonic()
-        if now - self._counted_at >= _COUNTED_FOR:
+        started = time.monotonic()
+        if started >= self._count_at:
             self._bytes = sum(map(_size, self._entries()))
-            self._counted_at = now
+            ended = time.monotonic()
+            # A spool of many entries takes long to count, and calls wait for it.
+            self._count_at = ended + max(_COUNTED_FOR, _PAUSE * (ended - started))
         return self._bytes
 
     def _entries(self) -> Iterator[Path]:
@@ -232,8 +235,8 @@ def _size(entry: Path) -> int:
 
 
 def _age(entry: Path) -> float:
-    """Seconds since an entry was written or touched; one from the future is not stale."""
+    """Seconds since an entry was touched; until then, when the clock was set back since."""
     try:
-        return time.time() - entry.stat().st_mtime
+        return abs(time.time() - entry.stat().st_mtime)
     except OSError:
         return 0.0

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sentinel_mcp.conformance.plane import Signed
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 _HELD: Final = 30.0
@@ -33,8 +34,13 @@ class FakePlane:
     tenant = "conformance"
 
     def __init__(
-        self, check: Mapping[str, Any] | None = None, sign: Mapping[str, Any] | None = None
+        self,
+        check: Mapping[str, Any] | None = None,
+        sign: Mapping[str, Any] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self.answers = {"/policy/check": check, "/provenance/sign": sign}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.followed = 0
@@ -57,7 +63,8 @@ class FakePlane:
     def __enter__(self) -> Self:
         self._server = self._serve(_handler(self))
         self._elsewhere = self._serve(_elsewhere(self))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        scheme = "http" if self._tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
         if self.fault("/policy/check") == "refuse":
             self._server.shutdown()
             self._server.server_close()
@@ -82,6 +89,10 @@ class FakePlane:
 
     def _serve(self, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
         server = _Server(("127.0.0.1", 0), handler)
+        if self._tls is not None:
+            server.socket = self._tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         self._stack.callback(server.server_close)
