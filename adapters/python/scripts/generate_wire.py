@@ -28,6 +28,7 @@ WANTED: Final = (
     "ResumeRequest",
     "ResumeAnswer",
     "SyncEvent",
+    "UncoveredRequest",
     "Problem",
 )
 HEAD: Final = '''"""Types of requests and answers.

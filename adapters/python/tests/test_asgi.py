@@ -259,7 +259,7 @@ def test_plain_http(real: Settings, ids: dict[str, str], agent: Sentinel) -> Non
     assert http.ask(method="GET", path="/healthz") == (200, b"ran")
     assert len(http.tool.ran) == 3
     status, problem = http.ask(ARGUMENTS)
-    assert (status, problem["code"], problem["status"]) == (403, "permit_required", 403)
+    assert (status, problem["code"], problem["status"]) == (403, "no_permit", 403)
     assert http.ask(ARGUMENTS, permit)[0] == 403
     assert http.ask(method="GET", query=b"query=rust&query=go", permit=permit)[0] == 400
     assert http.ask(ARGUMENTS, permit_for(agent), query=b"admin=1")[0] == 400
@@ -320,8 +320,19 @@ def test_refusals_are_reported(settings: Settings, plane: FakePlane) -> None:
     assert body == {
         "tenant_slug": "conformance",
         "tool_name": "lookup",
-        "reason": "permit_required",
+        "action": "call",
+        "reason": "no_permit",
     }
+
+
+def test_reports_reach_the_control_plane(mcp: Server, agent: Sentinel, server: RealPlane) -> None:
+    permit = permit_for(agent)
+    mcp.ask(call(), permit)
+    for each in (None, "garbage", permit):
+        mcp.ask(call(), each)
+    reports = server.ask("GET", f"/v1/decisions?tenant={server.tenant}&code=no_permit", "auditor")
+    assert sorted(each["reason"] for each in reports["items"])
+    assert len(reports["items"]) == 3
 
 
 def test_what_is_served_must_be_said(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from sentinel_mcp.core import core_of
 if TYPE_CHECKING:
     from sentinel_mcp import Settings
     from sentinel_mcp.conformance import RealPlane
+    from sentinel_mcp.signer import Entry
 
 
 def test_the_manifest_of_an_outcome_verifies(real: Settings, server: RealPlane) -> None:
@@ -26,6 +27,29 @@ def test_the_manifest_of_an_outcome_verifies(real: Settings, server: RealPlane) 
     assert (verified["manifest"]["tool"], verified["manifest"]["purpose"]) == ("lookup", "research")
     record = server.ask("GET", f"/v1/manifests/{manifest}", "auditor")
     assert record["decision_id"] == ticket.decision_id
+
+
+def test_an_outcome_that_is_sent_again_is_the_same_manifest(
+    real: Settings, server: RealPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash between the answer and the removal from the spool."""
+    ticket = Sentinel(real).decide(Call("lookup"))
+    core = core_of(real)
+    taken: list[Entry] = []
+    put = core.signer.put
+
+    def take(entry: Entry) -> None:
+        taken.append(entry)
+        put(entry)
+
+    monkeypatch.setattr(core.signer, "put", take)
+    manifest = ticket.finish("succeeded", 1).wait(10)
+    assert core.signer._spool.add(taken[0].key, taken[0].request)
+    deadline = time.monotonic() + 20
+    while Sentinel(real).spool_stats().entries and time.monotonic() < deadline:
+        time.sleep(0.05)
+    listed = server.ask("GET", f"/v1/manifests?tenant={real.tenant}", "auditor")["items"]
+    assert [each["id"] for each in listed] == [manifest]
 
 
 def test_a_quota_is_exact_whoever_calls(real: Settings) -> None:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import stat
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_digests_are_signed_and_nothing_else(settings: Settings, plane: FakePlan
     assert len(signed.payload["salt"]) == 64
     (_, request) = plane.requests[-1]
     assert "secret" not in json.dumps(request)
+    assert re.fullmatch(r"[A-Za-z0-9_.:-]{40,200}", request["idempotency_key"])
 
 
 def test_equal_results_have_different_digests(settings: Settings, plane: FakePlane) -> None:
@@ -181,6 +183,8 @@ def test_what_fails_is_spooled_and_sent_later(settings: Settings, plane: FakePla
     _until(lambda: len(plane.signed()) == 7)
     _until(lambda: Sentinel(settings).spool_stats().entries == 0)
     assert len({signed.decision_id for signed in plane.signed()}) == 7
+    keys = [body["idempotency_key"] for path, body in plane.requests if path == "/provenance/sign"]
+    assert len(set(keys)) == 7  # Each was sent again under its key.
 
 
 @pytest.mark.usefixtures("quick")

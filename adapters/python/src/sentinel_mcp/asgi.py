@@ -27,7 +27,7 @@ from sentinel_mcp.settings import Settings
 from sentinel_mcp.wording import plain
 
 if TYPE_CHECKING:
-    from sentinel_mcp.wire import RedeemRequest
+    from sentinel_mcp.wire import RedeemRequest, Uncovered, UncoveredRequest
 
 HEADER: Final = b"sentinel-permit"
 META: Final = "sentinel/permit"
@@ -39,6 +39,11 @@ _UNCOVERED: Final = "/v1/tools/uncovered"
 _LARGEST_BODY: Final = 4 * 1024 * 1024
 _LARGEST_PERMIT: Final = 8192
 _REPORTS: Final = 8
+_REASONS: Final[dict[str, Uncovered]] = {
+    "no_permit": "no_permit",
+    "permit_invalid": "permit_invalid",
+    "permit_used": "permit_used",
+}
 _LONGEST_NAME: Final = 200
 
 Scope = MutableMapping[str, Any]
@@ -76,15 +81,16 @@ class RequirePermit:
     `_meta["sentinel/permit"]`; other methods pass. With `tool`, its name and identifier, every
     request is a call of that tool, whose arguments are the JSON object of the body, or the query of
     a request without one. The path is no argument: wrap one endpoint. `exempt` are paths that pass,
-    such as `/healthz`.
+    such as `/healthz`. `action` is named in reports of calls without a permit.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each with a name
         self,
         app: App,
         *,
         tools: Mapping[str, str] | None = None,
         tool: tuple[str, str] | None = None,
+        action: str = "call",
         exempt: frozenset[str] = frozenset(),
         settings: Settings | None = None,
     ) -> None:
@@ -93,6 +99,7 @@ class RequirePermit:
         self._app = app
         self._tools = None if tools is None else dict(tools)
         self._tool = tool
+        self._action = action
         self._exempt = exempt
         self._settings = settings
         self._reports: set[asyncio.Task[None]] = set()
@@ -161,7 +168,7 @@ class RequirePermit:
     async def _redeem(self, asked: _Asked) -> str:
         """Use the permit up; returns the decision. Raises a `SentinelError`."""
         if not asked.permit:
-            raise PolicyDenied("the call carries no permit", "permit_required")
+            raise PolicyDenied("the call carries no permit", "no_permit")
         if not asked.tool_id or len(asked.permit) > _LARGEST_PERMIT:
             raise PolicyDenied("the tool is not one that is served here", "unknown_tool")
         request: RedeemRequest = {
@@ -205,9 +212,14 @@ class RequirePermit:
 
     async def _send_report(self, tool: str, code: str) -> None:
         core = self._core()
-        report = {"tenant_slug": core.settings.tenant, "tool_name": tool, "reason": code}
+        report: UncoveredRequest = {
+            "tenant_slug": core.settings.tenant,
+            "tool_name": tool,
+            "action": self._action,
+            "reason": _REASONS.get(code, "permit_refused"),
+        }
         try:
-            # A control plane of an earlier version does not know the path, which does not matter.
+            # One of an earlier version does not know the path, which does not matter.
             await core.http.post(_UNCOVERED, canonical(report), core.settings.timeout)
         except (SentinelError, NotJson) as failed:
             _LOG.debug("a refusal is not reported: %s", type(failed).__name__)

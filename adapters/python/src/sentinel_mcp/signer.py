@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("sentinel_mcp")
 _SIGN: Final = "/provenance/sign"
-# Whether the control plane knows `idempotency_key`; one that does not refuses the request.
-SENDS_KEY: Final = False
 # Seconds for which outcomes gather before they are sent, unless someone waits for one.
 _GATHER: Final = 0.1
 # Requests of a burst that are under way at the same time.
@@ -61,8 +59,8 @@ class Entry:
 
     def body(self) -> bytes:
         """Return the request as it is sent."""
-        key = {"idempotency_key": self.key} if SENDS_KEY else {}
-        return json.dumps({**self.request, **key}, separators=(",", ":")).encode()
+        request: SignRequest = {**self.request, "idempotency_key": self.key}
+        return json.dumps(request, separators=(",", ":")).encode()
 
     def resolve(self, state: Literal["signed", "spooled", "dropped"], manifest: str | None) -> None:
         """Tell whoever waits."""

@@ -35,6 +35,7 @@ class CheckAnswer(TypedDict):
         "agent_forbidden",
         "agent_required",
         "key_revoked",
+        "no_permit",
         "no_policy",
         "policy_undefined",
         "policy_error",
@@ -133,6 +134,7 @@ class SignRequest(TypedDict):
     action: str
     agent: NotRequired[str | None]
     decision_id: NotRequired[str | None]
+    idempotency_key: NotRequired[str | None]
     keep_payload: NotRequired[bool]
     metadata: NotRequired[dict[str, Any] | None]
     payload: Any
@@ -170,3 +172,15 @@ class SyncEvent(TypedDict):
     event: str
     gap: bool
     kills: list[Kill]
+
+
+Uncovered = Literal["no_permit", "permit_invalid", "permit_used", "permit_refused"]
+
+
+class UncoveredRequest(TypedDict):
+    """A call that reached a tool without Sentinel, and that the tool's server refused."""
+
+    action: str
+    reason: Uncovered
+    tenant_slug: str
+    tool_name: str

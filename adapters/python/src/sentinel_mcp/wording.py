@@ -105,9 +105,9 @@ _WORDS: Final[dict[str, _Words]] = {
     "ticket_spent": _Words(
         "Denied because this call was made before", "Use the result of the first call."
     ),
-    "permit_required": _Words(
-        "Denied because the tool is called without Sentinel",
-        "Tell the user: the tool is to be called through Sentinel.",
+    "no_permit": _Words(
+        "Denied because the call bypassed Sentinel",
+        "Tell the user: the tool can be called only through Sentinel.",
     ),
     "permit_used": _Words(
         "Denied because this call was made before", "Use the result of the first call."
