@@ -92,14 +92,8 @@ def call(tool: str = "lookup", arguments: object = ARGUMENTS, **more: Any) -> di
 
 
 @pytest.fixture
-def ids(real: Settings, server: RealPlane) -> dict[str, str]:
-    tools = server.ask("GET", f"/register?tenant_slug={real.tenant}", "admin")
-    return {tool["name"]: tool["id"] for tool in tools}
-
-
-@pytest.fixture
-def mcp(real: Settings, ids: dict[str, str]) -> Server:
-    return Server(real, tools=ids)
+def mcp(real: Settings) -> Server:
+    return Server(real, tools=["lookup", "explode"])
 
 
 @pytest.fixture
@@ -183,6 +177,14 @@ def test_a_call_without_arguments(mcp: Server, agent: Sentinel) -> None:
     assert mcp.ask(message, permit_for(agent, arguments={})) == (200, b"ran")
 
 
+def test_tools_may_have_other_names_in_the_registry(real: Settings, agent: Sentinel) -> None:
+    mcp = Server(real, tools={"find": "lookup"})
+    assert mcp.ask(call("find"), permit_for(agent)) == (200, b"ran")
+    refused(mcp.ask(call("lookup"), permit_for(agent)), "unknown_tool")
+    unregistered = Server(real, tools=["lookup", "unregistered"])
+    refused(unregistered.ask(call("unregistered"), permit_for(agent)), "unknown_tool")
+
+
 def test_a_kill_stops_a_permit(mcp: Server, agent: Sentinel, server: RealPlane) -> None:
     permit = permit_for(agent)
     server.kill({"tool_name": "lookup", "reason": "incident 4711"})
@@ -250,8 +252,8 @@ def test_a_websocket_is_refused(mcp: Server) -> None:
     assert mcp.tool.ran == []
 
 
-def test_plain_http(real: Settings, ids: dict[str, str], agent: Sentinel) -> None:
-    http = Server(real, tool=("lookup", ids["lookup"]), exempt=frozenset({"/healthz"}))
+def test_plain_http(real: Settings, agent: Sentinel) -> None:
+    http = Server(real, tool="lookup", exempt=frozenset({"/healthz"}))
     assert http.ask(ARGUMENTS, permit_for(agent)) == (200, b"ran")
     query = {"query": "rust", "limit": ""}
     permit = permit_for(agent, arguments=query)
@@ -297,20 +299,20 @@ def test_plain_http(real: Settings, ids: dict[str, str], agent: Sentinel) -> Non
 def test_without_an_answer_the_tool_does_not_run(
     settings: Settings, answer: dict[str, Any]
 ) -> None:
-    tools = {"lookup": "01a224f8-b15f-7640-8f5a-a43b2fb15b49"}
     with FakePlane() as plane:
         plane.answers["/v1/permits/redeem"] = answer
+        plane.tool_ids = {"lookup": "01a224f8-b15f-7640-8f5a-a43b2fb15b49"}
         mine = settings.replace(url=plane.url, timeout=0.3)
         if answer.get("fault") == "refuse":
             mine = mine.replace(url="http://127.0.0.1:9")
-        for server in (Server(mine, tools=tools), Server(mine, tool=("lookup", tools["lookup"]))):
+        for server in (Server(mine, tools=["lookup"]), Server(mine, tool="lookup")):
             status, reply = server.ask(call(), "permit")
             assert status == 503 or reply["result"]["isError"] is True
             assert server.tool.ran == []
 
 
 def test_refusals_are_reported(settings: Settings, plane: FakePlane) -> None:
-    server = Server(settings, tools={"lookup": "01a224f8-b15f-7640-8f5a-a43b2fb15b49"})
+    server = Server(settings, tools=["lookup"])
     server.ask(call())
     deadline = time.monotonic() + 5
     while not plane.requests and time.monotonic() < deadline:
@@ -339,4 +341,6 @@ def test_what_is_served_must_be_said(settings: Settings) -> None:
     with pytest.raises(TypeError):
         RequirePermit(Tool(), settings=settings)
     with pytest.raises(TypeError):
-        RequirePermit(Tool(), tools={}, tool=("a", "b"), settings=settings)
+        RequirePermit(Tool(), tools=[], tool="a", settings=settings)
+    with pytest.raises(TypeError):
+        RequirePermit(Tool(), tools="lookup", settings=settings)

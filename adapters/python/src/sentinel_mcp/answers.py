@@ -99,6 +99,18 @@ def redeemed(answer: Answer, tool_id: str) -> str:
     return decision_id
 
 
+def tools(answer: Answer) -> tuple[dict[str, str], str | None]:
+    """Return the tools of a page by name, and where the next one begins."""
+    if answer.status != _OK:
+        raise refusal(answer)
+    try:
+        page = _document(answer)
+        found = {_text(tool, "name"): _uuid(tool, "id") for tool in _objects(page, "items")}
+        return found, _optional_text(page, "next_cursor")
+    except _MalformedError as malformed:
+        raise _malformed(str(malformed)) from None
+
+
 def value(body: bytes) -> object:
     """Return the value of a JSON text in UTF-8, parsed strictly; raises `ValueError`."""
     try:

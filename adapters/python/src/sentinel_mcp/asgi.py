@@ -1,8 +1,8 @@
 """For servers of tools: calls without a permit do not reach the tool.
 
 ```python
-app = RequirePermit(app, tools={"search": "01a224f8-…"})               # an MCP server
-app = RequirePermit(app, tool=("search", "01a224f8-…"))                # plain HTTP: each request
+app = RequirePermit(app, tools=["search", "fetch"])  # an MCP server
+app = RequirePermit(app, tool="search")  # plain HTTP: each request is a call
 ```
 
 Each permit is redeemed at the control plane with the server's own key: once, for this tool and
@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -23,6 +23,7 @@ from sentinel_mcp import answers
 from sentinel_mcp.canonical import NotJson, canonical
 from sentinel_mcp.core import Core, core_of
 from sentinel_mcp.errors import ControlPlaneUnavailable, PolicyDenied, SentinelError
+from sentinel_mcp.registry import Registry
 from sentinel_mcp.settings import Settings
 from sentinel_mcp.wording import plain
 
@@ -57,11 +58,12 @@ class _Asked(NamedTuple):
     """A call that a request makes."""
 
     tool: str
-    tool_id: str
+    """As it is registered, when it is served here."""
     arguments: dict[str, Any]
     permit: str | None
     request_id: object = None
     """Of JSON-RPC; `None` for a notification."""
+    served: bool = True
 
 
 class _Refused(Exception):  # noqa: N818 - what becomes of the request
@@ -76,20 +78,22 @@ class _Refused(Exception):  # noqa: N818 - what becomes of the request
 class RequirePermit:
     """Refuses calls without a valid, unused permit for exactly this call.
 
-    With `tools`, names and identifiers of the tools as registered, the application is an MCP
-    server: `tools/call` needs a permit, in the header `Sentinel-Permit` or in
-    `_meta["sentinel/permit"]`; other methods pass. With `tool`, its name and identifier, every
-    request is a call of that tool, whose arguments are the JSON object of the body, or the query of
-    a request without one. The path is no argument: wrap one endpoint. `exempt` are paths that pass,
-    such as `/healthz`. `action` is named in reports of calls without a permit.
+    With `tools` the application is an MCP server: `tools/call` needs a permit, in the header
+    `Sentinel-Permit` or in `_meta["sentinel/permit"]`; other methods pass. Where the tools are
+    registered under other names, it is a mapping from the server's names to those. With `tool`,
+    its registered name, every request is a call of that tool, whose arguments are the JSON object
+    of the body, or the query of a request without one. The path is no argument: wrap one endpoint.
+
+    `exempt` are paths that pass, such as `/healthz`. `action` is named in reports of calls without
+    a permit.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each with a name
         self,
         app: App,
         *,
-        tools: Mapping[str, str] | None = None,
-        tool: tuple[str, str] | None = None,
+        tools: Mapping[str, str] | Collection[str] | None = None,
+        tool: str | None = None,
         action: str = "call",
         exempt: frozenset[str] = frozenset(),
         settings: Settings | None = None,
@@ -97,8 +101,9 @@ class RequirePermit:
         if (tools is None) == (tool is None):
             raise TypeError("either `tools` or `tool` says what the application serves")
         self._app = app
-        self._tools = None if tools is None else dict(tools)
+        self._tools = None if tools is None else _names(tools)
         self._tool = tool
+        self._registry = Registry()
         self._action = action
         self._exempt = exempt
         self._settings = settings
@@ -136,8 +141,7 @@ class RequirePermit:
     def _asked(self, scope: Scope, body: bytes) -> _Asked | None:
         header = _header(scope)
         if self._tool is not None:
-            name, tool_id = self._tool
-            return _Asked(name, tool_id, _http_arguments(scope, body), header)
+            return _Asked(self._tool, _http_arguments(scope, body), header)
         message = _json(body)
         if isinstance(message, list):
             if all(type(each) is dict and each.get("method") != "tools/call" for each in message):
@@ -156,33 +160,37 @@ class RequirePermit:
         arguments, meta = params.get("arguments", {}), params.get("_meta", {})
         if type(arguments) is not dict or type(meta) is not dict:
             raise _Refused("the arguments are not an object")
-        name = params["name"]
         permit = meta.get(META, header)
         if header is not None and permit != header:
             raise _Refused("the request carries two permits")
         if permit is not None and not isinstance(permit, str):
             raise _Refused("the permit is not a text")
-        tool_id = (self._tools or {}).get(name, "")
-        return _Asked(name, tool_id, arguments, permit, message.get("id"))
+        name = (self._tools or {}).get(params["name"], "")
+        return _Asked(
+            name or params["name"], arguments, permit, message.get("id"), served=bool(name)
+        )
 
     async def _redeem(self, asked: _Asked) -> str:
         """Use the permit up; returns the decision. Raises a `SentinelError`."""
         if not asked.permit:
             raise PolicyDenied("the call carries no permit", "no_permit")
-        if not asked.tool_id or len(asked.permit) > _LARGEST_PERMIT:
+        if len(asked.permit) > _LARGEST_PERMIT:
+            raise PolicyDenied("the permit is too long", "permit_invalid")
+        core = self._core()
+        tool_id = await self._registry.id_of(core, asked.tool) if asked.served else ""
+        if not tool_id:
             raise PolicyDenied("the tool is not one that is served here", "unknown_tool")
         request: RedeemRequest = {
             "permit": asked.permit,
-            "tool_id": asked.tool_id,
+            "tool_id": tool_id,
             "arguments": asked.arguments,
         }
-        core = self._core()
         try:
             body = canonical(request)
         except NotJson as error:
             raise PolicyDenied(f"the call is not JSON: {error}", "invalid_arguments") from None
         answer = await core.http.post(_REDEEM, body, core.settings.timeout)
-        return answers.redeemed(answer, asked.tool_id)
+        return answers.redeemed(answer, tool_id)
 
     def _core(self) -> Core:
         if self._settings is None:
@@ -223,6 +231,12 @@ class RequirePermit:
             await core.http.post(_UNCOVERED, canonical(report), core.settings.timeout)
         except (SentinelError, NotJson) as failed:
             _LOG.debug("a refusal is not reported: %s", type(failed).__name__)
+
+
+def _names(tools: Mapping[str, str] | Collection[str]) -> dict[str, str]:
+    if isinstance(tools, str):
+        raise TypeError("`tools` is a collection of names, and not one name")
+    return dict(tools) if isinstance(tools, Mapping) else {name: name for name in tools}
 
 
 async def _body(receive: Receive) -> bytes:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _CONNECTIONS: Final = 128
 # The control plane closes connections after 60 idle seconds.
 _KEPT_IDLE: Final = 30.0
+# Method, target, headers and body.
+_Request = tuple[str, bytes, "Headers", bytes]
 
 
 class Http:
@@ -57,9 +59,16 @@ class Http:
 
     async def post(self, path: str, body: bytes, within: float) -> Answer:
         """Send a request from a coroutine; raises `ControlPlaneUnavailable`."""
+        return await self._within(self._request("POST", path, body), within)
+
+    async def get(self, path: str, within: float) -> Answer:
+        """Ask from a coroutine; raises `ControlPlaneUnavailable`."""
+        return await self._within(self._request("GET", path, b""), within)
+
+    async def _within(self, request: _Request, within: float) -> Answer:
         try:
             async with asyncio.timeout(within):
-                return await self._post(self._request(path, body))
+                return await self._send(request)
         except TimeoutError:
             raise _timed_out(within) from None
         except ControlPlaneUnavailable:
@@ -70,7 +79,7 @@ class Http:
     def post_blocking(self, path: str, body: bytes, within: float) -> Answer:
         """Send a request from a thread; raises `ControlPlaneUnavailable`."""
         try:
-            return self._post_blocking(self._request(path, body), time.monotonic() + within)
+            return self._send_blocking(self._request("POST", path, body), time.monotonic() + within)
         except TimeoutError:
             raise _timed_out(within) from None
         except ControlPlaneUnavailable:
@@ -82,7 +91,7 @@ class Http:
         """Send a request whose answer has no end; the caller reads and closes the connection."""
         connection = Connection(self._connect(deadline))
         target = self._path + path.encode("ascii")
-        connection.send("GET", target, [*self._headers, *headers], b"", deadline)
+        connection.send(("GET", target, [*self._headers, *headers], b""), deadline)
         return connection
 
     def close(self) -> None:
@@ -101,31 +110,31 @@ class Http:
         if loop is not None:
             loop.close()
 
-    def _request(self, path: str, body: bytes) -> tuple[bytes, Headers, bytes]:
+    def _request(self, method: str, path: str, body: bytes) -> _Request:
         headers = [
             *self._headers,
             (b"accept", b"application/json"),
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
         ]
-        return self._path + path.encode("ascii"), headers, body
+        return method, self._path + path.encode("ascii"), headers, body
 
-    async def _post(self, request: tuple[bytes, Headers, bytes]) -> Answer:
+    async def _send(self, request: _Request) -> Answer:
         loop = self._of_loop()
         async with loop.places:
             connection = loop.idle() or AsyncConnection(await self._aconnect())
             try:
-                answer = await connection.post(*request)
+                answer = await connection.ask(request)
             except BaseException:
                 connection.close()
                 raise
             loop.keep(connection)
             return answer
 
-    def _post_blocking(self, request: tuple[bytes, Headers, bytes], deadline: float) -> Answer:
+    def _send_blocking(self, request: _Request, deadline: float) -> Answer:
         connection = self._idle_one() or Connection(self._connect(deadline))
         try:
-            answer = connection.post(*request, deadline)
+            answer = connection.ask(request, deadline)
         except BaseException:
             connection.close()
             raise
@@ -207,9 +216,9 @@ class AsyncConnection(_Kept):
         super().__init__(stream)
         self._stream = stream
 
-    async def post(self, target: bytes, headers: Headers, body: bytes) -> Answer:
+    async def ask(self, request: _Request) -> Answer:
         """Send a request, and return the answer."""
-        await self._stream.write(self.exchange.request("POST", target, headers, body))
+        await self._stream.write(self.exchange.request(*request))
         while True:
             answer = self.exchange.feed(await self._stream.read())
             if answer is not None:
@@ -223,15 +232,13 @@ class Connection(_Kept):
         super().__init__(stream)
         self.stream = stream
 
-    def send(
-        self, method: str, target: bytes, headers: Headers, body: bytes, deadline: float
-    ) -> None:
+    def send(self, request: _Request, deadline: float) -> None:
         """Send a request."""
-        self.stream.write(self.exchange.request(method, target, headers, body), deadline)
+        self.stream.write(self.exchange.request(*request), deadline)
 
-    def post(self, target: bytes, headers: Headers, body: bytes, deadline: float) -> Answer:
+    def ask(self, request: _Request, deadline: float) -> Answer:
         """Send a request, and return the answer."""
-        self.send("POST", target, headers, body, deadline)
+        self.send(request, deadline)
         while True:
             answer = self.exchange.feed(self.stream.read(deadline))
             if answer is not None:

@@ -43,6 +43,8 @@ class FakePlane:
         self._tls = tls
         self.answers = {"/policy/check": check, "/provenance/sign": sign}
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.tool_ids: dict[str, str] = {}
+        """The tools that the registry lists."""
         self.followed = 0
         """How often a redirect was followed to the server that allows everything."""
         self.last_event_ids: list[str | None] = []
@@ -249,6 +251,10 @@ def _handler(plane: FakePlane) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - 
             """Say nothing."""
 
         def do_GET(self) -> None:
+            if self.path.startswith("/v1/tools?"):
+                items = [{"name": name, "id": plane.tool_ids[name]} for name in plane.tool_ids]
+                self._send(200, {"items": items, "next_cursor": None})
+                return
             if not self.path.startswith("/v1/events"):
                 self._send(404, _problem(404, "unknown_route", "no such route"))
                 return
