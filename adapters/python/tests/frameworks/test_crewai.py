@@ -62,10 +62,10 @@ class Script(BaseLLM):
         for message in messages if isinstance(messages, list) else []:
             if message.get("role") == "tool":
                 self.read[message["tool_call_id"]] = str(message["content"])
-            elif not self.native and "Observation:" in str(message.get("content")):
-                observed = str(message["content"]).split("Observation:", 1)[1].strip()
-                if self.asked:
-                    self.read.setdefault(self.asked[-1], observed)
+            elif not self.native and message.get("role") != "system" and self.asked:
+                _, found, observed = str(message.get("content")).rpartition("Observation:")
+                if found and "Final Answer:" not in observed:
+                    self.read[self.asked[-1]] = observed.strip()
 
 
 def script(*calls: tuple[str, str, dict[str, Any]], native: bool = True) -> Script:
@@ -140,11 +140,14 @@ class AgentSession:
 class CrewAi:
     """The framework, used in one way."""
 
-    def __init__(self, way: str) -> None:
+    def __init__(self, way: str, *, real: bool = False) -> None:
         self.name = f"crewai {way}"
         self.lacks: Mapping[str, str] = {}
         if "text" in way:
             self.lacks = {"parallel": "an answer in text has one action"}
+        if real:
+            # What comes of a change is decided again, which only the kit's control plane can tell.
+            self.lacks = {**self.lacks, "changed_arguments": "tested with the kit's control plane"}
         self._way = way
 
     def open(self, toolbox: Toolbox, settings: Settings) -> AgentSession:
@@ -153,7 +156,13 @@ class CrewAi:
 
 def kit(*harnesses: CrewAi, truthful: bool = False) -> Any:
     """Return the cases of the kit for some ways to use the framework."""
-    params = [(h, case) for h in harnesses for case in cases(h.lacks, truthful=truthful)]
+    params = [
+        (h, case)
+        for h in harnesses
+        for case in cases(h.lacks, truthful=truthful)
+        # CrewAI runs a failing tool three times where a model answers in text: tested below.
+        if (h.name, case.id) != ("crewai functions text", "tool_raises")
+    ]
     names = [f"{h.name}-{c}".replace(" ", "-") for h, c in params]
     return pytest.mark.parametrize(("harness", "case"), params, ids=names)
 
@@ -164,10 +173,10 @@ def test_conformance(harness: CrewAi, case: Case, tmp_path: Path) -> None:
 
 
 @kit(
-    CrewAi("coroutines"),
-    CrewAi("functions"),
-    CrewAi("coroutines async"),
-    CrewAi("functions text"),
+    CrewAi("coroutines", real=True),
+    CrewAi("functions", real=True),
+    CrewAi("coroutines async", real=True),
+    CrewAi("functions text", real=True),
     truthful=True,
 )
 def test_conformance_with_a_real_control_plane(
@@ -189,6 +198,18 @@ def test_a_real_control_plane_decides_and_signs(
     assert "Denied by policy: writes need an approval" in model.read["c2"]
     assert [run.tool for run in toolbox.started] == ["lookup"]
     assert [each.tool for each in plane.signed()] == ["lookup"]
+
+
+def test_each_attempt_of_crewai_is_decided_and_signed(
+    plane: RealPlane, settings: Settings, toolbox: Toolbox
+) -> None:
+    model = script(("c1", "explode", QUERY), native=False)
+    crew = crew_of(agent_of(model, tools_of(toolbox.functions, "explode")))
+    govern(crew, settings.replace(sign="before_return")).kickoff()
+    attempts = len(toolbox.started)
+    assert attempts > 1
+    assert plane.checks() == attempts
+    assert [each.tool for each in plane.signed()] == ["explode"] * attempts
 
 
 def test_a_denial_is_no_answer_and_is_not_cached(settings: Settings, toolbox: Toolbox) -> None:

@@ -254,5 +254,5 @@ async def test_a_denial_stays_one_whatever_comes_after(
         after_tool_callback=after,
     )
     await run(agent, SentinelPlugin(settings))
-    assert seen[0]["sentinel"]["code"] == "policy_denied"
+    assert seen[0]["code"] == "policy_denied"
     assert toolbox.started == []

@@ -66,7 +66,9 @@ class Script:
         if not calls:
             yield "done"
         for index, call in enumerate(calls):
-            delta = DeltaToolCall(call.tool_name, call.args_as_json_str(), call.tool_call_id)
+            delta = DeltaToolCall(
+                name=call.tool_name, json_args=call.args_as_json_str(), tool_call_id=call.tool_call_id
+            )
             yield {index: delta}
 
 

@@ -241,7 +241,7 @@ class Gate:
             yield f"{secrets.token_hex(16)}:1"
             return
         # The arguments belong to it: models of some providers number their calls from one.
-        name = _digest([session, key, tool, arguments])
+        name = _digest({"session": session, "key": key, "tool": tool, "arguments": arguments})
         first = self._attempts.get(name) or 1
         for attempt in range(first, first + _MOST_ATTEMPTS):
             yield f"{name}:{attempt}"
@@ -300,7 +300,7 @@ def _spent(denied: PolicyDenied, session: str | None) -> bool:
     return session is not None and denied.code == "call_id_spent"
 
 
-def _digest(value: object) -> str:
+def _digest(value: dict[str, object]) -> str:
     try:
         return digest(value)
     except NotJson:

@@ -23,7 +23,6 @@ from sentinel_mcp.frameworks._gate import (
     Purpose,
     UngovernedToolError,
     log,
-    refused,
 )
 from sentinel_mcp.plain import plain
 
@@ -192,7 +191,8 @@ def _native_parts(tool: Any) -> list[str]:  # noqa: ANN401 - some models take di
 
 
 def _refusal(error: SentinelError) -> dict[str, Any]:
-    return {"error": error.model_message, "sentinel": refused(error)}
+    # The model reads all of it, and the bare reason has words that it might take for others.
+    return {"error": error.model_message, "code": error.code, "decision_id": error.decision_id}
 
 
 def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
