@@ -445,7 +445,8 @@ def test_the_end_of_the_process_signs_what_waits(plane: FakePlane, tmp_path: Pat
     assert len(plane.signed()) == 50
     # The same with a control plane that does not sign: nothing is lost, and nothing hangs.
     plane.answers["/provenance/sign"] = {"fault": "hang"}
-    assert _python(program, env)[0] == 0
+    returned, said = _python(program, env)
+    assert returned == 0, said
     assert len(list((tmp_path / "spool").glob("*/*.json"))) == 50
     assert time.monotonic() - started < 30
 

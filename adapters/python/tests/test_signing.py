@@ -303,8 +303,10 @@ def test_what_a_crash_left_is_sent(settings: Settings, plane: FakePlane) -> None
     assert stale is not None
     lock = spool.folder / "flush.lock"
     lock.write_text("1")
-    (spool.folder / f".{'0' * 13}-{'0' * 32}.json.tmp").write_text("half an ent")
-    for path in (stale, lock):
+    unfinished = [spool.folder / f".{'0' * 13}-{digit * 32}.json.tmp" for digit in "01"]
+    for path in unfinished:
+        path.write_text("half an ent")
+    for path in (stale, lock, unfinished[0]):
         os.utime(path, (time.time() - 61, time.time() - 61))
     core_of(settings).signer.start()
     _until(lambda: len(plane.signed()) == 1)
@@ -312,6 +314,7 @@ def test_what_a_crash_left_is_sent(settings: Settings, plane: FakePlane) -> None
     assert len(plane.signed()) == 1
     assert fresh.exists()
     assert not stale.exists()
+    assert [path.exists() for path in unfinished] == [False, True]
 
 
 @pytest.mark.usefixtures("quick")

@@ -83,6 +83,7 @@ class Signer:
         self._closing = False
         self._dropped = 0
         self._sending: dict[str, Entry] = {}
+        self._ending = threading.Lock()
         self._later = 0.0
         """Until then the control plane is not tried: it has just failed."""
         self._flush_at = 0.0
@@ -187,9 +188,20 @@ class Signer:
 
     def _keep_rest(self) -> None:
         """Spool what is being sent. It may be signed, too: its key makes that the same manifest."""
-        while self._sending:
-            _, entry = self._sending.popitem()
-            self._keep(entry)
+        with self._ending:
+            while self._sending:
+                _, entry = self._sending.popitem()
+                self._keep(entry)
+
+    def _end(self, key: str, *, keep: bool) -> None:
+        """Be done with an outcome that was being sent, unless someone else is.
+
+        The lock is held until it is written: the end of the process waits for that.
+        """
+        with self._ending:
+            entry = self._sending.pop(key, None)
+            if entry is not None and keep:
+                self._keep(entry)
 
     def _gather(self) -> list[Entry] | Literal[True] | None:
         """Return outcomes to be sent, true to flush the spool, or `None` at the end."""
@@ -221,8 +233,7 @@ class Signer:
         async def lane() -> None:
             for entry in waiting:
                 later = time.monotonic() < self._later or await self._send(entry) == "later"
-                if self._sending.pop(entry.key, None) is not None and later:
-                    self._keep(entry)
+                self._end(entry.key, keep=later)
 
         await asyncio.gather(*(lane() for _ in range(min(_AT_ONCE, len(burst)))))
 

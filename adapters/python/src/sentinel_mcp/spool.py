@@ -88,7 +88,8 @@ class Spool:
         return SpoolStats(len(entries), sum(map(_size, entries)), age, dropped)
 
     def waiting(self) -> list[Path]:
-        """Return the entries that nobody sends, oldest first; takes back what a crash left."""
+        """Return the entries that nobody sends, oldest first; clears up what a crash left."""
+        self._remove_unfinished()
         found = []
         for entry in sorted(self._entries()):
             if entry.suffix == ".claimed":
@@ -152,6 +153,12 @@ class Spool:
         """Say that the flush goes on."""
         with suppress(OSError):
             os.utime(self.folder / _LOCK)
+
+    def _remove_unfinished(self) -> None:
+        for unfinished in self.folder.glob(".*.tmp"):
+            if _age(unfinished) >= _STALE:
+                with suppress(OSError):
+                    unfinished.unlink()
 
     def _take(self, lock: Path) -> bool:
         for _ in range(2):
