@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +13,11 @@ from sentinel_mcp import Settings
 from sentinel_mcp.conformance import RealPlane, Toolbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).resolve().parents[4]
+# What `make build` makes, unless the environment names another.
+os.environ.setdefault("SENTINEL_BINARY", str(ROOT / "target/release/sentinel"))
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +49,26 @@ def settings(plane: RealPlane, tmp_path: Path) -> Settings:
 def toolbox() -> Toolbox:
     """Return tools that record what is done to them."""
     return Toolbox()
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Return a function that runs an example, as its guide says, and returns what it prints."""
+    with RealPlane(tmp_path / "plane", policies=ROOT / "policies/shipped") as running:
+        environment = {
+            **os.environ,
+            "SENTINEL_URL": running.url,
+            "SENTINEL_API_KEY": running.api_key,
+            "SENTINEL_TENANT": "platform-eng",
+            "SENTINEL_SPOOL_DIR": str(tmp_path / "spool"),
+        }
+
+        def run(name: str) -> str:
+            command = [sys.executable, str(ROOT / "examples/python" / name)]
+            done = subprocess.run(  # noqa: S603 - our own programs
+                command, env=environment, capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        yield run

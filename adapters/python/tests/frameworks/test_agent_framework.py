@@ -241,3 +241,10 @@ async def test_a_function_that_is_shared_with_another_agent_stays_what_it_was(
         client = Script([("c1", "lookup", QUERY)])
         await Agent(client, tools=others).run("go")
         assert client.read["c1"] == "result of lookup: rust"
+
+
+def test_the_example_of_the_guide(example: Callable[[str], str]) -> None:
+    printed = example("microsoft_agent.py")
+    assert "three pages about tracing" in printed
+    assert "Denied because the tool is not registered" in printed
+    assert "deleted" not in printed

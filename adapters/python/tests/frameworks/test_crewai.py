@@ -20,7 +20,7 @@ from sentinel_mcp.conformance import Case, PlannedCall, RealPlane, Toolbox, case
 from sentinel_mcp.frameworks.crewai import GovernedTool, govern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sentinel_mcp import Settings
@@ -323,3 +323,10 @@ def test_a_governed_tool_looks_like_its_tool(settings: Settings) -> None:
     assert (governed.name, governed.description) == (inner.name, inner.description)
     assert governed.run(query="x") == "x 3"
     assert "limit" in str(governed.run(query="x"))
+
+
+def test_the_example_of_the_guide(example: Callable[[str], str]) -> None:
+    printed = example("crewai_crew.py")
+    assert "three pages about tracing" in printed
+    assert "Denied because the tool is not registered" in printed
+    assert "deleted" not in printed

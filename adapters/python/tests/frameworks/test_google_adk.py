@@ -256,3 +256,10 @@ async def test_a_denial_stays_one_whatever_comes_after(
     await run(agent, SentinelPlugin(settings))
     assert seen[0]["code"] == "policy_denied"
     assert toolbox.started == []
+
+
+def test_the_example_of_the_guide(example: Callable[[str], str]) -> None:
+    printed = example("adk_agent.py")
+    assert "three pages about tracing" in printed
+    assert "Denied because the tool is not registered" in printed
+    assert "deleted" not in printed

@@ -450,3 +450,10 @@ def test_the_middleware_can_be_copied_and_pickled(
         script = model(asks(("c1", "lookup", QUERY)))
         create_agent(script, [lookup_of(toolbox)], middleware=[other]).invoke(GO)
         assert results(script.read)["c1"] == "result of lookup: rust"
+
+
+def test_the_example_of_the_guide(example: Callable[[str], str]) -> None:
+    printed = example("langchain_agent.py")
+    assert "three pages about tracing" in printed
+    assert "Denied because the tool is not registered" in printed
+    assert "deleted" not in printed

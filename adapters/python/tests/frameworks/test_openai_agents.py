@@ -40,7 +40,7 @@ from sentinel_mcp.conformance import Case, PlannedCall, RealPlane, Toolbox, case
 from sentinel_mcp.frameworks.openai_agents import SentinelHooks, UngovernedToolError, govern
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from sentinel_mcp import Settings
@@ -655,3 +655,10 @@ def test_a_governed_agent_can_be_copied(settings: Settings, toolbox: Toolbox) ->
     asyncio.run(Runner.run(again, "go"))
     assert "Denied by policy" in outputs(model)["c1"]
     assert toolbox.started == []
+
+
+def test_the_example_of_the_guide(example: Callable[[str], str]) -> None:
+    printed = example("openai_agent.py")
+    assert "three pages about tracing" in printed
+    assert "Denied because the tool is not registered" in printed
+    assert "deleted" not in printed

@@ -32,7 +32,7 @@ from sentinel_mcp.frameworks._gate import UngovernedToolError
 from sentinel_mcp.frameworks.pydantic_ai import SentinelCapability
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from sentinel_mcp import Settings
@@ -299,3 +299,10 @@ def test_run_sync_uses_a_loop_of_its_own_each_time(settings: Settings, toolbox: 
         agent = Agent(plan.model(), tools=[toolbox.functions["lookup"]], capabilities=[sentinel])
         asyncio.run(agent.run("go"))
         assert plan.read["c1"] == "result of lookup: rust"
+
+
+def test_the_example_of_the_guide(example: Callable[[str], str]) -> None:
+    printed = example("pydantic_agent.py")
+    assert "three pages about tracing" in printed
+    assert "Denied because the tool is not registered" in printed
+    assert "deleted" not in printed

@@ -275,3 +275,10 @@ def test_a_blocking_agent_and_two_loops(settings: Settings, toolbox: Toolbox) ->
     model = Script([("c1", "lookup", QUERY)])
     asyncio.run(agent_of(model, tools_of(toolbox, "lookup"), plugin).invoke_async("go"))
     assert model.read["c1"] == "result of lookup: rust"
+
+
+def test_the_example_of_the_guide(example: Callable[[str], str]) -> None:
+    printed = example("strands_agent.py")
+    assert "three pages about tracing" in printed
+    assert "Denied because the tool is not registered" in printed
+    assert "deleted" not in printed
