@@ -455,3 +455,17 @@ def _python(program: str, env: dict[str, str]) -> tuple[int, bytes]:
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, env=env, check=False, capture_output=True)  # noqa: S603
     return done.returncode, done.stderr
+
+
+def test_whatever_fails_is_a_denial(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some frameworks run the tool when a hook raises something that they do not know."""
+    core = core_of(settings)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(core.watch, "denial", broken)
+    for blocking in (True, False):
+        with pytest.raises(ControlPlaneUnavailable) as raised:
+            _once(settings, blocking=blocking)
+        assert raised.value.code == "check_failed"

@@ -188,6 +188,20 @@ def test_what_fails_is_spooled_and_sent_later(settings: Settings, plane: FakePla
 
 
 @pytest.mark.usefixtures("quick")
+def test_the_spool_is_sent_while_calls_go_on(settings: Settings, plane: FakePlane) -> None:
+    spool = Spool(settings)
+    for number in range(400):  # More than one burst.
+        assert spool.add(f"key-{number}", REQUEST)
+    client = Sentinel(settings)
+    deadline = time.monotonic() + 20
+    while client.spool_stats().entries:
+        assert time.monotonic() < deadline, "the spool is not sent"
+        client.run(Call("lookup"), lambda: 1)
+    core_of(settings).close()
+    assert len(plane.signed()) == 400 + plane.checks()
+
+
+@pytest.mark.usefixtures("quick")
 def test_what_is_refused_for_good_is_dropped(
     settings: Settings, plane: FakePlane, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -289,8 +303,8 @@ def test_an_entry_that_cannot_be_read_is_set_aside(settings: Settings, plane: Fa
     core_of(settings).signer.start()
     _until(lambda: len(plane.signed()) == 1)
     _until(lambda: len(list(spool.folder.glob("*.unreadable"))) == 4)
-    stats = Sentinel(settings).spool_stats()
-    assert (stats.entries, stats.dropped) == (0, 4)
+    _until(lambda: Sentinel(settings).spool_stats().entries == 0)
+    assert Sentinel(settings).spool_stats().dropped == 4
 
 
 @pytest.mark.usefixtures("quick")
@@ -397,4 +411,7 @@ def test_a_disk_that_is_full_drops_and_says_so(
     signature.wait(5)
     assert signature.state == "dropped"
     assert Sentinel(settings).spool_stats().dropped == 1
+    with pytest.raises(PolicyDenied) as raised:
+        Sentinel(settings).decide(Call("lookup"))
+    assert raised.value.code == "spool_full"
     assert not [path for path in Path(settings.spool).glob("*/*") if path.name != "flush.lock"]

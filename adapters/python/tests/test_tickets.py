@@ -295,6 +295,11 @@ def test_exceptions_that_are_no_outcome_pass_unsigned(settings: Settings, plane:
 def test_callbacks_are_called_once_and_can_be_undone(settings: Settings, plane: FakePlane) -> None:
     ticket = _decided(settings)
     called: list[str] = []
+
+    def failing() -> None:
+        raise ValueError("a callback that fails")
+
+    ticket.on_cancel(failing)
     ticket.on_cancel(lambda: called.append("first"))
     undo = ticket.on_cancel(lambda: called.append("undone"))
     undo()

@@ -37,21 +37,21 @@ def canonical(value: object) -> bytes:
         raise NotJson("the value cannot be read") from None
 
 
-def of_arguments(arguments: object) -> bytes:
-    """Return the canonical form of arguments, which are an object; raises `NotJson`."""
-    if not isinstance(arguments, dict):
-        if not isinstance(arguments, Mapping):
-            raise NotJson("the arguments are not an object")
+def of_object(value: object) -> bytes:
+    """Return the canonical form of an object, such as arguments; raises `NotJson`."""
+    if not isinstance(value, dict):
+        if not isinstance(value, Mapping):
+            raise NotJson(f"a value of type `{type(value).__name__}` is not an object")
         try:
-            arguments = dict(arguments)
+            value = dict(value)
         except Exception:  # noqa: BLE001 - a mapping of anyone may raise anything
-            raise NotJson("the arguments cannot be read") from None
-    return canonical(arguments)
+            raise NotJson("an object cannot be read") from None
+    return canonical(value)
 
 
 def digest(arguments: object) -> str:
     """Return the SHA-256 of the canonical form of arguments in hex; raises `NotJson`."""
-    return hashlib.sha256(of_arguments(arguments)).hexdigest()
+    return hashlib.sha256(of_object(arguments)).hexdigest()
 
 
 def _write(value: object, put: _Put, depth: int) -> None:

@@ -10,8 +10,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from sentinel_mcp import answers
-from sentinel_mcp.canonical import NotJson, canonical, of_arguments
-from sentinel_mcp.errors import PolicyDenied, SentinelError
+from sentinel_mcp.canonical import NotJson, canonical, of_object
+from sentinel_mcp.errors import ControlPlaneUnavailable, PolicyDenied, SentinelError
 from sentinel_mcp.http import Http
 from sentinel_mcp.signer import Entry, Signer
 from sentinel_mcp.signing import Signature, payload
@@ -52,8 +52,8 @@ class Core:
             heard = self.watch.heard
             answer = await self.http.post(_CHECK, body, self.settings.timeout)
             return self._admit(ticket, answer, heard)
-        except SentinelError as error:
-            raise _logged(call, error) from error.__cause__
+        except Exception as error:
+            raise _denial(call, error) from error
 
     def decide_blocking(self, call: Call) -> Ticket:
         """As `decide`, for threads."""
@@ -62,8 +62,8 @@ class Core:
             heard = self.watch.heard
             answer = self.http.post_blocking(_CHECK, body, self.settings.timeout)
             return self._admit(ticket, answer, heard)
-        except SentinelError as error:
-            raise _logged(call, error) from error.__cause__
+        except Exception as error:
+            raise _denial(call, error) from error
 
     def close(self) -> None:
         """End the threads and connections; the clients with these settings get new ones."""
@@ -122,7 +122,7 @@ class Core:
         if denial is not None:
             raise denial
         try:
-            arguments = of_arguments(call.arguments)
+            arguments = of_object(call.arguments)
             head: CheckRequest = {
                 "tenant_slug": self.settings.tenant,
                 "tool_name": call.tool,
@@ -134,10 +134,11 @@ class Core:
                 head["purpose"] = call.purpose
             if call.call_id is not None:
                 head["call_id"] = call.call_id
-            if call.context is not None:
-                head["context"] = dict(call.context)
             # What is hashed here and what is decided there are the same bytes.
-            body = canonical(head)[:-1] + b',"arguments":' + arguments + b"}"
+            body = canonical(head)[:-1] + b',"arguments":' + arguments
+            if call.context is not None:
+                body += b',"context":' + of_object(call.context)
+            body += b"}"
         except NotJson as error:
             raise PolicyDenied(f"the call is not JSON: {error}", "invalid_arguments") from None
         return Ticket(self, call, hashlib.sha256(arguments).hexdigest()), body
@@ -159,12 +160,15 @@ class Core:
             }
             answer = self.http.post_blocking(_RESUME, canonical(head), _RESUME_WITHIN)
             return answers.confirmed(answer, "resumed") == ticket.decision_id
-        except (SentinelError, NotJson):
+        except Exception:  # noqa: BLE001 - whatever goes wrong, nobody said that it may
             return False
 
 
-def _logged(call: Call, error: SentinelError) -> SentinelError:
-    """Log why a call did not run: never its arguments, the key or an answer."""
+def _denial(call: Call, error: Exception) -> SentinelError:
+    """Return why a call does not run, and log it: never its arguments, the key or an answer."""
+    if not isinstance(error, SentinelError):
+        _LOG.error("%s: the check failed: %s", _name(call), type(error).__name__)
+        return ControlPlaneUnavailable("the check failed", "check_failed")
     level = logging.INFO if isinstance(error, PolicyDenied) else logging.WARNING
     _LOG.log(level, "%s: %s (decision %s)", _name(call), error.code, error.decision_id)
     return error
@@ -172,7 +176,8 @@ def _logged(call: Call, error: SentinelError) -> SentinelError:
 
 def _name(call: Call) -> str:
     """Return the name of the tool for a log: a model may have made it up."""
-    return plain(str(call.tool), _LONGEST_NAME)
+    tool: object = call.tool
+    return plain(tool, _LONGEST_NAME) if isinstance(tool, str) else "(no name)"
 
 
 _cores: dict[Settings, Core] = {}

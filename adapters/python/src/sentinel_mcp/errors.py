@@ -41,7 +41,7 @@ class ControlPlaneUnavailable(SentinelError):  # noqa: N818
     """There is no decision, so the tool was not run.
 
     `code` is one of `unreachable`, `timeout`, `server_error`, `redirected`, `malformed_answer`,
-    `answer_too_large`, `key_refused`, `throttled` and `not_configured`.
+    `answer_too_large`, `key_refused`, `throttled`, `check_failed` and `not_configured`.
     """
 
     @property

@@ -97,7 +97,7 @@ class Signer:
         waiting = len(self._queue) if time.monotonic() < self._later else 0
         if not self._spool.has_room(waiting):
             self._start()
-            reason = "the spool of outcomes that are to be signed is full"
+            reason = "the spool of outcomes that are to be signed is full, or cannot be written"
             raise PolicyDenied(reason, "spool_full")
 
     def put(self, entry: Entry) -> None:
@@ -206,13 +206,15 @@ class Signer:
     def _gather(self) -> list[Entry] | Literal[True] | None:
         """Return outcomes to be sent, true to flush the spool, or `None` at the end."""
         with self._changed:
-            while not self._queue:
-                if self._closing:
-                    return None
+            while True:
                 until_flush = self._flush_at - time.monotonic()
-                if until_flush <= 0:
+                if until_flush <= 0 and not self._closing:
                     self._flush_at = time.monotonic() + _FLUSH_EVERY
                     return True
+                if self._queue:
+                    break
+                if self._closing:
+                    return None
                 self._changed.wait(until_flush)
             if not self._hurried and not self._closing:
                 self._changed.wait(_GATHER)
@@ -277,18 +279,18 @@ class Signer:
         with self._spool.flushing() as ours:
             if not ours:
                 return
-            entries = iter(waiting)
+            entries = iter(waiting[:_BURST])
             self._later = 0.0
 
             async def lane() -> None:
                 for path in entries:
-                    if self._later or self._closing or self._queue:
+                    if self._later or self._closing:
                         return
                     await self._send_spooled(path)
 
             await asyncio.gather(*(lane() for _ in range(min(_AT_ONCE, len(waiting)))))
-        if self._queue:
-            self._flush_at = 0.0
+        if len(waiting) > _BURST and not self._later:
+            self._flush_at = 0.0  # After what has gathered meanwhile.
 
     async def _send_spooled(self, path: Any) -> None:  # noqa: ANN401
         claimed = self._spool.claim(path)

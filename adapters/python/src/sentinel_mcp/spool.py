@@ -33,6 +33,8 @@ _STALE: Final = 60.0
 # Seconds after which other processes' entries are counted again.
 _COUNTED_FOR: Final = 0.5
 _PAUSE: Final = 50.0
+# Seconds for which a spool that could not be written counts as full.
+_BROKEN_FOR: Final = 5.0
 _NAME: Final = 13 + 1 + 32
 
 
@@ -60,6 +62,7 @@ class Spool:
         self._lock = threading.Lock()
         self._count_at = 0.0
         self._bytes = 0
+        self._failed_until = 0.0
 
     def add(self, key: str, request: SignRequest) -> bool:
         """Keep an outcome; false when there is no room for it, or it cannot be written."""
@@ -71,13 +74,19 @@ class Spool:
             try:
                 self._write(content)
             except OSError:
+                self._failed_until = time.monotonic() + _BROKEN_FOR
                 return False
             self._bytes += len(content)
             return True
 
     def has_room(self, waiting: int = 0) -> bool:
-        """Whether outcomes of the usual size would find room: those that wait, and one more."""
+        """Whether outcomes of the usual size would find room: those that wait, and one more.
+
+        False as well for a while after one could not be written.
+        """
         with self._lock:
+            if time.monotonic() < self._failed_until:
+                return False
             return self._used() + USUAL_ENTRY * (waiting + 1) <= self._limit
 
     def stats(self, dropped: int) -> SpoolStats:

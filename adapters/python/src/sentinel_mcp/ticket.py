@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sentinel_mcp.signing import Outcome
 
 T = TypeVar("T")
+_LOG: Final = logging.getLogger("sentinel_mcp")
 _CURRENT: ContextVar[Ticket | None] = ContextVar("sentinel_mcp_ticket", default=None)
 _NONE: Final[tuple[type[BaseException], ...]] = ()
 
@@ -209,7 +211,10 @@ class Ticket:
             callbacks, self._callbacks = self._callbacks, []
         self.cancelled.set()
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - one must not keep others from hearing of the kill
+                _LOG.exception("a callback of a cancelled call failed")
 
     def __deepcopy__(self, _memo: object) -> Ticket:
         """Return the same ticket: a right to make one call does not become two."""
