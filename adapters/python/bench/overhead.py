@@ -6,7 +6,7 @@ does nothing take turns in slices, so that whatever else the machine does meets 
 is that of httpx2 on kept connections, with its answer parsed. Between two slices the outcomes of
 the earlier one are signed, so that a bare check does not pay for them.
 
-Usage: overhead.py [--seconds N] [--binary SENTINEL]
+Usage: overhead.py [--seconds N] [--at-once N …] [--binary SENTINEL]
 
 Exit status: 0 when every governed call costs at most 0.3 ms more (p50), 1 when not.
 """
@@ -114,11 +114,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=8.0, help="for each cell of the table")
+    parser.add_argument("--at-once", type=int, nargs="*", default=CONCURRENT, metavar="N")
     parser.add_argument("--binary", help="the program `sentinel`")
     options = parser.parse_args()
     slow = []
     with tempfile.TemporaryDirectory() as folder, RealPlane(Path(folder), options.binary) as plane:
-        for at_once in CONCURRENT:
+        for at_once in options.at_once:
             for sign in ("off", "background"):
                 found = asyncio.run(measure(plane, at_once, sign, options.seconds))
                 if found.more > ALLOWED_MS:
