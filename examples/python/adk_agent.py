@@ -1,8 +1,8 @@
 """A Google ADK agent under Sentinel, with a scripted model: it runs without any model provider.
 
-    sentinel dev &
-    export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
-    pip install 'sentinel-mcp[google-adk]' && python examples/python/adk_agent.py
+sentinel dev &
+export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
+pip install 'sentinel-mcp[google-adk]' && python examples/python/adk_agent.py
 """
 
 import asyncio
@@ -63,9 +63,7 @@ async def main() -> None:
 
     session = await runner.session_service.create_session(app_name="docs", user_id="user")
     message = types.Content(role="user", parts=[types.Part(text="Look up tracing.")])
-    async for event in runner.run_async(
-        user_id="user", session_id=session.id, new_message=message
-    ):
+    async for event in runner.run_async(user_id="user", session_id=session.id, new_message=message):
         for response in event.get_function_responses():
             print(f"{response.name}: {response.response}")
     print("signed:", await sentinel.signature("call_1"))

@@ -1,8 +1,8 @@
 """A CrewAI crew under Sentinel, with a scripted model: it runs without any model provider.
 
-    sentinel dev &
-    export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
-    pip install 'sentinel-mcp[crewai]' && python examples/python/crewai_crew.py
+sentinel dev &
+export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
+pip install 'sentinel-mcp[crewai]' && python examples/python/crewai_crew.py
 """
 
 import json
@@ -12,10 +12,10 @@ from typing import Any
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
 
-from crewai import Agent, Crew, Task  # noqa: E402
-from crewai.llms.base_llm import BaseLLM  # noqa: E402
-from crewai.tools import tool  # noqa: E402
-from sentinel_mcp.frameworks.crewai import govern  # noqa: E402
+from crewai import Agent, Crew, Task
+from crewai.llms.base_llm import BaseLLM
+from crewai.tools import tool
+from sentinel_mcp.frameworks.crewai import govern
 
 
 class ScriptedModel(BaseLLM):
@@ -32,8 +32,9 @@ class ScriptedModel(BaseLLM):
 
     def call(self, messages: Any, *_: Any, **__: Any) -> Any:
         """Answer as the script says, and show what was read."""
-        if messages[-1].get("role") == "tool" or len(messages) > 3:
-            print(next(m["content"] for m in reversed(messages) if m.get("role") == "tool"))
+        results = [message["content"] for message in messages if message.get("role") == "tool"]
+        if results:
+            print(results[-1])
         if not self.turns:
             return "That is all."
         name, arguments = self.turns.pop(0)

@@ -1,8 +1,8 @@
 """A LangChain agent under Sentinel, with a scripted model: it runs without any model provider.
 
-    sentinel dev &
-    export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
-    pip install 'sentinel-mcp[langchain]' && python examples/python/langchain_agent.py
+sentinel dev &
+export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
+pip install 'sentinel-mcp[langchain]' && python examples/python/langchain_agent.py
 """
 
 from typing import Any

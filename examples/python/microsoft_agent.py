@@ -1,8 +1,8 @@
-"""An agent of Microsoft agent-framework under Sentinel, with a scripted model: it runs without any model provider.
+"""An agent of Microsoft agent-framework under Sentinel, with a scripted model.
 
-    sentinel dev &
-    export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
-    pip install 'sentinel-mcp[agent-framework]' && python examples/python/microsoft_agent.py
+sentinel dev &
+export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
+pip install 'sentinel-mcp[agent-framework]' && python examples/python/microsoft_agent.py
 """
 
 import asyncio
@@ -53,9 +53,7 @@ async def main() -> None:
     sentinel = SentinelMiddleware(
         names={"search_docs": "langsmith-docs-search"}, purpose="documentation_lookup"
     )
-    agent = Agent(
-        ScriptedClient(), tools=[search_docs, delete_index], middleware=[sentinel]
-    )
+    agent = Agent(ScriptedClient(), tools=[search_docs, delete_index], middleware=[sentinel])
 
     response = await agent.run("Look up tracing, then delete the index.")
     for message in response.messages:

@@ -1,8 +1,8 @@
 """An agent of the OpenAI Agents SDK under Sentinel, with the SDK's scripted model.
 
-    sentinel dev &
-    export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
-    pip install 'sentinel-mcp[openai-agents]' && python examples/python/openai_agent.py
+sentinel dev &
+export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
+pip install 'sentinel-mcp[openai-agents]' && python examples/python/openai_agent.py
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """A Pydantic AI agent under Sentinel, with a scripted model: it runs without any model provider.
 
-    sentinel dev &
-    export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
-    pip install 'sentinel-mcp[pydantic-ai]' && python examples/python/pydantic_agent.py
+sentinel dev &
+export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
+pip install 'sentinel-mcp[pydantic-ai]' && python examples/python/pydantic_agent.py
 """
 
 from typing import Any
@@ -40,9 +40,7 @@ def delete_index(name: str) -> str:
 sentinel = SentinelCapability(
     names={"search_docs": "langsmith-docs-search"}, purpose="documentation_lookup"
 )
-agent = Agent(
-    FunctionModel(scripted), tools=[search_docs, delete_index], capabilities=[sentinel]
-)
+agent = Agent(FunctionModel(scripted), tools=[search_docs, delete_index], capabilities=[sentinel])
 
 result = agent.run_sync("Look up tracing, then delete the index.")
 for message in result.all_messages():

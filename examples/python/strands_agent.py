@@ -1,8 +1,8 @@
 """A Strands agent under Sentinel, with a scripted model: it runs without any model provider.
 
-    sentinel dev &
-    export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
-    pip install 'sentinel-mcp[strands]' && python examples/python/strands_agent.py
+sentinel dev &
+export SENTINEL_URL=http://127.0.0.1:8000 SENTINEL_TENANT=platform-eng SENTINEL_API_KEY=…
+pip install 'sentinel-mcp[strands]' && python examples/python/strands_agent.py
 """
 
 import json
@@ -41,7 +41,9 @@ class ScriptedModel(Model):
         calls = TURNS.pop(0)
         yield {"messageStart": {"role": "assistant"}}
         for call_id, name, arguments in calls:
-            yield {"contentBlockStart": {"start": {"toolUse": {"toolUseId": call_id, "name": name}}}}
+            yield {
+                "contentBlockStart": {"start": {"toolUse": {"toolUseId": call_id, "name": name}}}
+            }
             yield {"contentBlockDelta": {"delta": {"toolUse": {"input": json.dumps(arguments)}}}}
             yield {"contentBlockStop": {}}
         if not calls:

@@ -31,7 +31,7 @@ def installed(python: Path, distribution: str) -> str:
     """Return the version that an environment has."""
     command = [str(python), "-c", VERSION, distribution]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() or "–"
+    return done.stdout.strip() or "-"
 
 
 def main() -> None:

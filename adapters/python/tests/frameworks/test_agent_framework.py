@@ -184,7 +184,9 @@ async def test_later_middleware_cannot_change_arguments(
     settings: Settings, toolbox: Toolbox, in_place: bool
 ) -> None:
     client = Script([("c1", "lookup", QUERY)])
-    later = changing([PlannedCall("c1", "lookup", QUERY, changed_to={"query": "x"})], in_place=in_place)
+    later = changing(
+        [PlannedCall("c1", "lookup", QUERY, changed_to={"query": "x"})], in_place=in_place
+    )
     agent = Agent(
         client,
         tools=tools_of(toolbox.coroutines, "lookup"),

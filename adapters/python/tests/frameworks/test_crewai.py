@@ -215,7 +215,12 @@ def test_each_attempt_of_crewai_is_decided_and_signed(
 def test_a_denial_is_no_answer_and_is_not_cached(settings: Settings, toolbox: Toolbox) -> None:
     inner = tools_of(toolbox.functions, "forbidden")[0]
     inner.result_as_answer = True
-    model = Script(model="script", turns=[[("c1", "forbidden", QUERY)], [("c2", "forbidden", QUERY)]], read={}, asked=[])
+    model = Script(
+        model="script",
+        turns=[[("c1", "forbidden", QUERY)], [("c2", "forbidden", QUERY)]],
+        read={},
+        asked=[],
+    )
     agent = agent_of(model, [inner])
     agent.cache = True
     task = Task(description="go", expected_output="done", agent=agent)
@@ -277,7 +282,9 @@ def test_delegation_that_is_allowed_reaches_a_governed_agent(
 
 
 def test_the_manager_of_a_hierarchy_is_governed(settings: Settings, toolbox: Toolbox) -> None:
-    manager_model = script(("c1", "delegate_work_to_coworker", {"task": "t", "context": "c", "coworker": "worker"}))
+    manager_model = script(
+        ("c1", "delegate_work_to_coworker", {"task": "t", "context": "c", "coworker": "worker"})
+    )
     worker_model = script(("i1", "forbidden", QUERY))
     worker = agent_of(worker_model, tools_of(toolbox.functions, "forbidden"))
     manager = agent_of(manager_model, [], role="manager", allow_delegation=True)

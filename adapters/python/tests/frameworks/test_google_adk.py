@@ -34,7 +34,9 @@ class Script(BaseLlm):
     read: dict[str, Any] = {}
 
     async def generate_content_async(
-        self, llm_request: Any, stream: bool = False
+        self,
+        llm_request: Any,
+        stream: bool = False,  # noqa: FBT002
     ) -> AsyncIterator[LlmResponse]:
         for content in llm_request.contents:
             for part in content.parts or ():
@@ -233,7 +235,15 @@ async def test_a_tool_that_is_shared_with_another_runner_stays_what_it_was(
     await run(LlmAgent(name="main", model=governed, tools=[tool]), SentinelPlugin(settings))
     assert "Denied by policy" in text(governed.read["c1"])
     other = script(("c1", "forbidden", QUERY))
-    await run(LlmAgent(name="main", model=other, tools=[copy.deepcopy(tool), ]))
+    await run(
+        LlmAgent(
+            name="main",
+            model=other,
+            tools=[
+                copy.deepcopy(tool),
+            ],
+        )
+    )
     assert other.read["c1"] == {"result": "result of forbidden: rust"}
 
 

@@ -1,4 +1,4 @@
-"""The OpenAI Agents SDK adapter with the real package, its scripted model and a real control plane."""
+"""The adapter for the OpenAI Agents SDK with the real package and a real control plane."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def outputs(model: ScriptedModel) -> dict[str, str]:
     call = model.last_call
     items = call.input if call is not None and not isinstance(call.input, str) else []
     return {
-        item["call_id"]: item["output"] if isinstance(item["output"], str) else json.dumps(item["output"])
+        item["call_id"]: item["output"]
+        if isinstance(item["output"], str)
+        else json.dumps(item["output"])
         for item in items
         if str(item.get("type", "")).endswith("_output")
     }
@@ -370,7 +372,11 @@ async def test_a_tool_of_ones_own_kind_is_compared(settings: Settings) -> None:
     tool = FunctionTool("lookup", "Look up.", schema, invoke)
     planned = PlannedCall("c1", "lookup", {}, changed_to={"query": "other"})
     model = ScriptedModel(
-        [[function_call("lookup", {}, call_id="c1")], [function_call("lookup", {}, call_id="c2")], DONE]
+        [
+            [function_call("lookup", {}, call_id="c1")],
+            [function_call("lookup", {}, call_id="c2")],
+            DONE,
+        ]
     )
     agent = govern(Agent("main", tools=[tool], model=model), settings)
     governed = agent.tools[0]
@@ -554,7 +560,9 @@ async def test_a_shell_that_a_person_approved_for_good_is_still_decided(
     shell = tools["shell"]
     shell.needs_approval = True
     model = ScriptedModel([[shell_call("c1", "ls")], [shell_call("c2", "ls")], DONE])
-    agent = govern(Agent("main", tools=[shell], model=model), settings, names={"forbidden": "lookup"})
+    agent = govern(
+        Agent("main", tools=[shell], model=model), settings, names={"forbidden": "lookup"}
+    )
     first = await Runner.run(agent, "go")
     assert ran == []
     state = first.to_state()

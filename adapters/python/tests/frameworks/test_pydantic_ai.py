@@ -54,7 +54,11 @@ class Script:
         for message in messages:
             for part in message.parts:
                 if hasattr(part, "tool_call_id") and not isinstance(part, ToolCallPart):
-                    content = part.model_response_str() if isinstance(part, ToolReturnPart) else part.model_response()
+                    content = (
+                        part.model_response_str()
+                        if isinstance(part, ToolReturnPart)
+                        else part.model_response()
+                    )
                     self.read[part.tool_call_id] = content
         return self.turns.pop(0) if self.turns else []
 
@@ -67,7 +71,9 @@ class Script:
             yield "done"
         for index, call in enumerate(calls):
             delta = DeltaToolCall(
-                name=call.tool_name, json_args=call.args_as_json_str(), tool_call_id=call.tool_call_id
+                name=call.tool_name,
+                json_args=call.args_as_json_str(),
+                tool_call_id=call.tool_call_id,
             )
             yield {index: delta}
 
@@ -213,7 +219,10 @@ async def test_prefixed_and_renamed_tools_keep_the_name_the_model_knows(
 ) -> None:
     inner = FunctionToolset([Tool(toolbox.coroutines["lookup"])])
     names = {"my_lookup": "lookup", "find": "lookup"}
-    for toolset, name in ((inner.prefixed("my"), "my_lookup"), (inner.renamed({"find": "lookup"}), "find")):
+    for toolset, name in (
+        (inner.prefixed("my"), "my_lookup"),
+        (inner.renamed({"find": "lookup"}), "find"),
+    ):
         plan = script(("c1", name, QUERY))
         sentinel = SentinelCapability(settings, names=names)
         await Agent(plan.model(), toolsets=[toolset], capabilities=[sentinel]).run("go")
@@ -283,7 +292,9 @@ async def test_a_retry_of_the_model_is_a_call_of_its_own(
 async def test_native_tools_end_the_run_unless_named(settings: Settings, allowed: bool) -> None:
     plan = Script([])
     sentinel = SentinelCapability(settings, native={"web_search"} if allowed else ())
-    model = FunctionModel(plan._answer, profile={"supported_native_tools": frozenset({WebSearchTool})})  # noqa: SLF001
+    model = FunctionModel(
+        plan._answer, profile={"supported_native_tools": frozenset({WebSearchTool})}
+    )
     agent = Agent(model, capabilities=[sentinel, NativeTool(WebSearchTool())])
     if allowed:
         assert (await agent.run("go")).output == "done"

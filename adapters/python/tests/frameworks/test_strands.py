@@ -62,9 +62,7 @@ class Script(Model):
 
 def agent_of(model: Script, tools: Sequence[Any], *plugins: Any, **more: Any) -> Agent:
     """Return a quiet agent."""
-    return Agent(
-        model=model, tools=[*tools], plugins=[*plugins], callback_handler=None, **more
-    )
+    return Agent(model=model, tools=[*tools], plugins=[*plugins], callback_handler=None, **more)
 
 
 class Changes(HookProvider):

@@ -163,7 +163,7 @@ class Gate:
                         raise
             raise PolicyDenied("this call was made too often", "call_id_spent")
 
-    async def run(
+    async def run(  # noqa: PLR0913 - most are named
         self,
         ticket: Ticket,
         tool: str,
@@ -185,7 +185,7 @@ class Gate:
             await ticket.run(self.registered(tool), arguments, judged, passing=passing)
         return one.result
 
-    def run_blocking(
+    def run_blocking(  # noqa: PLR0913 - most are named
         self,
         ticket: Ticket,
         tool: str,
@@ -309,7 +309,7 @@ def _digest(value: dict[str, object]) -> str:
 
 @contextmanager
 def _nothing_else() -> Generator[None]:
-    """A check that fails for any reason is a refusal, in the words of one."""
+    """Turn a check that fails for any reason into a refusal, in the words of one."""
     try:
         yield
     except SentinelError:

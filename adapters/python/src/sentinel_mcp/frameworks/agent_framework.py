@@ -69,7 +69,7 @@ class SentinelMiddleware(FunctionMiddleware):
     async def process(
         self, context: FunctionInvocationContext, call_next: Callable[[], Awaitable[None]]
     ) -> None:
-        """Decide a call. To raise would read "Function failed" to the model, so nothing is raised."""
+        """Decide a call; raise nothing, which the model would read as "Function failed"."""
         function, key = context.function, str(context.metadata.get("call_id", ""))
         try:
             _make_sure(function)
@@ -93,7 +93,7 @@ class _Invoke:
         run = type(function).invoke
         context = call.get("context")
         entry = context.metadata.get(_KEY) if context is not None else None
-        if not isinstance(entry, _Entry):
+        if context is None or not isinstance(entry, _Entry):
             # An agent without the middleware has the same function.
             return await run(function, **call)
         given = call.get("arguments")
@@ -115,7 +115,7 @@ class _Invoke:
             return error.model_message
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Invoke:
-        """A copy of a function runs the copy."""
+        """Run the copy, where a function was copied."""
         return _Invoke(memo.get(id(self._function), self._function))
 
 
@@ -148,5 +148,7 @@ def _plain(arguments: Any) -> dict[str, Any]:  # noqa: ANN401
 
 def _judge(result: Any) -> tuple[bool, object]:  # noqa: ANN401
     if isinstance(result, list):
-        return True, [each.to_dict() if hasattr(each, "to_dict") else plain(each) for each in result]
+        return True, [
+            each.to_dict() if hasattr(each, "to_dict") else plain(each) for each in result
+        ]
     return True, plain(result)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crewai import Agent, Crew
 from crewai.hooks import register_after_tool_call_hook, register_before_tool_call_hook
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sentinel_mcp.ticket import Ticket
 
 
-def govern(
+def govern(  # noqa: PLR0913 - most are named
     subject: Any,  # noqa: ANN401 - a crew or an agent
     settings: Settings | None = None,
     *,
@@ -77,7 +77,7 @@ class GovernedTool(BaseTool):
         governed = cls(args_schema=inner.args_schema, **fields)
         # The constructor puts the schema into it once more.
         governed.description = inner.description
-        governed._inner, governed._gate = inner, gate  # noqa: SLF001 - this class
+        governed._inner, governed._gate = inner, gate
         return governed
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -90,7 +90,10 @@ class GovernedTool(BaseTool):
         try:
             ticket = self._gate.decide_blocking(self.name, arguments)
             return self._gate.run_blocking(
-                ticket, self.name, self._arguments(args, kwargs), lambda: inner._run(*args, **kwargs)  # noqa: SLF001
+                ticket,
+                self.name,
+                self._arguments(args, kwargs),
+                lambda: inner._run(*args, **kwargs),  # noqa: SLF001
             )
         except SentinelError as error:
             return ToolFailure(message=error.model_message)
@@ -142,7 +145,7 @@ class _Backstop:
 
     _lock = threading.Lock()
     _installed = False
-    _gates: dict[str, Gate] = {}
+    _gates: ClassVar[dict[str, Gate]] = {}
     """By the identifier of the agent, which copies of it keep."""
     _local = threading.local()
 

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from google.adk.agents.callback_context import CallbackContext
-    from google.adk.models import LlmRequest
-    from google.adk.tools import BaseTool, ToolContext
+    from google.adk.models.llm_request import LlmRequest
+    from google.adk.tools.base_tool import BaseTool
+    from google.adk.tools.tool_context import ToolContext
 
     from sentinel_mcp.settings import Settings
     from sentinel_mcp.signing import Signature
@@ -67,7 +68,7 @@ class SentinelPlugin(BasePlugin):
     may run without a decision; others end the run before the model is asked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most are named
         self,
         settings: Settings | None = None,
         *,
@@ -129,7 +130,9 @@ class SentinelPlugin(BasePlugin):
             return None
         arguments = _plain(tool_args)
         try:
-            await entry.gate.run(ticket, tool.name, arguments, lambda: _known(result), key=entry.key)
+            await entry.gate.run(
+                ticket, tool.name, arguments, lambda: _known(result), key=entry.key
+            )
         except SentinelError as error:
             log.error("the tool `%s` did not run what was decided: %s", tool.name, error)
             return _refusal(error)
@@ -165,7 +168,7 @@ class _RunAsync:
             return _refusal(error)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _RunAsync:
-        """A copy of a tool runs the copy."""
+        """Run the copy, where a tool was copied."""
         return _RunAsync(memo.get(id(self._tool), self._tool))
 
 

@@ -42,7 +42,7 @@ _PASSING: Final = (GraphBubbleUp,)
 
 
 class SentinelMiddleware(AgentMiddleware[Any, Any, Any]):
-    """Governs the tools of an agent: `create_agent(model, tools, middleware=[SentinelMiddleware()])`.
+    """Governs the tools of an agent: `create_agent(…, middleware=[SentinelMiddleware()])`.
 
     `names` maps tools to registered names, `purpose` is one for all or one for each registered
     name. A tool of an agent inside a tool (a sub-agent) that has no such middleware is refused,
@@ -115,10 +115,10 @@ def tool_node(
 def govern_subagents(
     specs: Sequence[dict[str, Any]], middleware: SentinelMiddleware
 ) -> list[dict[str, Any]]:
-    """Return specifications of deepagents' sub-agents with the middleware, which they do not inherit.
+    """Return specifications of deepagents' sub-agents with the middleware.
 
-    One that is compiled already is refused: build it with the middleware. The sub-agent
-    `general-purpose`, which deepagents adds, is among the result.
+    They do not inherit it. One that is compiled already is refused: build it with the middleware.
+    The sub-agent `general-purpose`, which deepagents adds, is among the result.
     """
     governed = []
     for spec in specs:
@@ -278,7 +278,7 @@ class _Invoke:
 class _Ainvoke(_Invoke):
     """Stands where `ainvoke` of the tool was."""
 
-    async def __call__(  # type: ignore[override]
+    async def __call__(
         self,
         input: dict[str, Any],  # noqa: A002
         config: RunnableConfig | None = None,
@@ -341,7 +341,7 @@ def _visible(tool: BaseTool | None, arguments: dict[str, Any]) -> dict[str, Any]
 
 def _injected(tool: BaseTool) -> frozenset[str]:
     try:
-        from langgraph.prebuilt.tool_node import _get_all_injected_args  # noqa: PLC0415, PLC2701
+        from langgraph.prebuilt.tool_node import _get_all_injected_args  # noqa: PLC0415
     except ImportError:
         return frozenset()
     injected = _get_all_injected_args(tool)

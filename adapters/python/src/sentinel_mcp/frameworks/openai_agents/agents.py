@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sentinel_mcp.settings import Settings
 
 
-def govern(
+def govern(  # noqa: PLR0913 - most are named
     agent: Agent[Any],
     settings: Settings | None = None,
     *,
@@ -64,7 +64,7 @@ class _Walk:
         self._seen[id(agent)] = (agent, governed)
         governed.tools = [self._tool(each) for each in agent.tools]
         governed.mcp_servers = [
-            each if type(each) is GovernedServer else GovernedServer(each, self._gate)
+            each if type(each) is GovernedServer else GovernedServer(each, self._gate)  # type: ignore[abstract]
             for each in agent.mcp_servers
         ]
         governed.handoffs = [self._handoff(each) for each in agent.handoffs]
@@ -124,9 +124,7 @@ def _with_agent(tool: FunctionTool, agent: Agent[Any], governed: Agent[Any]) -> 
     return result
 
 
-def _rebound(
-    function: types.FunctionType, old: object, new: object
-) -> Callable[..., Any] | None:
+def _rebound(function: types.FunctionType, old: object, new: object) -> Callable[..., Any] | None:
     cells = function.__closure__ or ()
     if not any(_holds(cell, old) for cell in cells):
         return None

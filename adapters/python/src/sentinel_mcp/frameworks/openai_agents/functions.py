@@ -47,7 +47,7 @@ class Guardrail(ToolInputGuardrail[Any]):
         return ToolGuardrailFunctionOutput.allow({"decision_id": ticket.decision_id})
 
     def __deepcopy__(self, _memo: object) -> Guardrail:
-        """A guardrail is shared by copies of its tool."""
+        """Share the guardrail among copies of its tool."""
         return self
 
 

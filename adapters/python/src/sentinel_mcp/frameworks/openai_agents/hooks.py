@@ -65,7 +65,7 @@ class _Checks:
             await getattr(self._inner, name)(*event, **named)
 
 
-class SentinelHooks(_Checks, RunHooks[Any]):  # type: ignore[misc]
+class SentinelHooks(_Checks, RunHooks[Any]):
     """Hooks of a run: `Runner.run(agent, …, hooks=SentinelHooks())`, with those of yours in it.
 
     They also stop agents that are no part of the governed one, such as a handoff that is added
@@ -81,7 +81,7 @@ class SentinelHooks(_Checks, RunHooks[Any]):  # type: ignore[misc]
         await self._pass_on("on_agent_end", *event)
 
 
-class GovernedAgentHooks(_Checks, AgentHooks[Any]):  # type: ignore[misc]
+class GovernedAgentHooks(_Checks, AgentHooks[Any]):
     """Hooks of one agent, which `govern` sets; they are there whatever the run is given."""
 
     async def on_start(self, *event: Any) -> None:  # noqa: ANN401

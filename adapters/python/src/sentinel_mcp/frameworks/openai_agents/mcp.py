@@ -30,7 +30,7 @@ class GovernedServer(MCPServer):
             return object.__getattribute__(self, name)
         return getattr(object.__getattribute__(self, "_server"), name)
 
-    async def call_tool(  # type: ignore[override]
+    async def call_tool(
         self,
         tool_name: str,
         arguments: dict[str, Any] | None,

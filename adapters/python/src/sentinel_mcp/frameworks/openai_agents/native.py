@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agents import ApplyPatchTool, CustomTool, HostedMCPTool, LocalShellTool, ShellTool
 
@@ -65,7 +65,9 @@ def governed_native(tool: Native, gate: Gate) -> Native:
         governed.editor = _Editor(governed.editor, governed.name, gate)
     else:
         governed.on_invoke_tool = _Custom(governed.on_invoke_tool, governed.name, gate)
-    governed.needs_approval, governed.on_approval = asked.needed, asked.given
+    governed.needs_approval = asked.needed
+    # `None` leaves it to a person, which the types of the SDK do not say.
+    governed.on_approval = cast("Any", asked.given)
     return governed
 
 
@@ -79,7 +81,7 @@ class _Approvals:
         self._gate = gate
 
     async def needed(self, context: RunContextWrapper[Any], request: Any, call_id: str) -> bool:  # noqa: ANN401
-        """Decide the call. A refusal is an approval that is denied, so that no hook sees a start."""
+        """Decide the call. A refusal becomes a denied approval, so that no hook sees a start."""
         _REFUSAL.set(None)
         try:
             ticket = await self._gate.decide(self._name, arguments_of(request), key=call_id)
