@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Say which oldest version of a framework the package permits, and which versions were tested.
 
-Usage: floor.py FRAMEWORK                     the requirement, with `==`
+Usage: floor.py FRAMEWORK                     what its environment is made from, with `==`
        floor.py --table ENVIRONMENTS NAME…    a table of what the environments have
 """
 
@@ -37,8 +37,11 @@ def installed(python: Path, distribution: str) -> str:
 def main() -> None:
     """Print what is asked for."""
     if sys.argv[1] != "--table":
-        name, version = floor(sys.argv[1])
-        print(f"{name}=={version}")
+        distribution, version = floor(sys.argv[1])
+        print(f"{distribution}=={version}")
+        for beside in (PACKAGE / f"requirements/{sys.argv[1]}.in").read_text().split():
+            if beside != distribution:
+                print(beside)
         return
     environments = Path(sys.argv[2])
     print("| extra | distribution | oldest tested | newest tested |")

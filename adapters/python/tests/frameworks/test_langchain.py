@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -223,6 +224,23 @@ def test_a_tool_that_is_replaced_does_not_run(settings: Settings, toolbox: Toolb
     agent_of(script, settings, [lookup_of(toolbox)], swap).invoke(GO)
     assert "arguments_changed" in results(script.read)["c1"]
     assert (ran, toolbox.started) == ([], [])
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_a_request_that_is_replaced_keeps_the_comparison(
+    settings: Settings, toolbox: Toolbox, swaps: bool
+) -> None:
+    forbidden = StructuredTool.from_function(toolbox.functions["forbidden"])
+
+    def change(request: Any) -> Any:
+        if swaps:
+            return replace(request, tool=forbidden)
+        return replace(request, tool_call={**request.tool_call, "args": {"query": "other"}})
+
+    script = model(asks(("c1", "lookup", QUERY)))
+    agent_of(script, settings, [lookup_of(toolbox)], Rewrites(change)).invoke(GO)
+    assert "arguments_changed" in results(script.read)["c1"]
+    assert toolbox.started == []
 
 
 def test_a_change_in_place_does_not_run(settings: Settings, toolbox: Toolbox) -> None:

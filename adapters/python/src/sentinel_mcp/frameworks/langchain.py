@@ -234,7 +234,10 @@ class _One:
 class _Request(ToolCallRequest):
     """A request whose tool stays a stand-in, whatever a later middleware replaces."""
 
-    def __init__(self, *, one: _One, **fields: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, one: _One | None = None, **fields: Any) -> None:  # noqa: ANN401
+        if one is None:
+            # `dataclasses.replace` of a middleware: the stand-in knows the call.
+            one = _one_of(fields["tool"])
         super().__init__(**fields)
         object.__setattr__(self, "_one", one)
 
@@ -248,6 +251,13 @@ class _Request(ToolCallRequest):
         if "state" in overrides:
             fields["runtime"] = plain_request.override(state=overrides["state"]).runtime
         return _Request(one=one, **fields)
+
+
+def _one_of(tool: BaseTool | None) -> _One:
+    invoke = tool.__dict__.get("invoke") if tool is not None else None
+    if not isinstance(invoke, _Invoke):
+        raise PolicyDenied("another tool took its place", "arguments_changed")
+    return invoke.one
 
 
 _FIELDS: Final = ("tool_call", "tool", "state", "runtime")
@@ -269,10 +279,10 @@ class _Invoke:
 
     def __init__(self, tool: BaseTool, one: _One) -> None:
         self._tool = tool
-        self._one = one
+        self.one = one
 
     def __call__(self, input: dict[str, Any], config: RunnableConfig | None = None) -> Any:  # noqa: A002, ANN401
-        return self._one.run(self._tool, input, config)
+        return self.one.run(self._tool, input, config)
 
 
 class _Ainvoke(_Invoke):
@@ -283,7 +293,7 @@ class _Ainvoke(_Invoke):
         input: dict[str, Any],  # noqa: A002
         config: RunnableConfig | None = None,
     ) -> Any:  # noqa: ANN401
-        return await self._one.arun(self._tool, input, config)
+        return await self.one.arun(self._tool, input, config)
 
 
 class _Start:
