@@ -46,11 +46,16 @@ class Http:
         self._port = parts.port or (443 if self._secure else 80)
         self._path = parts.path.rstrip("/").encode("ascii")
 
-        self._headers: Headers = [
+        self._headers: Headers = (
             (b"host", parts.netloc.encode("ascii")),
             (b"authorization", b"Bearer " + settings.api_key.encode("ascii")),
             (b"user-agent", b"sentinel-mcp-python"),
-        ]
+        )
+        self._json: Headers = (
+            *self._headers,
+            (b"accept", b"application/json"),
+            (b"content-type", b"application/json"),
+        )
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = (
             weakref.WeakKeyDictionary()
         )
@@ -91,7 +96,7 @@ class Http:
         """Send a request whose answer has no end; the caller reads and closes the connection."""
         connection = Connection(self._connect(deadline))
         target = self._path + path.encode("ascii")
-        connection.send(("GET", target, [*self._headers, *headers], b""), deadline)
+        connection.send(("GET", target, (*self._headers, *headers), b""), deadline)
         return connection
 
     def close(self) -> None:
@@ -111,12 +116,7 @@ class Http:
             loop.close()
 
     def _request(self, method: str, path: str, body: bytes) -> _Request:
-        headers = [
-            *self._headers,
-            (b"accept", b"application/json"),
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-        ]
+        headers = (*self._json, (b"content-length", b"%d" % len(body)))
         return method, self._path + path.encode("ascii"), headers, body
 
     async def _send(self, request: _Request) -> Answer:

@@ -22,6 +22,7 @@ from sentinel_mcp.sse import Block, Parser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sentinel_mcp.exchange import Headers
     from sentinel_mcp.http import Connection, Http
     from sentinel_mcp.settings import Settings
     from sentinel_mcp.ticket import Ticket
@@ -119,9 +120,9 @@ class Watch:
 
     def _follow(self) -> bool:
         """Read one stream to its end; false when the control plane did not give one."""
-        headers = [(b"accept", b"text/event-stream")]
+        headers: Headers = ((b"accept", b"text/event-stream"),)
         if self._last_id is not None:
-            headers.append((b"last-event-id", self._last_id.encode()))
+            headers += ((b"last-event-id", self._last_id.encode()),)
         deadline = time.monotonic() + _CONNECT
         connection = self._http.get_stream(f"/v1/events?types={_TYPES}", headers, deadline)
         try:
