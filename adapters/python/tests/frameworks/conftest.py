@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import sentinel_mcp.core as core_module
 from sentinel_mcp import Settings
 from sentinel_mcp.conformance import RealPlane, Toolbox
 
@@ -25,6 +26,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPlane]:
     """Run a control plane for all tests."""
     with RealPlane(tmp_path_factory.mktemp("plane")) as running:
         yield running
+        # A server that stops waits for its event streams, of which each client keeps one.
+        for core in [*core_module._cores.values()]:
+            core.close()
 
 
 @pytest.fixture
