@@ -15,7 +15,7 @@ export RUSTUP_TOOLCHAIN := stable
 endif
 endif
 
-.PHONY: help run build test lint unit demo bench chaos fuzz docs clean
+.PHONY: help run build test lint unit demo bench chaos dist compat fuzz docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -49,6 +49,12 @@ chaos: ## Break a fleet of replicas under load, RUNS times (default 1)
 	@scripts/install.sh test
 	@scripts/chaos.sh
 
+dist: ## Build the Python distribution and the npm packages into dist/
+	@scripts/dist.sh
+
+compat: ## Test the Python adapters with the oldest versions that they permit
+	@adapters/python/tests/run.sh --floors
+
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 60)
 	@fuzz/run.sh
 
@@ -58,4 +64,4 @@ docs: ## Regenerate the committed OpenAPI document, schemas, references and quot
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf .venv .tools scripts/clients/node_modules crates/provenance/tests/verifiers/node/node_modules
+	rm -rf .venv .venv-adapters .tools dist adapters/typescript/node_modules scripts/clients/node_modules crates/provenance/tests/verifiers/node/node_modules

@@ -19,5 +19,7 @@ step cargo build --locked --release --package sentinel
 step scripts/smoke.sh
 step scripts/gateways.sh
 step scripts/mcp.sh
+step adapters/python/tests/run.sh
+step adapters/typescript/test.sh
 step scripts/chaos.sh --short
 printf '\n\033[1mall passed\033[0m in %d s\n' "$((SECONDS - began))"

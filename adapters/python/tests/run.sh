@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Test the adapters for Python frameworks, each in an environment of its own.
+# Test the Python client (`core`) and the adapters for Python frameworks, each in an environment of its own.
 #
-# Usage: run.sh [--floors] [FRAMEWORK…]     all frameworks of ../requirements unless some are named
+# Usage: run.sh [--floors] [NAME…]     all of ../requirements unless some are named
 #
 #   --floors   with the oldest version that pyproject.toml permits of each framework, and print a table
 #
@@ -65,6 +65,10 @@ environment() {
 
 tests() {
   local name=$1 at=$environments/$1${floors:+-floor}
+  if [ "$name" = core ]; then
+    (cd "$package" && "$at/bin/mypy" && "$at/bin/python" -m pytest --quiet --ignore tests/frameworks)
+    return
+  fi
   (cd "$here/frameworks" && "$at/bin/python" -m pytest -c pytest.ini "test_${name//-/_}.py")
 }
 
@@ -93,6 +97,7 @@ mkdir -p "$environments"
 timed uv install_uv
 if [ $# = 0 ]; then
   for lock in "$package"/requirements/*.txt; do
+    [ -n "$floors" ] && [ "$(basename "$lock")" = core.txt ] && continue
     set -- "$@" "$(basename "$lock" .txt)"
   done
 fi
