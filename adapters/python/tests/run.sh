@@ -66,17 +66,31 @@ environment() {
 tests() {
   local name=$1 at=$environments/$1${floors:+-floor}
   if [ "$name" = core ]; then
-    (cd "$package" && "$at/bin/mypy" && "$at/bin/python" -m pytest --quiet --ignore tests/frameworks)
-    return
+    (cd "$package" && "$at/bin/python" -m pytest -p no:asyncio --quiet --ignore tests/frameworks)
+  else
+    (cd "$here/frameworks" && "$at/bin/python" -m pytest -c pytest.ini "test_${name//-/_}.py")
   fi
-  (cd "$here/frameworks" && "$at/bin/python" -m pytest -c pytest.ini "test_${name//-/_}.py")
+}
+
+# The types of what is written against a framework are checked against the framework.
+types() {
+  local name=$1 at=$environments/$1 source=$package/src/sentinel_mcp
+  local mypy=("$environments/core/bin/python" -m mypy --config-file "$root/pyproject.toml" --strict
+    --cache-dir "$at/mypy" --python-executable "$at/bin/python")
+  if [ "$name" = core ]; then
+    "${mypy[@]}" --exclude /frameworks/ "$source"
+  else
+    "${mypy[@]}" --follow-imports=silent "$source"/frameworks/"${name//-/_}"*
+  fi
 }
 
 one() {
   local name=$1 log
   log=$(mktemp)
   {
-    timed "$name: environment" environment "$name" && timed "$name: tests" tests "$name"
+    timed "$name: environment" environment "$name" &&
+      { [ -n "$floors" ] || timed "$name: types" types "$name"; } &&
+      timed "$name: tests" tests "$name"
   } >"$log" 2>&1 && local status=0 || local status=$?
   if [ $status = 0 ]; then
     grep -E '^adapters:|passed' "$log"
@@ -95,6 +109,8 @@ fi
 
 mkdir -p "$environments"
 timed uv install_uv
+# Its type checker serves the others.
+[ -n "$floors" ] || timed 'core: environment' environment core
 if [ $# = 0 ]; then
   for lock in "$package"/requirements/*.txt; do
     [ -n "$floors" ] && [ "$(basename "$lock")" = core.txt ] && continue
