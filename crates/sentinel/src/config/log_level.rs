@@ -34,6 +34,7 @@ const MODULES: [&str; 27] = [
     "sentinel_store_rows",
     "sentinel_store_sqlite",
     "sentinel_telemetry",
+    "sentinel_tower",
     "sentinel_transparency",
 ];
 pub(crate) const HELP: &str = "set it to off, error, warn, info, debug or trace, and add others for \
