@@ -89,9 +89,14 @@ fn event(name: &str, id: &str, command: &str) -> Value {
 
 #[track_caller]
 fn denied(ran: Ran) -> String {
+    denied_at("PreToolUse", ran)
+}
+
+#[track_caller]
+fn denied_at(name: &str, ran: Ran) -> String {
     let answer = ran.exits(0).json();
     let output = &answer["hookSpecificOutput"];
-    assert_eq!(output["hookEventName"], "PreToolUse");
+    assert_eq!(output["hookEventName"], name);
     assert_eq!(output["permissionDecision"], "deny");
     output["permissionDecisionReason"].as_str().unwrap().to_owned()
 }
@@ -120,6 +125,9 @@ fn a_call_that_is_denied_is_not_made_and_the_model_reads_why() {
     assert!(reason.starts_with("Denied by policy: only ls may run. Repeating"), "{reason}");
     assert!(reason.contains("code policy_denied, decision "), "{reason}");
     assert!(scene.records().is_empty());
+    // A shell command in the text of a skill has an event of its own.
+    let skill = event("PreSkillShellCommand", "toolu_1", "rm -rf /");
+    denied_at("PreSkillShellCommand", scene.hook(&skill));
     let mut unknown = event("PreToolUse", "toolu_2", "ls");
     unknown["tool_name"] = json!("mcp__files__delete");
     let reason = denied(scene.hook(&unknown));

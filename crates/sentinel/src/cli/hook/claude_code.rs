@@ -71,7 +71,7 @@ pub(super) async fn run(args: Args) -> Outcome {
         Ok(event) => event,
         Err(error) => return block(&error.to_string()),
     };
-    let before = event.name == Name::PreToolUse;
+    let before = event.name.is_before();
     let handled = async { Hook::of(event, &args)?.handle().await };
     match (handled.await, before) {
         (Ok(()), _) => Ok(()),
@@ -117,7 +117,7 @@ impl Hook {
 
     async fn handle(self) -> Outcome {
         match self.event.name {
-            Name::PreToolUse => self.decide().await,
+            Name::PreToolUse | Name::PreSkillShellCommand => self.decide().await,
             Name::PostToolUse | Name::PostToolUseFailure => {
                 let signed = self.sign().await;
                 self.sign_old().await;
@@ -131,7 +131,7 @@ impl Hook {
         match self.ask().await? {
             Ok(()) => say(&json!({})),
             Err(denied) => say(&json!({ "hookSpecificOutput": {
-                "hookEventName": "PreToolUse",
+                "hookEventName": self.event.name.as_str(),
                 "permissionDecision": "deny",
                 "permissionDecisionReason": denial::text(&denied),
             }})),
@@ -223,7 +223,7 @@ impl Hook {
 
     /// What the manifest commits to: never the arguments or the result themselves.
     fn payload(&self, arguments: &str) -> Outcome<Box<RawValue>> {
-        let salt = Sha256Digest::of(uuid::Uuid::new_v4().as_bytes()).to_hex();
+        let salt = Sha256Digest::of(uuid::Uuid::new_v4().as_bytes());
         let outcome = match self.event.name {
             Name::PostToolUse => "succeeded",
             _ if self.event.is_interrupt => "cancelled",
@@ -233,13 +233,13 @@ impl Hook {
             Name::PostToolUse => &self.event.tool_response,
             _ => &self.event.error,
         };
-        let mut salted = salt.clone().into_bytes();
+        let mut salted = salt.as_bytes().to_vec();
         salted.extend(sentinel_core::json::canonical(result));
         let payload = json!({
             "outcome": outcome,
             "arguments_sha256": arguments,
             "result_sha256": Sha256Digest::of(&salted).to_hex(),
-            "salt": salt,
+            "salt": salt.to_hex(),
         });
         to_raw_value(&payload).or_fail(|| "cannot write the outcome".to_owned())
     }

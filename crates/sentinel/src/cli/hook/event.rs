@@ -43,8 +43,27 @@ pub(super) struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum Name {
     PreToolUse,
+    /// A shell command in the text of a skill, which no `PreToolUse` announces.
+    PreSkillShellCommand,
     PostToolUse,
     PostToolUseFailure,
+}
+
+impl Name {
+    /// As Claude Code writes it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreToolUse => "PreToolUse",
+            Self::PreSkillShellCommand => "PreSkillShellCommand",
+            Self::PostToolUse => "PostToolUse",
+            Self::PostToolUseFailure => "PostToolUseFailure",
+        }
+    }
+
+    /// Whether the call is still to be made.
+    pub(super) const fn is_before(self) -> bool {
+        matches!(self, Self::PreToolUse | Self::PreSkillShellCommand)
+    }
 }
 
 /// Why standard input is not an event that is governed.
