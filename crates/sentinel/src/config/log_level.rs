@@ -7,7 +7,7 @@ use super::document::nearest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The crates that log, as they are named there.
-const MODULES: [&str; 27] = [
+const MODULES: [&str; 28] = [
     "sentinel",
     "sentinel_api",
     "sentinel_archive",
