@@ -1,0 +1,5 @@
+"use client";
+
+import { KillsPage } from "@/kills/page";
+
+export default KillsPage;

@@ -1,0 +1,19 @@
+"use client";
+
+import { useEvents } from "@/live/live";
+import { notify } from "@/ui/toast";
+
+/** Tells every open console of a kill or restore, on whatever page it is. */
+export function KillNotices() {
+  useEvents(({ event, tenant, tool, reason, metadata }) => {
+    if (!event.startsWith("kill_switch.")) return;
+    const killed = event === "kill_switch.disabled";
+    const subject = metadata.agent ?? metadata.label ?? tool ?? tenant ?? "everything";
+    notify({
+      tone: killed ? "deny" : "neutral",
+      title: `${killed ? "Killed" : "Restored"}: ${String(subject)}`,
+      detail: reason,
+    });
+  });
+  return null;
+}

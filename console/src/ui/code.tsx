@@ -1,0 +1,29 @@
+import type { ReactNode } from "react";
+import { cn } from "./class-names";
+import { CopyButton } from "./copy";
+
+interface Props {
+  text: string;
+  label: string;
+  className?: string;
+  children?: ReactNode;
+}
+
+/** Text of a program, with a way to copy it. */
+export function Code({ text, label, className, children }: Props) {
+  return (
+    <div className="relative min-w-0 rounded-md border bg-raised">
+      <div className="absolute right-1 top-1">
+        <CopyButton text={text} label={`Copy ${label}`} />
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <section tabIndex={0} aria-label={label} className={cn("max-h-96 overflow-auto", className)}>
+        <pre className="w-max min-w-full p-2.5 pr-9 font-mono text-xs">{children ?? text}</pre>
+      </section>
+    </div>
+  );
+}
+
+export function Json({ value, label }: { value: unknown; label: string }) {
+  return <Code text={JSON.stringify(value, null, 2)} label={label} />;
+}
