@@ -106,7 +106,13 @@ export function KillComposer({ target, onTarget }: Props) {
           <ScheduleFields value={schedule} onChange={setSchedule} />
           <Confirmation target={target} typed={typed} onTyped={setTyped} />
           {mutation.isError && <KillFailed error={mutation.error} />}
-          <Button kind="danger" type="submit" className="h-9 justify-center" disabled={!armed}>
+          <Button
+            kind="danger"
+            size="lg"
+            type="submit"
+            className="justify-center"
+            disabled={!armed}
+          >
             <OctagonX aria-hidden />
             {mutation.isPending
               ? "Stopping…"

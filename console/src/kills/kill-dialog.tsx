@@ -4,8 +4,8 @@ import { Actor } from "@/access/actor";
 import type { Kill } from "@/api/kills";
 import { Id } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
-import { Fact, Facts } from "@/ui/panel";
 import { TextLink } from "@/ui/link";
+import { Fact, Facts } from "@/ui/panel";
 import { Time } from "@/ui/time";
 import { href } from "@/ui/url-state";
 import { inWords, targetOf } from "./target";
@@ -63,9 +63,7 @@ export function KillDialog({ kill, onClose }: { kill: Kill; onClose(): void }) {
         )}
         <Fact name="Epoch">{kill.epoch}</Fact>
         <Fact name="Denied calls">
-          <TextLink href={decisions}>
-            Decisions with the code killed
-          </TextLink>
+          <TextLink href={decisions}>Decisions with the code killed</TextLink>
         </Fact>
       </Facts>
     </Dialog>

@@ -41,7 +41,9 @@ export const overWebSocket: Transport = (query, handlers) => {
   socket.onerror = finish;
   return () => {
     done = true;
-    socket.close();
+    // Closing what is not open yet would be reported as an error.
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+    else socket.close();
   };
 };
 

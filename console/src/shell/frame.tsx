@@ -196,11 +196,13 @@ function Account({ onHelp }: { onHelp(): void }) {
   const withoutKey = session.state === "in" && session.withoutKey;
   return (
     <Menu
-      trigger={
-        <Button kind="ghost" aria-label={`Account: ${role}`} className="px-2">
+      label={`Account: ${role}`}
+      kind="ghost"
+      face={
+        <>
           <CircleUser aria-hidden />
           <span className="hidden sm:inline">{role}</span>
-        </Button>
+        </>
       }
     >
       <MenuLabel>

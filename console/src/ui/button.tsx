@@ -13,7 +13,9 @@ const KINDS = {
 const SIZES = {
   md: "h-8 px-3",
   sm: "h-7 px-2 text-xs",
+  lg: "h-9 px-3",
   icon: "size-8 justify-center",
+  tiny: "size-6 justify-center [&_svg]:size-3.5",
 } as const;
 
 interface Props extends ComponentProps<"button"> {
@@ -29,7 +31,8 @@ export function Button({ kind = "secondary", size = "md", asChild, className, ..
       {...(asChild ? {} : { type: "button" as const })}
       className={cn(
         "inline-flex shrink-0 items-center gap-1.5 whitespace-nowrap rounded-md transition-colors",
-        "disabled:cursor-not-allowed disabled:opacity-50 [&_svg]:size-4 [&_svg]:shrink-0",
+        "disabled:cursor-not-allowed disabled:opacity-50 [&_svg]:shrink-0",
+        size !== "tiny" && "[&_svg]:size-4",
         KINDS[kind],
         SIZES[size],
         className,

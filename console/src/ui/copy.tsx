@@ -3,7 +3,6 @@
 import { Check, Copy } from "lucide-react";
 import { useState } from "react";
 import { Button } from "./button";
-import { cn } from "./class-names";
 import { notify } from "./toast";
 
 async function copyText(text: string): Promise<void> {
@@ -36,8 +35,7 @@ export function CopyButton({ text, label, children }: Props) {
   return (
     <Button
       kind={children ? "secondary" : "ghost"}
-      size={children ? "sm" : "icon"}
-      className={cn(!children && "size-6 [&_svg]:size-3.5")}
+      size={children ? "sm" : "tiny"}
       aria-label={children ? undefined : label}
       title={label}
       onClick={copy}

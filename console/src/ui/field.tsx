@@ -2,18 +2,18 @@ import { type ComponentProps, type ReactNode, useId } from "react";
 import { cn } from "./class-names";
 
 const CONTROL =
-  "h-8 w-full min-w-0 rounded-md border border-line-strong/60 bg-panel px-2.5 text-fg placeholder:text-faint disabled:opacity-60 aria-invalid:border-deny";
+  "w-full min-w-0 rounded-md border border-line-strong/60 bg-panel px-2.5 text-fg placeholder:text-faint disabled:opacity-60 aria-invalid:border-deny";
 
 export function Input({ className, ...rest }: ComponentProps<"input">) {
-  return <input className={cn(CONTROL, className)} {...rest} />;
+  return <input className={cn(CONTROL, "h-8", className)} {...rest} />;
 }
 
 export function TextArea({ className, ...rest }: ComponentProps<"textarea">) {
-  return <textarea className={cn(CONTROL, "h-auto py-1.5", className)} {...rest} />;
+  return <textarea className={cn(CONTROL, "py-1.5", className)} {...rest} />;
 }
 
 export function Select({ className, ...rest }: ComponentProps<"select">) {
-  return <select className={cn(CONTROL, "pr-1.5", className)} {...rest} />;
+  return <select className={cn(CONTROL, "h-8", className)} {...rest} />;
 }
 
 /** A text field that proposes what exists, and takes what does not. */

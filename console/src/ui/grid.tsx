@@ -42,6 +42,7 @@ interface Props<T> {
 
 const features = tableFeatures({ rowSortingFeature, sortedRowModel: createSortedRowModel() });
 const ROW = 34;
+const NONE: readonly never[] = [];
 /** So near to the end more is read. */
 const END_ROWS = 30;
 
@@ -71,21 +72,31 @@ export function Grid<T extends object>(props: Props<T>) {
       })),
     [shown],
   );
+  const sortable = props.columns.some((column) => column.sortBy !== undefined);
   const table = useTable({
     features,
     columns: defs,
-    data: rows,
+    // A hundred thousand rows in the server's order need no model of their own.
+    data: sortable ? rows : (NONE as readonly T[]),
     getRowId: rowKey,
     state: { sorting },
     onSortingChange: setSorting,
   });
-  const sorted = table.getRowModel().rows;
+  const model = table.getRowModel().rows;
+  const sorted = useMemo(
+    () => (sortable ? model.map((row) => row.original) : rows),
+    [sortable, model, rows],
+  );
+  const keyAt = (index: number) => {
+    const row = sorted[index];
+    return row === undefined ? String(index) : rowKey(row);
+  };
   const virtual = useVirtualizer({
     count: sorted.length,
     getScrollElement: () => scroll.current,
     estimateSize: () => ROW,
     overscan: 12,
-    getItemKey: (index) => sorted[index]?.id ?? index,
+    getItemKey: keyAt,
   });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
@@ -118,7 +129,7 @@ export function Grid<T extends object>(props: Props<T>) {
     const step = steps[event.key];
     const row = sorted[index];
     if (step !== undefined) moveTo(index + step);
-    else if ((event.key === "Enter" || event.key === " ") && row) onOpen?.(row.original);
+    else if ((event.key === "Enter" || event.key === " ") && row) onOpen?.(row);
     else return;
     event.preventDefault();
   };
@@ -172,10 +183,11 @@ export function Grid<T extends object>(props: Props<T>) {
         {items.map((item) => {
           const row = sorted[item.index];
           if (!row) return null;
-          const open = openKey !== null && openKey !== undefined && row.id === openKey;
+          const key = rowKey(row);
+          const open = openKey !== null && openKey !== undefined && key === openKey;
           return (
             <div
-              key={row.id}
+              key={key}
               role="row"
               data-row={item.index}
               aria-rowindex={item.index + 2}
@@ -183,14 +195,14 @@ export function Grid<T extends object>(props: Props<T>) {
               tabIndex={item.index === Math.min(active, sorted.length - 1) ? 0 : -1}
               onClick={() => {
                 setActive(item.index);
-                onOpen?.(row.original);
+                onOpen?.(row);
               }}
               onKeyDown={(event) => keyed(event, item.index)}
               className={cn(
                 "absolute left-0 top-0 grid w-full items-center gap-3 border-b border-line/70 px-3 outline-offset-[-2px]",
                 onOpen && "cursor-pointer hover:bg-hover",
                 open && "bg-accent-soft hover:bg-accent-soft",
-                rowClass?.(row.original),
+                rowClass?.(row),
               )}
               style={{
                 gridTemplateColumns: tracks,
@@ -204,7 +216,7 @@ export function Grid<T extends object>(props: Props<T>) {
                   role="gridcell"
                   className={cn("min-w-0 truncate", column.align === "right" && "text-right")}
                 >
-                  {column.cell(row.original)}
+                  {column.cell(row)}
                 </div>
               ))}
             </div>

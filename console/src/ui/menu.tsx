@@ -1,32 +1,76 @@
 "use client";
 
-import { DropdownMenu } from "radix-ui";
-import type { ReactNode } from "react";
+import {
+  createContext,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+} from "react";
+import { Button } from "./button";
 import { cn } from "./class-names";
 
-export function Menu({
-  trigger,
-  children,
-  align = "end",
-}: {
-  trigger: ReactNode;
+const Close = createContext<() => void>(() => {});
+
+interface Props {
+  label: string;
+  /** What is on the button. */
+  face: ReactNode;
+  kind?: "ghost" | "secondary";
+  size?: "md" | "sm";
   children: ReactNode;
-  align?: "start" | "end";
-}) {
+}
+
+/** A button that shows a list of buttons: reached by Tab, closed by Escape or by going elsewhere. */
+export function Menu({ label, face, kind = "secondary", size = "md", children }: Props) {
+  const [open, setOpen] = useState(false);
+  const id = useId();
+  const root = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!open) return;
+    const outside = (event: PointerEvent | FocusEvent) => {
+      if (event.target instanceof Node && !root.current?.contains(event.target)) setOpen(false);
+    };
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      setOpen(false);
+      button.current?.focus();
+    };
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("focusin", outside);
+    document.addEventListener("keydown", pressed);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("focusin", outside);
+      document.removeEventListener("keydown", pressed);
+    };
+  }, [open]);
   return (
-    <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content
-          align={align}
-          sideOffset={4}
-          collisionPadding={8}
-          className="z-50 min-w-48 rounded-md border bg-panel p-1 shadow-pop"
+    <div ref={root} className="relative">
+      <Button
+        ref={button}
+        kind={kind}
+        size={size}
+        aria-label={label}
+        aria-expanded={open}
+        aria-controls={open ? id : undefined}
+        onClick={() => setOpen(!open)}
+      >
+        {face}
+      </Button>
+      {open && (
+        <div
+          id={id}
+          className="absolute right-0 top-full z-30 mt-1 max-h-[70vh] min-w-52 overflow-y-auto rounded-md border bg-panel p-1 shadow-pop"
         >
-          {children}
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
-    </DropdownMenu.Root>
+          <Close value={() => setOpen(false)}>{children}</Close>
+        </div>
+      )}
+    </div>
   );
 }
 
@@ -38,26 +82,29 @@ interface ItemProps {
 }
 
 export function MenuItem({ onSelect, danger, disabled, children }: ItemProps) {
+  const close = useContext(Close);
   return (
-    <DropdownMenu.Item
-      onSelect={onSelect}
-      disabled={disabled ?? false}
+    <button
+      type="button"
+      disabled={disabled}
+      onClick={() => {
+        close();
+        onSelect();
+      }}
       className={cn(
-        "flex h-8 cursor-pointer items-center gap-2 rounded px-2 outline-none data-[disabled]:opacity-50 data-[highlighted]:bg-hover [&_svg]:size-4",
-        danger ? "text-deny" : "text-fg",
+        "flex h-8 w-full items-center gap-2 whitespace-nowrap rounded px-2 text-left hover:bg-hover disabled:opacity-50 [&_svg]:size-4",
+        danger && "text-deny",
       )}
     >
       {children}
-    </DropdownMenu.Item>
+    </button>
   );
 }
 
 export function MenuLabel({ children }: { children: ReactNode }) {
-  return (
-    <DropdownMenu.Label className="px-2 py-1 text-xs text-faint">{children}</DropdownMenu.Label>
-  );
+  return <p className="px-2 py-1 text-xs text-faint">{children}</p>;
 }
 
 export function MenuRule() {
-  return <DropdownMenu.Separator className="my-1 h-px bg-line" />;
+  return <hr className="my-1 border-line" />;
 }

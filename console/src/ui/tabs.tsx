@@ -30,7 +30,11 @@ export function Tabs({ value, onChange, tabs, label, children }: Props) {
           </Radix.Trigger>
         ))}
       </Radix.List>
-      <Radix.Content value={value} tabIndex={-1} className="flex min-h-0 flex-1 flex-col outline-none">
+      <Radix.Content
+        value={value}
+        tabIndex={-1}
+        className="flex min-h-0 flex-1 flex-col outline-none"
+      >
         {children}
       </Radix.Content>
     </Radix.Root>

@@ -68,13 +68,7 @@ export function Toasts() {
             <p className="font-medium">{note.title}</p>
             {note.detail && <div className="break-words text-xs text-muted">{note.detail}</div>}
           </div>
-          <Button
-            kind="ghost"
-            size="icon"
-            className="size-6"
-            aria-label="Dismiss"
-            onClick={() => dismiss(note.id)}
-          >
+          <Button kind="ghost" size="tiny" aria-label="Dismiss" onClick={() => dismiss(note.id)}>
             <X aria-hidden />
           </Button>
         </div>

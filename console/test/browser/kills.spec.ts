@@ -27,7 +27,7 @@ test("kills a tool, shows what it reached, and every other console sees it at on
     has: page.getByRole("heading", { name: "What it will stop" }),
   });
   await expect(impact).toContainText("kills-a/search");
-  await expect(impact.locator("dl > div").first()).toContainText(/^1/);
+  await expect(impact.locator("dl > div").first()).toContainText(/hour1$/);
 
   const button = page.getByRole("button", { name: "Kill tool kills-a/search" });
   await expect(button).toBeDisabled();
@@ -86,12 +86,10 @@ test("an open console shows a kill within 300 ms", async ({ visit, api }) => {
     await expect(page.getByRole("row", { name: /kills-fast/ })).toBeHidden();
   }
   times.sort((a, b) => a - b);
-  test
-    .info()
-    .annotations.push({
-      type: "ms from answer to screen",
-      description: times.map((ms) => ms.toFixed(0)).join(", "),
-    });
+  test.info().annotations.push({
+    type: "ms from answer to screen",
+    description: times.map((ms) => ms.toFixed(0)).join(", "),
+  });
   expect(times[1]).toBeLessThan(300);
 });
 

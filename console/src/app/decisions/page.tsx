@@ -1,0 +1,5 @@
+"use client";
+
+import { DecisionsPage } from "@/decisions/page";
+
+export default DecisionsPage;
