@@ -1,5 +1,5 @@
 "use client";
 
-export default function Page() {
-  return null;
-}
+import { OverviewPage } from "@/overview/page";
+
+export default OverviewPage;

@@ -54,9 +54,7 @@ function Explained({ decision }: { decision: Decision }) {
           <Time at={decision.created_at} className="ml-auto text-xs text-muted" />
         </div>
         <p className="mt-1.5 text-base font-medium">{decision.reason}</p>
-        <p className="mt-0.5 text-muted">
-          {MEANINGS[decision.code] ?? "A code of a later version."}
-        </p>
+        <p className="mt-0.5 text-muted">{meaning(decision.code)}</p>
         {decision.reasons.length > 0 && (
           <ul className="mt-1.5 flex flex-col gap-0.5">
             {decision.reasons.map((reason) => (
@@ -265,4 +263,8 @@ function Manifests({ decision }: { decision: Decision }) {
       )}
     </section>
   );
+}
+
+function meaning(code: Decision["code"]): string {
+  return MEANINGS[code]?.replaceAll("`", "") ?? "A reason code of a later version.";
 }

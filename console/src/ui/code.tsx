@@ -16,7 +16,6 @@ export function Code({ text, label, className, children }: Props) {
       <div className="absolute right-1 top-1">
         <CopyButton text={text} label={`Copy ${label}`} />
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section tabIndex={0} aria-label={label} className={cn("max-h-96 overflow-auto", className)}>
         <pre className="w-max min-w-full p-2.5 pr-9 font-mono text-xs">{children ?? text}</pre>
       </section>

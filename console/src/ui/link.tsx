@@ -16,7 +16,10 @@ export function TextLink({ href, className, title, children }: Props) {
       href={href}
       prefetch={false}
       title={title}
-      className={cn("text-accent underline decoration-accent/40 underline-offset-2 hover:decoration-accent", className)}
+      className={cn(
+        "text-accent underline decoration-accent/40 underline-offset-2 hover:decoration-accent",
+        className,
+      )}
       onClick={(event) => event.stopPropagation()}
     >
       {children}

@@ -49,7 +49,6 @@ export function Split({ title, onClose, detail, actions, children }: Props) {
               <X aria-hidden />
             </Button>
           </header>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
           <div tabIndex={0} className="min-h-0 flex-1 overflow-y-auto outline-offset-[-2px]">
             {detail}
           </div>

@@ -234,12 +234,10 @@ test("5,000 decisions a second: the tail says what it leaves out and stays smoot
         requestAnimationFrame(frame);
       }),
   );
-  test
-    .info()
-    .annotations.push({
-      type: "frames a second, longest frame in ms",
-      description: `${frames.toFixed(1)}, ${slow.toFixed(0)}`,
-    });
+  test.info().annotations.push({
+    type: "frames a second, longest frame in ms",
+    description: `${frames.toFixed(1)}, ${slow.toFixed(0)}`,
+  });
   console.log(
     `5,000 decisions a second: ${frames.toFixed(1)} frames a second, longest ${slow.toFixed(0)} ms`,
   );

@@ -1,0 +1,5 @@
+"use client";
+
+import { QuotasPage } from "@/quotas/page";
+
+export default QuotasPage;

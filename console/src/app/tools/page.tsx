@@ -1,0 +1,5 @@
+"use client";
+
+import { ToolsPage } from "@/tools/page";
+
+export default ToolsPage;
