@@ -3,6 +3,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { type ReactNode, Suspense, useEffect, useState } from "react";
 import { problemOf } from "@/api/problem";
+import { forgetSeen } from "@/audit/seen";
 import { LiveProvider } from "@/live/live";
 import { recall } from "@/session/credential";
 import { SignIn } from "@/session/sign-in";
@@ -45,6 +46,7 @@ export function Console({ children }: { children: ReactNode }) {
 /** What one session read is not shown to the next: the client lives as long as the session. */
 function SignedIn({ children }: { children: ReactNode }) {
   const [queries] = useState(queryClient);
+  useEffect(() => forgetSeen, []);
   return (
     <QueryClientProvider client={queries}>
       <LiveProvider>

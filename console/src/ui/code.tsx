@@ -5,18 +5,22 @@ import { CopyButton } from "./copy";
 interface Props {
   text: string;
   label: string;
-  className?: string;
+  size?: "usual" | "tall";
   children?: ReactNode;
 }
 
 /** Text of a program, with a way to copy it. */
-export function Code({ text, label, className, children }: Props) {
+export function Code({ text, label, size = "usual", children }: Props) {
   return (
     <div className="relative min-w-0 rounded-md border bg-raised">
       <div className="absolute right-1 top-1">
         <CopyButton text={text} label={`Copy ${label}`} />
       </div>
-      <section tabIndex={0} aria-label={label} className={cn("max-h-96 overflow-auto", className)}>
+      <section
+        tabIndex={0}
+        aria-label={label}
+        className={cn("overflow-auto", size === "tall" ? "max-h-[70vh]" : "max-h-96")}
+      >
         <pre className="w-max min-w-full p-2.5 pr-9 font-mono text-xs">{children ?? text}</pre>
       </section>
     </div>

@@ -1,0 +1,5 @@
+"use client";
+
+import { AccessPage } from "@/access/page";
+
+export default AccessPage;

@@ -1,0 +1,5 @@
+"use client";
+
+import { AuditPage } from "@/audit/page";
+
+export default AuditPage;

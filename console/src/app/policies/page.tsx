@@ -1,0 +1,5 @@
+"use client";
+
+import { PoliciesPage } from "@/policies/page";
+
+export default PoliciesPage;

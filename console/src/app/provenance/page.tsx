@@ -1,0 +1,5 @@
+"use client";
+
+import { ProvenancePage } from "@/provenance/page";
+
+export default ProvenancePage;

@@ -1,0 +1,5 @@
+"use client";
+
+import { UpstreamsPage } from "@/upstreams/page";
+
+export default UpstreamsPage;
