@@ -93,17 +93,41 @@ async function drift(api: Interface, mcp: string): Promise<void> {
     name: "files",
     transport: { stdio: { command: [process.execPath, mcp, file] } },
   });
-  const tools = async () =>
-    (
+  const tools = async () => {
+    await connect(api);
+    return (
       await api.call<{ items: { name: string; pin?: { quarantine?: unknown } }[] }>(
         "admin",
         "GET",
         "/v1/tools?tenant=platform-eng",
       )
     ).items;
+  };
   await until(async () => (await tools()).some(({ name }) => name === "files__read_file"));
   writeFileSync(file, JSON.stringify([POISONED, FILES[1]]));
   await until(async () => (await tools()).some(({ pin }) => pin?.quarantine));
+}
+
+/** A client that connects has the gateway list the tools. */
+function connect(api: Interface): Promise<unknown> {
+  return fetch(`${api.origin}/mcp/platform-eng/files`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${api.keys.agent}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "initialize",
+      params: {
+        protocolVersion: "2025-06-18",
+        capabilities: {},
+        clientInfo: { name: "console-test", version: "1" },
+      },
+    }),
+  });
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {

@@ -7,6 +7,11 @@ export default async function setup(): Promise<() => Promise<void>> {
   const running = await start(["--allow-command", `${process.execPath} ${mcp} *`]);
   process.env.CONSOLE_ORIGIN = running.origin;
   process.env.CONSOLE_KEYS = JSON.stringify(running.keys);
-  await seed(running.origin, running.keys, mcp);
+  try {
+    await seed(running.origin, running.keys, mcp);
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
   return () => running.stop();
 }
