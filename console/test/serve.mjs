@@ -34,7 +34,7 @@ const TYPES = {
 
 /** What the binary answers itself; everything else is a file. */
 const API =
-  /^\/(v1|access|register|policy\/|kill$|kill\/|provenance\/(sign|verify)|healthz|readyz|metrics|openapi\.json|acs|mcp\/)/;
+  /^\/(v1|access\/v1|register|policy\/|kill$|kill\/|provenance\/(sign|verify)|healthz|readyz|metrics|openapi\.json|acs|mcp\/)/;
 
 function fileFor(files, path) {
   const name = normalize(decodeURIComponent(path)).replace(/^(\.\.[/\\])+/, "");

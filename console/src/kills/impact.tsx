@@ -5,6 +5,7 @@ import { useDeferredValue, useMemo } from "react";
 import { type DecisionFilter, latestDecisions } from "@/api/decisions";
 import { killsInForce } from "@/api/kills";
 import { allTools } from "@/api/tools";
+import { stateOf } from "@/tools/state";
 import { Badge } from "@/ui/badge";
 import { grouped } from "@/ui/number";
 import { Panel } from "@/ui/panel";
@@ -75,7 +76,7 @@ export function Impact({ target: latest }: { target: Target }) {
                   <span className="text-faint">{tool.tenant_slug}/</span>
                   {tool.name}
                 </span>
-                {!tool.is_active && <Badge tone="deny">killed already</Badge>}
+                {!tool.is_active && <Badge tone="deny">{stateOf(tool)} already</Badge>}
               </li>
             ))}
             {covered.length > 200 && (

@@ -57,7 +57,7 @@ export default function Chart({ summary, times, lines, unit, onSelect }: Props) 
         cursor: { drag: { x: true, y: false }, points: { size: 6 } },
         scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
         axes: [
-          { ...axis, values: (_, splits) => splits.map((at) => clock(at)), space: 70 },
+          { ...axis, values: (_, splits) => splits.map((at) => clock(at)), space: 70, size: 28 },
           {
             ...axis,
             size: 48,
@@ -72,7 +72,7 @@ export default function Chart({ summary, times, lines, unit, onSelect }: Props) 
               stroke: color(line.color),
               width: 1.5,
               spanGaps: false,
-              points: { show: false },
+              points: { show: true, size: 3, fill: color(line.color) },
               ...(line.fill ? { fill: `${color(line.color)}22` } : {}),
             }),
           ),

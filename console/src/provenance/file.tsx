@@ -1,6 +1,6 @@
 "use client";
 
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { FileUp, Upload } from "lucide-react";
 import { type DragEvent, useId, useState } from "react";
 import { signingKeys, trustedRoot } from "@/api/manifests";
@@ -49,6 +49,7 @@ async function sorted(files: readonly File[], before: Files): Promise<Files> {
 export function VerifyFile() {
   const keys = useQuery(signingKeys);
   const root = useQuery(trustedRoot);
+  const queries = useQueryClient();
   const [files, setFiles] = useState<Files>(NONE);
   const [over, setOver] = useState(false);
   const input = useId();
@@ -56,8 +57,10 @@ export function VerifyFile() {
     mutationFn: async (given: Files) => {
       if (given.bundle === null) return null;
       const trust: Trust = {
-        keys: given.pem ? [await keyOfPem(given.pem.text)] : keysOf(keys.data?.items ?? []),
-        logs: logsOf(given.root ? given.root.value : root.data),
+        keys: given.pem
+          ? [await keyOfPem(given.pem.text)]
+          : keysOf((await queries.ensureQueryData(signingKeys)).items),
+        logs: logsOf(given.root ? given.root.value : await queries.ensureQueryData(trustedRoot)),
       };
       return verifyBundle(given.bundle.text, trust, given.artifact?.bytes ?? null);
     },

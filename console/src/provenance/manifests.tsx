@@ -239,7 +239,10 @@ function ManifestDetail({ id }: { id: string }) {
   const { verified, checks, manifest } = verification.data;
   return (
     <div className="flex flex-col gap-4 p-3">
-      <CheckList verified={verified} checks={checks} />
+      <CheckList
+        verified={verified}
+        checks={checks.map((check) => ({ ...check, name: String(check.name) }))}
+      />
       {manifest.decision_allow === false && (
         <p className="rounded-md bg-warn-soft px-3 py-2 text-warn">
           The call that it is about was denied, and made all the same.

@@ -39,10 +39,16 @@ export function useTheme(): Theme {
   return useSyncExternalStore(subscribe, chosen, () => "system");
 }
 
+function watchPainted(listener: () => void): () => void {
+  const observer = new MutationObserver(listener);
+  observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  return () => observer.disconnect();
+}
+
 /** Whether it is dark now: charts draw on a canvas, which knows no CSS variables. */
 export function useDark(): boolean {
   return useSyncExternalStore(
-    subscribe,
+    watchPainted,
     () => document.documentElement.dataset.theme === "dark",
     () => false,
   );

@@ -7,9 +7,9 @@ export type ToolState = (typeof STATES)[number];
 /** What becomes of a call of the tool before policy is asked. */
 export function stateOf(tool: Tool): ToolState {
   if (tool.retired_at) return "retired";
-  if (!tool.is_active) return "killed";
+  // `is_active` is false for both: a tool that is killed as well is shown as quarantined.
   if (tool.pin?.quarantine) return "quarantined";
-  return "active";
+  return tool.is_active ? "active" : "killed";
 }
 
 export interface Shown {

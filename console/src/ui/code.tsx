@@ -13,7 +13,7 @@ interface Props {
 export function Code({ text, label, size = "usual", children }: Props) {
   return (
     <div className="relative min-w-0 rounded-md border bg-raised">
-      <div className="absolute right-1 top-1">
+      <div className="absolute right-3 top-1 rounded bg-raised">
         <CopyButton text={text} label={`Copy ${label}`} />
       </div>
       <section

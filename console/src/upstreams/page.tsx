@@ -330,7 +330,7 @@ function AddDialog({ onClose }: { onClose(): void }) {
             )}
           </Field>
         </div>
-        <Choice
+        <Choice<Transport>
           label="Transport"
           className="self-start"
           value={kind}

@@ -246,7 +246,6 @@ test("5,000 decisions a second: the tail says what it leaves out and stays smoot
 });
 
 test("100,000 decisions are scrolled through", async ({ visit, page }) => {
-  test.setTimeout(90_000);
   await page.route("**/v1/decisions?*", async (route) => {
     const url = new URL(route.request().url());
     const from = Number(url.searchParams.get("cursor") ?? 0);

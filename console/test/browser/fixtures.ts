@@ -86,6 +86,7 @@ export async function fitsNarrow(page: Page): Promise<void> {
   await expect
     .poll(() => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth))
     .toBeLessThanOrEqual(0);
+  if ((await page.locator("#main").count()) === 0) return;
   const main = await page.locator("#main").evaluate((node) => node.scrollWidth - node.clientWidth);
   expect(main).toBeLessThanOrEqual(0);
 }

@@ -17,11 +17,11 @@ test("overview: rates, reasons and what stands, of which each leads on", async (
     )
     .toBeGreaterThan(before);
   await expect(page.getByText("audit of the payment tools")).toBeVisible();
+  await page.getByRole("radio", { name: "15 min" }).click();
+  await expect(page).toHaveURL(/range=15m/);
   await accessible(page);
   await picture(page, "overview", "dark");
   await picture(page, "overview", "light");
-  await page.getByRole("radio", { name: "15 min" }).click();
-  await expect(page).toHaveURL(/range=15m/);
   await page.getByRole("link", { name: "policy_denied" }).click();
   await expect(page).toHaveURL(/decisions\/\?range=15m&code=policy_denied/);
   await page.goBack();
