@@ -13,7 +13,8 @@ export function KillNotices() {
     if (entry) remember(entry);
     if (!event.startsWith("kill_switch.")) return;
     const killed = event === "kill_switch.disabled";
-    const subject = metadata.agent ?? metadata.label ?? tool ?? tenant ?? "everything";
+    const subject =
+      metadata.agent ?? metadata.label ?? (tool ? `${tenant}/${tool}` : (tenant ?? "everything"));
     notify({
       tone: killed ? "deny" : "neutral",
       title: `${killed ? "Killed" : "Restored"}: ${String(subject)}`,

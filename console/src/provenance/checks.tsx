@@ -33,7 +33,7 @@ export function CheckList({ verified, checks }: { verified: boolean; checks: rea
           return (
             <li key={name} className="flex items-start gap-2 border-b px-3 py-1.5 last:border-0">
               <Mark aria-hidden className={cn("mt-0.5 size-4 shrink-0", color)} />
-              <span className="w-40 shrink-0 font-medium">{name.replaceAll("_", " ")}</span>
+              <span className="w-36 shrink-0 font-medium">{name.replaceAll("_", " ")}</span>
               <span className="min-w-0 flex-1 break-words text-muted">{detail}</span>
               <span className={cn("shrink-0 text-xs", color)}>{outcome}</span>
             </li>

@@ -14,6 +14,17 @@ import { chooseTheme, useDark } from "./theme";
 
 const MOST_TOOLS = 200;
 
+/** Every word has to be there: a near miss must not put a kill of something else under Enter. */
+function fits(value: string, search: string): number {
+  const text = value.toLowerCase();
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word))
+    ? 1
+    : 0;
+}
+
 /** Everything by name: pages, tools, and killing one. */
 export function Palette({
   open,
@@ -39,7 +50,7 @@ export function Palette({
           className="fixed left-1/2 top-[12vh] z-50 w-[min(36rem,calc(100vw-1.5rem))] -translate-x-1/2 overflow-hidden rounded-lg border bg-panel shadow-pop"
         >
           <Radix.Title className="sr-only">Command palette</Radix.Title>
-          <Command label="Command palette" loop>
+          <Command label="Command palette" loop filter={fits}>
             <div className="flex items-center gap-2 border-b px-3">
               <Search aria-hidden className="size-4 text-faint" />
               <Command.Input

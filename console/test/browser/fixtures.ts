@@ -26,7 +26,8 @@ export const test = base.extend<Options & Fixtures>({
     const complaints: string[] = [];
     await use((page) => {
       page.on("console", (message) => {
-        if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+        if (["error", "warning"].includes(message.type()))
+          complaints.push(`${message.text()} ${message.location().url}`);
       });
       page.on("pageerror", (error) => complaints.push(String(error)));
       page.on("request", (request) => {

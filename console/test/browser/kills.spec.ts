@@ -2,7 +2,7 @@ import { accessible, expect, fitsNarrow, live, picture, signIn, test } from "./f
 
 /** Types reason and confirmation, and presses the button. */
 async function press(page: import("@playwright/test").Page, name: string, reason: string) {
-  await page.getByLabel("Reason").fill(reason);
+  await page.getByLabel("Reason", { exact: true }).fill(reason);
   await page.getByLabel("Confirmation").fill(name);
   await page.getByRole("button", { name: /^(Kill|Schedule the kill of) / }).click();
 }
@@ -31,7 +31,7 @@ test("kills a tool, shows what it reached, and every other console sees it at on
 
   const button = page.getByRole("button", { name: "Kill tool kills-a/search" });
   await expect(button).toBeDisabled();
-  await page.getByLabel("Reason").fill("incident 4711");
+  await page.getByLabel("Reason", { exact: true }).fill("incident 4711");
   await page.getByLabel("Confirmation").fill("search");
   await expect(button).toBeDisabled();
   await page.getByLabel("Confirmation").fill("kills-a/search");
@@ -264,7 +264,7 @@ test("is accessible, narrow, and used by keyboard alone", async ({ visit, api })
   await expect(page.getByRole("option", { name: "Kill kills-h/search…" })).toBeVisible();
   await page.keyboard.press("Enter");
   await expect(page.getByLabel("Tool", { exact: true })).toHaveValue("search");
-  await page.getByLabel("Reason").focus();
+  await page.getByLabel("Reason", { exact: true }).focus();
   await page.keyboard.type("by keyboard");
   await page.getByLabel("Confirmation").focus();
   await page.keyboard.type("kills-h/search");
