@@ -32,8 +32,10 @@ import { ShortcutHelp } from "./shortcut-help";
 import { useShortcuts } from "./shortcuts";
 import { chooseTheme } from "./theme";
 
-/** Loaded when it is first opened. */
+/** Loaded once the page has been, so that no letter is lost when it is first opened. */
 const Palette = dynamic(() => import("./palette").then(({ Palette }) => Palette), { ssr: false });
+
+const PALETTE_AFTER_MS = 800;
 
 export function Frame({ children }: { children: ReactNode }) {
   const [palette, setPalette] = useState(false);
@@ -43,6 +45,10 @@ export function Frame({ children }: { children: ReactNode }) {
   useShortcuts({ palette: () => setPalette(true), help: () => setHelp(true) });
   // biome-ignore lint/correctness/useExhaustiveDependencies: another page was opened
   useEffect(() => setNavigation(false), [path]);
+  useEffect(() => {
+    const timer = setTimeout(() => void import("./palette"), PALETTE_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const here = PAGES.find((page) => page.path === path);
   useEffect(() => {
     document.title = here ? `${here.name} · Sentinel` : "Sentinel";
