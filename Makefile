@@ -15,7 +15,7 @@ export RUSTUP_TOOLCHAIN := stable
 endif
 endif
 
-.PHONY: help run build test lint unit demo bench chaos dist compat fuzz docs clean
+.PHONY: help run build test lint unit demo bench chaos console console-dev dist compat fuzz docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -49,6 +49,12 @@ chaos: ## Break a fleet of replicas under load, RUNS times (default 1)
 	@scripts/install.sh test
 	@scripts/chaos.sh
 
+console: ## Build the admin console into console/out
+	@cd console && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+console-dev: ## Run the admin console with hot reload, against the server of `make run`
+	@cd console && npm ci --silent --no-audit --no-fund && npm run dev
+
 dist: ## Build the Python distribution and the npm packages into dist/
 	@scripts/dist.sh
 
@@ -64,4 +70,4 @@ docs: ## Regenerate the committed OpenAPI document, schemas, references and quot
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf .venv .venv-adapters .tools dist adapters/typescript/node_modules scripts/clients/node_modules crates/provenance/tests/verifiers/node/node_modules
+	rm -rf .venv .venv-adapters .tools dist adapters/typescript/node_modules console/node_modules console/out scripts/clients/node_modules crates/provenance/tests/verifiers/node/node_modules

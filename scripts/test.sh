@@ -21,5 +21,6 @@ step scripts/gateways.sh
 step scripts/mcp.sh
 step adapters/python/tests/run.sh
 step adapters/typescript/test.sh
+step console/test.sh --no-browser
 step scripts/chaos.sh --short
 printf '\n\033[1mall passed\033[0m in %d s\n' "$((SECONDS - began))"

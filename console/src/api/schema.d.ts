@@ -1313,6 +1313,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tools/uncovered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report an uncovered call
+         * @description The server of a tool reports a call that it refused, because it came without a valid permit: it
+         *     bypassed Sentinel. The report is recorded as a deny with the code `no_permit` whose principal is
+         *     the server that reports it. Decisions with that code are those reports.
+         *
+         *     Roles: `agent`, `admin`.
+         */
+        post: operations["tools_uncovered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tools/{id}": {
         parameters: {
             query?: never;
@@ -1627,6 +1651,7 @@ export interface components {
              *     - `agent_forbidden`: The caller's key is bound to another agent.
              *     - `agent_required`: The call names no agent, and the configuration or the policy demands one.
              *     - `key_revoked`: The caller's key was revoked while the check was under way.
+             *     - `no_permit`: The tool was called without a valid permit. Its server refused the call and reported it.
              *     - `no_policy`: No policy is loaded.
              *     - `policy_undefined`: The policy has no answer for this input.
              *     - `policy_error`: The policy failed while it was evaluated.
@@ -1637,7 +1662,7 @@ export interface components {
              *     - `policy_circuit_open`: The remote policy engine failed several times in a row and is not asked for a moment.
              * @enum {string}
              */
-            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
+            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_permit" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
             /**
              * Format: uuid
              * @description The recorded decision.
@@ -1740,6 +1765,7 @@ export interface components {
              *     - `agent_forbidden`: The caller's key is bound to another agent.
              *     - `agent_required`: The call names no agent, and the configuration or the policy demands one.
              *     - `key_revoked`: The caller's key was revoked while the check was under way.
+             *     - `no_permit`: The tool was called without a valid permit. Its server refused the call and reported it.
              *     - `no_policy`: No policy is loaded.
              *     - `policy_undefined`: The policy has no answer for this input.
              *     - `policy_error`: The policy failed while it was evaluated.
@@ -1750,7 +1776,7 @@ export interface components {
              *     - `policy_circuit_open`: The remote policy engine failed several times in a row and is not asked for a moment.
              * @enum {string}
              */
-            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
+            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_permit" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
             /** Format: uuid */
             decision_id: string;
             /**
@@ -1840,6 +1866,7 @@ export interface components {
              *     - `agent_forbidden`: The caller's key is bound to another agent.
              *     - `agent_required`: The call names no agent, and the configuration or the policy demands one.
              *     - `key_revoked`: The caller's key was revoked while the check was under way.
+             *     - `no_permit`: The tool was called without a valid permit. Its server refused the call and reported it.
              *     - `no_policy`: No policy is loaded.
              *     - `policy_undefined`: The policy has no answer for this input.
              *     - `policy_error`: The policy failed while it was evaluated.
@@ -1850,7 +1877,7 @@ export interface components {
              *     - `policy_circuit_open`: The remote policy engine failed several times in a row and is not asked for a moment.
              * @enum {string}
              */
-            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
+            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_permit" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
             /** Format: date-time */
             created_at: string;
             /** @description `allow` or `deny`. */
@@ -2199,6 +2226,7 @@ export interface components {
                  *     - `agent_forbidden`: The caller's key is bound to another agent.
                  *     - `agent_required`: The call names no agent, and the configuration or the policy demands one.
                  *     - `key_revoked`: The caller's key was revoked while the check was under way.
+                 *     - `no_permit`: The tool was called without a valid permit. Its server refused the call and reported it.
                  *     - `no_policy`: No policy is loaded.
                  *     - `policy_undefined`: The policy has no answer for this input.
                  *     - `policy_error`: The policy failed while it was evaluated.
@@ -2209,7 +2237,7 @@ export interface components {
                  *     - `policy_circuit_open`: The remote policy engine failed several times in a row and is not asked for a moment.
                  * @enum {string}
                  */
-                code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
+                code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_permit" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
                 /** Format: date-time */
                 created_at: string;
                 /** @description `allow` or `deny`. */
@@ -2601,6 +2629,7 @@ export interface components {
              *     - `agent_forbidden`: The caller's key is bound to another agent.
              *     - `agent_required`: The call names no agent, and the configuration or the policy demands one.
              *     - `key_revoked`: The caller's key was revoked while the check was under way.
+             *     - `no_permit`: The tool was called without a valid permit. Its server refused the call and reported it.
              *     - `no_policy`: No policy is loaded.
              *     - `policy_undefined`: The policy has no answer for this input.
              *     - `policy_error`: The policy failed while it was evaluated.
@@ -2611,7 +2640,7 @@ export interface components {
              *     - `policy_circuit_open`: The remote policy engine failed several times in a row and is not asked for a moment.
              * @enum {string}
              */
-            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
+            code: "allowed" | "policy_denied" | "quota_exceeded" | "rate_limited" | "rate_limiter_unavailable" | "call_id_spent" | "killed" | "unknown_tenant" | "unknown_tool" | "tool_retired" | "tool_drift" | "tool_unapproved" | "upstream_removed" | "tenant_forbidden" | "agent_forbidden" | "agent_required" | "key_revoked" | "no_permit" | "no_policy" | "policy_undefined" | "policy_error" | "policy_timeout" | "policy_malformed" | "unknown_obligation" | "policy_unavailable" | "policy_circuit_open";
             obligations: Record<string, unknown>[];
             permit?: string | null;
             policy_revision?: string | null;
@@ -3109,6 +3138,12 @@ export interface components {
              */
             decision_id?: string | null;
             /**
+             * @description Makes signing the outcome of a decision idempotent: the same key of the same caller for the
+             *     same decision gives the manifest that is there already. With another payload it is 409
+             *     `idempotency_conflict`. Needs `decision_id`. 1 to 200 graphic ASCII characters.
+             */
+            idempotency_key?: string | null;
+            /**
              * @description Keeps the payload, encrypted; without it nothing of it is kept. Fails with 422
              *     (`payloads_not_kept`) where the deployment keeps none.
              */
@@ -3335,6 +3370,32 @@ export interface components {
             quarantined?: string | null;
             /** @description Whether policy lets the agent see it. */
             visible: boolean;
+        };
+        /**
+         * @description Why the server of a tool refused a call.
+         * @enum {string}
+         */
+        Uncovered: "no_permit" | "permit_invalid" | "permit_used" | "permit_refused";
+        /** @description The report is on record. */
+        UncoveredAnswer: {
+            /**
+             * Format: uuid
+             * @description The deny that records it, with the code `no_permit`.
+             */
+            decision_id: string;
+        };
+        /** @description A call that reached a tool without Sentinel, and that the tool's server refused. */
+        UncoveredRequest: {
+            /** @example call */
+            action: string;
+            reason: components["schemas"]["Uncovered"];
+            /** @example platform-eng */
+            tenant_slug: string;
+            /**
+             * @description As the server knows it; it need not be registered.
+             * @example langsmith-docs-search
+             */
+            tool_name: string;
         };
         /** @description An MCP server behind the gateway. */
         Upstream: {
@@ -6674,6 +6735,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_Tool"];
+                };
+            };
+            /** @description no key, or none that is valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the key's role, tenant or agent forbids it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tools_uncovered: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UncoveredRequest"];
+            };
+        };
+        responses: {
+            /** @description recorded */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UncoveredAnswer"];
                 };
             };
             /** @description no key, or none that is valid */

@@ -70,6 +70,13 @@ function remedyOf({ code, tenant, tool, tool_id }: Decision): ReactNode {
           <TextLink href="/access/">keys and what they are bound to</TextLink>.
         </>
       );
+    case "no_permit":
+      return (
+        <>
+          The call did not come through Sentinel: who made it is not known. The principal is the
+          server that refused it. Find what has the address of the tool.
+        </>
+      );
     case "agent_required":
       return "The caller has to name its agent, or use a key that is bound to one.";
     case "call_id_spent":

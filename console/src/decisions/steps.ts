@@ -12,6 +12,7 @@ const STOPPED_AT: Record<Exclude<Code, "allowed" | "call_id_spent">, Step> = {
   agent_forbidden: "caller",
   agent_required: "caller",
   key_revoked: "caller",
+  no_permit: "caller",
   unknown_tenant: "tool",
   unknown_tool: "tool",
   tool_retired: "tool",
@@ -77,6 +78,8 @@ export const MEANINGS: Record<Code, string> = {
   agent_forbidden: "The caller's key is bound to another agent.",
   agent_required: "The call names no agent, and the configuration or the policy demands one.",
   key_revoked: "The caller's key was revoked while the check was under way.",
+  no_permit:
+    "The tool was called without a valid permit. Its server refused the call and reported it.",
   no_policy: "No policy is loaded.",
   policy_undefined: "The policy has no answer for this input.",
   policy_error: "The policy failed while it was evaluated.",
