@@ -10,6 +10,8 @@ export function Actor({ id }: { id: string }) {
   const keys = useQuery({ ...allKeys, enabled: mayNames });
   const key = keys.data?.items.find((each) => id === `key:${each.id}`);
   if (key) return <span title={id}>{key.name}</span>;
+  // A name, and not an identifier such as `key:…` or `source:…`.
+  if (!id.includes(":")) return <span>{id}</span>;
   const short = id.length > 24 ? `${id.slice(0, 12)}…${id.slice(-4)}` : id;
   return (
     <code className="font-mono text-xs" title={id}>

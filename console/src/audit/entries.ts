@@ -62,7 +62,9 @@ export function ofEvent(line: EventLine): Entry | null {
     id: `${line.event} ${line.timestamp} ${String(subject)}`,
     at: line.timestamp,
     kind: line.event.replace("registry.", "").replaceAll("_", " "),
-    subject: [line.tenant, subject].filter((part) => typeof part === "string").join("/"),
+    subject: [...new Set([line.tenant, subject])]
+      .filter((part) => typeof part === "string")
+      .join("/"),
     actor: typeof actor === "string" ? actor : "",
     reason: null,
     epoch: typeof epoch === "number" ? epoch : null,

@@ -36,13 +36,14 @@ function Decisions() {
   const live = mayTail && query.get("live") !== "off" && !wanted.to;
   const [atTop, setAtTop] = useState(true);
   const open = query.get("open");
-  const tail = useTail(wanted, live, !atTop);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the time is taken once a selection
   const filter = useMemo(() => serverFilter(wanted, Date.now()), [selection]);
   const options = decisionPages(filter);
   const pages = useInfiniteQuery(options);
   const queries = useQueryClient();
+  const { refetch } = pages;
+  const tail = useTail(wanted, live, !atTop, () => void refetch());
   const rows = useMemo(() => {
     const read = pages.data?.pages.flatMap(({ items }) => items.map(rowOf)) ?? [];
     const found = wanted.text === "" ? read : read.filter((row) => fitsText(row, wanted.text));

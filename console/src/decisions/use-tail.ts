@@ -19,13 +19,19 @@ export interface LiveTail extends TailView {
 
 /**
  * Decisions as they are made. `frozen`: what is shown stays, and what arrives is still counted.
+ * `onOpen` is to read what was decided before the stream was open, or some of it is never shown.
  */
-export function useTail(wanted: Wanted, on: boolean, frozen: boolean): LiveTail {
+export function useTail(
+  wanted: Wanted,
+  on: boolean,
+  frozen: boolean,
+  onOpen: () => void,
+): LiveTail {
   const [view, setView] = useState<TailView>(NOTHING);
   const [state, setState] = useState<StreamState>({ state: "closed" });
   const [gap, setGap] = useState(false);
-  const latest = useRef({ wanted, frozen });
-  latest.current = { wanted, frozen };
+  const latest = useRef({ wanted, frozen, onOpen });
+  latest.current = { wanted, frozen, onOpen };
   const types = eventTypes(wanted);
   const { range: _, ...rest } = wanted;
   const selection = JSON.stringify(rest);
@@ -37,7 +43,10 @@ export function useTail(wanted: Wanted, on: boolean, frozen: boolean): LiveTail 
     if (!on) return;
     const tail = new Tail();
     const stream = new EventStream(types, {
-      sync: (sync) => sync.gap && setGap(true),
+      sync: (sync) => {
+        if (sync.gap) setGap(true);
+        latest.current.onOpen();
+      },
       event: ({ data }) => {
         const row = isEventLine(data) ? rowOfEvent(data) : null;
         if (row && fits(row, latest.current.wanted)) tail.offer(row);

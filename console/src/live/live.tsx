@@ -45,9 +45,10 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       return;
     }
     const current = new EventStream(TYPES, {
-      sync: (sync, resumed) => {
+      sync: (sync) => {
         setEpoch(sync.epoch);
-        if (resumed || sync.gap) refreshAll(queries);
+        // What was read before the stream was open may have changed in between, unheard.
+        refreshAll(queries);
       },
       event: ({ data }) => {
         if (!isEventLine(data)) return;

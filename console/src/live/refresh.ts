@@ -38,7 +38,7 @@ export function refreshAfter(queries: QueryClient, event: string): void {
   }
 }
 
-/** After a loss: what was missed is not known, so everything is read again. */
+/** Once a stream is open: what was missed before is not known, so everything is read again. */
 export function refreshAll(queries: QueryClient): void {
   void queries.invalidateQueries();
 }

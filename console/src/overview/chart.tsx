@@ -72,7 +72,8 @@ export default function Chart({ summary, times, lines, unit, onSelect }: Props) 
               stroke: color(line.color),
               width: 1.5,
               spanGaps: false,
-              points: { show: true, size: 3, fill: color(line.color) },
+              // A line of one point would not be seen.
+              points: { show: !line.fill, size: 3, fill: color(line.color) },
               ...(line.fill ? { fill: `${color(line.color)}22` } : {}),
             }),
           ),

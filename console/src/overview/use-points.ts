@@ -32,6 +32,8 @@ export function usePoints(rangeMs: number): Points {
   const from = useMemo(() => new Date(Date.now() - rangeMs).toISOString(), [rangeMs]);
   const read = useQuery({ ...latestDecisions({ from }, MOST_READ), staleTime: 0, gcTime: 0 });
   const live = useRef<{ points: Point[]; ids: Set<string> }>({ points: [], ids: new Set() });
+  const readAgain = useRef(read.refetch);
+  readAgain.current = read.refetch;
   const [drawn, setDrawn] = useState({ version: 0, now: Date.now() });
   const [state, setState] = useState<StreamState>({ state: "closed" });
 
@@ -39,7 +41,8 @@ export function usePoints(rangeMs: number): Points {
     if (!mayListen) return;
     live.current = { points: [], ids: new Set() };
     const stream = new EventStream("policy.check.*", {
-      sync: () => {},
+      // What was decided between the reading and now was heard by nobody.
+      sync: () => void readAgain.current(),
       event: ({ data }) => {
         const row = isEventLine(data) ? rowOfEvent(data) : null;
         if (row === null) return;

@@ -7,7 +7,7 @@ const LOOKS: Record<DiffLine["sign"], string> = {
   "+": "bg-allow-soft text-allow",
 };
 
-/** What one text has that the other has not. */
+/** What one text has that the other has not. Lines are wrapped: what is changed is never out of sight. */
 export function DiffView({
   before,
   after,
@@ -24,10 +24,10 @@ export function DiffView({
       aria-label={label}
       className="max-h-[28rem] overflow-auto rounded-md border bg-raised"
     >
-      <pre className="w-max min-w-full py-1.5 font-mono text-xs">
+      <pre className="whitespace-pre-wrap break-words py-1.5 font-mono text-xs">
         {lines.map(({ sign, text }, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place
-          <div key={index} className={cn("px-2.5", LOOKS[sign])}>
+          <div key={index} className={cn("pl-6 pr-2.5 -indent-4", LOOKS[sign])}>
             {`${sign} ${text}`}
           </div>
         ))}
