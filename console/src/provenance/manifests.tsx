@@ -222,7 +222,7 @@ function BundleDownload({ id }: { id: string }) {
   );
 }
 
-/** The server verifies it anew each time that it is opened. */
+/** The server verifies it again each time that it is opened. */
 function ManifestDetail({ id }: { id: string }) {
   const verification = useQuery({ ...verificationOf(id), staleTime: 0, gcTime: 0 });
   if (verification.isPending) return <Loading what="The verification" rows={10} />;

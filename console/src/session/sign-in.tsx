@@ -13,7 +13,7 @@ import { begin, type Session } from "./store";
 const WHY = {
   never: null,
   signed_out: "You are signed out. The key was forgotten.",
-  refused: "Your key is no longer accepted: it was revoked, or the server was set up anew.",
+  refused: "Your key is no longer accepted: it was revoked, or the server was set up again.",
 } as const;
 
 /** Asks the server whether it takes the key, with a listing that every role may read. */

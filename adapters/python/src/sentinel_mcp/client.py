@@ -52,7 +52,7 @@ class _Client:
         return self
 
     def __reduce__(self) -> tuple[object, tuple[type, dict[str, object]]]:
-        """Pickle without the key: whoever loads it has `SENTINEL_API_KEY`."""
+        """Pickle without the key: the process that loads it has `SENTINEL_API_KEY`."""
         overrides = self._overrides
         if self._settings is not None:
             settings = self._settings

@@ -89,7 +89,7 @@ class Settings:
         return self.spool_dir or _state_folder()
 
     def __reduce__(self) -> tuple[object, tuple[dict[str, object]]]:
-        """Pickle without the key: whoever loads it has `SENTINEL_API_KEY`."""
+        """Pickle without the key: the process that loads it has `SENTINEL_API_KEY`."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         del values["api_key"]
         return _unpickled, (values,)

@@ -63,7 +63,7 @@ class Entry:
         return json.dumps(request, separators=(",", ":")).encode()
 
     def resolve(self, state: Literal["signed", "spooled", "dropped"], manifest: str | None) -> None:
-        """Tell whoever waits."""
+        """Tell the waiting callers."""
         if self.signature is not None:
             self.signature.resolve(state, manifest)
 

@@ -122,7 +122,7 @@ class Signature:
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # The loop is closed, and with it whoever waited.
+    with contextlib.suppress(RuntimeError):  # The loop is closed, and with it the waiting task.
         loop.call_soon_threadsafe(callback)
 
 
