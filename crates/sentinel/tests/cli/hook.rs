@@ -215,19 +215,23 @@ fn stand_in(response: String) -> String {
 fn an_outcome_that_cannot_be_signed_is_signed_with_the_next_one() {
     let scene = Scene::start();
     scene.hook(&event("PreToolUse", "toolu_1", "ls")).exits(0);
-    let address = stand_in("HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n".to_owned());
-    let after = event("PostToolUse", "toolu_1", "ls").to_string();
-    let late = scene.hook_at(&address, &after).exits(0);
-    assert!(late.stderr.starts_with("sentinel: the outcome is signed later"), "{late:?}");
+    scene.hook(&event("PreToolUse", "toolu_3", "ls")).exits(0);
+    // Too many requests, or a key that is replaced, loses no outcome either.
+    for (id, status) in [("toolu_1", "503 Away"), ("toolu_3", "429 Slow")] {
+        let address = stand_in(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n"));
+        let after = event("PostToolUse", id, "ls").to_string();
+        let late = scene.hook_at(&address, &after).exits(0);
+        assert!(late.stderr.starts_with("sentinel: the outcome is signed later"), "{late:?}");
+    }
     let records = scene.records();
-    assert_eq!(records.len(), 1);
+    assert_eq!(records.len(), 2);
     let kept = std::fs::read_to_string(&records[0]).unwrap();
     assert!(!kept.contains(SECRET) && !kept.contains("\"ls\""), "{kept}");
     assert!(scene.manifests().is_empty());
     // Meanwhile the next call is decided as ever.
     scene.hook(&event("PreToolUse", "toolu_2", "ls")).exits(0);
     scene.hook(&event("PostToolUse", "toolu_2", "ls")).exits(0);
-    assert_eq!(scene.manifests().len(), 2);
+    assert_eq!(scene.manifests().len(), 3);
     assert!(scene.records().is_empty());
 }
 

@@ -248,7 +248,9 @@ impl Hook {
         match tokio::time::timeout(self.deadline, self.client.sign(request)).await {
             Ok(Ok(_)) => self.records.done(call_id),
             // The server will never take it, so keeping it only fills the directory.
-            Ok(Err(sentinel_client::Error::Refused(problem))) if problem.status < 500 => {
+            Ok(Err(sentinel_client::Error::Refused(problem)))
+                if matches!(problem.status, 400 | 404 | 409 | 413 | 422) =>
+            {
                 self.records.done(call_id)?;
                 Err(Failure::new(format!("the outcome was not signed: {}", problem.detail)))
             }
